@@ -1,0 +1,27 @@
+.PHONY: help setup demo test lint clean
+PY = .venv/bin/python
+
+help:
+	@echo "make demo   a demo dataset with its visualization, in the App"
+	@echo "make test   every check and every test"
+	@echo "make lint   ruff, mypy and the rule of imports"
+	@echo "make setup  the virtual environment .venv that the others use"
+	@echo "make clean  removes what make created"
+
+setup:
+	@scripts/setup
+
+demo: setup
+	@$(PY) -m labelvet.demo
+
+lint: setup
+	@.venv/bin/ruff check . && .venv/bin/ruff format --check .
+	@mkdir -p .cache/mypy && ln -sfn ../.. .cache/mypy/labelvet
+	@MYPYPATH=.cache/mypy .venv/bin/mypy --cache-dir .cache/mypy_cache -p labelvet.embeddings -p labelvet.operators -p labelvet.panels -p labelvet.demo
+	@.venv/bin/lint-imports --no-cache
+
+test: lint
+	@$(PY) -m pytest tests
+
+clean:
+	rm -rf .venv .demo .cache .hypothesis .ruff_cache *.egg-info build tests/artifacts

@@ -1,0 +1,55 @@
+"""labelvet: find the wrong labels of a detection dataset, inside FiftyOne.
+
+This file is the package ``labelvet`` and, at the same time, the FiftyOne plugin: FiftyOne loads it
+by path, under a module name of its own, and calls :func:`register`. Objects of a module so named
+could not be unpickled in another process, so everything else is imported as ``labelvet`` alone,
+which the folder ``importable`` makes possible whatever this folder is called.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from labelvet.embeddings.visualization import Visualization, compute_visualization
+
+__version__ = "0.1.0"
+__all__ = ["Visualization", "compute_visualization", "register"]
+
+_ROOT = Path(__file__).resolve().parent
+
+
+def register(plugin: Any) -> None:
+    """Registers the operators and panels with FiftyOne's plugin context."""
+    _make_importable()
+    from labelvet.operators import register as register_operators
+
+    register_operators(plugin)
+
+
+def _make_importable() -> None:
+    """Makes ``import labelvet`` find this folder, in this process and in those it spawns."""
+    loaded = sys.modules.get("labelvet")
+    if loaded is None:
+        sys.path.insert(0, str(_ROOT / "importable"))
+        return
+    other = Path(str(loaded.__file__)).resolve().parent
+    if other != _ROOT:
+        logging.getLogger(__name__).warning(
+            "labelvet is already loaded from '%s', so the plugin in '%s' uses that one. Remove one "
+            "of the two.",
+            other,
+            _ROOT,
+        )
+
+
+def __getattr__(name: str) -> Any:
+    # the engine loads torch, so it is loaded when it is first asked for
+    if name in ("Visualization", "compute_visualization"):
+        from labelvet.embeddings import visualization
+
+        return getattr(visualization, name)
+    raise AttributeError(f"module 'labelvet' has no attribute '{name}'")

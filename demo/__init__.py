@@ -1,0 +1,1 @@
+"""A dataset to try labelvet on, and what it takes to show it: never imported by the rest."""

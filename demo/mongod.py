@@ -1,0 +1,98 @@
+"""A mongod of its own, so that neither the demo nor the tests touch the user's database.
+
+FiftyOne reuses any mongod of the same user that already runs, whatever its database folder; only
+``FIFTYONE_DATABASE_URI`` keeps datasets apart, and it is read when FiftyOne is imported. So this
+module imports no FiftyOne.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+_START_SECONDS = 60
+_STOP_SECONDS = 20
+
+
+@contextmanager
+def private_mongod(dbpath: Path, port: int | None = None) -> Iterator[str]:
+    """Runs a mongod on loopback and yields its URI.
+
+    Args:
+        dbpath: the folder of its data, made if need be
+        port: the port, by default a free one
+
+    Raises:
+        RuntimeError: if there is no mongod, or it does not start
+    """
+    dbpath.mkdir(parents=True, exist_ok=True)
+    port = port or free_port()
+    log = dbpath.parent / f"{dbpath.name}.log"
+    process = subprocess.Popen(
+        [
+            *(find_mongod(), "--dbpath", str(dbpath), "--port", str(port)),
+            *("--bind_ip", "127.0.0.1", "--nounixsocket", "--logpath", str(log)),
+        ],
+        stdout=subprocess.DEVNULL,
+        stdin=subprocess.DEVNULL,
+        # Ctrl-C in the terminal is for the one who started it, who then stops it
+        start_new_session=True,
+        preexec_fn=_end_with_parent if sys.platform == "linux" else None,
+    )
+    try:
+        _wait_until_up(process, port, log)
+        yield f"mongodb://127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        try:
+            process.wait(_STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def find_mongod() -> str:
+    """Returns the path of FiftyOne's mongod, or of the one on the PATH.
+
+    Raises:
+        RuntimeError: if there is neither
+    """
+    for folder in map(Path, sys.path):
+        bundled = folder / "fiftyone" / "db" / "bin" / "mongod"
+        if bundled.exists():
+            return str(bundled)
+    found = shutil.which("mongod")
+    if found is None:
+        raise RuntimeError("There is no mongod: install fiftyone-db, or MongoDB, and try again.")
+    return found
+
+
+def free_port() -> int:
+    """Returns a TCP port of loopback that nothing listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _wait_until_up(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
+    deadline = time.monotonic() + _START_SECONDS
+    while time.monotonic() < deadline and process.poll() is None:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.1)
+    raise RuntimeError(f"mongod did not start; its log is {log}")
+
+
+def _end_with_parent() -> None:
+    """Asks Linux to stop this process when its parent dies, even of SIGKILL."""
+    pr_set_pdeathsig = 1
+    ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGTERM)

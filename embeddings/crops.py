@@ -1,0 +1,108 @@
+"""From a media file to crops: an image is decoded once, then every box is cut out of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from .errors import InvalidParameter
+
+
+@dataclass(frozen=True)
+class CropSettings:
+    """How a box becomes a crop; the words and the meaning are FiftyOne's.
+
+    Attributes:
+        alpha: grows (or, when negative, shrinks) width and height by ``100 * alpha`` percent,
+            in [-1, inf); None leaves the box as it is
+        force_square: whether to minimally grow the shorter side, within the image, so that the
+            crop is square
+    """
+
+    alpha: float | None = None
+    force_square: bool = False
+
+    def __post_init__(self) -> None:
+        if self.alpha is not None and not (np.isfinite(self.alpha) and self.alpha > -1):
+            raise InvalidParameter(
+                f"Padding (alpha) must be a number above -1, not {self.alpha}: 0.1 grows each "
+                "box by 10%."
+            )
+
+
+class UnreadableImage(Exception):
+    """An image cannot be decoded; its text says why in a few words."""
+
+
+def read_image(path: str) -> Image.Image:
+    """Decodes an image file into RGB.
+
+    Raises:
+        UnreadableImage: if the file is missing, empty, truncated or no image
+    """
+    try:
+        with Image.open(path) as image:
+            # The pixels are used as they are stored, without EXIF rotation, as FiftyOne's own
+            # patch embeddings do.
+            return image.convert("RGB")
+    except FileNotFoundError:
+        raise UnreadableImage("the file does not exist") from None
+    # Pillow's decoders raise many kinds of errors on malformed files, SyntaxError among them
+    except Exception as error:
+        raise UnreadableImage(str(error) or type(error).__name__) from error
+
+
+def pixel_windows(
+    boxes: NDArray[np.float64], width: int, height: int, settings: CropSettings
+) -> NDArray[np.int64]:
+    """Turns relative boxes into windows of whole pixels.
+
+    For boxes inside the image these are the same pixels that FiftyOne's
+    ``compute_patch_embeddings`` crops; parts outside it are cut off, and a window is never empty.
+
+    Args:
+        boxes: (n, 4) ``[x, y, width, height]`` relative to the image, finite
+        width: the image's width in pixels
+        height: the image's height in pixels
+        settings: padding and squaring
+
+    Returns:
+        (n, 4) int64 ``[left, top, right, bottom]`` in pixels, right and bottom exclusive
+    """
+    boxes = np.asarray(boxes, dtype=np.float64).reshape(-1, 4)
+    size = np.array([width, height])
+    start, end = boxes[:, :2], boxes[:, :2] + boxes[:, 2:]
+    if settings.alpha is not None:
+        margin = 0.5 * settings.alpha * (end - start)
+        start, end = start - margin, end + margin
+    start = (np.clip(start, 0, 1) * size).astype(np.int64)
+    end = (np.clip(end, 0, 1) * size).astype(np.int64)
+    start = np.minimum(start, size - 1)
+    end = np.maximum(end, start + 1)
+    if settings.force_square:
+        start, end = _squared(start, end, size)
+    return np.concatenate([start, end], axis=1)
+
+
+def cut_crops(
+    image: Image.Image, boxes: NDArray[np.float64], settings: CropSettings
+) -> list[Image.Image]:
+    """Cuts the crops of ``boxes`` ((n, 4), relative) out of a decoded image."""
+    windows = pixel_windows(boxes, image.width, image.height, settings)
+    return [image.crop(tuple(window)) for window in windows.tolist()]
+
+
+def _squared(
+    start: NDArray[np.int64], end: NDArray[np.int64], size: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    # the side is the longer one, or what the image can give
+    side = np.minimum((end - start).max(axis=1), size.min())[:, None]
+    # Grows half to either side (rounded down on the left, as FiftyOne's cropping does), then
+    # slides the window back into the image.
+    grow = side - (end - start)
+    start = start - np.trunc(grow / 2).astype(np.int64)
+    start = np.clip(start, 0, size - side)
+    return start, start + side

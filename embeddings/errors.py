@@ -1,0 +1,37 @@
+"""What can go wrong, each as one sentence that says what to do next.
+
+The engine raises these; only the edges (operators, panels, the command line) turn them into what a
+person reads.
+"""
+
+
+class LabelvetError(Exception):
+    """Base class of every error that a user can act on; its text is one clear sentence."""
+
+
+class InvalidParameter(LabelvetError, ValueError):
+    """A parameter has a value that cannot work."""
+
+
+class UnknownField(LabelvetError, ValueError):
+    """A field does not exist, or holds no labels with boxes."""
+
+
+class NoPatches(LabelvetError, ValueError):
+    """There is nothing to embed."""
+
+
+class BrainKeyInUse(LabelvetError, ValueError):
+    """The brain key belongs to another run."""
+
+
+class ModelUnavailable(LabelvetError, RuntimeError):
+    """A backbone or its weights cannot be had on this machine."""
+
+
+class DatasetDeleted(LabelvetError, RuntimeError):
+    """The dataset disappeared while the run was going on."""
+
+
+class Cancelled(LabelvetError):
+    """The run was cancelled by the user; nothing was written."""

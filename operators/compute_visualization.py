@@ -1,0 +1,412 @@
+"""*Compute visualization*: the form, one call into the engine, and what the user reads after it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from typing import Any
+
+import fiftyone as fo
+import fiftyone.operators as foo
+import fiftyone.operators.types as types
+
+from ..embeddings.catalog import DEFAULT_BACKBONE, PRECISIONS, list_backbones
+from ..embeddings.errors import BrainKeyInUse, LabelvetError
+from ..embeddings.patches import (
+    count_patches,
+    is_patches_view,
+    label_path,
+    list_patches_fields,
+)
+from ..embeddings.projection import METHODS, METRICS, make_method
+from ..embeddings.runs import check_brain_key
+from .progress import run_with_progress
+
+# values of the "embeddings" drop-down: what follows the prefix is a field or a brain key
+_COMPUTE = "compute"
+_FIELD = "field:"
+_INDEX = "index:"
+
+_GEOMETRY_ATTRIBUTES = ("bounding_box", "mask", "points")
+
+# how many skipped images or patches are listed
+_LISTED = 100
+
+_METHOD_PARAMETERS = {
+    "umap": ("num_neighbors", "min_dist", "metric"),
+    "tsne": ("perplexity", "pca_dims", "learning_rate", "max_iters", "metric"),
+    "pca": ("svd_solver",),
+}
+_METHOD_DESCRIPTIONS = {
+    "umap": "Keeps neighbors together and clusters apart; the usual choice",
+    "tsne": "Shows local detail; slower, distances between clusters mean little",
+    "pca": "Fast and linear; a first look",
+}
+
+
+class ComputeVisualization(foo.Operator):
+    """Embeds the patches of a label field and projects them to a map."""
+
+    @property
+    def config(self) -> foo.OperatorConfig:
+        return foo.OperatorConfig(
+            name="compute_visualization",
+            label="Compute visualization",
+            description="Embed label patches or images and project them to a map",
+            icon="scatter_plot",
+            dynamic=True,
+            execute_as_generator=True,
+            allow_immediate_execution=True,
+            allow_delegated_execution=True,
+        )
+
+    def resolve_placement(self, ctx: Any) -> types.Placement:
+        return types.Placement(
+            types.Places.SAMPLES_GRID_SECONDARY_ACTIONS,
+            types.Button(label="Compute visualization", icon="scatter_plot", prompt=True),
+        )
+
+    def resolve_input(self, ctx: Any) -> types.Property:
+        inputs = types.Object()
+        samples = ctx.target_view()
+        _brain_key(ctx, inputs, samples, "brain_key", "visualization")
+        _patches_field(ctx, inputs, samples)
+        _embeddings(ctx, inputs, samples)
+        _projection(ctx, inputs)
+        inputs.bool(
+            "advanced",
+            default=False,
+            label="Advanced",
+            description="Crops, method parameters, device, indexes",
+            view=types.SwitchView(),
+        )
+        if ctx.params.get("advanced"):
+            _advanced(ctx, inputs, samples)
+        _estimate(ctx, inputs, samples)
+        return types.Property(inputs, view=types.View(label="Compute visualization"))
+
+    def execute(self, ctx: Any) -> Iterator[Any]:
+        # the engine loads torch, which the form does not need
+        from ..embeddings.visualization import compute_visualization
+
+        samples = ctx.target_view()
+        arguments = _arguments(ctx.params)
+        outcome: list[Any] = []
+        try:
+            yield from run_with_progress(
+                ctx,
+                lambda report, cancelled: compute_visualization(
+                    samples, **arguments, progress=report, cancelled=cancelled
+                ),
+                outcome,
+            )
+        except LabelvetError as error:
+            if ctx.delegated:
+                raise
+            yield ctx.ops.show_output(*_failure(error))
+            return
+        if not ctx.delegated:
+            yield ctx.ops.reload_dataset()
+            yield ctx.ops.show_output(*_report(outcome[0]))
+
+
+def _brain_key(
+    ctx: Any, inputs: types.Object, samples: Any, name: str, run_type: str, required: bool = True
+) -> None:
+    label = "Brain key" if run_type == "visualization" else "Similarity index"
+    description = (
+        "A name for this visualization, such as yolow_patches"
+        if run_type == "visualization"
+        else "A brain key to also index the embeddings under, for Sort by similarity"
+    )
+    prop = inputs.str(name, required=required, label=label, description=description)
+    key = ctx.params.get(name)
+    if not key:
+        return
+    try:
+        check_brain_key(samples, key, run_type)
+    except BrainKeyInUse as in_use:
+        try:
+            check_brain_key(samples, key, run_type, overwrite=True)
+        except LabelvetError as error:
+            _refuse(prop, str(error))
+            return
+        overwrite = f"overwrite_{name}"
+        if not ctx.params.get(overwrite):
+            _refuse(prop, str(in_use))
+        inputs.bool(
+            overwrite,
+            default=False,
+            label=f"Overwrite '{key}'",
+            description="The old run is replaced once the new one is complete",
+            view=types.CheckboxView(),
+        )
+    except LabelvetError as error:
+        _refuse(prop, str(error))
+
+
+def _patches_field(ctx: Any, inputs: types.Object, samples: Any) -> None:
+    fields = list_patches_fields(samples)
+    # a patches view is about its patches, so its field is what its users expect
+    default = fields[0] if fields and is_patches_view(samples) else None
+    choices = types.DropdownView(space=12)
+    for name in fields:
+        choices.add_choice(name, label=name)
+    inputs.enum(
+        "patches_field",
+        choices.values(),
+        default=default,
+        required=False,
+        label="Patches field",
+        description="The labels whose boxes are cropped; leave it empty to embed whole images",
+        view=choices,
+    )
+    if not fields:
+        inputs.view(
+            "no_patches_fields",
+            types.Notice(label="This dataset has no labels with boxes: whole images are embedded"),
+        )
+
+
+def _embeddings(ctx: Any, inputs: types.Object, samples: Any) -> None:
+    patches_field = ctx.params.get("patches_field")
+    sources = types.DropdownView(space=12)
+    sources.add_choice(_COMPUTE, label="Compute them with a model")
+    for path in _vector_fields(samples, patches_field):
+        sources.add_choice(_FIELD + path, label=f"Field {path}")
+    for key in _similarity_indexes(samples, patches_field):
+        sources.add_choice(_INDEX + key, label=f"Similarity index {key}")
+    if len(sources.choices) > 1:
+        inputs.enum(
+            "embeddings",
+            sources.values(),
+            default=_COMPUTE,
+            label="Embeddings",
+            description="Where the embeddings come from",
+            view=sources,
+        )
+    if ctx.params.get("embeddings", _COMPUTE) != _COMPUTE:
+        return
+    models = types.AutocompleteView(space=12, allow_user_input=True)
+    for choice in list_backbones():
+        needs = "" if choice.ready else " (downloads its weights first)"
+        models.add_choice(choice.name, label=choice.name, description=choice.description + needs)
+    inputs.str(
+        "model",
+        default=DEFAULT_BACKBONE,
+        required=True,
+        label="Model",
+        description=_describe_model(ctx.params.get("model") or DEFAULT_BACKBONE),
+        view=models,
+    )
+
+
+def _describe_model(name: str) -> str:
+    for choice in list_backbones():
+        if choice.name == name:
+            state = "runs offline" if choice.ready else "downloads its weights on first use"
+            return f"{choice.description[0].upper()}{choice.description[1:]}; {state}"
+    return "A torchvision classifier, a model of FiftyOne's zoo, or an ultralytics model, by name"
+
+
+def _projection(ctx: Any, inputs: types.Object) -> None:
+    methods = types.DropdownView(space=6)
+    for name, cls in METHODS.items():
+        methods.add_choice(name, label=cls.title, description=_METHOD_DESCRIPTIONS[name])
+    inputs.enum(
+        "method",
+        methods.values(),
+        default="umap",
+        required=True,
+        label="Method",
+        description=_METHOD_DESCRIPTIONS.get(ctx.params.get("method", "umap"), ""),
+        view=methods,
+    )
+    dimensions = types.DropdownView(space=6)
+    dimensions.add_choice(2, label="2")
+    dimensions.add_choice(3, label="3")
+    inputs.enum(
+        "num_dims", dimensions.values(), default=2, required=True, label="Dimensions",
+        view=dimensions,
+    )  # fmt: skip
+
+
+def _advanced(ctx: Any, inputs: types.Object, samples: Any) -> None:
+    method = ctx.params.get("method", "umap")
+    defaults = make_method(method)
+    for name, settings in _ADVANCED_FIELDS.items():
+        if name not in _METHOD_PARAMETERS[method]:
+            continue
+        kind, label, description = settings
+        getattr(inputs, kind)(
+            name,
+            default=getattr(defaults, name),
+            label=label,
+            description=description,
+            view=types.FieldView(space=6) if kind != "enum" else None,
+        )
+    if "metric" in _METHOD_PARAMETERS[method]:
+        _choose(inputs, "metric", METRICS, "euclidean", "Metric", "Distance between embeddings")
+    if method == "pca":
+        _choose(
+            inputs, "svd_solver", ("auto", "full", "arpack", "randomized"), "randomized",
+            "SVD solver", "scikit-learn's solver",
+        )  # fmt: skip
+    inputs.int("seed", label="Seed", description="A number makes the map reproducible; slower")
+
+    if ctx.params.get("embeddings", _COMPUTE) == _COMPUTE:
+        inputs.float(
+            "alpha",
+            label="Padding",
+            description="Grows each box before it is cropped: 0.1 by 10%, -0.1 shrinks it",
+        )
+        inputs.bool("force_square", default=False, label="Square crops")
+        inputs.str(
+            "weights",
+            label="Checkpoint file",
+            description="A state dict (.safetensors, .pt, .pth) for the default or a torchvision "
+            "model, on the machine that runs this",
+        )
+        inputs.str("device", label="Device", description="Such as cpu or cuda:0; empty chooses")
+        _choose(
+            inputs, "precision", PRECISIONS, "auto", "Precision", "auto is the fastest that is safe"
+        )
+        inputs.int("batch_size", min=1, label="Batch size", description="Empty chooses")
+        inputs.int(
+            "num_workers",
+            min=1,
+            max=4 * (os.cpu_count() or 1),
+            label="Workers",
+            description="Threads that decode images; empty chooses",
+        )
+    if ctx.params.get("num_dims", 2) == 2:
+        inputs.bool(
+            "spatial_index",
+            default=False,
+            label="Spatial index",
+            description="Also store the points in the labels, for faster lassoing of large maps",
+        )
+    _brain_key(ctx, inputs, samples, "similarity_key", "similarity", required=False)
+
+
+# parameter → (kind of input, label, description)
+_ADVANCED_FIELDS = {
+    "num_neighbors": ("int", "Neighbors", "More show the whole, fewer the detail; 5 to 50"),
+    "min_dist": ("float", "Minimum distance", "How closely points are packed; 0.001 to 0.5"),
+    "perplexity": ("float", "Perplexity", "About how many neighbors count; 5 to 50"),
+    "pca_dims": ("int", "PCA dimensions", "Kept before t-SNE"),
+    "learning_rate": ("float", "Learning rate", "10 to 1000"),
+    "max_iters": ("int", "Iterations", "At least 250"),
+}
+
+
+def _choose(
+    inputs: types.Object,
+    name: str,
+    values: tuple[str, ...],
+    default: str,
+    label: str,
+    description: str,
+) -> None:
+    view = types.DropdownView(space=6)
+    for value in values:
+        view.add_choice(value, label=value)
+    inputs.enum(
+        name, view.values(), default=default, label=label, description=description, view=view
+    )
+
+
+def _estimate(ctx: Any, inputs: types.Object, samples: Any) -> None:
+    patches_field = ctx.params.get("patches_field")
+    try:
+        patches = count_patches(samples, patches_field)
+        images = samples.count()
+    except LabelvetError as error:
+        inputs.view("problem", types.Error(label=str(error)))
+        return
+    if not patches:
+        prop = inputs.view("nothing", types.Warning(label="There is nothing to embed in this view"))
+        prop.invalid = True
+        return
+    what = f"{patches:,} patches in {images:,} images" if patches_field else f"{images:,} images"
+    inputs.view("estimate", types.Notice(label=f"{what} will be embedded"))
+
+
+def _vector_fields(samples: Any, patches_field: str | None) -> list[str]:
+    """Names of the attributes (or, for whole images, fields) that can hold vectors."""
+    schema = samples.get_field_schema()
+    if patches_field is not None:
+        labels = samples.get_field(label_path(samples, patches_field))
+        schema = getattr(labels, "field", labels).get_field_schema()
+    return [
+        name
+        for name, field in schema.items()
+        if name not in _GEOMETRY_ATTRIBUTES
+        and (
+            isinstance(field, (fo.VectorField, fo.ArrayField))
+            or (type(field) is fo.ListField and isinstance(field.field, fo.FloatField))
+        )
+    ]
+
+
+def _similarity_indexes(samples: Any, patches_field: str | None) -> list[str]:
+    return list(samples.list_brain_runs(type="similarity", patches_field=patches_field))
+
+
+def _arguments(params: dict[str, Any]) -> dict[str, Any]:
+    """Turns the form's values into the engine's arguments."""
+    embeddings = params.get("embeddings") or _COMPUTE
+    method = params.get("method") or "umap"
+    names = [*_METHOD_PARAMETERS.get(method, ()), "num_dims", "seed"]
+    arguments = {name: params[name] for name in names if params.get(name) is not None}
+    arguments |= {
+        name: params[name]
+        for name in (
+            "brain_key", "patches_field", "model", "weights", "alpha", "force_square", "device",
+            "precision", "batch_size", "num_workers", "similarity_key",
+        )
+        if params.get(name) not in (None, "")
+    }  # fmt: skip
+    arguments["method"] = method
+    arguments["overwrite"] = bool(
+        params.get("overwrite_brain_key") or params.get("overwrite_similarity_key")
+    )
+    if embeddings.startswith(_FIELD):
+        arguments["embeddings"] = embeddings.removeprefix(_FIELD)
+    elif embeddings.startswith(_INDEX):
+        arguments["similarity_index"] = embeddings.removeprefix(_INDEX)
+    if params.get("spatial_index"):
+        arguments["points_field"] = params["brain_key"]
+    return arguments
+
+
+def _report(run: Any) -> tuple[types.Property, dict[str, Any]]:
+    """What a run did and what it skipped, as an output form and its values."""
+    lines = [
+        run.summary(),
+        "",
+        f"Open **New panel > Embeddings** and select the brain key **{run.brain_key}**.",
+        "",
+    ]
+    for title, reasons in (("Images", run.unreadable), ("Patches", run.skipped)):
+        if reasons:
+            lines += [f"**{title} that were skipped**", ""]
+            lines += [f"- `{what}`: {reason}" for what, reason in list(reasons.items())[:_LISTED]]
+            if len(reasons) > _LISTED:
+                lines.append(f"- and {len(reasons) - _LISTED:,} more")
+            lines.append("")
+    outputs = types.Object()
+    outputs.str("summary", label="Summary", view=types.MarkdownView())
+    view = types.View(label="Compute visualization")
+    return types.Property(outputs, view=view), {"summary": "\n".join(lines)}
+
+
+def _failure(error: LabelvetError) -> tuple[types.Property, dict[str, Any]]:
+    outputs = types.Object()
+    outputs.view("error", types.Error(label="Nothing was written", description=str(error)))
+    return types.Property(outputs, view=types.View(label="Compute visualization")), {}
+
+
+def _refuse(prop: types.Property, sentence: str) -> None:
+    prop.invalid = True
+    prop.error_message = sentence

@@ -1,0 +1,59 @@
+"""Runs an engine call so that FiftyOne sees its progress, at once or delegated."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from queue import SimpleQueue
+from threading import Event, Thread
+from typing import Any, TypeVar
+
+from ..embeddings.progress import Report
+
+Result = TypeVar("Result")
+
+_FINISHED = object()
+
+
+def run_with_progress(
+    ctx: Any, call: Callable[[Report, Event], Result], outcome: list[Result]
+) -> Iterator[Any]:
+    """Runs ``call(report, cancelled)`` in a thread and yields the App's progress updates.
+
+    A delegated run gets its progress through ``ctx.set_progress``; one that runs at once must
+    yield it. When the App stops listening, the call is cancelled.
+
+    Args:
+        ctx: the operator's execution context
+        call: the engine call
+        outcome: receives the call's result
+
+    Raises:
+        whatever the call raises
+    """
+    updates: SimpleQueue[Any] = SimpleQueue()
+    cancelled = Event()
+    errors: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            outcome.append(call(lambda *update: updates.put(update), cancelled))
+        # whatever it is, it is raised again where FiftyOne waits for it
+        except BaseException as error:
+            errors.append(error)
+        finally:
+            updates.put(_FINISHED)
+
+    thread = Thread(target=work, name="labelvet-run", daemon=True)
+    thread.start()
+    try:
+        while (update := updates.get()) is not _FINISHED:
+            fraction, line = update
+            if ctx.delegated:
+                ctx.set_progress(progress=fraction, label=line)
+            else:
+                yield ctx.ops.set_progress(progress=fraction, label=line)
+    finally:
+        cancelled.set()
+        thread.join()
+    if errors:
+        raise errors[0]

@@ -1,0 +1,104 @@
+"""A database, folders and datasets of the tests' own: nothing of the user's is seen or touched.
+
+All of it is set before any test module imports FiftyOne, which reads it then.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import tempfile
+import uuid
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+COCO128 = Path(os.environ.get("LABELVET_COCO128", ROOT.parent / "shared" / "data" / "coco128"))
+
+_cleanup = ExitStack()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if "fiftyone" in sys.modules:
+        raise pytest.UsageError("FiftyOne was imported before its database was chosen.")
+    from labelvet.demo.mongod import private_mongod
+
+    folder = Path(_cleanup.enter_context(tempfile.TemporaryDirectory(prefix="labelvet-tests-")))
+    plugins = folder / "plugins"
+    plugins.mkdir()
+    (plugins / "labelvet").symlink_to(ROOT)
+    os.environ |= {
+        "FIFTYONE_DATABASE_URI": _cleanup.enter_context(private_mongod(folder / "database")),
+        "FIFTYONE_PLUGINS_DIR": str(plugins),
+        "FIFTYONE_DEFAULT_DATASET_DIR": str(folder / "datasets"),
+        "FIFTYONE_DATASET_ZOO_DIR": str(folder / "zoo" / "datasets"),
+        "FIFTYONE_MODEL_ZOO_DIR": str(folder / "zoo" / "models"),
+        "FIFTYONE_CONFIG_PATH": str(folder / "config.json"),
+        "FIFTYONE_APP_CONFIG_PATH": str(folder / "app_config.json"),
+        "FIFTYONE_BRAIN_CONFIG_PATH": str(folder / "brain_config.json"),
+        "FIFTYONE_DO_NOT_TRACK": "1",
+        "FIFTYONE_SHOW_PROGRESS_BARS": "false",
+        "YOLO_OFFLINE": "1",
+        "YOLO_CONFIG_DIR": str(folder),
+    }
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    _cleanup.close()
+
+
+@pytest.fixture
+def make_dataset():
+    """Makes empty datasets, which are deleted after the test."""
+    import fiftyone as fo
+
+    names = []
+
+    def make() -> fo.Dataset:
+        names.append(f"test-{uuid.uuid4().hex[:12]}")
+        return fo.Dataset(names[-1])
+
+    yield make
+    for name in names:
+        if fo.dataset_exists(name):
+            fo.delete_dataset(name)
+
+
+@pytest.fixture(scope="session")
+def coco128():
+    """128 real images with ``ground_truth`` and the 628 ``predictions`` above 0.2."""
+    import fiftyone as fo
+
+    if not COCO128.is_dir():
+        pytest.skip("coco128 is not here: set LABELVET_COCO128 to its folder")
+    truth = json.loads((COCO128 / "ground_truth.json").read_text())
+    predictions = json.loads((COCO128 / "predictions.json").read_text())
+    dataset = fo.Dataset(f"coco128-{uuid.uuid4().hex[:12]}", persistent=True)
+    dataset.add_samples(
+        [
+            fo.Sample(
+                filepath=str(path),
+                ground_truth=_detections(truth.get(path.name, [])),
+                predictions=_detections(
+                    p for p in predictions.get(path.name, []) if p["confidence"] > 0.2
+                ),
+            )
+            for path in sorted((COCO128 / "images").glob("*.jpg"))
+        ]
+    )
+    yield dataset
+    dataset.delete()
+
+
+def _detections(entries):
+    import fiftyone as fo
+
+    return fo.Detections(
+        detections=[
+            fo.Detection(label=e["label"], bounding_box=e["box"], confidence=e.get("confidence"))
+            for e in entries
+        ]
+    )

@@ -1,0 +1,109 @@
+"""Neighbours and projections: right where it matters, sensible where there is too little."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from labelvet.embeddings import neighbors
+from labelvet.embeddings.errors import InvalidParameter
+from labelvet.embeddings.neighbors import build_neighbor_graph
+from labelvet.embeddings.projection import METHODS, make_method, neighbors_needed, project
+
+
+def clusters(n=150, d=32, seed=51):
+    """Three well separated clusters: (n, d) vectors and (n,) cluster numbers."""
+    rng = np.random.default_rng(seed)
+    which = np.arange(n) % 3
+    centers = 10 * rng.normal(size=(3, d))
+    return (centers[which] + rng.normal(size=(n, d))).astype(np.float32), which
+
+
+def run(vectors, method):
+    k = neighbors_needed(method, len(vectors))
+    graph = build_neighbor_graph(vectors, k, "euclidean") if k else None
+    return project(vectors, method, graph)
+
+
+@pytest.mark.parametrize("num_dims", [2, 3])
+@pytest.mark.parametrize("name", METHODS)
+def test_clusters_stay_together_and_seeds_repeat(name, num_dims):
+    vectors, which = clusters()
+    # the default learning rate is FiftyOne's, and too fast for so few points
+    parameters = {"learning_rate": 50.0} if name == "tsne" else {}
+    method = make_method(name, num_dims=num_dims, seed=51, **parameters)
+    points, notes = run(vectors, method)
+    assert points.shape == (150, num_dims) and points.dtype == np.float32 and not notes
+    nearest = build_neighbor_graph(points, 6).indices[:, 1:]
+    assert (which[nearest] == which[:, None]).mean() > 0.98
+    np.testing.assert_array_equal(points, run(vectors, method)[0])
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 4, 5, 6, 7, 10, 16])
+@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("num_dims", [2, 3])
+def test_few_patches_still_get_points(name, n, num_dims):
+    vectors, _ = clusters(n=n)
+    points, notes = run(vectors, make_method(name, num_dims=num_dims))
+    assert points.shape == (n, num_dims) and np.isfinite(points).all()
+    if name == "umap":
+        assert bool(notes) == (n <= 15)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_identical_patches_still_get_points(name):
+    points, _ = run(np.ones((20, 8), dtype=np.float32), make_method(name))
+    assert np.isfinite(points).all()
+
+
+@settings(max_examples=25, deadline=None)
+@given(n=st.integers(1, 60), d=st.integers(1, 20), k=st.integers(1, 60), seed=st.integers(0, 99))
+def test_exact_neighbors_are_the_nearest(n, d, k, seed):
+    k = min(k, n)
+    vectors = np.random.default_rng(seed).normal(size=(n, d)).astype(np.float32)
+    graph = build_neighbor_graph(vectors, k)
+    distances = np.linalg.norm(vectors[:, None] - vectors[None], axis=2)
+    np.testing.assert_allclose(graph.distances, np.sort(distances, axis=1)[:, :k], atol=1e-3)
+    assert graph.indices.dtype == np.int32 and graph.distances.dtype == np.float32
+
+
+def test_approximate_neighbors_are_nearly_the_nearest(monkeypatch):
+    vectors, _ = clusters(n=3000)
+    exact = build_neighbor_graph(vectors, 15)
+    monkeypatch.setattr(neighbors, "EXACT_UP_TO", 100)
+    approximate = build_neighbor_graph(vectors, 15, seed=51)
+    found = [len(set(a) & set(b)) for a, b in zip(exact.indices, approximate.indices, strict=True)]
+    assert np.mean(found) / 15 > 0.95
+
+
+def test_umap_reports_its_epochs():
+    vectors, _ = clusters()
+    seen = []
+    method = make_method("umap")
+    graph = build_neighbor_graph(vectors, neighbors_needed(method, len(vectors)))
+    project(vectors, method, graph, lambda done, total: seen.append((done, total)))
+    assert seen and seen[-1][0] <= seen[-1][1]
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters", "part"),
+    [
+        ("lle", {}, "method must be one of umap, tsne, pca"),
+        ("umap", {"num_dims": 4}, "2 or 3"),
+        ("umap", {"num_neighbors": 1}, "neighbors"),
+        ("umap", {"min_dist": -0.1}, "minimum distance"),
+        ("umap", {"min_dist": float("nan")}, "minimum distance"),
+        ("umap", {"metric": "taxi"}, "metric"),
+        ("umap", {"perplexity": 3}, "no parameter 'perplexity'"),
+        ("umap", {"num_neighbors": "many"}, "wrong type"),
+        ("tsne", {"perplexity": 0}, "Perplexity"),
+        ("tsne", {"max_iters": 1}, "250"),
+        ("tsne", {"learning_rate": float("inf")}, "learning rate"),
+        ("pca", {"svd_solver": "magic"}, "SVD"),
+        ("pca", {"seed": -1}, "seed"),
+    ],
+)
+def test_impossible_parameters_get_a_sentence(name, parameters, part):
+    with pytest.raises(InvalidParameter, match=part):
+        make_method(name, **parameters)
