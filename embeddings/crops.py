@@ -78,13 +78,11 @@ def pixel_windows(
     if settings.alpha is not None:
         margin = 0.5 * settings.alpha * (end - start)
         start, end = start - margin, end + margin
-    start = (np.clip(start, 0, 1) * size).astype(np.int64)
-    end = (np.clip(end, 0, 1) * size).astype(np.int64)
-    start = np.minimum(start, size - 1)
-    end = np.maximum(end, start + 1)
+    first = np.minimum((np.clip(start, 0, 1) * size).astype(np.int64), size - 1)
+    last = np.maximum((np.clip(end, 0, 1) * size).astype(np.int64), first + 1)
     if settings.force_square:
-        start, end = _squared(start, end, size)
-    return np.concatenate([start, end], axis=1)
+        first, last = _squared(first, last, size)
+    return np.concatenate([first, last], axis=1)
 
 
 def cut_crops(

@@ -66,7 +66,8 @@ class PatchTable:
     @property
     def labels(self) -> NDArray[np.object_]:
         """(n,) object column of labels, None where a patch has none."""
-        return np.append(self.classes, None)[self.codes]
+        with_none: NDArray[np.object_] = np.array([*self.classes, None], dtype=object)
+        return with_none[self.codes]
 
     def take(self, rows: NDArray[Any]) -> PatchTable:
         """Returns the table of the given rows (indices or a boolean mask), images shared."""
@@ -84,7 +85,7 @@ class PatchTable:
 
     def box_problems(self) -> dict[str, str]:
         """Returns ``{id: reason}`` for every patch whose box cannot be cropped."""
-        finite = np.isfinite(self.boxes).all(axis=1)
+        finite: NDArray[np.bool_] = np.isfinite(self.boxes).all(axis=1)
         x, y, width, height = np.where(finite[:, None], self.boxes, 0.0).T
         has_area = (width > 0) & (height > 0)
         visible = (x < 1) & (y < 1) & (x + width > 0) & (y + height > 0)
@@ -149,9 +150,9 @@ def read_patches(
 
     list_attribute, geometry = _geometry_of(samples, patches_field)
     root = label_path(samples, patches_field)
-    columns = samples.values(
-        [sample_id_path(samples), "filepath"]
-        + [f"{root}.{name}" for name in ("id", geometry, "label", "confidence")]
+    names = ("id", geometry, "label", "confidence")
+    columns = list(
+        samples.values([sample_id_path(samples), "filepath", *(f"{root}.{name}" for name in names)])
     )
     if list_attribute is None:
         # a field of single labels is a field of lists of at most one
@@ -241,7 +242,7 @@ def _read_images(samples: Any) -> PatchTable:
 
 
 def _check_media(samples: Any) -> None:
-    media_type = samples.media_type
+    media_type: Any = samples.media_type
     if media_type == fom.GROUP:
         media_type = (samples.group_media_types or {}).get(samples.group_slice)
     if media_type is None and not samples.count():
