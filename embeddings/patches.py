@@ -85,7 +85,7 @@ class PatchTable:
 
     def box_problems(self) -> dict[str, str]:
         """Returns ``{id: reason}`` for every patch whose box cannot be cropped."""
-        finite: NDArray[np.bool_] = np.isfinite(self.boxes).all(axis=1)
+        finite = np.asarray(np.isfinite(self.boxes).all(axis=1))
         x, y, width, height = np.where(finite[:, None], self.boxes, 0.0).T
         has_area = (width > 0) & (height > 0)
         visible = (x < 1) & (y < 1) & (x + width > 0) & (y + height > 0)
@@ -294,7 +294,7 @@ def _unique_paths(filepaths: list[str]) -> tuple[NDArray[np.object_], NDArray[np
 
 def _encode_labels(labels: list[str | None]) -> tuple[NDArray[np.int32], NDArray[np.object_]]:
     classes = sorted({label for label in labels if label is not None})
-    code_of = {label: code for code, label in enumerate(classes)}
+    code_of: dict[str | None, int] = {label: code for code, label in enumerate(classes)}
     codes = np.fromiter((code_of.get(label, -1) for label in labels), np.int32, len(labels))
     return codes, np.array(classes, dtype=object)
 

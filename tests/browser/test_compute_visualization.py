@@ -15,14 +15,18 @@ import pytest
 from labelvet.demo.mongod import free_port
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
-CHROMIUM_FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
+CHROMIUM_FLAGS = [
+    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
+    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
+]
 ARTIFACTS = Path(__file__).resolve().parents[1] / "artifacts"
 
 LAUNCH = """
 import sys, time
 import fiftyone as fo
 if __name__ == "__main__":
-    fo.launch_app(fo.load_dataset(sys.argv[1]), port=int(sys.argv[2]), address="127.0.0.1", remote=True)
+    dataset = fo.load_dataset(sys.argv[1])
+    fo.launch_app(dataset, port=int(sys.argv[2]), address="127.0.0.1", remote=True)
     time.sleep(3600)
 """
 
