@@ -106,6 +106,7 @@ class ComputeVisualization(foo.Operator):
             yield ctx.ops.show_output(*_failure(error))
             return
         if not ctx.delegated:
+            # so that the Embeddings panel lists the run
             yield ctx.ops.reload_dataset()
             yield ctx.ops.show_output(*_report(outcome[0]))
 
@@ -380,8 +381,8 @@ def _arguments(params: dict[str, Any]) -> dict[str, Any]:
     return arguments
 
 
-def _report(run: Any) -> tuple[types.Property, dict[str, Any]]:
-    """What a run did and what it skipped, as an output form and its values."""
+def _report(run: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What a run did and what it skipped, as an output form in JSON and its values."""
     lines = [
         run.summary(),
         "",
@@ -398,13 +399,14 @@ def _report(run: Any) -> tuple[types.Property, dict[str, Any]]:
     outputs = types.Object()
     outputs.str("summary", label="Summary", view=types.MarkdownView())
     view = types.View(label="Compute visualization")
-    return types.Property(outputs, view=view), {"summary": "\n".join(lines)}
+    return types.Property(outputs, view=view).to_json(), {"summary": "\n".join(lines)}
 
 
-def _failure(error: LabelvetError) -> tuple[types.Property, dict[str, Any]]:
+def _failure(error: LabelvetError) -> tuple[dict[str, Any], dict[str, Any]]:
     outputs = types.Object()
     outputs.view("error", types.Error(label="Nothing was written", description=str(error)))
-    return types.Property(outputs, view=types.View(label="Compute visualization")), {}
+    view = types.View(label="Compute visualization")
+    return types.Property(outputs, view=view).to_json(), {}
 
 
 def _refuse(prop: types.Property, sentence: str) -> None:
