@@ -109,8 +109,7 @@ def test_the_guides_first_section(app, page, coco128):
         "window.__foo__.executeOperator('open_panel', "
         "{name: 'Embeddings', isActive: true, layout: 'horizontal'})"
     )
-    page.get_by_text("Select brain key").first.click()
-    page.get_by_text("yolow_patches", exact=True).last.click()
+    page.get_by_text("yolow_patches", exact=True).click()
     deadline = time.monotonic() + 60
     drawn = None
     while drawn is None and time.monotonic() < deadline:
