@@ -5,12 +5,13 @@ All of it is set before any test module imports FiftyOne, which reads it then.
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
+import shutil
 import sys
 import tempfile
 import uuid
-from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -18,36 +19,20 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 COCO128 = Path(os.environ.get("LABELVET_COCO128", ROOT.parent / "shared" / "data" / "coco128"))
 
-_cleanup = ExitStack()
-
 
 def pytest_configure(config: pytest.Config) -> None:
     if "fiftyone" in sys.modules:
         raise pytest.UsageError("FiftyOne was imported before its database was chosen.")
-    from labelvet.demo.mongod import private_mongod
+    from labelvet.demo.environment import use_private_fiftyone
 
-    folder = Path(_cleanup.enter_context(tempfile.TemporaryDirectory(prefix="labelvet-tests-")))
-    plugins = folder / "plugins"
-    plugins.mkdir()
-    (plugins / "labelvet").symlink_to(ROOT)
+    folder = Path(tempfile.mkdtemp(prefix="labelvet-tests-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    use_private_fiftyone(folder)
     os.environ |= {
-        "FIFTYONE_DATABASE_URI": _cleanup.enter_context(private_mongod(folder / "database")),
-        "FIFTYONE_PLUGINS_DIR": str(plugins),
-        "FIFTYONE_DEFAULT_DATASET_DIR": str(folder / "datasets"),
-        "FIFTYONE_DATASET_ZOO_DIR": str(folder / "zoo" / "datasets"),
-        "FIFTYONE_MODEL_ZOO_DIR": str(folder / "zoo" / "models"),
-        "FIFTYONE_CONFIG_PATH": str(folder / "config.json"),
-        "FIFTYONE_APP_CONFIG_PATH": str(folder / "app_config.json"),
-        "FIFTYONE_BRAIN_CONFIG_PATH": str(folder / "brain_config.json"),
-        "FIFTYONE_DO_NOT_TRACK": "1",
         "FIFTYONE_SHOW_PROGRESS_BARS": "false",
         "YOLO_OFFLINE": "1",
         "YOLO_CONFIG_DIR": str(folder),
     }
-
-
-def pytest_unconfigure(config: pytest.Config) -> None:
-    _cleanup.close()
 
 
 @pytest.fixture

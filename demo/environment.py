@@ -1,0 +1,45 @@
+"""Folders, a database and settings of one's own, so that FiftyOne touches nothing of the user's."""
+
+from __future__ import annotations
+
+import atexit
+import os
+from contextlib import ExitStack
+from pathlib import Path
+
+from .mongod import private_mongod
+
+PLUGIN = Path(__file__).resolve().parents[1]
+
+
+def use_private_fiftyone(folder: Path) -> None:
+    """Points FiftyOne at ``folder``, with this plugin installed, and runs a mongod there.
+
+    FiftyOne reads all of it when it is imported, so call this before. The mongod ends with the
+    process, after FiftyOne's own exit handlers, which wait half a minute for one that is gone.
+
+    Raises:
+        RuntimeError: if mongod does not start
+    """
+    at_exit = ExitStack()
+    atexit.register(at_exit.close)
+    plugins = folder / "plugins"
+    plugins.mkdir(parents=True, exist_ok=True)
+    link = plugins / "labelvet"
+    if link.resolve() != PLUGIN:
+        link.unlink(missing_ok=True)
+        link.symlink_to(PLUGIN)
+    uri = at_exit.enter_context(private_mongod(folder / "database"))
+    os.environ |= {
+        "FIFTYONE_DATABASE_URI": uri,
+        "FIFTYONE_PLUGINS_DIR": str(plugins),
+        "FIFTYONE_DEFAULT_DATASET_DIR": str(folder / "datasets"),
+        "FIFTYONE_DATASET_ZOO_DIR": str(folder / "zoo" / "datasets"),
+        "FIFTYONE_MODEL_ZOO_DIR": str(folder / "zoo" / "models"),
+        "FIFTYONE_CONFIG_PATH": str(folder / "config.json"),
+        "FIFTYONE_APP_CONFIG_PATH": str(folder / "app_config.json"),
+        "FIFTYONE_BRAIN_CONFIG_PATH": str(folder / "brain_config.json"),
+        "FIFTYONE_DO_NOT_TRACK": "1",
+        # a mongod of the oldest version that FiftyOne supports will do here: no advice on it
+        "FIFTYONE_DATABASE_VALIDATION": "false",
+    }
