@@ -68,9 +68,11 @@ class ComputeVisualization(foo.Operator):
 
     def resolve_input(self, ctx: Any) -> types.Property:
         inputs = types.Object()
+        inputs.view_target(ctx, action_description="Embed")
         samples = ctx.target_view()
         _brain_key(ctx, inputs, samples, "brain_key", "visualization")
-        _patches_field(ctx, inputs, samples)
+        if not _patches_field(ctx, inputs, samples):
+            return _form(inputs)
         _embeddings(ctx, inputs, samples)
         _projection(ctx, inputs)
         inputs.bool(
@@ -83,7 +85,36 @@ class ComputeVisualization(foo.Operator):
         if ctx.params.get("advanced"):
             _advanced(ctx, inputs, samples)
         _estimate(ctx, inputs, samples)
-        return types.Property(inputs, view=types.View(label="Compute visualization"))
+        return _form(inputs)
+
+    def __call__(
+        self,
+        sample_collection: fo.core.collections.SampleCollection,
+        brain_key: str,
+        patches_field: str | None = None,
+        delegate: bool = False,
+        **params: Any,
+    ) -> Any:
+        """Runs the operator from Python, as the App would.
+
+        Example::
+
+            compute_visualization = foo.get_operator("@labelvet/labelvet/compute_visualization")
+            compute_visualization(dataset, "yolow_patches", patches_field="yolow_detections")
+
+        Args:
+            sample_collection: a dataset or view
+            brain_key: the key of the new run
+            patches_field: the labels to crop, None for whole images
+            delegate: whether to queue the run for a worker
+            **params: other inputs of the form, by name
+
+        Raises:
+            fiftyone.operators.executor.ExecutionError: if an input is wrong or the run fails
+        """
+        ctx = {"view": sample_collection.view(), "request_delegation": delegate}
+        params |= {"brain_key": brain_key, "patches_field": patches_field}
+        return foo.execute_operator(self.uri, ctx, params=params)
 
     def execute(self, ctx: Any) -> Iterator[Any]:
         # the engine loads torch, which the form does not need
@@ -101,14 +132,17 @@ class ComputeVisualization(foo.Operator):
                 outcome,
             )
         except LabelvetError as error:
-            if ctx.delegated:
-                raise
-            yield ctx.ops.show_output(*_failure(error))
-            return
+            if not ctx.delegated:
+                yield ctx.ops.show_output(*_failure(error))
+            raise
         if not ctx.delegated:
             # so that the Embeddings panel lists the run
             yield ctx.ops.reload_dataset()
             yield ctx.ops.show_output(*_report(outcome[0]))
+
+
+def _form(inputs: types.Object) -> types.Property:
+    return types.Property(inputs, view=types.View(label="Compute visualization"))
 
 
 def _brain_key(
@@ -146,14 +180,15 @@ def _brain_key(
         _refuse(prop, str(error))
 
 
-def _patches_field(ctx: Any, inputs: types.Object, samples: Any) -> None:
+def _patches_field(ctx: Any, inputs: types.Object, samples: Any) -> bool:
+    """Adds the field's drop-down and returns whether what is chosen can be used."""
     fields = list_patches_fields(samples)
     # a patches view is about its patches, so its field is what its users expect
     default = fields[0] if fields and is_patches_view(samples) else None
     choices = types.DropdownView(space=12)
     for name in fields:
         choices.add_choice(name, label=name)
-    inputs.enum(
+    prop = inputs.enum(
         "patches_field",
         choices.values(),
         default=default,
@@ -167,6 +202,13 @@ def _patches_field(ctx: Any, inputs: types.Object, samples: Any) -> None:
             "no_patches_fields",
             types.Notice(label="This dataset has no labels with boxes: whole images are embedded"),
         )
+    if (chosen := ctx.params.get("patches_field")) is not None:
+        try:
+            label_path(samples, chosen)
+        except LabelvetError as error:
+            _refuse(prop, str(error))
+            return False
+    return True
 
 
 def _embeddings(ctx: Any, inputs: types.Object, samples: Any) -> None:
@@ -195,7 +237,6 @@ def _embeddings(ctx: Any, inputs: types.Object, samples: Any) -> None:
     inputs.str(
         "model",
         default=DEFAULT_BACKBONE,
-        required=True,
         label="Model",
         description=_describe_model(ctx.params.get("model") or DEFAULT_BACKBONE),
         view=models,
@@ -218,7 +259,6 @@ def _projection(ctx: Any, inputs: types.Object) -> None:
         "method",
         methods.values(),
         default="umap",
-        required=True,
         label="Method",
         description=_METHOD_DESCRIPTIONS.get(ctx.params.get("method", "umap"), ""),
         view=methods,
@@ -227,8 +267,7 @@ def _projection(ctx: Any, inputs: types.Object) -> None:
     dimensions.add_choice(2, label="2")
     dimensions.add_choice(3, label="3")
     inputs.enum(
-        "num_dims", dimensions.values(), default=2, required=True, label="Dimensions",
-        view=dimensions,
+        "num_dims", dimensions.values(), default=2, label="Dimensions", view=dimensions
     )  # fmt: skip
 
 

@@ -1,0 +1,150 @@
+"""The operator as Python and as a delegated run call it, and the form as the App shows it."""
+
+from __future__ import annotations
+
+import fiftyone as fo
+import fiftyone.operators as foo
+import numpy as np
+import pytest
+from fiftyone.operators.executor import ExecutionContext, ExecutionError
+from labelvet.operators.compute_visualization import ComputeVisualization
+from PIL import Image
+
+URI = "@labelvet/labelvet/compute_visualization"
+
+
+@pytest.fixture
+def dataset(make_dataset, tmp_path):
+    """Six small pictures with two boxes each."""
+    dataset = make_dataset()
+    rng = np.random.default_rng(0)
+    for number in range(6):
+        path = tmp_path / f"{number}.png"
+        Image.fromarray(rng.integers(0, 255, (48, 64, 3), dtype=np.uint8)).save(path)
+        boxes = [[0.1, 0.1, 0.3, 0.5], [0.5, 0.2, 0.4, 0.6]]
+        dataset.add_sample(
+            fo.Sample(
+                filepath=str(path),
+                predictions=fo.Detections(
+                    detections=[fo.Detection(label="a", bounding_box=b) for b in boxes]
+                ),
+                note="words",
+            )
+        )
+    return dataset
+
+
+def form(dataset, view=None, **params):
+    """Returns the form's inputs by name, with ``invalid`` and ``error_message`` set."""
+    request = {"dataset_name": dataset.name, "params": params, "view": []}
+    if view is not None:
+        request["view"] = view._serialize()
+    ctx = ExecutionContext(request_params=request)
+    return ComputeVisualization().resolve_input(ctx).type.properties
+
+
+def test_the_form_asks_for_a_key_and_offers_the_fields(dataset):
+    inputs = form(dataset)
+    assert [n for n in inputs if n != "view_target"][:2] == ["brain_key", "patches_field"]
+    assert [c.value for c in inputs["patches_field"].view.choices] == ["predictions"]
+    assert inputs["brain_key"].required and not inputs["patches_field"].required
+    assert inputs["model"].default == "efficientnet-lite0"
+    assert inputs["estimate"].view.label == "6 images will be embedded"
+
+
+def test_the_form_counts_patches(dataset):
+    inputs = form(dataset, patches_field="predictions")
+    assert inputs["estimate"].view.label == "12 patches in 6 images will be embedded"
+    inputs = form(dataset, dataset.limit(2), patches_field="predictions")
+    assert inputs["estimate"].view.label == "4 patches in 2 images will be embedded"
+    nothing = dataset.filter_labels("predictions", fo.ViewField("label") == "b")
+    inputs = form(dataset, nothing, patches_field="predictions")
+    assert inputs["nothing"].invalid
+
+
+@pytest.mark.parametrize(
+    ("key", "problem"),
+    [("1st", "start with a digit"), ("a b", "letters"), ("", None), ("fine_1", None)],
+)
+def test_the_form_checks_the_key_as_it_is_typed(dataset, key, problem):
+    prop = form(dataset, brain_key=key)["brain_key"]
+    assert prop.invalid == (problem is not None)
+    assert problem is None or problem in prop.error_message
+
+
+def test_the_form_asks_before_it_overwrites(dataset):
+    import labelvet
+
+    labelvet.compute_visualization(dataset, "predictions", "taken", method="pca", model="resnet18",
+                                   embeddings=np.random.default_rng(0).random((12, 8)))  # fmt: skip
+    inputs = form(dataset, brain_key="taken")
+    assert inputs["brain_key"].invalid
+    assert "overwrite_brain_key" in inputs
+    assert not form(dataset, brain_key="taken", overwrite_brain_key=True)["brain_key"].invalid
+
+
+@pytest.mark.parametrize("method", ["umap", "tsne", "pca"])
+def test_advanced_shows_the_parameters_of_the_method(dataset, method):
+    plain = form(dataset, method=method)
+    advanced = form(dataset, method=method, advanced=True)
+    assert set(plain) < set(advanced)
+    assert ("num_neighbors" in advanced) == (method == "umap")
+    assert ("perplexity" in advanced) == (method == "tsne")
+    assert {"device", "batch_size", "num_workers", "similarity_key"} < set(advanced)
+
+
+def test_runs_from_python(dataset):
+    compute_visualization = foo.get_operator(URI)
+    compute_visualization(dataset, "map", patches_field="predictions", method="pca")
+    assert len(dataset.load_brain_results("map").points) == 12
+    compute_visualization(dataset.limit(2), "small", method="pca", num_dims=2)
+    assert len(dataset.load_brain_results("small").points) == 2
+
+
+def test_faults_are_raised_in_python(dataset):
+    compute_visualization = foo.get_operator(URI)
+    with pytest.raises(ExecutionError, match="no field 'nowhere'"):
+        compute_visualization(dataset, "map", patches_field="nowhere")
+    with pytest.raises(ExecutionError, match=r"brain_key.*digit"):
+        compute_visualization(dataset, "1st")
+    with pytest.raises(ExecutionError, match="no-such-model"):
+        compute_visualization(dataset, "map", model="no-such-model")
+    assert dataset.list_brain_runs() == []
+
+
+def test_runs_delegated_with_progress(dataset):
+    from fiftyone.operators.delegated import DelegatedOperationService
+
+    service = DelegatedOperationService()
+    foo.execute_operator(
+        URI,
+        ctx={"dataset": dataset, "request_delegation": True},
+        params={"brain_key": "later", "patches_field": "predictions", "method": "pca"},
+    )
+    (queued,) = service.list_operations(operator=URI, dataset_name=dataset.name)
+    assert not dataset.has_brain_run("later")
+    service.execute_queued_operations(dataset_name=dataset.name)
+    (done,) = service.list_operations(operator=URI, dataset_name=dataset.name)
+    assert done.id == queued.id
+    assert str(done.run_state) == "completed", done.result
+    assert done.status.progress == pytest.approx(1.0)
+    dataset.reload()
+    assert len(dataset.load_brain_results("later").points) == 12
+    service.delete_operation(done.id)
+
+
+def test_a_delegated_run_that_cannot_succeed_says_why(dataset):
+    from fiftyone.operators.delegated import DelegatedOperationService
+
+    service = DelegatedOperationService()
+    foo.execute_operator(
+        URI,
+        ctx={"dataset": dataset, "request_delegation": True},
+        params={"brain_key": "later", "patches_field": "predictions", "model": "no-such-model"},
+    )
+    service.execute_queued_operations(dataset_name=dataset.name)
+    (failed,) = service.list_operations(operator=URI, dataset_name=dataset.name)
+    assert str(failed.run_state) == "failed"
+    assert "no-such-model" in failed.result.error
+    assert not dataset.has_brain_run("later")
+    service.delete_operation(failed.id)

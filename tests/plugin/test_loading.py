@@ -1,0 +1,144 @@
+"""The plugin loads, and workers can import its engine, wherever its folder lies."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import site
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+# What FiftyOne loads, and what a spawned process makes of the engine's functions and objects.
+REPORT = """
+import inspect, json, multiprocessing, sys
+sys.path += sys.argv[1:]
+from concurrent.futures import ProcessPoolExecutor
+
+if __name__ == "__main__":
+    import fiftyone.operators as foo
+    import fiftyone.plugins as fop
+
+    operators = [o.uri for o in foo.list_operators() if "labelvet" in o.uri]
+    import labelvet
+    from labelvet.embeddings.projection import make_method
+
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as worker:
+        there = worker.submit(inspect.getsourcefile, make_method).result()
+        same = worker.submit(make_method, "pca").result() == make_method("pca")
+    print(json.dumps([operators, labelvet.__file__, there, same, "torch" in sys.modules]))
+"""
+
+
+def load(plugins: Path, tmp_path: Path, flags=(), paths=()):
+    script = tmp_path / "report.py"
+    script.write_text(REPORT)
+    result = subprocess.run(
+        [sys.executable, *flags, str(script), *paths],
+        env={**os.environ, "FIFTYONE_PLUGINS_DIR": str(plugins)},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert result.returncode == 0, result.stderr
+    return json.loads(result.stdout.splitlines()[-1])
+
+
+@pytest.mark.parametrize("how", ["checkout", "copy"])
+def test_loads_from_any_folder_without_being_installed(how, tmp_path):
+    plugins = tmp_path / "plugins"
+    plugins.mkdir()
+    if how == "checkout":
+        root = ROOT
+        (plugins / "some-checkout").symlink_to(ROOT)
+    else:
+        root = plugins / "labelvet-labelvet-main"
+        ignored = shutil.ignore_patterns(".*", "__pycache__", "tests", "node_modules")
+        shutil.copytree(ROOT, root, ignore=ignored)
+    # -S hides the editable installation, which a .pth file makes importable
+    operators, here, there, same, _ = load(plugins, tmp_path, ["-S"], site.getsitepackages())
+    assert "@labelvet/labelvet/compute_visualization" in operators
+    assert Path(here).resolve() == root / "__init__.py"
+    assert Path(there).resolve() == root / "embeddings" / "projection.py"
+    assert same
+
+
+def test_installed_editable(tmp_path):
+    (tmp_path / "none").mkdir()
+    operators, here, there, same, _ = load(tmp_path / "none", tmp_path)
+    assert operators == []
+    assert Path(here).resolve() == ROOT / "__init__.py"
+    assert Path(there).resolve() == ROOT / "embeddings" / "projection.py"
+    assert same
+
+
+def test_without_either_nothing_is_importable(tmp_path):
+    """So that the tests above can fail."""
+    (tmp_path / "none").mkdir()
+    with pytest.raises(AssertionError, match="No module named 'labelvet'"):
+        load(tmp_path / "none", tmp_path, ["-S"], site.getsitepackages())
+
+
+def test_a_second_copy_is_named(tmp_path, caplog):
+    import importlib.util
+
+    import labelvet
+
+    copy = tmp_path / "another"
+    copy.mkdir()
+    shutil.copy(ROOT / "__init__.py", copy)
+    spec = importlib.util.spec_from_file_location("some_plugin", copy / "__init__.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    module._make_importable()
+    assert "already loaded from" in caplog.text and str(copy) in caplog.text
+    assert Path(labelvet.__file__).resolve() == ROOT / "__init__.py"
+
+
+def test_importing_labelvet_loads_no_torch():
+    code = "import sys, labelvet; sys.exit('torch' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+def test_files_agree_on_name_version_and_requirements():
+    import labelvet
+    import yaml
+
+    plugin = yaml.safe_load((ROOT / "fiftyone.yml").read_text())
+    project = (ROOT / "pyproject.toml").read_text()
+    assert plugin["name"] == "@labelvet/labelvet"
+    assert plugin["version"] == labelvet.__version__
+    assert f'version = "{labelvet.__version__}"' in project
+    listed = re.search(r"^dependencies = \[(.*?)^\]", project, re.S | re.M).group(1)
+    needed = {line.strip(' ",') for line in listed.strip().splitlines()}
+    required = set((ROOT / "requirements.txt").read_text().split())
+    # FiftyOne itself is there already where FiftyOne installs a plugin's requirements
+    assert required == {name for name in needed if not name.startswith("fiftyone")}
+
+
+def test_the_rule_of_imports_can_be_broken(tmp_path):
+    """import-linter objects as soon as the engine imports an operator."""
+    copy = tmp_path / "labelvet"
+    ignored = shutil.ignore_patterns(
+        ".*", "__pycache__", "node_modules", "importable", "*.egg-info"
+    )
+    shutil.copytree(ROOT, copy, ignore=ignored)
+    lint = [shutil.which("lint-imports", path=str(Path(sys.executable).parent)), "--no-cache"]
+    options = {
+        "cwd": copy,
+        "env": {**os.environ, "PYTHONPATH": str(tmp_path)},
+        "capture_output": True,
+        "text": True,
+    }
+    assert subprocess.run(lint, **options).returncode == 0
+    with open(copy / "embeddings" / "crops.py", "a") as crops:
+        crops.write("\nfrom ..operators import compute_visualization\n")
+    broken = subprocess.run(lint, **options)
+    assert broken.returncode == 1 and "BROKEN" in broken.stdout
