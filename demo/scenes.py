@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageEnhance
+from PIL import Image, ImageEnhance, ImageFilter
 
 WIDTH, HEIGHT = 800, 600
 _OBJECTS = (4, 9)
@@ -82,7 +82,7 @@ def _vary(stamp: NDArray[np.uint8], label: str, rng: np.random.Generator) -> Ima
     cut_out = Image.fromarray(stamp)
     if label not in _NEVER_MIRRORED and rng.random() < 0.5:
         cut_out = cut_out.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
-    cut_out = cut_out.rotate(rng.normal(0, 6), expand=True, resample=Image.Resampling.BICUBIC)
+    cut_out = cut_out.rotate(rng.normal(0, 10), expand=True, resample=Image.Resampling.BICUBIC)
     side = HEIGHT * rng.uniform(*_SIZES)
     ratio = side / max(cut_out.size)
     cut_out = cut_out.resize(
@@ -90,7 +90,11 @@ def _vary(stamp: NDArray[np.uint8], label: str, rng: np.random.Generator) -> Ima
         Image.Resampling.LANCZOS,
     )
     alpha = cut_out.getchannel("A")
-    cut_out = ImageEnhance.Brightness(cut_out.convert("RGB")).enhance(rng.uniform(0.75, 1.2))
+    cut_out = cut_out.convert("RGB")
+    # light, film and focus, so that the same cut-out is never seen twice
+    cut_out = ImageEnhance.Brightness(cut_out).enhance(rng.uniform(0.6, 1.25))
+    cut_out = ImageEnhance.Color(cut_out).enhance(rng.uniform(0.3, 1.3))
+    cut_out = cut_out.filter(ImageFilter.GaussianBlur(rng.uniform(0, 2)))
     cut_out.putalpha(alpha)
     # a soft shadow of nearly nothing is no part of the object
     return cut_out.crop(alpha.point(lambda value: 255 if value > 32 else 0).getbbox())
