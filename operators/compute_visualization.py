@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from importlib.util import find_spec
 from typing import Any
 
 import fiftyone as fo
@@ -327,6 +328,11 @@ def _advanced(ctx: Any, inputs: types.Object, samples: Any) -> None:
             description="Also store the points in the labels, for faster lassoing of large maps",
         )
     _brain_key(ctx, inputs, samples, "similarity_key", "similarity", required=False)
+    if ctx.params.get("similarity_key") and find_spec("lancedb"):
+        _choose(
+            inputs, "similarity_backend", ("sklearn", "lancedb"), "sklearn", "Similarity backend",
+            "sklearn keeps the index in the database; lancedb suits millions of patches",
+        )  # fmt: skip
 
 
 # parameter → (kind of input, label, description)
@@ -403,7 +409,7 @@ def _arguments(params: dict[str, Any]) -> dict[str, Any]:
         name: params[name]
         for name in (
             "brain_key", "patches_field", "model", "weights", "alpha", "force_square", "device",
-            "precision", "batch_size", "num_workers", "similarity_key",
+            "precision", "batch_size", "num_workers", "similarity_key", "similarity_backend",
         )
         if params.get(name) not in (None, "")
     }  # fmt: skip

@@ -167,14 +167,21 @@ def test_patches_without_an_existing_embedding_are_left_out(boxes):
     assert run.num_points == 22 and len(run.skipped) == 2
 
 
-def test_sort_by_similarity_works_on_the_saved_index(boxes):
-    compute(boxes, similarity_key="similar")
+@pytest.mark.parametrize("backend", ["sklearn", "lancedb"])
+def test_sort_by_similarity_works_on_the_saved_index(boxes, backend, tmp_path, monkeypatch):
+    if backend == "lancedb":
+        pytest.importorskip("lancedb", reason="pip install 'labelvet[lancedb]'")
+        backends = fob.brain_config.similarity_backends
+        monkeypatch.setitem(backends["lancedb"], "uri", str(tmp_path / "lancedb"))
+    compute(boxes, similarity_key="similar", similarity_backend=backend)
+    assert boxes.get_brain_info("similar").config.method == backend
     index = stored(boxes, "similar")
     assert index.total_index_size == 24
     query = boxes.first().boxes.detections[0].id
     nearest = boxes.to_patches("boxes").sort_by_similarity(query, k=3, brain_key="similar")
     assert nearest.first().id == query and len(nearest) == 3
-    compute(boxes, similarity_key="similar", overwrite=True)
+    compute(boxes, similarity_key="similar", similarity_backend=backend, overwrite=True)
+    assert stored(boxes, "similar").total_index_size == 24
     assert boxes.list_brain_runs() == ["map", "similar"]
 
 
