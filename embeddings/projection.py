@@ -15,6 +15,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from .compiled import keep_compiled
 from .errors import InvalidParameter
 from .neighbors import NeighborGraph
 
@@ -23,6 +24,10 @@ METRICS = ("euclidean", "cosine", "manhattan", "correlation")
 # UMAP's spectral initialisation solves an eigenproblem that needs more points than dimensions.
 _FEWEST_FOR_UMAP = 6
 _FEWEST_FOR_TSNE = 6
+
+# Above, the eigenproblem takes longer than all the rest, and PCA starts as well: the map is as
+# trustworthy (docs/performance.md).
+_SPECTRAL_UP_TO = 20_000
 
 
 @dataclass(frozen=True)
@@ -227,12 +232,14 @@ def _fit_umap(
         warnings.simplefilter("ignore", UserWarning)
         import umap
 
+        keep_compiled("umap")
         reducer = umap.UMAP(
             n_components=method.num_dims,
             n_neighbors=num_neighbors,
             min_dist=method.min_dist,
             metric=method.metric,
             random_state=method.seed,
+            init="spectral" if n <= _SPECTRAL_UP_TO else "pca",
             precomputed_knn=(
                 (None, None, None)
                 if graph is None

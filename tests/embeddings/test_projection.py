@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -107,3 +111,49 @@ def test_umap_reports_its_epochs():
 def test_impossible_parameters_get_a_sentence(name, parameters, part):
     with pytest.raises(InvalidParameter, match=part):
         make_method(name, **parameters)
+
+
+@pytest.mark.parametrize("metric", ["euclidean", "cosine", "correlation"])
+def test_exact_neighbors_agree_with_scikit_learn(metric):
+    from sklearn.neighbors import NearestNeighbors
+
+    vectors = np.random.default_rng(0).normal(3, 1, size=(1500, 32)).astype(np.float32)
+    graph = build_neighbor_graph(vectors, 10, metric)
+    index = NearestNeighbors(n_neighbors=10, metric=metric, algorithm="brute").fit(vectors)
+    distances, indices = index.kneighbors(vectors)
+    assert (graph.indices == indices).mean() > 0.999
+    np.testing.assert_allclose(graph.distances[:, 1:], distances[:, 1:], rtol=1e-3)
+    assert (graph.indices[:, 0] == np.arange(1500)).all()
+
+
+def test_equal_vectors_are_their_own_first_neighbor():
+    graph = build_neighbor_graph(np.ones((50, 8), dtype=np.float32), 5)
+    assert (graph.indices[:, 0] == np.arange(50)).all()
+    assert (graph.distances == 0).all()
+
+
+def test_compiled_functions_are_kept_for_the_next_process(tmp_path):
+    """A second process compiles less: it finds what the first one left."""
+    code = """
+import time, numpy as np, umap
+from labelvet.embeddings.compiled import keep_compiled
+keep_compiled("umap")
+vectors = np.random.default_rng(0).normal(size=(60, 8)).astype(np.float32)
+umap.UMAP().fit_transform(vectors)
+kept = umap.umap_.smooth_knn_dist.stats
+print(sum(kept.cache_hits.values()))
+"""
+    hits = [
+        int(
+            subprocess.run(
+                [sys.executable, "-W", "ignore", "-c", code],
+                env={**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)},
+                capture_output=True,
+                text=True,
+                check=True,
+                timeout=180,
+            ).stdout.splitlines()[-1]
+        )
+        for _ in range(2)
+    ]
+    assert hits == [0, 1]
