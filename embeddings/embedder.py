@@ -186,7 +186,7 @@ def _split(rows: NDArray[np.int64], media: NDArray[np.int32]) -> Iterator[NDArra
     """Yields shards of at least ``SHARD_PATCHES`` rows that cut no image in two.
 
     A shard that is embedded again, after a crash, is embedded in the same batches as the first
-    time, which makes its vectors the same to the last bit.
+    time, which in fp32 makes its vectors the same to the last bit.
     """
     starts = np.flatnonzero(np.diff(media[rows], prepend=-1))
     begin = 0
