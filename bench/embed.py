@@ -1,8 +1,8 @@
 """Patches per second: this engine, FiftyOne's ``compute_patch_embeddings``, the bare forward pass.
 
 All three run the same torch module on the same images and boxes, in turns (A B C A B C), in one
-process. The module is in the memory format and precision that each side chooses: FiftyOne leaves it as
-it was loaded. The rates are medians over the turns.
+process. The module has the memory format and precision that each side chooses: FiftyOne leaves it
+as it was loaded. The rates are medians over the turns.
 """
 
 from __future__ import annotations

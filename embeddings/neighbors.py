@@ -73,12 +73,12 @@ def _exact(
     import torch
 
     points = torch.from_numpy(np.ascontiguousarray(vectors)).to(device)
-    # these do not change the distances and keep their rounding errors small
-    points = points - (points.mean(1, keepdim=True) if metric == "correlation" else 0)
-    if metric == "euclidean":
-        points = points - points.mean(0)
-    else:
+    if metric == "correlation":
+        points = points - points.mean(1, keepdim=True)
+    if metric != "euclidean":
         points = torch.nn.functional.normalize(points)
+    # this changes no distance, and keeps the rounding errors small
+    points = points - points.mean(0)
     squares = (points * points).sum(1)
     indices = np.empty((len(vectors), k), dtype=np.int64)
     distances = np.empty((len(vectors), k), dtype=np.float32)
