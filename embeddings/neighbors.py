@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
@@ -103,8 +104,10 @@ def _approximate(
 
     keep_compiled("pynndescent")
     # twice the neighbours, cut to half: recall at 15 of .998 instead of .955, for twice the time
-    index = NNDescent(
-        np.ascontiguousarray(vectors), n_neighbors=2 * k, metric=metric, random_state=seed
-    )
-    indices, distances = index.neighbor_graph
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # numba names the functions that it cannot keep
+        index = NNDescent(
+            np.ascontiguousarray(vectors), n_neighbors=2 * k, metric=metric, random_state=seed
+        )
+        indices, distances = index.neighbor_graph
     return indices[:, :k], distances[:, :k]
