@@ -1,10 +1,12 @@
-.PHONY: help setup demo test lint bench clean
+.PHONY: help setup demo test lint web web-check bench clean
 PY = .venv/bin/python
+NPM = npm --prefix panels
 
 help:
 	@echo "make demo   a demo dataset with its visualization, in the App"
 	@echo "make test   every check and every test"
 	@echo "make lint   ruff, mypy and the rule of imports"
+	@echo "make web    builds the web half of the panels into dist/ (needs Node 20)"
 	@echo "make bench  NAME=embed|reduce|memory|resume, QUICK=1 for a smaller run"
 	@echo "make setup  the virtual environment .venv that the others use"
 	@echo "make clean  removes what make created"
@@ -21,11 +23,26 @@ lint: setup
 	@MYPYPATH=.cache/mypy .venv/bin/mypy --cache-dir .cache/mypy_cache -p labelvet.embeddings -p labelvet.operators -p labelvet.panels -p labelvet.demo -p labelvet.bench -m labelvet.cli
 	@.venv/bin/lint-imports --no-cache
 
-test: lint
+panels/node_modules: panels/package-lock.json
+	@$(NPM) ci --silent
+	@touch $@
+
+web: panels/node_modules
+	@$(NPM) run --silent build
+
+# users have no Node, so the bundle is committed: it has to be what its source builds
+web-check: panels/node_modules
+	@$(NPM) run --silent check
+	@$(NPM) run --silent test
+	@LABELVET_BUNDLE_DIR=$(CURDIR)/.cache/dist $(NPM) run --silent build -- --logLevel warn
+	@cmp .cache/dist/index.umd.js dist/index.umd.js || \
+		{ echo "dist/index.umd.js is not what panels/ builds: run 'make web' and commit it" >&2; exit 1; }
+
+test: lint web-check
 	@$(PY) -m pytest tests
 
 bench: setup
 	@QUICK=$(QUICK) $(PY) -m labelvet.bench $(NAME)
 
 clean:
-	rm -rf .venv .demo .cache .hypothesis .ruff_cache *.egg-info build tests/artifacts
+	rm -rf .venv .demo .cache panels/node_modules .hypothesis .ruff_cache *.egg-info build tests/artifacts

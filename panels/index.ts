@@ -1,0 +1,5 @@
+// The one bundle of all panels: each registers the component that its Python half names.
+import { registerPanelComponent } from "./app/register";
+import { LabelEmbeddings } from "./label_embeddings/web/LabelEmbeddings";
+
+registerPanelComponent("LabelEmbeddings", "Label embeddings", LabelEmbeddings);
