@@ -14,6 +14,8 @@ declare module "@fiftyone/operators" {
     callback?: (result: OperatorResult) => void,
   ) => void;
   export function executeOperator(uri: string, params?: object): Promise<unknown>;
+  /** opens an operator's form */
+  export function usePromptOperatorInput(): (uri: string) => void;
 }
 
 declare module "@fiftyone/plugins" {
@@ -38,9 +40,17 @@ declare module "@fiftyone/state" {
   export const extendedSelectionOverrideStage: RecoilState<Record<string, object> | null>;
   export const theme: RecoilState<"dark" | "light">;
   export const colorScheme: RecoilState<ColorScheme>;
+  /** gives the color that the App has for a value */
+  export const colorMap: RecoilValueReadOnly<(value: string) => string>;
   export interface ColorScheme {
+    colorBy?: "field" | "value" | "instance" | null;
     colorPool: string[];
     fields?: { path: string; valueColors?: { value: string; color: string }[] | null }[] | null;
   }
   export function useResetExtendedSelection(): () => void;
+}
+
+declare module "*.css?inline" {
+  const css: string;
+  export default css;
 }

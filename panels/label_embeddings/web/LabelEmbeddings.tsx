@@ -1,7 +1,109 @@
-import React from "react";
-import type { PanelProps } from "../../app/panel";
+import * as fos from "@fiftyone/state";
+import React, { useCallback, useEffect, useMemo, useState } from "react";
+import { useRecoilValue } from "recoil";
+import { type PanelProps, usePython } from "../../app/panel";
+import { useOpenRun } from "./hooks/useOpenRun";
+import { useRuns } from "./hooks/useRuns";
+import { Judge } from "./Judge";
+import css from "./panel.css?inline";
+import { RunList } from "./parts/RunList";
+import { RunPicker } from "./parts/RunPicker";
+import { Wire } from "./wire";
 
-/** The panel *Label embeddings*. */
-export function LabelEmbeddings(_props: PanelProps) {
-  return <div>Label embeddings</div>;
+// the App mounts the panel anew when its layout changes; the run stays open
+const lastOpened = new Map<string, string>();
+
+/** The panel *Label embeddings*: choose a run, then judge its labels. */
+export function LabelEmbeddings(props: PanelProps) {
+  const python = usePython(props);
+  const wire = useMemo(() => new Wire(python), [python]);
+  const datasetName = useRecoilValue(fos.datasetName);
+  const { runs, problem: listProblem, refresh } = useRuns(wire, datasetName);
+  const [key, setKey] = useState<string | null>(null);
+  const { opened, problem: openProblem, reopen } = useOpenRun(wire, key);
+
+  useEffect(() => {
+    setKey((datasetName && lastOpened.get(datasetName)) ?? null);
+  }, [datasetName]);
+
+  const open = useCallback(
+    (next: string | null) => {
+      if (datasetName && next) lastOpened.set(datasetName, next);
+      else if (datasetName) lastOpened.delete(datasetName);
+      setKey(next);
+      refresh();
+    },
+    [datasetName, refresh],
+  );
+
+  const picker = <RunPicker runs={runs ?? []} current={key} onOpen={open} />;
+  return (
+    <div className="lv-panel">
+      <style>{css}</style>
+      {opened ? (
+        <Judge
+          key={`${opened.run.run}`}
+          wire={wire}
+          opened={opened}
+          picker={picker}
+          onStale={() => {
+            reopen();
+            refresh();
+          }}
+        />
+      ) : (
+        <>
+          {key !== null && <header className="lv-toolbar">{picker}</header>}
+          <Waiting
+            key={key}
+            problem={openProblem ?? (key === null ? listProblem : null)}
+            doing={key !== null ? `Opening ${key}` : runs === null ? "Looking for runs" : null}
+            onRetry={key !== null ? reopen : refresh}
+            onBack={key !== null ? () => open(null) : null}
+          >
+            <RunList runs={runs ?? []} onOpen={open} />
+          </Waiting>
+        </>
+      )}
+    </div>
+  );
+}
+
+function Waiting({
+  problem,
+  doing,
+  onRetry,
+  onBack,
+  children,
+}: {
+  problem: string | null;
+  doing: string | null;
+  onRetry: () => void;
+  onBack: (() => void) | null;
+  children: React.ReactNode;
+}) {
+  if (problem)
+    return (
+      <div className="lv-message" role="alert">
+        <p>{problem}</p>
+        <div>
+          <button type="button" className="lv-button" data-primary onClick={onRetry}>
+            Try again
+          </button>
+          {onBack && (
+            <button type="button" className="lv-button" onClick={onBack}>
+              All runs
+            </button>
+          )}
+        </div>
+      </div>
+    );
+  if (doing)
+    return (
+      <div className="lv-message" aria-live="polite">
+        <progress aria-label={doing} />
+        <p className="lv-faint">{doing}…</p>
+      </div>
+    );
+  return <>{children}</>;
 }

@@ -1,0 +1,56 @@
+import * as fos from "@fiftyone/state";
+import { useEffect, useMemo, useState } from "react";
+import { useRecoilValue } from "recoil";
+import { rowsPassing } from "../filters";
+import { everyRows, type Rows } from "../rows";
+import type { ColorColumn, RunWire } from "../wire";
+
+const SETTLE_MS = 120;
+
+/**
+ * The rows in the App's view under the sidebar's filters, null for all. What the columns at hand can
+ * tell is told at once; the rest follows when Python has asked the database.
+ */
+export function useVisible(
+  wire: RunWire,
+  length: number,
+  columns: (ColorColumn | null)[],
+  edition: number,
+  onProblem: (problem: string) => void,
+) {
+  const view = useRecoilValue(fos.view);
+  const filters = useRecoilValue(fos.filters);
+  const unrestricted = view.length === 0 && Object.keys(filters).length === 0;
+  const [answer, setAnswer] = useState<Rows | null>(null);
+  const [waiting, setWaiting] = useState(false);
+
+  // biome-ignore lint/correctness/useExhaustiveDependencies: Python reads view and filters itself
+  useEffect(() => {
+    if (unrestricted) {
+      setAnswer(null);
+      setWaiting(false);
+      return;
+    }
+    let current = true;
+    setWaiting(true);
+    const timer = setTimeout(() => {
+      wire
+        .visibleRows(length)
+        .then(
+          (rows) => current && setAnswer(rows),
+          (error: Error) => current && onProblem(error.message),
+        )
+        .finally(() => current && setWaiting(false));
+    }, SETTLE_MS);
+    return () => {
+      current = false;
+      clearTimeout(timer);
+    };
+  }, [wire, length, view, filters, unrestricted, edition, onProblem]);
+
+  const visible = useMemo(() => {
+    const known = columns.map((column) => column && rowsPassing(column, filters[column.path]));
+    return everyRows([unrestricted ? null : answer, ...known]);
+  }, [answer, unrestricted, filters, columns]);
+  return { visible, waiting };
+}

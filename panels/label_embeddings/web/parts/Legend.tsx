@@ -1,0 +1,86 @@
+import React, { useMemo, useState } from "react";
+import type { RGB } from "../colors";
+import { isolateCategory, toggleCategory } from "../filters";
+
+const MOST_LISTED = 300;
+
+/** All categories with their counts: a click hides one, a double click isolates it. */
+export function Legend({
+  categories,
+  counts,
+  colors,
+  hidden,
+  searchRef,
+  onChange,
+}: {
+  categories: string[];
+  /** of each code; code 0 is none */
+  counts: Uint32Array;
+  colors: RGB[];
+  hidden: Set<string>;
+  searchRef: React.RefObject<HTMLInputElement>;
+  onChange: (hidden: Set<string>) => void;
+}) {
+  const [search, setSearch] = useState("");
+  const found = useMemo(() => {
+    const wanted = search.trim().toLowerCase();
+    return categories
+      .map((category, index) => ({ category, index, count: counts[index + 1] }))
+      .filter(({ category }) => category.toLowerCase().includes(wanted))
+      .sort((a, b) => b.count - a.count || a.category.localeCompare(b.category));
+  }, [categories, counts, search]);
+
+  return (
+    <section className="lv-legend" aria-label="Legend">
+      <div className="lv-legend-head">
+        <input
+          ref={searchRef}
+          type="search"
+          placeholder={`Search ${categories.length.toLocaleString()} classes`}
+          aria-label="Search the legend"
+          value={search}
+          onChange={(event) => setSearch(event.target.value)}
+          onKeyDown={(event) => event.key === "Escape" && event.currentTarget.blur()}
+        />
+        {hidden.size > 0 && (
+          <button type="button" className="lv-link" onClick={() => onChange(new Set())}>
+            Show all
+          </button>
+        )}
+      </div>
+      <ul>
+        {found.slice(0, MOST_LISTED).map(({ category, index, count }) => (
+          <li key={category}>
+            <button
+              type="button"
+              aria-pressed={!hidden.has(category)}
+              title="Click hides or shows it, a double click shows it alone"
+              // a double click comes after two clicks, which undo each other
+              onClick={() => onChange(toggleCategory(hidden, category))}
+              onDoubleClick={() => onChange(isolateCategory(hidden, category, categories))}
+            >
+              <i style={{ background: `rgb(${(colors[index] ?? [0, 0, 0]).join(",")})` }} />
+              <span>{category}</span>
+              <b>{count.toLocaleString()}</b>
+            </button>
+          </li>
+        ))}
+        {counts[0] > 0 && !search && (
+          <li>
+            <span className="lv-legend-none">
+              <i />
+              <span>none</span>
+              <b>{counts[0].toLocaleString()}</b>
+            </span>
+          </li>
+        )}
+        {found.length === 0 && <li className="lv-faint">No class is called that.</li>}
+        {found.length > MOST_LISTED && (
+          <li className="lv-faint">
+            and {(found.length - MOST_LISTED).toLocaleString()} more: search
+          </li>
+        )}
+      </ul>
+    </section>
+  );
+}

@@ -1,0 +1,71 @@
+import { Slider } from "@mui/material";
+import React, { useEffect, useState } from "react";
+import { rampGradient } from "../colors";
+import type { Range } from "../filters";
+
+const STEPS = 200;
+
+/** A histogram over a range with two handles; colored where the map's points are colored by it. */
+export function RangeBar({
+  label,
+  counts,
+  span,
+  range,
+  colored,
+  onChange,
+}: {
+  label: string;
+  counts: Uint32Array;
+  span: Range;
+  range: Range;
+  colored: boolean;
+  onChange: (range: Range) => void;
+}) {
+  const [dragged, setDragged] = useState<Range>(range);
+  const [low, high] = range;
+  useEffect(() => setDragged([low, high]), [low, high]);
+  const most = counts.reduce((a, b) => Math.max(a, b), 1);
+  const share = (value: number) => (value - span[0]) / (span[1] - span[0] || 1);
+  return (
+    <section className="lv-range" aria-label={label}>
+      <header>
+        <span>{label}</span>
+        <b>
+          {format(dragged[0])} – {format(dragged[1])}
+        </b>
+      </header>
+      <div className="lv-range-bars" aria-hidden="true">
+        {Array.from(counts, (count, bin) => {
+          const middle = (bin + 0.5) / counts.length;
+          const within = middle >= share(dragged[0]) && middle <= share(dragged[1]);
+          return (
+            <i
+              // biome-ignore lint/suspicious/noArrayIndexKey: a bin is its place
+              key={bin}
+              data-within={within}
+              style={{ height: `${count ? Math.max(4, (100 * count) / most) : 0}%` }}
+            />
+          );
+        })}
+      </div>
+      {colored && <div className="lv-ramp" style={{ background: rampGradient() }} />}
+      <Slider
+        size="small"
+        min={span[0]}
+        max={span[1]}
+        step={(span[1] - span[0]) / STEPS || 1}
+        value={dragged}
+        disableSwap
+        getAriaLabel={(handle) => `${label}, ${handle === 0 ? "at least" : "at most"}`}
+        valueLabelDisplay="auto"
+        valueLabelFormat={format}
+        onChange={(_event, value) => setDragged(value as Range)}
+        onChangeCommitted={(_event, value) => onChange(value as Range)}
+      />
+    </section>
+  );
+}
+
+function format(value: number): string {
+  return Math.abs(value) < 1000 ? String(Math.round(value * 100) / 100) : value.toExponential(2);
+}

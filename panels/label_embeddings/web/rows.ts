@@ -1,0 +1,67 @@
+// Sets of rows, as masks: one byte a row, 1 for those in it.
+
+export type Rows = Uint8Array;
+
+export function noRows(length: number): Rows {
+  return new Uint8Array(length);
+}
+
+export function rowsOf(length: number, indices: Iterable<number>): Rows {
+  const rows = noRows(length);
+  for (const index of indices) if (index >= 0 && index < length) rows[index] = 1;
+  return rows;
+}
+
+export function countRows(rows: Rows): number {
+  let count = 0;
+  for (let i = 0; i < rows.length; i++) count += rows[i];
+  return count;
+}
+
+/** The first `limit` rows of a set, ascending. */
+export function indicesOf(rows: ArrayLike<number>, limit = Number.POSITIVE_INFINITY): number[] {
+  const indices: number[] = [];
+  for (let i = 0; i < rows.length && indices.length < limit; i++) if (rows[i]) indices.push(i);
+  return indices;
+}
+
+/** What a gesture does with what was selected before. */
+export type Combine = "replace" | "add" | "remove" | "intersect";
+
+export function combineRows(before: Rows, gesture: Rows, how: Combine): Rows {
+  if (how === "replace") return gesture;
+  const rows = new Uint8Array(before.length);
+  for (let i = 0; i < rows.length; i++) {
+    if (how === "add") rows[i] = before[i] | gesture[i];
+    else if (how === "remove") rows[i] = before[i] & (gesture[i] ^ 1);
+    else rows[i] = before[i] & gesture[i];
+  }
+  return rows;
+}
+
+/** The rows of `within` (all, for null) that are not in `rows`. */
+export function invertRows(rows: Rows, within: Rows | null): Rows {
+  const inverted = new Uint8Array(rows.length);
+  for (let i = 0; i < rows.length; i++) inverted[i] = (rows[i] ^ 1) & (within ? within[i] : 1);
+  return inverted;
+}
+
+/** The rows in every mask that is not null; null where there is none. */
+export function everyRows(masks: (Rows | null)[]): Rows | null {
+  const given = masks.filter((mask): mask is Rows => mask !== null);
+  if (given.length <= 1) return given[0] ?? null;
+  return given.reduce((all, mask) => combineRows(all, mask, "intersect"));
+}
+
+/** Packs eight rows a byte, the first in the lowest bit. */
+export function packRows(rows: Rows): Uint8Array {
+  const bits = new Uint8Array(Math.ceil(rows.length / 8));
+  for (let i = 0; i < rows.length; i++) if (rows[i]) bits[i >> 3] |= 1 << (i & 7);
+  return bits;
+}
+
+export function unpackRows(bits: Uint8Array, length: number): Rows {
+  const rows = new Uint8Array(length);
+  for (let i = 0; i < length; i++) rows[i] = (bits[i >> 3] >> (i & 7)) & 1;
+  return rows;
+}
