@@ -20,7 +20,7 @@ void main() {
   tint = mix(look.rgb, backdrop, look.a < 0.5 ? 0.8 : 0.0);
   gl_Position = projectionMatrix * modelViewMatrix * vec4(position, 1.0);
   if (flat_) gl_Position.z = (0.9 - 0.9 * look.a) * gl_Position.w;
-  gl_PointSize = look.a > 0.9 ? size * 1.5 : size;
+  gl_PointSize = look.a > 0.9 ? size * 1.3 : size;
   if (look.a < 0.1) gl_Position = vec4(2.0, 2.0, 2.0, 1.0);  // outside of everything
 }`;
 

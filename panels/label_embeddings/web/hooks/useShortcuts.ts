@@ -12,10 +12,7 @@ export function useShortcuts(shortcuts: Shortcut[]) {
   const latest = useRef(shortcuts);
   latest.current = shortcuts;
   return useCallback((event: KeyboardEvent) => {
-    const target = event.target as HTMLElement;
-    const typing = target.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(target.tagName);
-    if (typing && (target as HTMLInputElement).type !== "checkbox") return;
-    if (event.altKey) return;
+    if (event.altKey || isTyping(event.target as HTMLElement)) return;
     const pressed = keyName(event);
     const shortcut = latest.current.find(({ key }) => key === pressed);
     if (!shortcut) return;
@@ -24,6 +21,11 @@ export function useShortcuts(shortcuts: Shortcut[]) {
     event.stopPropagation();
     shortcut.run();
   }, []);
+}
+
+function isTyping(target: HTMLElement): boolean {
+  if (target instanceof HTMLInputElement) return !["checkbox", "range"].includes(target.type);
+  return target.isContentEditable || /^(TEXTAREA|SELECT)$/.test(target.tagName);
 }
 
 function keyName(event: KeyboardEvent): string {

@@ -1,8 +1,9 @@
-import React from "react";
+import React, { useState } from "react";
 import type { Crop } from "../wire";
 
 /** A patch with a margin of what is around it, and its box. */
 export function CropImage({ crop }: { crop: Crop | undefined }) {
+  const [aspect, setAspect] = useState(1);
   if (!crop) return <div className="lv-crop" data-state="loading" />;
   if (!crop.image)
     return (
@@ -14,8 +15,20 @@ export function CropImage({ crop }: { crop: Crop | undefined }) {
   const percent = (part: number) => `${100 * part}%`;
   return (
     <div className="lv-crop">
-      <div className="lv-crop-fit">
-        <img src={crop.image} alt={crop.label ?? "patch"} draggable={false} />
+      <div
+        className="lv-crop-fit"
+        style={
+          aspect >= 1
+            ? { width: "100%", aspectRatio: aspect }
+            : { height: "100%", aspectRatio: aspect }
+        }
+      >
+        <img
+          src={crop.image}
+          alt={crop.label ?? "patch"}
+          draggable={false}
+          onLoad={({ currentTarget: image }) => setAspect(image.naturalWidth / image.naturalHeight)}
+        />
         <i
           style={{
             left: percent(x),
