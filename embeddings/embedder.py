@@ -40,6 +40,7 @@ class Embeddings:
         unreadable: ``{filepath: reason}`` of the images that could not be decoded
         failed: ``{id: reason}`` of the patches that could not be embedded for another reason
         reused: how many embeddings were read from the store
+        keys: (m,) their keys in the store, None where it was not used
     """
 
     rows: NDArray[np.int64]
@@ -47,6 +48,7 @@ class Embeddings:
     unreadable: dict[str, str] = field(default_factory=dict)
     failed: dict[str, str] = field(default_factory=dict)
     reused: int = 0
+    keys: Keys | None = None
 
 
 def embed_patches(
@@ -118,13 +120,13 @@ def embed_patches(
             finally:
                 # a shard that was cancelled is kept as far as it came
                 sink.flush()
-    done, vectors = sink.collect()
+    done, vectors, keys = sink.collect()
     for row in np.setdiff1d(rows, done):
         if str(table.filepaths[table.media[row]]) not in unreadable:
             failed.setdefault(
                 str(table.ids[row]), "its embedding was cleared from the store during the run"
             )
-    return Embeddings(done, vectors, unreadable, failed, reused=len(rows) - len(missing))
+    return Embeddings(done, vectors, unreadable, failed, len(rows) - len(missing), keys)
 
 
 class _Memory:
@@ -147,11 +149,11 @@ class _Memory:
     def flush(self) -> None:
         pass
 
-    def collect(self) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    def collect(self) -> tuple[NDArray[np.int64], NDArray[np.float32], None]:
         rows = np.flatnonzero(self._done)
         if self._vectors is None:
-            return rows, np.empty((0, 0), dtype=np.float32)
-        return rows, self._vectors if len(rows) == self._size else self._vectors[rows]
+            return rows, np.empty((0, 0), dtype=np.float32), None
+        return rows, self._vectors if len(rows) == self._size else self._vectors[rows], None
 
 
 class _Shards:
@@ -177,9 +179,9 @@ class _Shards:
             self._store.write(self._keys[np.searchsorted(self._rows, rows)], vectors)
         self._pending.clear()
 
-    def collect(self) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    def collect(self) -> tuple[NDArray[np.int64], NDArray[np.float32], Keys]:
         vectors, found = self._store.gather(self._keys)
-        return self._rows[found], vectors if found.all() else vectors[found]
+        return self._rows[found], vectors if found.all() else vectors[found], self._keys[found]
 
 
 def _split(rows: NDArray[np.int64], media: NDArray[np.int32]) -> Iterator[NDArray[np.int64]]:

@@ -1,15 +1,21 @@
-"""Embeddings that exist already: in a label attribute, a sample field, or a similarity index."""
+"""Embeddings that exist already: in a label attribute, a sample field, a similarity index, or those
+that a run was made of."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
+import fiftyone as fo
 import numpy as np
 from numpy.typing import NDArray
 
+from .crops import CropSettings
 from .embedder import Embeddings
 from .errors import InvalidParameter, NoPatches, UnknownField
-from .patches import PatchTable, read_attribute
+from .patches import PatchTable, match_ids, read_attribute, read_patches
+from .runs import load_record
+from .store import EmbeddingStore
 
 _MISSING = "it has no stored embedding"
 
@@ -57,6 +63,59 @@ def read_similarity_index(samples: Any, table: PatchTable, brain_key: str) -> Em
     found = sample_ids if label_ids is None else label_ids
     by_id = dict(zip(map(str, found), vectors, strict=True))
     return _align(table, by_id, f"The similarity index '{brain_key}'")
+
+
+def load_embeddings(
+    samples: fo.core.collections.SampleCollection, brain_key: str
+) -> Embeddings | None:
+    """Reads the embeddings that a visualization was made of; embeds nothing.
+
+    They come from the store on this machine's disk, or from the field or the similarity index that
+    the run read them from.
+
+    Args:
+        samples: the dataset, or any view of it
+        brain_key: the key of the visualization
+
+    Returns:
+        the :class:`~labelvet.embeddings.embedder.Embeddings`, whose ``rows`` are rows of the run's
+        points: some are missing where the store was shrunk or labels were deleted. None where
+        there are none: the run was made elsewhere, or the store was cleared
+    """
+    record = load_record(samples, brain_key)
+    if record is None:
+        return None
+    dataset = samples._root_dataset
+    config = dataset.get_brain_info(brain_key).config
+    if record.keys is not None:
+        vectors, found = open_store(config).gather(record.keys)
+        rows = np.flatnonzero(found)
+        if not len(rows):
+            return None
+        vectors = vectors if len(rows) == len(found) else vectors[rows]
+        return Embeddings(rows, vectors, reused=len(rows), keys=record.keys[rows])
+    if config.embeddings_field is None and config.similarity_index is None:
+        return None
+    results = dataset.load_brain_results(brain_key)
+    ids = results.sample_ids if results.label_ids is None else results.label_ids
+    try:
+        table = read_patches(dataset, config.patches_field)
+        rows, of_table = match_ids(ids, table.ids)
+        table = table.take(of_table)
+        if config.similarity_index is not None:
+            embedded = read_similarity_index(dataset, table, config.similarity_index)
+        else:
+            embedded = read_embeddings_field(dataset, table, config.embeddings_field)
+    except (NoPatches, UnknownField):
+        return None
+    return replace(embedded, rows=rows[embedded.rows])
+
+
+def open_store(config: Any) -> EmbeddingStore:
+    """Opens the store that the run of a config wrote to."""
+    how = config.labelvet
+    settings = CropSettings(how["alpha"], how["force_square"])
+    return EmbeddingStore(config.model, how["weights"], how["precision"], settings)
 
 
 def align_vectors(table: PatchTable, vectors: Any) -> Embeddings:

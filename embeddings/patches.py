@@ -191,6 +191,20 @@ def read_patches(
     )
 
 
+def match_ids(
+    ids: NDArray[np.str_], others: NDArray[np.str_]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Finds the ids, each listed once, that two columns share.
+
+    Returns:
+        a tuple of their rows in ``ids``, ascending, and their rows in ``others``
+    """
+    row_of = {id_: row for row, id_ in enumerate(others.tolist())}
+    pairs = [(row, row_of[id_]) for row, id_ in enumerate(ids.tolist()) if id_ in row_of]
+    rows, other_rows = np.array(pairs, dtype=np.int64).reshape(-1, 2).T
+    return rows, other_rows
+
+
 def read_attribute(
     samples: fo.core.collections.SampleCollection, patches_field: str | None, attribute: str
 ) -> dict[str, Any]:

@@ -25,6 +25,8 @@ METRICS = ("euclidean", "cosine", "manhattan", "correlation")
 _FEWEST_FOR_UMAP = 6
 _FEWEST_FOR_TSNE = 6
 
+_FEWEST_NEIGHBORS = 15
+
 # Above, the eigenproblem takes longer than all the rest, and PCA starts as well: the map is as
 # trustworthy (docs/performance.md).
 _SPECTRAL_UP_TO = 20_000
@@ -169,10 +171,10 @@ def make_method(name: str, **parameters: Any) -> Method:
 
 
 def neighbors_needed(method: Method, n: int) -> int:
-    """Returns how many neighbours of each of ``n`` points the method reads, 0 for none."""
-    if isinstance(method, UMAP) and n >= _FEWEST_FOR_UMAP:
-        return min(method.num_neighbors, n - 1)
-    return 0
+    """Returns how many neighbours of each of ``n`` points, itself included, to find: those that the
+    method reads, and no fewer than label checks, similar patches and duplicates want."""
+    read = method.num_neighbors if isinstance(method, UMAP) else 0
+    return min(max(read, _FEWEST_NEIGHBORS), n)
 
 
 def project(
@@ -186,7 +188,7 @@ def project(
     Args:
         vectors: (n, d) float32, n >= 1
         method: a :class:`UMAP`, :class:`TSNE` or :class:`PCA`
-        graph: their neighbour graph, with ``neighbors_needed`` neighbours; only UMAP reads it
+        graph: their neighbour graph, with ``neighbors_needed`` neighbours, which UMAP reads
         on_epoch: called by UMAP with the finished and the total number of epochs
 
     Returns:
@@ -220,7 +222,7 @@ def _fit_umap(
     on_epoch: Callable[[int, int], None] | None,
 ) -> tuple[NDArray[np.float32], list[str]]:
     n = len(vectors)
-    num_neighbors = neighbors_needed(method, n)
+    num_neighbors = min(method.num_neighbors, n - 1)
     notes = []
     if num_neighbors < method.num_neighbors:
         notes.append(

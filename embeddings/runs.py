@@ -21,13 +21,15 @@ import fiftyone.brain.visualization as fbv
 import fiftyone.constants as foc
 import fiftyone.core.odm as foo
 import numpy as np
-from bson import json_util
+from bson import ObjectId, json_util
 from fiftyone.core.odm.runs import RunDocument
 from numpy.typing import NDArray
 
 from .errors import BrainKeyInUse, DatasetDeleted, InvalidParameter
+from .neighbors import NeighborGraph
 from .patches import PatchTable, is_patches_view
 from .projection import PCA, TSNE, UMAP, Method
+from .records import RunRecord, drop_orphaned_records, read_record, write_record
 
 _CONFIGS: dict[type[Method], type[fbv.VisualizationConfig]] = {
     UMAP: fbv.UMAPVisualizationConfig,
@@ -93,6 +95,7 @@ def save_visualization(
     config: fbv.VisualizationConfig,
     table: PatchTable,
     points: NDArray[np.float32],
+    record: RunRecord,
 ) -> fbv.VisualizationResults:
     """Writes a visualization run, in place of any other under the same key, in one atomic step.
 
@@ -102,6 +105,7 @@ def save_visualization(
         config: see :func:`make_config`
         table: the n patches that have points
         points: (n, 2) or (n, 3) float32
+        record: what is kept beside the points
 
     Returns:
         FiftyOne's results object
@@ -133,15 +137,18 @@ def save_visualization(
         json_util.dumps(results.serialize()).encode(), content_type="application/json"
     )
     document.save()
+    write_record(document.id, record)
     linked = foo.get_db_conn().datasets.update_one(
         {"_id": dataset._doc.id}, {"$set": {f"brain_methods.{brain_key}": document.id}}
     )
     if not linked.matched_count:
         _delete_documents([document])
+        drop_orphaned_records()
         raise DatasetDeleted(_deleted(dataset.name))
     _delete_documents(
         RunDocument.objects(dataset_id=dataset._doc.id, key=brain_key, id__ne=document.id)
     )
+    drop_orphaned_records()
     dataset.reload()
     dataset._brain_cache[brain_key] = results
     if getattr(replaced, "points_field", None) is not None:
@@ -188,6 +195,37 @@ def save_similarity_index(
     if brain_key in dataset.list_brain_runs():
         dataset.delete_brain_run(brain_key)
     dataset.rename_brain_run(building, brain_key)
+
+
+def find_run(samples: fo.core.collections.SampleCollection, brain_key: str) -> ObjectId | None:
+    """Returns the id of a run's document, as the database has it now; None if there is no such run.
+
+    The id changes whenever the run is computed or updated, and not when it is renamed.
+    """
+    dataset = foo.get_db_conn().datasets.find_one(
+        {"_id": samples._root_dataset._doc.id}, {f"brain_methods.{brain_key}": 1}
+    )
+    reference = (dataset or {}).get("brain_methods", {}).get(brain_key)
+    return getattr(reference, "id", reference)
+
+
+def load_record(samples: fo.core.collections.SampleCollection, brain_key: str) -> RunRecord | None:
+    """Reads what is kept with a run, None where it has nothing: it was made by another plugin, by
+    FiftyOne itself, or is a copy in a cloned dataset."""
+    run = find_run(samples, brain_key)
+    return None if run is None else read_record(run)
+
+
+def load_neighbor_graph(
+    samples: fo.core.collections.SampleCollection, brain_key: str
+) -> NeighborGraph | None:
+    """Reads the neighbor graph of a run; its rows are the rows of the run's points.
+
+    Returns:
+        the :class:`NeighborGraph`, None where the run has none, see :func:`load_record`
+    """
+    record = load_record(samples, brain_key)
+    return None if record is None else record.graph
 
 
 def raise_if_deleted(samples: fo.core.collections.SampleCollection) -> None:

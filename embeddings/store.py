@@ -47,6 +47,16 @@ Keys = NDArray[np.void]
 """(n,) of ``V16``, one digest for each patch."""
 
 
+def bytes_of(keys: Keys) -> NDArray[np.uint8]:
+    """Returns ``(n, 16)`` bytes, which a safetensors file can hold."""
+    return np.ascontiguousarray(keys).view(np.uint8).reshape(-1, _DIGEST_BYTES)
+
+
+def keys_of(bytes_: NDArray[np.uint8]) -> Keys:
+    """Returns the keys of ``(n, 16)`` bytes."""
+    return np.ascontiguousarray(bytes_, dtype=np.uint8).view(f"V{_DIGEST_BYTES}").reshape(-1)
+
+
 def store_folder() -> Path:
     """Returns the folder of the store: ``LABELVET_CACHE_DIR``, or one in the user's cache."""
     if folder := os.environ.get("LABELVET_CACHE_DIR"):
@@ -123,7 +133,7 @@ class EmbeddingStore:
         path = self.folder / f"{uuid.uuid4().hex}{_SUFFIX}"
         unfinished = path.with_suffix(".unfinished")
         tensors: dict[str, NDArray[Any]] = {
-            "keys": keys.view(np.uint8).reshape(-1, _DIGEST_BYTES),
+            "keys": bytes_of(keys),
             "vectors": np.ascontiguousarray(vectors, dtype=np.float32),
         }
         try:
@@ -297,8 +307,7 @@ def _read(path: Path) -> tuple[Keys, NDArray[np.float32]] | None:
         with suppress(OSError):
             path.unlink()
         return None
-    keys = np.ascontiguousarray(tensors["keys"], dtype=np.uint8)
-    return keys.view(f"V{_DIGEST_BYTES}").reshape(-1), tensors["vectors"]
+    return keys_of(tensors["keys"]), tensors["vectors"]
 
 
 def _checksum(tensors: dict[str, NDArray[Any]]) -> str:

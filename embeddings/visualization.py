@@ -22,10 +22,11 @@ from .crops import CropSettings
 from .embedder import Embeddings, embed_patches
 from .errors import InvalidParameter, LabelvetError, NoPatches
 from .existing import align_vectors, read_embeddings_field, read_similarity_index
-from .neighbors import build_neighbor_graph
+from .neighbors import NeighborGraph, build_neighbor_graph
 from .patches import PatchTable, read_patches
 from .progress import Progress, Report, terminal_report
 from .projection import UMAP, Method, make_method, neighbors_needed, project
+from .records import RunRecord
 from .runs import (
     check_brain_key,
     make_config,
@@ -195,7 +196,7 @@ def compute_visualization(
             raise NoPatches(_nothing_embedded(embedded))
         vectors, table = embedded.vectors, table.take(embedded.rows)
 
-        points, notes = _project(vectors, projection, tracker, seconds)
+        graph, points, notes = _project(vectors, projection, tracker, seconds)
 
         with tracker.stage("Saving", _SHARE_SAVE), _timed(seconds, "save"):
             results = save_visualization(
@@ -204,6 +205,7 @@ def compute_visualization(
                 make_config(projection, patches_field, **config),
                 table,
                 points,
+                RunRecord(graph, table.boxes, embedded.keys),
             )
             if points_field is not None:
                 results.index_points(points_field=points_field, progress=False)
@@ -256,6 +258,7 @@ def _embed(
         config["model"] = backbone.name
         config["labelvet"] = {
             "weights": backbone.fingerprint,
+            "precision": backbone.precision,
             "alpha": settings.alpha,
             "force_square": settings.force_square,
         }
@@ -273,19 +276,19 @@ def _embed(
 
 def _project(
     vectors: NDArray[np.float32], method: Method, tracker: Progress, seconds: dict[str, float]
-) -> tuple[NDArray[np.float32], list[str]]:
-    graph = None
+) -> tuple[NeighborGraph, NDArray[np.float32], list[str]]:
     with tracker.stage("Finding neighbors", _SHARE_NEIGHBORS), _timed(seconds, "neighbors"):
         k = neighbors_needed(method, len(vectors))
-        if k and isinstance(method, UMAP):
-            graph = build_neighbor_graph(vectors, k, method.metric, method.seed)
+        metric = getattr(method, "metric", "euclidean")
+        graph = build_neighbor_graph(vectors, k, metric, method.seed)
     with (
         tracker.stage(f"Projecting with {method.title}", _SHARE_PROJECT, unit="epochs") as stage,
         _timed(seconds, "project"),
     ):
         if isinstance(method, UMAP) and "umap" not in sys.modules:
             stage.set(0, detail="compiling, once per process")
-        return project(vectors, method, graph, lambda done, total: stage.set(done, total))
+        points, notes = project(vectors, method, graph, lambda done, total: stage.set(done, total))
+    return graph, points, notes
 
 
 @contextmanager
