@@ -1,0 +1,153 @@
+"""The guide's section "Analyze Patch Embeddings", clicked through in *Label embeddings*."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from labelvet import compute_visualization
+
+from .conftest import open_dataset
+
+FIELD = "predictions"
+KEY = "judged_patches"
+TAG = "needs-review"
+
+
+@pytest.fixture
+def mapped(coco128):
+    """``coco128`` with a map of its predictions; what a test adds is taken away after it."""
+    coco128.reload()
+    compute_visualization(coco128, FIELD, KEY, seed=51, progress=False, overwrite=True)
+    yield coco128
+    coco128.reload()
+    coco128.untag_labels(TAG, label_fields=FIELD)
+    for name in coco128.list_saved_views():
+        coco128.delete_saved_view(name)
+    if coco128.has_brain_run(KEY):
+        coco128.delete_brain_run(KEY)
+
+
+@pytest.fixture
+def noise(page):
+    """What the page complains of, beside what the App itself does."""
+    said: list[str] = []
+    page.on("pageerror", lambda error: said.append(str(error)))
+    page.on(
+        "console",
+        lambda message: (
+            message.type == "error"
+            and "Failed to load resource" not in message.text
+            and said.append(message.text)
+        ),
+    )
+    return said
+
+
+def count(page, what: str) -> int:
+    """A number that the panel shows under its map."""
+    text = page.locator(".lv-count").inner_text()
+    match = re.search(rf"([\d,]+) {what}", text)
+    return int(match[1].replace(",", "")) if match else 0
+
+
+def grid_count(page) -> str:
+    return page.locator('[data-cy="entry-counts"]').inner_text()
+
+
+def wait_for_count(page, text: str) -> None:
+    page.locator(".lv-count", has_text=text).wait_for()
+
+
+def wait_for_grid(page, text: str) -> None:
+    page.locator('[data-cy="entry-counts"]', has_text=re.compile(rf"^{text}$")).wait_for()
+
+
+def drag(page, *corners: tuple[float, float]) -> None:
+    """Drags over the map; corners are parts of its width and height."""
+    box = page.locator(".lv-map").bounding_box()
+    places = [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in corners]
+    page.mouse.move(*places[0])
+    page.mouse.down()
+    for place in places[1:]:
+        page.mouse.move(*place, steps=6)
+    page.mouse.up()
+
+
+def color_by(page, path: str) -> None:
+    page.get_by_label("Color by").fill(path.rpartition(".")[2])
+    page.get_by_role("option", name=path).click()
+
+
+def open_map(page, address: str) -> None:
+    open_dataset(page, address)
+    page.locator('[data-cy="new-panel-btn"]').first.click()
+    page.locator('[data-cy="new-panel-option-label_embeddings"]').click()
+    page.get_by_text("Select brain key").wait_for()
+    page.locator(".lv-runs button", has_text=KEY).click()
+    wait_for_count(page, "628 points")
+
+
+def test_analyze_patch_embeddings(app, page, mapped, screenshot, noise):
+    open_map(page, app(mapped.name))
+    page.locator(".lv-legend", has_text="person").wait_for()
+    screenshot("label-embeddings-by-label")
+
+    # Color by > confidence, lasso a cluster, see it in the grid
+    color_by(page, f"{FIELD}.detections.confidence")
+    page.locator(".lv-ramp").wait_for()
+    drag(page, (0.3, 0.3), (0.7, 0.3), (0.7, 0.7), (0.3, 0.7), (0.3, 0.35))
+    page.locator(".lv-tile img").first.wait_for()
+    lassoed = count(page, "selected")
+    assert 0 < lassoed < 628
+    screenshot("label-embeddings-by-confidence-lassoed")
+
+    # one key tags what is selected, another takes it back
+    page.keyboard.press("t")
+    page.locator(".lv-status", has_text=f"{lassoed:,}").wait_for()
+    mapped.reload()
+    assert mapped.count_label_tags(FIELD) == {TAG: lassoed}
+    flagged_images = len(mapped.match_labels(tags=TAG, fields=FIELD))
+    wait_for_grid(page, f"{flagged_images} samples")
+    page.locator(".lv-bars", has_text=TAG).wait_for()
+    screenshot("label-embeddings-tagged")
+    page.keyboard.press("z")
+    page.locator(".lv-status", has_text=re.compile("taken back|undone", re.I)).wait_for()
+    assert mapped.count_label_tags(FIELD) == {}
+    page.keyboard.press("t")
+    page.locator(".lv-status", has_text="ndo").wait_for()
+
+    # the saved view is a query: it follows what is tagged later
+    page.keyboard.press("s")
+    page.locator(".lv-status", has_text="view").wait_for()
+    mapped.reload()
+    assert TAG in mapped.list_saved_views()
+    assert mapped.load_saved_view(TAG).count(f"{FIELD}.detections") == lassoed
+    page.keyboard.press("Escape")
+    wait_for_grid(page, "128 samples")
+
+    # class and confidence combined, in the panel and in the sidebar alike
+    color_by(page, f"{FIELD}.detections.label")
+    page.locator(".lv-legend li button", has_text="person").dblclick()
+    people = mapped.filter_labels(FIELD, {"$eq": ["$$this.label", "person"]})
+    wait_for_count(page, f"{people.count(f'{FIELD}.detections')} in view")
+    wait_for_grid(page, f"{len(people)} samples")
+    least = page.locator(".lv-range input").first
+    least.focus()
+    for _ in range(60):
+        page.keyboard.press("ArrowRight")
+    page.keyboard.press("a")
+    page.locator(".lv-count", has_text="selected").wait_for()
+    sure = count(page, "in view")
+    assert 0 < sure < people.count(f"{FIELD}.detections")
+    assert count(page, "selected") == sure
+    screenshot("label-embeddings-class-and-confidence")
+    page.keyboard.press("Escape")
+    page.locator('[data-cy="btn-clear-view-bar"]').click()
+
+    # what is flagged leaves, at the level of labels and of images
+    page.get_by_role("button", name="Exclude flagged").click()
+    page.get_by_role("menuitem", name="Labels").click()
+    page.locator(".lv-status", has_text="excluded").wait_for()
+    screenshot("label-embeddings-excluded")
+    assert noise == []
