@@ -22,6 +22,7 @@ from ..embeddings.patches import (
 from ..embeddings.projection import METHODS, METRICS, make_method
 from ..embeddings.runs import check_brain_key
 from .progress import run_with_progress
+from .scheduling import LongOperator, schedule_on
 
 # values of the "embeddings" drop-down: what follows the prefix is a field or a brain key
 _COMPUTE = "compute"
@@ -45,7 +46,7 @@ _METHOD_DESCRIPTIONS = {
 }
 
 
-class ComputeVisualization(foo.Operator):
+class ComputeVisualization(LongOperator):
     """Embeds the patches of a label field and projects them to a map."""
 
     @property
@@ -86,6 +87,7 @@ class ComputeVisualization(foo.Operator):
         if ctx.params.get("advanced"):
             _advanced(ctx, inputs, samples)
         _estimate(ctx, inputs, samples)
+        schedule_on(ctx, inputs)
         return _form(inputs)
 
     def __call__(
@@ -136,7 +138,10 @@ class ComputeVisualization(foo.Operator):
             if not ctx.delegated:
                 yield ctx.ops.show_output(*_failure(error))
             raise
-        if not ctx.delegated:
+        if ctx.delegated:
+            # what the run says of itself once it has completed
+            ctx.set_progress(progress=1.0, label=outcome[0].summary())
+        else:
             # so that the Embeddings panel lists the run
             yield ctx.ops.reload_dataset()
             yield ctx.ops.show_output(*_report(outcome[0]))

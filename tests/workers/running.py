@@ -1,0 +1,73 @@
+"""Workers as processes, and operations on their way, for the tests."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+LABELVET = str(Path(sys.executable).with_name("labelvet"))
+URI = "@labelvet/labelvet/compute_visualization"
+
+
+class WorkerProcess:
+    """A ``labelvet worker`` and what it printed."""
+
+    def __init__(self, name, *options, log, env=None):
+        self._log = log
+        with open(log, "wb") as file:
+            self.process = subprocess.Popen(
+                [LABELVET, "worker", "--name", name, *options],
+                env={**os.environ, "PYTHONUNBUFFERED": "1", **(env or {})},
+                stdout=file,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    @property
+    def printed(self):
+        return self._log.read_text(errors="replace")
+
+    def wait_for(self, words, seconds=60):
+        wait_until(lambda: words in self.printed or self.process.poll() is not None, seconds)
+        assert words in self.printed, self.printed
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+
+    def stop(self):
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(30)
+
+
+def wait_until(condition, seconds=60, pause=0.1):
+    deadline = time.monotonic() + seconds
+    while not (value := condition()):
+        assert time.monotonic() < deadline, f"not within {seconds} s"
+        time.sleep(pause)
+    return value
+
+
+def schedule(samples, key, target=None, **params):
+    """Schedules a visualization as Python does, and returns the operation's id."""
+    import fiftyone.operators as foo
+
+    params = {"brain_key": key, "patches_field": "predictions", "method": "pca", **params}
+    ctx = {"view": samples.view(), "request_delegation": True, "params": params}
+    if target is not None:
+        ctx["delegation_target"] = target
+    return str(foo.execute_operator(URI, ctx=ctx).result["id"])
+
+
+def wait_for_state(id_, *states, seconds=60):
+    from labelvet.workers.operations import get_operation
+
+    def reached():
+        operation = get_operation(id_)
+        return operation if operation.state in states else None
+
+    return wait_until(reached, seconds)

@@ -1,0 +1,73 @@
+"""The process that executes one run, so that a run can be killed and cannot harm its worker.
+
+``python -m labelvet.workers.child OPERATION CLAIM [CLUSTER]``. Its standard input is a pipe from
+the worker: when that closes, the worker is gone, and so is the right to go on.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import threading
+import traceback
+from contextlib import nullcontext
+
+from bson import ObjectId
+from fiftyone.operators.executor import ExecutionError
+
+from ..embeddings.errors import LabelvetError
+from .operations import Claim, RunCancelled, RunLost
+
+CANCELLED = "Cancelled. What was embedded is kept, and nothing else was changed."
+
+
+def main() -> None:
+    """Executes the run; its outcome is in the database when this returns."""
+    operation, claim_id, *cluster = sys.argv[1:]
+    threading.Thread(target=_end_with_worker, daemon=True).start()
+    claim = Claim(ObjectId(operation), ObjectId(claim_id))
+    try:
+        with _cluster(*cluster):
+            result = claim.execute()
+        claim.complete(result)
+        print("Completed.", flush=True)
+    except RunCancelled:
+        claim.fail(CANCELLED)
+        print(CANCELLED, flush=True)
+    except RunLost:
+        print("Stopped: the run was deleted, marked as failed or taken over.", flush=True)
+    except LabelvetError as error:
+        _fail(claim, str(error))
+    except ExecutionError as error:
+        # what the form refuses, as "Validation error. Path: ... Reason: ..."
+        _fail(claim, str(error).rpartition("Reason: ")[2])
+    except Exception as error:
+        _fail(claim, _first_line(error), traceback.format_exc())
+
+
+def _fail(claim: Claim, sentence: str, trace: str | None = None) -> None:
+    claim.fail(sentence, trace)
+    print(trace or sentence, flush=True)
+
+
+def _first_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
+
+
+def _cluster(settings: str | None = None):  # type: ignore[no-untyped-def]
+    if settings is None:
+        return nullcontext()
+    from .cluster import embedding_on_ray, settings_from_json
+
+    return embedding_on_ray(settings_from_json(json.loads(settings)))
+
+
+def _end_with_worker() -> None:
+    sys.stdin.buffer.read()
+    os._exit(1)
+
+
+if __name__ == "__main__":
+    main()
