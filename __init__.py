@@ -26,8 +26,10 @@ def register(plugin: Any) -> None:
     """Registers the operators and panels with FiftyOne's plugin context."""
     _make_importable()
     from labelvet.operators import register as register_operators
+    from labelvet.panels import register as register_panels
 
     register_operators(plugin)
+    register_panels(plugin)
 
 
 def _make_importable() -> None:

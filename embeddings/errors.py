@@ -21,6 +21,18 @@ class NoPatches(LabelvetError, ValueError):
     """There is nothing to embed."""
 
 
+class UnknownRun(LabelvetError, LookupError):
+    """A brain run does not exist, or has nothing to show."""
+
+
+class StaleRun(LabelvetError, LookupError):
+    """A brain run was replaced or deleted since it was opened."""
+
+
+class UnknownUndo(LabelvetError, LookupError):
+    """There is no such change to take back, or it was taken back before."""
+
+
 class BrainKeyInUse(LabelvetError, ValueError):
     """The brain key belongs to another run."""
 

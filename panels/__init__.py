@@ -1,1 +1,15 @@
-"""The panels: each a folder with its Python half and the source of its web half. None yet."""
+"""The panels: each a folder with its Python half and the source of its web half."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .label_embeddings import LabelEmbeddings
+
+PANELS = (LabelEmbeddings,)
+
+
+def register(plugin: Any) -> None:
+    """Registers every panel with FiftyOne's plugin context."""
+    for panel in PANELS:
+        plugin.register(panel)

@@ -1,0 +1,139 @@
+"""The documents behind a dataset, read without FiftyOne's objects where those would take seconds.
+
+FiftyOne's internals are used in this module alone: the collections of a dataset, of its runs and of
+the datasets that it generates for patches views. Tried with fiftyone 1.22.
+
+Ids are ``(n, 12)`` uint8 arrays here: the bytes of MongoDB's ObjectIds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import fiftyone as fo
+import fiftyone.core.odm as foo
+import gridfs
+import numpy as np
+from bson import ObjectId
+from numpy.typing import NDArray
+from pymongo.errors import OperationFailure
+
+Ids = NDArray[np.uint8]
+
+_GENERATED_PATCHES = "^patches\\."
+
+
+def samples_of(dataset: fo.Dataset) -> Any:
+    """Returns the MongoDB collection of a dataset's samples."""
+    return foo.get_db_conn()[dataset._sample_collection_name]
+
+
+def collection_named(name: str) -> Any:
+    """Returns a MongoDB collection by its name."""
+    return foo.get_db_conn()[name]
+
+
+def run_documents(dataset: fo.Dataset) -> dict[str, dict[str, Any]]:
+    """Returns ``{brain key: document}`` of the dataset's brain runs, as the database has them now.
+
+    Empty where the dataset was deleted.
+    """
+    database = foo.get_db_conn()
+    owner = database.datasets.find_one({"_id": dataset._doc.id}, {"brain_methods": 1}) or {}
+    keys = {id_: key for key, id_ in (owner.get("brain_methods") or {}).items()}
+    found = database.runs.find({"_id": {"$in": list(keys)}}, {"view_stages": 0})
+    return {keys[document["_id"]]: document for document in found}
+
+
+def run_results(document: dict[str, Any]) -> bytes:
+    """Reads the results of a run.
+
+    Raises:
+        gridfs.errors.NoFile: if they were deleted meanwhile
+    """
+    return bytes(gridfs.GridFS(foo.get_db_conn()).get(document["results"]).read())
+
+
+def generated_patches(patches_field: str | None) -> Iterator[tuple[Any, fo.Dataset]]:
+    """Yields the collections, and the datasets, that FiftyOne generated for patches views.
+
+    Args:
+        patches_field: only those that have this field; None for all
+    """
+    database = foo.get_db_conn()
+    matching = {"sample_collection_name": {"$regex": _GENERATED_PATCHES}}
+    for document in database.datasets.find(matching, {"name": 1}):
+        try:
+            dataset = fo.load_dataset(document["name"])
+        except ValueError:
+            continue  # deleted since
+        if patches_field is None or dataset.get_field(patches_field) is not None:
+            yield samples_of(dataset), dataset
+
+
+def reload_samples(dataset: fo.Dataset, sample_ids: list[str]) -> None:
+    """Makes the samples that are in this process's memory show what the database holds."""
+    fo.Sample._reload_docs(dataset._sample_collection_name, sample_ids=sample_ids)
+
+
+def revision(collection: Any) -> tuple[Any, ...]:
+    """Returns a value that changes with every write to a collection, in constant time.
+
+    It is the server's count of writes where the server tells it, and otherwise the sum of the
+    samples' ``last_modified_at``. The newest one alone would not do: a column that is read halfway
+    through a bulk edit would have the revision of the whole.
+    """
+    try:
+        stats = next(collection.aggregate([{"$collStats": {"latencyStats": {}}}]))
+        writes = stats["latencyStats"]["writes"]["ops"]
+        # a restarted server counts from zero again
+        newest = collection.find_one({}, {"last_modified_at": 1}, sort=[("last_modified_at", -1)])
+        return (
+            int(writes),
+            collection.estimated_document_count(),
+            (newest or {}).get("last_modified_at"),
+        )
+    except (OperationFailure, KeyError, StopIteration):
+        total = {"$sum": {"$toLong": "$last_modified_at"}}
+        group = {"$group": {"_id": None, "n": {"$sum": 1}, "sum": total}}
+        return tuple(next(iter(collection.aggregate([group])), {}).values())
+
+
+def pack_ids(ids: list[Any]) -> Ids:
+    """Turns ObjectIds into an (n, 12) array."""
+    return np.frombuffer(b"".join(id_.binary for id_ in ids), np.uint8).reshape(-1, 12)
+
+
+def parse_ids(ids: Any) -> Ids:
+    """Turns ids as FiftyOne writes them, 24 hexadecimal digits each, into an (n, 12) array.
+
+    Raises:
+        ValueError: if one is no id
+    """
+    column = np.asarray(ids)
+    if column.dtype.kind == "U" and column.dtype.itemsize == 96:
+        digits = np.ascontiguousarray(column).view(np.uint32).astype(np.uint8).tobytes()
+    else:
+        digits = "".join(map(str, column.tolist())).encode()
+    if len(digits) != 24 * len(column):
+        raise ValueError("an id does not have 24 digits")
+    return np.frombuffer(bytes.fromhex(digits.decode()), np.uint8).reshape(-1, 12)
+
+
+def object_ids(ids: Ids) -> list[ObjectId]:
+    """Turns an (n, 12) array into ObjectIds."""
+    data = np.ascontiguousarray(ids).tobytes()
+    return [ObjectId(data[i : i + 12]) for i in range(0, len(data), 12)]
+
+
+def hex_ids(ids: Ids) -> list[str]:
+    """Turns an (n, 12) array into the strings that FiftyOne uses."""
+    digits = np.ascontiguousarray(ids).tobytes().hex()
+    return [digits[i : i + 24] for i in range(0, len(digits), 24)]
+
+
+def byte_keys(ids: Ids) -> list[bytes]:
+    """Turns an (n, 12) array into keys of dicts."""
+    data = np.ascontiguousarray(ids).tobytes()
+    return [data[i : i + 12] for i in range(0, len(data), 12)]

@@ -1,0 +1,49 @@
+"""More like this: the nearest patches of some patches."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .neighbors import NeighborGraph
+
+Rows = NDArray[np.int64]
+
+
+def similar_by_graph(graph: NeighborGraph, rows: Rows, count: int) -> Rows:
+    """Finds the rows nearest to any of ``rows`` in the neighbor graph, nearest first.
+
+    Of one row no more are known than the graph has; further ones are neighbors of neighbors.
+    """
+    nearest = np.full(len(graph.indices), np.inf, dtype=np.float32)
+    nearest[rows] = 0
+    reached = front = rows
+    # each step is at least one edge longer, so a few reach as many as anybody looks at
+    while len(front) and np.isfinite(nearest).sum() - len(rows) < count:
+        near = graph.indices[front].ravel()
+        far = (nearest[front][:, None] + graph.distances[front]).ravel()
+        known = near >= 0
+        np.minimum.at(nearest, near[known], far[known])
+        front = np.setdiff1d(near[known], reached)
+        reached = np.union1d(reached, front)
+    return _first(nearest, rows, count)
+
+
+def similar_by_map(points: NDArray[np.float32], rows: Rows, count: int) -> Rows:
+    """Finds the rows nearest to any of ``rows`` on the map, nearest first."""
+    from scipy.spatial import cKDTree
+
+    nearest = cKDTree(np.nan_to_num(points[rows])).query(np.nan_to_num(points), workers=-1)[0]
+    nearest[~np.isfinite(points).all(axis=1)] = np.inf
+    return _first(nearest, rows, count)
+
+
+def _first(nearest: NDArray[np.floating], rows: Rows, count: int) -> Rows:
+    others = nearest.copy()
+    others[rows] = np.inf
+    reachable = int(np.isfinite(others).sum())
+    count = min(count, reachable)
+    if not count:
+        return np.empty(0, dtype=np.int64)
+    best = np.argpartition(others, count - 1)[:count]
+    return np.asarray(best[np.argsort(others[best], kind="stable")], dtype=np.int64)

@@ -1,0 +1,324 @@
+"""Tags of many labels or samples at once, and what takes them back.
+
+FiftyOne's ``tag_labels`` writes one update per sample; here one ``update_many`` tags all labels of
+a batch, atomic for each sample. What a change does is written down before it happens, in FiftyOne's
+``ExecutionStore``: it can be undone after a crash, from another process and by another person.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import Any
+
+import fiftyone as fo
+import numpy as np
+from bson import Binary
+from fiftyone.operators.store import ExecutionStore
+
+from .documents import (
+    Ids,
+    generated_patches,
+    hex_ids,
+    object_ids,
+    pack_ids,
+    reload_samples,
+    samples_of,
+)
+from .errors import InvalidParameter, UnknownField, UnknownUndo
+from .patches import label_path
+
+# labels per update: the ids of one fit into a command of MongoDB many times over
+_BATCH = 50_000
+
+_STORE = "labelvet_undo"
+_UNDO_SECONDS = 30 * 24 * 3600
+_MAX_TAG = 100
+
+
+@dataclass(frozen=True)
+class Tagged:
+    """What a change of tags did.
+
+    Attributes:
+        changed: how many labels or samples it changed
+        unchanged: how many had the tag already, or did not have the tag that was to go
+        token: what :func:`undo` takes; None where nothing changed
+    """
+
+    changed: int
+    unchanged: int
+    token: str | None
+
+
+@dataclass(frozen=True)
+class Undone:
+    """What an undo did: how many labels or samples it changed back, and a sentence about it."""
+
+    changed: int
+    sentence: str
+
+
+@dataclass(frozen=True)
+class _Target:
+    """Where tags are: of samples, or of labels in a list or alone."""
+
+    dataset: fo.Dataset
+    patches_field: str | None
+
+    @property
+    def root(self) -> str | None:
+        return None if self.patches_field is None else label_path(self.dataset, self.patches_field)
+
+    @property
+    def tags(self) -> str:
+        return "tags" if self.root is None else f"{self.root}.tags"
+
+
+def check_tag(tag: Any) -> str:
+    """Returns a tag that may be written.
+
+    Raises:
+        InvalidParameter: if it is no text, empty, too long, or has control characters
+    """
+    if not isinstance(tag, str) or not tag.strip() or len(tag) > _MAX_TAG or not tag.isprintable():
+        raise InvalidParameter(
+            f"A tag is a word or two, at most {_MAX_TAG} characters: for example 'needs-review'."
+        )
+    return tag.strip()
+
+
+def tag_labels(
+    dataset: fo.Dataset,
+    patches_field: str,
+    sample_ids: Ids,
+    label_ids: Ids,
+    tag: str,
+    remove: bool = False,
+) -> Tagged:
+    """Adds a tag to labels, or removes it, in the dataset and in its open patches views.
+
+    Args:
+        dataset: the dataset
+        patches_field: the field of the labels
+        sample_ids: (n, 12) the labels' samples
+        label_ids: (n, 12) the labels; those that do not exist are passed over
+        tag: the tag
+        remove: whether to remove it
+
+    Raises:
+        InvalidParameter: if the tag is none, or the field is read-only
+        UnknownField: if there is no such field
+    """
+    return _change(_Target(dataset, patches_field), sample_ids, label_ids, check_tag(tag), remove)
+
+
+def tag_samples(dataset: fo.Dataset, sample_ids: Ids, tag: str, remove: bool = False) -> Tagged:
+    """Adds a tag to samples, or removes it; see :func:`tag_labels`."""
+    unique = np.unique(sample_ids, axis=0) if len(sample_ids) else sample_ids
+    return _change(_Target(dataset, None), unique, unique, check_tag(tag), remove)
+
+
+def undo(dataset: fo.Dataset, token: Any) -> Undone:
+    """Takes a change of tags back: of what it changed, and nothing else.
+
+    Raises:
+        UnknownUndo: if the dataset has no such change, or it was taken back before
+    """
+    store = _store(dataset)
+    # the store finds whatever it is given, so it is given nothing but a token
+    known = isinstance(token, str) and len(token) == 24 and token.isalnum()
+    record = store.get(token) if known else None
+    if record is None:
+        raise UnknownUndo("There is nothing to undo: it is another dataset's, or too long ago.")
+    if record["undone"]:
+        raise UnknownUndo("This was undone before.")
+    target = _Target(dataset, record["patches_field"])
+    changed, number = 0, 0
+    while (batch := store.get(f"{token}.{number}")) is not None:
+        samples, ids = (np.frombuffer(batch[n], np.uint8).reshape(-1, 12) for n in ("s", "i"))
+        samples, ids, _ = _that_differ(target, samples, ids, record["tag"], not record["remove"])
+        _write(target, samples, ids, record["tag"], not record["remove"])
+        changed += len(ids)
+        number += 1
+    store.set(token, {**record, "undone": True}, ttl=_UNDO_SECONDS)
+    for old in range(number):
+        store.delete(f"{token}.{old}")
+    what = _count(changed, "sample" if record["patches_field"] is None else "label")
+    verb = "have" if changed != 1 else "has"
+    again = "again" if record["remove"] else "no more"
+    return Undone(changed, f"{what} {verb} the tag '{record['tag']}' {again}.")
+
+
+def describe(tagged: Tagged, tag: str, what: str, remove: bool) -> str:
+    """Says what a change of tags did; ``what`` is "label" or "sample"."""
+    if not tagged.changed:
+        had = "did not have" if remove else "had"
+        return f"Nothing changed: {_count(tagged.unchanged, what)} {had} the tag '{tag}' already."
+    did = f"removed from {_count(tagged.changed, what)}" if remove else (
+        f"added to {_count(tagged.changed, what)}"
+    )  # fmt: skip
+    rest = ""
+    if tagged.unchanged:
+        rest = f"; {tagged.unchanged:,} {'did not have it' if remove else 'had it already'}"
+    return f"'{tag}' was {did}{rest}."
+
+
+def _change(target: _Target, sample_ids: Ids, ids: Ids, tag: str, remove: bool) -> Tagged:
+    _check_writable(target)
+    store, token = _store(target.dataset), secrets.token_hex(12)
+    changed = unchanged = 0
+    record = {"patches_field": target.patches_field, "tag": tag, "remove": remove, "undone": False}
+    for number, batch in enumerate(_batches(len(ids))):
+        samples, differing, same = _that_differ(target, sample_ids[batch], ids[batch], tag, remove)
+        unchanged += same
+        # an empty batch is kept too: undo reads until there is none
+        store.set(
+            f"{token}.{number}",
+            {"s": Binary(samples.tobytes()), "i": Binary(differing.tobytes())},
+            ttl=_UNDO_SECONDS,
+        )
+        if number == 0:
+            store.set(token, record, ttl=_UNDO_SECONDS)
+        _write(target, samples, differing, tag, remove)
+        changed += len(differing)
+    return Tagged(changed, unchanged, token if changed else None)
+
+
+def _that_differ(
+    target: _Target, sample_ids: Ids, ids: Ids, tag: str, remove: bool
+) -> tuple[Ids, Ids, int]:
+    """Returns the samples and ids that a change would change, and how many it would not."""
+    collection, root = samples_of(target.dataset), target.root
+    match: dict[str, Any] = {"$match": {"_id": {"$in": _unique(sample_ids)}}}
+    if root is None:
+        has = {"$in": [tag, {"$ifNull": ["$tags", []]}]}
+        found = list(collection.aggregate([match, {"$project": {"has": has}}]))
+        differing = [d["_id"] for d in found if d["has"] is remove]
+        packed = pack_ids(differing)
+        return packed, packed, len(found) - len(differing)
+
+    single = root == target.patches_field
+    # $setIsSubset looks ids up in a constant; $in would compare them one by one
+    picked = {"$setIsSubset": [["$$l._id"], object_ids(ids)]}
+    labels: Any = {"$ifNull": [f"${root}", [] if not single else {}]}
+    project = {
+        "l": {
+            "$map": {
+                "input": {
+                    "$filter": {"input": [labels] if single else labels, "as": "l", "cond": picked}
+                },
+                "as": "l",
+                "in": {"i": "$$l._id", "h": {"$in": [tag, {"$ifNull": ["$$l.tags", []]}]}},
+            }
+        }
+    }
+    samples, labels_found, same = [], [], 0
+    for document in collection.aggregate([match, {"$project": project}]):
+        for label in document["l"]:
+            if label["h"] is remove:
+                samples.append(document["_id"])
+                labels_found.append(label["i"])
+            else:
+                same += 1
+    return pack_ids(samples), pack_ids(labels_found), same
+
+
+def _write(target: _Target, sample_ids: Ids, ids: Ids, tag: str, remove: bool) -> None:
+    if not len(ids):
+        return
+    now = datetime.now(timezone.utc).replace(tzinfo=None)
+    samples = _unique(sample_ids)
+    _update(samples_of(target.dataset), target, samples, ids, tag, remove, now)
+    _update_generated(target, samples, ids, tag, remove, now)
+    reload_samples(target.dataset, [str(id_) for id_ in samples])
+
+
+def _update(
+    collection: Any, target: _Target, samples: Any, ids: Ids, tag: str, remove: bool, now: datetime
+) -> None:
+    root = target.root
+    if root is None or root == target.patches_field:
+        _push(collection, {"_id": {"$in": samples}}, target.tags, tag, remove, now)
+        return
+    _push_into_list(collection, {"_id": {"$in": samples}}, root, ids, tag, remove, now)
+
+
+def _update_generated(
+    target: _Target, samples: Any, ids: Ids, tag: str, remove: bool, now: datetime
+) -> None:
+    """Changes the copies that patches views hold, as FiftyOne does of the view it tags in."""
+    for collection, dataset in generated_patches(target.patches_field):
+        of_samples = {"_sample_id": {"$in": samples}}
+        if collection.find_one(of_samples, {"_id": 1}) is None:
+            continue
+        if target.patches_field is None:
+            _push(collection, of_samples, "tags", tag, remove, now)
+        else:
+            root = label_path(dataset, target.patches_field)
+            if root == target.patches_field:
+                which = {"_id": {"$in": object_ids(ids)}}  # a patch has the id of its label
+                _push(collection, which, f"{root}.tags", tag, remove, now)
+            else:
+                _push_into_list(collection, of_samples, root, ids, tag, remove, now)
+        reload_samples(dataset, hex_ids(ids))
+
+
+def _push(
+    collection: Any, which: dict[str, Any], path: str, tag: str, remove: bool, now: datetime
+) -> None:
+    if not remove:  # a set cannot be added to null
+        collection.update_many({**which, path: None}, {"$set": {path: []}})
+    how = "$pull" if remove else "$addToSet"
+    collection.update_many(which, {how: {path: tag}, "$set": {"last_modified_at": now}})
+
+
+def _push_into_list(
+    collection: Any,
+    which: dict[str, Any],
+    root: str,
+    ids: Ids,
+    tag: str,
+    remove: bool,
+    now: datetime,
+) -> None:
+    path, picked = f"{root}.$[l].tags", {"l._id": {"$in": object_ids(ids)}}
+    if not remove:
+        collection.update_many(
+            {**which, root: {"$elemMatch": {"tags": None}}},
+            {"$set": {path: []}},
+            array_filters=[{**picked, "l.tags": None}],
+        )
+    how = "$pull" if remove else "$addToSet"
+    collection.update_many(
+        which, {how: {path: tag}, "$set": {"last_modified_at": now}}, array_filters=[picked]
+    )
+
+
+def _check_writable(target: _Target) -> None:
+    field = target.dataset.get_field(target.tags)
+    if field is None:
+        raise UnknownField(f"There is no field '{target.tags}' in this dataset.")
+    parent = target.dataset.get_field(target.patches_field or "tags")
+    if getattr(field, "read_only", False) or getattr(parent, "read_only", False):
+        raise InvalidParameter(
+            f"The field '{target.tags}' is read-only: make it writable in the dataset first."
+        )
+
+
+def _store(dataset: fo.Dataset) -> ExecutionStore:
+    return ExecutionStore.create(_STORE, dataset_id=dataset._doc.id)
+
+
+def _batches(n: int) -> Iterator[slice]:
+    return (slice(start, start + _BATCH) for start in range(0, n, _BATCH))
+
+
+def _unique(ids: Ids) -> list[Any]:
+    return list(dict.fromkeys(object_ids(ids)))
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
