@@ -112,14 +112,14 @@ def test_analyze_patch_embeddings(app, page, mapped, screenshot, noise):
     page.locator(".lv-bars", has_text=TAG).wait_for()
     screenshot("label-embeddings-tagged")
     page.keyboard.press("z")
-    page.locator(".lv-status", has_text=re.compile("taken back|undone", re.I)).wait_for()
+    page.locator(".lv-status", has_text="no more").wait_for()
     assert mapped.count_label_tags(FIELD) == {}
     page.keyboard.press("t")
-    page.locator(".lv-status", has_text="ndo").wait_for()
+    page.locator(".lv-status", has_text="was added").wait_for()
 
     # the saved view is a query: it follows what is tagged later
     page.keyboard.press("s")
-    page.locator(".lv-status", has_text="view").wait_for()
+    page.locator(".lv-status", has_text="The saved view").wait_for()
     mapped.reload()
     assert TAG in mapped.list_saved_views()
     assert mapped.load_saved_view(TAG).count(f"{FIELD}.detections") == lassoed
@@ -148,6 +148,6 @@ def test_analyze_patch_embeddings(app, page, mapped, screenshot, noise):
     # what is flagged leaves, at the level of labels and of images
     page.get_by_role("button", name="Exclude flagged").click()
     page.get_by_role("menuitem", name="Labels").click()
-    page.locator(".lv-status", has_text="excluded").wait_for()
+    page.locator(".lv-status", has_text="left out").wait_for()
     screenshot("label-embeddings-excluded")
     assert noise == []
