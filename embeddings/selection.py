@@ -18,6 +18,10 @@ Rows = NDArray[np.int64]
 # A command of MongoDB holds 16 MB, and a view of a selection names each of its ids.
 MAX_SELECTED = 250_000
 
+# Few ids are looked up in the database's index. Many are found as fast by looking at everything, and
+# the App handles a list of them for seconds, where it passes on one long text at once.
+_LISTED_UP_TO = 1_000
+
 
 def visible_rows(shown: Map, view: Any) -> NDArray[np.bool_] | None:
     """Finds the rows of a map that a view shows.
@@ -48,7 +52,7 @@ def select_stages(shown: Map, rows: Rows, view: Any) -> dict[str, dict[str, Any]
 
     Labels are picked with ``$setIsSubset``, whose constant side MongoDB hashes once: 40,000 of
     200,000 labels take 0.2 s of database time, where ``$in`` as FiftyOne's own stages write it
-    takes 62 s. The samples are selected first, so that pages come at once.
+    takes 62 s.
 
     Args:
         shown: the map
@@ -74,6 +78,8 @@ def select_stages(shown: Map, rows: Rows, view: Any) -> dict[str, dict[str, Any]
     labels = hex_ids(shown.ids[rows])
     if is_patches_view(view) and view._get_label_field_root(patches_field)[1] is False:
         return _select(labels)  # a patch has the id of its label
+    if len(samples) > _LISTED_UP_TO:
+        return _pick_labels(view, patches_field, labels)
     first = _select_by("sample_id", samples) if generated else _select(samples)
     return {**first, **_pick_labels(view, patches_field, labels)}
 
@@ -83,7 +89,14 @@ def _is_generated(view: Any) -> bool:
 
 
 def _select(ids: list[str]) -> dict[str, dict[str, Any]]:
+    if len(ids) > _LISTED_UP_TO:
+        return {"fiftyone.core.stages.Match": {"filter": {"$expr": _is_one_of("$_id", ids)}}}
     return {"fiftyone.core.stages.Select": {"sample_ids": ids, "ordered": False}}
+
+
+def _is_one_of(path: str, ids: list[str]) -> dict[str, Any]:
+    # as text, since the App sends stages as JSON; MongoDB splits it once, too
+    return {"$setIsSubset": [[{"$toString": path}], {"$split": [",".join(ids), ","]}]}
 
 
 def _select_by(field: str, values: list[str]) -> dict[str, dict[str, Any]]:
@@ -92,12 +105,10 @@ def _select_by(field: str, values: list[str]) -> dict[str, dict[str, Any]]:
 
 def _pick_labels(view: Any, patches_field: str, labels: list[str]) -> dict[str, dict[str, Any]]:
     single = not view._get_label_field_root(patches_field)[1]
-    # as text, since the App sends stages as JSON
-    id_ = {"$toString": f"${patches_field}._id" if single else "$$this._id"}
     return {
         "fiftyone.core.stages.FilterLabels": {
             "field": patches_field,
-            "filter": {"$setIsSubset": [[id_], labels]},
+            "filter": _is_one_of(f"${patches_field}._id" if single else "$$this._id", labels),
             "only_matches": True,
             "trajectories": False,
         }

@@ -4,8 +4,6 @@ import { useSetRecoilState } from "recoil";
 import { type Combine, combineRows, countRows, invertRows, type Rows } from "../rows";
 import type { RunWire } from "../wire";
 
-const SETTLE_MS = 60;
-
 /**
  * The selected rows, null for none, and the gestures that change them. The App's grid follows: it is
  * given the view stages that Python makes of the rows.
@@ -24,10 +22,37 @@ export function useSelection(
   const clear = useRef(clearGrid);
   clear.current = clearGrid;
 
-  const change = useCallback((rows: Rows | null) => {
-    latest.current = rows;
-    setSelected(rows);
-  }, []);
+  // asked at once, before anything is drawn: the grid takes longest
+  const turns = useRef(0);
+  const shown = useRef(false);
+  const show = useCallback(
+    (rows: Rows | null) => {
+      const turn = ++turns.current;
+      if (rows === null) {
+        if (shown.current) clear.current();
+        shown.current = false;
+        return;
+      }
+      wire.selectRows(rows).then(
+        (stages) => {
+          if (turn !== turns.current) return;
+          shown.current = true;
+          showInGrid(stages);
+        },
+        (error: Error) => turn === turns.current && onProblem(error.message),
+      );
+    },
+    [wire, showInGrid, onProblem],
+  );
+
+  const change = useCallback(
+    (rows: Rows | null) => {
+      latest.current = rows;
+      show(rows);
+      setSelected(rows);
+    },
+    [show],
+  );
 
   const select = useCallback(
     (rows: Rows | null, how: Combine = "replace") => {
@@ -50,33 +75,10 @@ export function useSelection(
     [select],
   );
 
-  const shown = useRef(false);
-  useEffect(() => {
-    if (selected === null) {
-      if (shown.current) clear.current();
-      shown.current = false;
-      return;
-    }
-    let current = true;
-    const timer = setTimeout(() => {
-      wire.selectRows(selected).then(
-        (stages) => {
-          if (!current) return;
-          shown.current = true;
-          showInGrid(stages);
-        },
-        (error: Error) => current && onProblem(error.message),
-      );
-    }, SETTLE_MS);
-    return () => {
-      current = false;
-      clearTimeout(timer);
-    };
-  }, [wire, selected, showInGrid, onProblem]);
-
   // a closed panel leaves no selection behind that nobody could clear
   useEffect(
     () => () => {
+      turns.current++;
       if (shown.current) clear.current();
     },
     [],
