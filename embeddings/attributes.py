@@ -10,7 +10,7 @@ import fiftyone as fo
 import numpy as np
 from numpy.typing import NDArray
 
-from .documents import collection_named, object_ids, pack_ids, revision
+from .documents import collection_named, object_ids, read_labels, revision
 from .errors import UnknownField
 from .maps import Map, MapInfo
 from .patches import label_path
@@ -135,7 +135,7 @@ def _values(shown: Map, attribute: Attribute, path: str) -> list[Any]:
     """Reads a list of the rows' values in one query, None where there is none any more."""
     collection = collection_named(shown.collection)
     if attribute.scope == "sample" or shown.info.patches_field is None:
-        project: dict[str, Any] = {"v": _nullable(f"${path}")}
+        project = {"v": f"${path}"}
         found = {
             document["_id"].binary: document.get("v")
             for document in collection.aggregate([*_only(shown, collection), {"$project": project}])
@@ -144,22 +144,11 @@ def _values(shown: Map, attribute: Attribute, path: str) -> list[Any]:
         return [of_sample[index] for index in shown.sample_index.tolist()]
 
     root, name = path.rsplit(".", 1)
-    single = root == shown.info.patches_field
-    project = {
-        "_id": 0,
-        "i": [f"${root}._id"] if single else f"${root}._id",
-        "v": [_nullable(f"${path}")]
-        if single
-        else {"$map": {"input": f"${root}", "in": _nullable(f"$$this.{name}")}},
-    }
-    ids: list[Any] = []
-    values: list[Any] = []
-    for document in collection.aggregate([*_only(shown, collection), {"$project": project}]):
-        if (of_document := document.get("i")) and of_document[0] is not None:
-            ids += of_document
-            values += document["v"]
+    ids, values = read_labels(
+        collection, _only(shown, collection), root, root == shown.info.patches_field, name
+    )
     aligned: list[Any] = [None] * len(shown)
-    for row, value in zip(shown.rows_of(pack_ids(ids)).tolist(), values, strict=True):
+    for row, value in zip(shown.rows_of(ids).tolist(), values, strict=True):
         if row >= 0:
             aligned[row] = value
     return aligned
@@ -170,11 +159,6 @@ def _only(shown: Map, collection: Any) -> list[dict[str, Any]]:
     if len(shown.samples) > collection.estimated_document_count() // 2:
         return []
     return [{"$match": {"_id": {"$in": object_ids(shown.samples)}}}]
-
-
-def _nullable(expression: str) -> dict[str, Any]:
-    # an attribute that a label lacks would otherwise shift those of the others
-    return {"$ifNull": [expression, None]}
 
 
 def _encode(kind: str, names: list[str | None]) -> Column:

@@ -21,6 +21,7 @@ from pymongo.errors import OperationFailure
 
 Ids = NDArray[np.uint8]
 
+_NO_ID = 24 * "0"
 _GENERATED_PATCHES = "^patches\\."
 
 
@@ -98,6 +99,46 @@ def revision(collection: Any) -> tuple[Any, ...]:
         total = {"$sum": {"$toLong": "$last_modified_at"}}
         group = {"$group": {"_id": None, "n": {"$sum": 1}, "sum": total}}
         return tuple(next(iter(collection.aggregate([group])), {}).values())
+
+
+def read_labels(
+    collection: Any, pipeline: list[dict[str, Any]], root: str, single: bool, name: str | None
+) -> tuple[Ids, list[Any]]:
+    """Reads the ids of labels, and an attribute of them, in one query.
+
+    The server joins the ids of a sample into one text: 200,000 ObjectIds would take longer to make
+    here than all of the query.
+
+    Args:
+        collection: the samples
+        pipeline: the stages before
+        root: the path of the labels in the documents
+        single: whether that is one label, not a list
+        name: the attribute, None for ids alone
+
+    Returns:
+        (n, 12) ids, and n values, None where a label lacks the attribute; empty without a name
+    """
+    each = f"${root}" if single else "$$this"
+    # a label without the attribute, or without an id, would otherwise shift the others'
+    text: Any = {"$ifNull": [{"$toString": f"{each}._id"}, _NO_ID]}
+    value: Any = {"$ifNull": [f"{each}.{name}", None]}
+    if single:
+        there = {"$match": {f"{root}._id": {"$exists": True}}}
+        pipeline, value = [*pipeline, there], [value]
+    else:
+        labels = {"$ifNull": [f"${root}", []]}
+        joined = {"$concat": ["$$value", text]}
+        text = {"$reduce": {"input": labels, "initialValue": "", "in": joined}}
+        value = {"$map": {"input": labels, "in": value}}
+    project = {"_id": 0, "i": text} | ({} if name is None else {"v": value})
+    digits: list[str] = []
+    values: list[Any] = []
+    for document in collection.aggregate([*pipeline, {"$project": project}]):
+        digits.append(document["i"])
+        if name is not None:
+            values += document["v"]
+    return np.frombuffer(bytes.fromhex("".join(digits)), np.uint8).reshape(-1, 12), values
 
 
 def pack_ids(ids: list[Any]) -> Ids:

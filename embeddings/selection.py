@@ -8,7 +8,7 @@ import fiftyone as fo
 import numpy as np
 from numpy.typing import NDArray
 
-from .documents import hex_ids, pack_ids
+from .documents import hex_ids, read_labels, samples_of
 from .errors import InvalidParameter
 from .maps import Map
 from .patches import is_patches_view
@@ -38,8 +38,10 @@ def visible_rows(shown: Map, view: Any) -> NDArray[np.bool_] | None:
     patches_field = shown.info.patches_field
     mask = np.zeros(len(shown), dtype=bool)
     if patches_field is not None and view.get_field(patches_field) is not None:
-        _, path = view._get_label_field_path(patches_field, "_id")
-        rows = shown.rows_of(pack_ids([i for i in view.values(path, unwind=True) if i is not None]))
+        root, is_list = view._get_label_field_root(patches_field)
+        collection = samples_of(view._dataset)
+        ids, _ = read_labels(collection, view._pipeline(), root, not is_list, None)
+        rows = shown.rows_of(ids)
         mask[rows[rows >= 0]] = True
         return mask
     seen = set(view.values("sample_id" if _is_generated(view) else "id"))

@@ -215,7 +215,9 @@ def _that_differ(
             }
         }
     }
-    samples, labels_found, same = [], [], 0
+    samples: list[Any] = []
+    labels_found: list[Any] = []
+    same = 0
     for document in collection.aggregate([match, {"$project": project}]):
         for label in document["l"]:
             if label["h"] is remove:
