@@ -11,8 +11,8 @@ from typing import Any
 import fiftyone as fo
 from fiftyone import ViewField as F
 
-from .errors import InvalidParameter, UnknownField
-from .patches import is_patches_view
+from .errors import InvalidParameter
+from .patches import is_patches_view, label_root
 from .tagging import check_tag
 
 LEVELS = ("labels", "images")
@@ -48,7 +48,7 @@ def filter_labels(
         UnknownField: if there is no such field of labels
         InvalidParameter: if the range is none, or nothing is asked for
     """
-    root, _ = _label_root(view, field)
+    root, _ = label_root(view, field)
     low, high = (_bound(value) for value in confidence)
     if low is not None and high is not None and low > high:
         raise InvalidParameter(
@@ -79,7 +79,7 @@ def tagged_view(view: Any, tag: str, field: str | None) -> Any:
     check_tag(tag)
     if field is None:
         return view.match_tags(tag)
-    _label_root(view, field)
+    label_root(view, field)
     return view.filter_labels(field, F("tags").contains(tag))
 
 
@@ -141,7 +141,7 @@ def exclude_tagged(view: Any, tag: str, field: str | None, level: str) -> tuple[
     if level == "images":
         return _exclude_images(view, tag, field)
     assert field is not None
-    root, _ = _label_root(view, field)
+    root, _ = label_root(view, field)
     before, after = view.count(root), None
     # a patch without its label would be an empty one
     rest = view.filter_labels(field, _without(tag), only_matches=is_patches_view(view))
@@ -155,7 +155,7 @@ def _exclude_images(view: Any, tag: str, field: str | None) -> tuple[Any, str]:
     def without(samples: Any) -> Any:
         condition: dict[str, Any] = {"tags": {"$ne": tag}}
         if field is not None:
-            root, _ = _label_root(samples, field)
+            root, _ = label_root(samples, field)
             condition[f"{root}.tags"] = {"$ne": tag}
         return samples.match(condition)
 
@@ -185,15 +185,6 @@ def _again(stage: Any) -> Any:
 
 def _without(tag: str) -> Any:
     return ~F("tags").contains(tag)
-
-
-def _label_root(view: Any, field: Any) -> tuple[str, bool]:
-    known = view._get_label_fields()
-    if not isinstance(field, str) or field not in known:
-        advice = f"choose one of {', '.join(known)}" if known else "this view has none"
-        raise UnknownField(f"There is no field of labels '{field}' in this view: {advice}.")
-    root, is_list = view._get_label_field_root(field)
-    return root, is_list
 
 
 def _bound(value: Any) -> float | None:

@@ -205,6 +205,25 @@ def match_ids(
     return rows, other_rows
 
 
+def label_root(samples: fo.core.collections.SampleCollection, field: Any) -> tuple[str, bool]:
+    """Returns the path of the labels of any label field, and whether they are in a list.
+
+    Raises:
+        UnknownField: if there is no such field of labels of the samples themselves
+    """
+    known = list_label_fields(samples)
+    if not isinstance(field, str) or field not in known:
+        advice = f"choose one of {', '.join(known)}" if known else "there is none here"
+        raise UnknownField(f"There is no field of labels '{field}': {advice}.")
+    root, is_list = samples._get_label_field_root(field)
+    return root, is_list
+
+
+def list_label_fields(samples: fo.core.collections.SampleCollection) -> list[str]:
+    """Returns the names of all label fields, those of videos' frames left out."""
+    return [name for name in samples._get_label_fields() if not samples._is_frame_field(name)]
+
+
 def read_attribute(
     samples: fo.core.collections.SampleCollection, patches_field: str | None, attribute: str
 ) -> dict[str, Any]:

@@ -24,11 +24,12 @@ from .documents import (
     hex_ids,
     object_ids,
     pack_ids,
+    parse_ids,
     reload_samples,
     samples_of,
 )
 from .errors import InvalidParameter, UnknownField, UnknownUndo
-from .patches import label_path
+from .patches import label_root, sample_id_path
 
 # labels per update: the ids of one fit into a command of MongoDB many times over
 _BATCH = 50_000
@@ -66,11 +67,11 @@ class _Target:
     """Where tags are: of samples, or of labels in a list or alone."""
 
     dataset: fo.Dataset
-    patches_field: str | None
+    field: str | None
 
     @property
     def root(self) -> str | None:
-        return None if self.patches_field is None else label_path(self.dataset, self.patches_field)
+        return None if self.field is None else label_root(self.dataset, self.field)[0]
 
     @property
     def tags(self) -> str:
@@ -92,7 +93,7 @@ def check_tag(tag: Any) -> str:
 
 def tag_labels(
     dataset: fo.Dataset,
-    patches_field: str,
+    field: str,
     sample_ids: Ids,
     label_ids: Ids,
     tag: str,
@@ -102,7 +103,7 @@ def tag_labels(
 
     Args:
         dataset: the dataset
-        patches_field: the field of the labels
+        field: the field of the labels
         sample_ids: (n, 12) the labels' samples
         label_ids: (n, 12) the labels; those that do not exist are passed over
         tag: the tag
@@ -112,13 +113,41 @@ def tag_labels(
         InvalidParameter: if the tag is none, or the field is read-only
         UnknownField: if there is no such field
     """
-    return _change(_Target(dataset, patches_field), sample_ids, label_ids, check_tag(tag), remove)
+    return _change(_Target(dataset, field), sample_ids, label_ids, check_tag(tag), remove)
 
 
 def tag_samples(dataset: fo.Dataset, sample_ids: Ids, tag: str, remove: bool = False) -> Tagged:
     """Adds a tag to samples, or removes it; see :func:`tag_labels`."""
     unique = np.unique(sample_ids, axis=0) if len(sample_ids) else sample_ids
     return _change(_Target(dataset, None), unique, unique, check_tag(tag), remove)
+
+
+def tag_view(view: Any, field: str | None, tag: str, remove: bool = False) -> Tagged:
+    """Adds a tag to all labels of a view, or removes it.
+
+    Args:
+        view: a dataset or view, a patches view too
+        field: the field of the labels; None for the samples
+        tag: the tag
+        remove: whether to remove it
+
+    Raises:
+        InvalidParameter: if the tag is none, or the field is read-only
+        UnknownField: if there is no such field of labels
+    """
+    dataset = view._root_dataset
+    if field is None:
+        return tag_samples(dataset, parse_ids(view.values(sample_id_path(view))), tag, remove)
+    root, is_list = label_root(view, field)
+    samples, labels = view.values([sample_id_path(view), f"{root}.id"])
+    pairs = [
+        (sample, label)
+        for sample, of_sample in zip(samples, labels, strict=True)
+        for label in (of_sample if is_list else [of_sample]) or ()
+        if label is not None
+    ]
+    ids = parse_ids([i for pair in pairs for i in pair]).reshape(-1, 2, 12)
+    return tag_labels(dataset, field, ids[:, 0], ids[:, 1], tag, remove)
 
 
 def undo(dataset: fo.Dataset, token: Any) -> Undone:
@@ -135,7 +164,7 @@ def undo(dataset: fo.Dataset, token: Any) -> Undone:
         raise UnknownUndo("There is nothing to undo: it is another dataset's, or too long ago.")
     if record["undone"]:
         raise UnknownUndo("This was undone before.")
-    target = _Target(dataset, record["patches_field"])
+    target = _Target(dataset, record["field"])
     changed, number = 0, 0
     while (batch := store.get(f"{token}.{number}")) is not None:
         samples, ids = (np.frombuffer(batch[n], np.uint8).reshape(-1, 12) for n in ("s", "i"))
@@ -146,7 +175,7 @@ def undo(dataset: fo.Dataset, token: Any) -> Undone:
     store.set(token, {**record, "undone": True}, ttl=_UNDO_SECONDS)
     for old in range(number):
         store.delete(f"{token}.{old}")
-    what = _count(changed, "sample" if record["patches_field"] is None else "label")
+    what = _count(changed, "sample" if record["field"] is None else "label")
     verb = "have" if changed != 1 else "has"
     again = "again" if record["remove"] else "no more"
     return Undone(changed, f"{what} {verb} the tag '{record['tag']}' {again}.")
@@ -170,7 +199,7 @@ def _change(target: _Target, sample_ids: Ids, ids: Ids, tag: str, remove: bool) 
     _check_writable(target)
     store, token = _store(target.dataset), secrets.token_hex(12)
     changed = unchanged = 0
-    record = {"patches_field": target.patches_field, "tag": tag, "remove": remove, "undone": False}
+    record = {"field": target.field, "tag": tag, "remove": remove, "undone": False}
     for number, batch in enumerate(_batches(len(ids))):
         samples, differing, same = _that_differ(target, sample_ids[batch], ids[batch], tag, remove)
         unchanged += same
@@ -200,7 +229,7 @@ def _that_differ(
         packed = pack_ids(differing)
         return packed, packed, len(found) - len(differing)
 
-    single = root == target.patches_field
+    single = root == target.field
     # $setIsSubset looks ids up in a constant; $in would compare them one by one
     picked = {"$setIsSubset": [["$$l._id"], object_ids(ids)]}
     labels: Any = {"$ifNull": [f"${root}", [] if not single else {}]}
@@ -242,7 +271,7 @@ def _update(
     collection: Any, target: _Target, samples: Any, ids: Ids, tag: str, remove: bool, now: datetime
 ) -> None:
     root = target.root
-    if root is None or root == target.patches_field:
+    if root is None or root == target.field:
         _push(collection, {"_id": {"$in": samples}}, target.tags, tag, remove, now)
         return
     _push_into_list(collection, {"_id": {"$in": samples}}, root, ids, tag, remove, now)
@@ -252,15 +281,15 @@ def _update_generated(
     target: _Target, samples: Any, ids: Ids, tag: str, remove: bool, now: datetime
 ) -> None:
     """Changes the copies that patches views hold, as FiftyOne does of the view it tags in."""
-    for collection, dataset in generated_patches(target.patches_field):
+    for collection, dataset in generated_patches(target.field):
         of_samples = {"_sample_id": {"$in": samples}}
         if collection.find_one(of_samples, {"_id": 1}) is None:
             continue
-        if target.patches_field is None:
+        if target.field is None:
             _push(collection, of_samples, "tags", tag, remove, now)
         else:
-            root = label_path(dataset, target.patches_field)
-            if root == target.patches_field:
+            root = label_root(dataset, target.field)[0]
+            if root == target.field:
                 which = {"_id": {"$in": object_ids(ids)}}  # a patch has the id of its label
                 _push(collection, which, f"{root}.tags", tag, remove, now)
             else:
@@ -303,7 +332,7 @@ def _check_writable(target: _Target) -> None:
     field = target.dataset.get_field(target.tags)
     if field is None:
         raise UnknownField(f"There is no field '{target.tags}' in this dataset.")
-    parent = target.dataset.get_field(target.patches_field or "tags")
+    parent = target.dataset.get_field(target.field or "tags")
     if getattr(field, "read_only", False) or getattr(parent, "read_only", False):
         raise InvalidParameter(
             f"The field '{target.tags}' is read-only: make it writable in the dataset first."

@@ -5,8 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from .compute_visualization import ComputeVisualization
+from .exclude_tagged import ExcludeTagged
+from .filter_labels import FilterLabels
+from .save_tagged_view import SaveTaggedView
+from .tag_labels import TagLabels
 
-OPERATORS = (ComputeVisualization,)
+OPERATORS = (ComputeVisualization, FilterLabels, TagLabels, SaveTaggedView, ExcludeTagged)
 
 
 def register(plugin: Any) -> None:

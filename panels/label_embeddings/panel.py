@@ -20,6 +20,7 @@ from ...embeddings.errors import InvalidParameter, LabelvetError, StaleRun
 from ...embeddings.judging import LEVELS, exclude_tagged, save_tagged_view
 from ...embeddings.maps import Map, list_maps, load_map
 from ...embeddings.patches import is_patches_view, label_path
+from ...embeddings.requests import view_without_selection
 from ...embeddings.runs import load_neighbor_graph
 from ...embeddings.selection import select_stages, visible_rows
 from ...embeddings.similar import similar_by_graph, similar_by_map
@@ -27,7 +28,6 @@ from ...embeddings.tagging import check_tag, describe, tag_labels, tag_samples, 
 from ...embeddings.thumbnails import make_thumbnails
 from . import arguments, wire
 from .computing import computing_runs
-from .views import view_without_selection
 
 TARGETS = ("labels", "samples")
 
@@ -115,7 +115,7 @@ class LabelEmbeddings(foo.Panel):
     def visible_rows(self, ctx: Any) -> Answer:
         """The rows in the App's view under its filters."""
         shown = _map(ctx)
-        visible = visible_rows(shown, view_without_selection(ctx))
+        visible = visible_rows(shown, _view(ctx))
         if visible is None or visible.all():
             return {"mask": None, "count": len(shown)}
         return {"mask": wire.mask(visible), "count": int(visible.sum())}
@@ -126,7 +126,7 @@ class LabelEmbeddings(foo.Panel):
         shown, rows = _selection(ctx)
         if len(rows) == len(shown):
             return {"stages": None, "count": len(rows)}
-        stages = select_stages(shown, rows, view_without_selection(ctx))
+        stages = select_stages(shown, rows, _view(ctx))
         return {"stages": stages, "count": len(rows)}
 
     @_answered
@@ -204,7 +204,7 @@ class LabelEmbeddings(foo.Panel):
         if field is None:
             level = "images"
         tag = check_tag(ctx.params.get("tag"))
-        view, sentence = exclude_tagged(view_without_selection(ctx), tag, field, level)
+        view, sentence = exclude_tagged(_view(ctx), tag, field, level)
         ctx.ops.set_view(view)
         return {"sentence": sentence}
 
@@ -242,7 +242,7 @@ class LabelEmbeddings(foo.Panel):
         """Opens a row's image, or its patch in a patches view, in the modal."""
         shown = _map(ctx)
         row = arguments.row(ctx.params, "row", len(shown))
-        view = view_without_selection(ctx)
+        view = _view(ctx)
         own = is_patches_view(view) and shown.info.patches_field in view._label_fields
         ids = shown.ids if own else shown.sample_ids
         (id_,) = hex_ids(ids[row : row + 1])
@@ -261,6 +261,10 @@ _METHODS = (
 def _map(ctx: Any) -> Map:
     key, run = arguments.text(ctx.params, "key"), arguments.text(ctx.params, "run")
     return load_map(ctx.dataset, key, run)
+
+
+def _view(ctx: Any) -> Any:
+    return view_without_selection(ctx.dataset, ctx.request_params)
 
 
 def _selection(ctx: Any) -> tuple[Map, Any]:

@@ -1,0 +1,40 @@
+"""What the App shows, as a FiftyOne view.
+
+FiftyOne's internals are used in this module alone: how the App's view, sidebar filters and extended
+stages travel in a request, and how its server makes a view of them. Tried with fiftyone 1.22.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import fiftyone as fo
+import fiftyone.server.view as fosv
+
+# of the stages that the App adds by itself, the one that is not a selection
+_SIMILARITY = "fiftyone.core.stages.SortBySimilarity"
+
+
+def view_without_selection(dataset: fo.Dataset, request: dict[str, Any]) -> Any:
+    """Returns the App's view under the sidebar's filters, whatever is selected in a map.
+
+    Args:
+        dataset: the dataset that the App shows
+        request: the ``request_params`` of an operator's or panel's context
+
+    Returns:
+        a view, or the dataset where the App shows all of it
+    """
+    name, stages = request.get("view_name"), request.get("view")
+    view: Any = dataset
+    if name is not None:  # FiftyOne's own ctx.view leaves the filters out then
+        view = dataset.load_saved_view(name)
+    elif stages:
+        view = fosv.get_view(dataset, stages=stages)
+    extended = {
+        cls: stage for cls, stage in (request.get("extended") or {}).items() if cls == _SIMILARITY
+    }
+    filters = request.get("filters")
+    if not filters and not extended:
+        return view
+    return fosv.get_extended_view(view.view(), filters, extended_stages=extended)

@@ -1,0 +1,73 @@
+"""*Exclude tagged*: the App's view without what has a tag."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import fiftyone.operators as foo
+import fiftyone.operators.types as types
+
+from ..embeddings.errors import LabelvetError
+from ..embeddings.judging import exclude_tagged
+from .forms import DEFAULT_TAG, app_view, field_input, label_tags, one_of, problem, tag_input
+
+_LEVELS = {
+    "labels": "Labels with the tag leave, their images stay",
+    "images": "Images leave that have the tag, or a label with it",
+}
+
+
+class ExcludeTagged(foo.Operator):
+    """Leaves labels or images that have a tag out of the App's view."""
+
+    @property
+    def config(self) -> foo.OperatorConfig:
+        return foo.OperatorConfig(
+            name="exclude_tagged",
+            label="Exclude tagged",
+            description="Go on without what was flagged",
+            icon="label_off",
+            dynamic=True,
+        )
+
+    def resolve_input(self, ctx: Any) -> types.Property:
+        inputs = types.Object()
+        view = app_view(ctx)
+        field = field_input(ctx, inputs, view, "Whose labels were tagged")
+        if field is not None:
+            tag_input(inputs, label_tags(view, field), "What leaves")
+            level = one_of(ctx, inputs, "level", _LEVELS, "How")
+            try:
+                tag = ctx.params.get("tag", DEFAULT_TAG)
+                _, sentence = exclude_tagged(view, tag, field, level)
+                inputs.view("preview", types.Notice(label=sentence))
+            except LabelvetError as error:
+                problem(inputs, error)
+        return types.Property(inputs, view=types.View(label="Exclude tagged"))
+
+    def __call__(self, sample_collection: Any, tag: str, field: str, level: str = "labels") -> Any:
+        """Returns the view without what has the tag.
+
+        Args:
+            sample_collection: a dataset or view, a patches view too
+            tag: the tag
+            field: the field of the labels
+            level: "labels" or "images", see the form
+
+        Raises:
+            LabelvetError: if an argument cannot be used
+        """
+        return exclude_tagged(sample_collection, tag, field, level)[0]
+
+    def execute(self, ctx: Any) -> dict[str, Any]:
+        level = ctx.params.get("level", "labels")
+        view, sentence = exclude_tagged(
+            app_view(ctx), ctx.params["tag"], ctx.params["field"], level
+        )
+        ctx.ops.set_view(view)
+        return {"summary": sentence}
+
+    def resolve_output(self, ctx: Any) -> types.Property:
+        outputs = types.Object()
+        outputs.str("summary", label="Summary", view=types.MarkdownView())
+        return types.Property(outputs, view=types.View(label="Exclude tagged"))

@@ -1,0 +1,84 @@
+"""Parts that the forms about labels and tags share."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import fiftyone.operators.types as types
+
+from ..embeddings.errors import LabelvetError
+from ..embeddings.patches import label_root, list_label_fields, list_patches_fields
+from ..embeddings.requests import view_without_selection
+
+DEFAULT_TAG = "needs-review"
+
+# more choices than this make a drop-down slow
+_CHOICES = 1_000
+
+
+def app_view(ctx: Any) -> Any:
+    """Returns what the App shows under the sidebar's filters."""
+    return view_without_selection(ctx.dataset, ctx.request_params)
+
+
+def field_input(ctx: Any, inputs: types.Object, samples: Any, description: str) -> str | None:
+    """Adds the drop-down of label fields and returns the chosen one, None where there is none."""
+    fields = list_label_fields(samples)
+    if not fields:
+        empty = inputs.view(
+            "no_fields",
+            types.Warning(label="This dataset has no labels: add a label field first"),
+        )
+        empty.invalid = True
+        return None
+    boxes = [name for name in fields if name in list_patches_fields(samples)]
+    default = boxes[-1] if boxes else fields[0]
+    choices = types.DropdownView()
+    for name in fields:
+        choices.add_choice(name, label=name)
+    inputs.enum(
+        "field", choices.values(), default=default, required=True, label="Label field",
+        description=description, view=choices,
+    )  # fmt: skip
+    chosen = ctx.params.get("field") or default
+    return chosen if chosen in fields else None
+
+
+def tag_input(inputs: types.Object, known: list[str], description: str) -> None:
+    """Adds the field of a tag, which suggests those that exist."""
+    view = types.AutocompleteView(allow_user_input=True)
+    for name in sorted({DEFAULT_TAG, *known})[:_CHOICES]:
+        view.add_choice(name, label=name)
+    inputs.str(
+        "tag", default=DEFAULT_TAG, required=True, label="Tag", description=description, view=view
+    )
+
+
+def several(inputs: types.Object, name: str, values: list[str], label: str, about: str) -> None:
+    """Adds a field of any number of ``values``."""
+    view = types.AutocompleteView(multiple=True, allow_user_input=True)
+    for value in values[:_CHOICES]:
+        view.add_choice(value, label=value)
+    inputs.list(name, types.String(), label=label, description=about, view=view)
+
+
+def one_of(ctx: Any, inputs: types.Object, name: str, choices: dict[str, str], label: str) -> str:
+    """Adds radio buttons and returns the chosen value, the first one by default."""
+    default = next(iter(choices))
+    group = types.RadioGroup(orientation="vertical")
+    for value, text in choices.items():
+        group.add_choice(value, label=text)
+    inputs.enum(name, group.values(), default=default, required=True, label=label, view=group)
+    chosen = ctx.params.get(name)
+    return chosen if chosen in choices else default
+
+
+def label_tags(samples: Any, field: str | None) -> list[str]:
+    """Returns the tags that labels of a field have, or samples for None."""
+    path = "tags" if field is None else f"{label_root(samples, field)[0]}.tags"
+    return sorted(tag for tag in samples.distinct(path) if tag)
+
+
+def problem(inputs: types.Object, error: LabelvetError) -> None:
+    """Shows what is wrong and disables the form."""
+    inputs.view("problem", types.Error(label=str(error))).invalid = True

@@ -1,0 +1,84 @@
+"""*Save tagged view*: what has a tag, as a saved view that stays up to date."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import fiftyone.operators as foo
+import fiftyone.operators.types as types
+
+from ..embeddings.errors import LabelvetError
+from ..embeddings.judging import SavedView, save_tagged_view, tagged_view
+from ..embeddings.patches import label_root
+from .forms import DEFAULT_TAG, field_input, label_tags, one_of, problem, tag_input
+
+_TARGETS = {"labels": "Labels that have the tag", "samples": "Samples that have the tag"}
+
+
+class SaveTaggedView(foo.Operator):
+    """Saves the view of what has a tag, as a query and not as a list."""
+
+    @property
+    def config(self) -> foo.OperatorConfig:
+        return foo.OperatorConfig(
+            name="save_tagged_view",
+            label="Save tagged view",
+            description="Save the view of what has a tag; it follows the tag",
+            icon="bookmark_add",
+            dynamic=True,
+        )
+
+    def resolve_input(self, ctx: Any) -> types.Property:
+        inputs = types.Object()
+        target = one_of(ctx, inputs, "target", _TARGETS, "What the view shows")
+        field = None
+        if target == "labels":
+            field = field_input(ctx, inputs, ctx.dataset, "Whose labels the view shows")
+            if field is None:
+                return _form(inputs)
+        tag_input(inputs, label_tags(ctx.dataset, field), "What the view is about")
+        inputs.str("name", label="Name", description="Of the saved view; the tag by default")
+        _preview(ctx, inputs, field)
+        return _form(inputs)
+
+    def __call__(
+        self, dataset: Any, tag: str, field: str | None = None, name: str | None = None
+    ) -> SavedView:
+        """Saves the view.
+
+        Args:
+            dataset: the dataset
+            tag: the tag
+            field: the field of the labels, None for samples
+            name: the name of the view, by default the tag
+
+        Raises:
+            LabelvetError: if an argument cannot be used, or the name belongs to another view
+        """
+        return save_tagged_view(dataset, tag, field, name)
+
+    def execute(self, ctx: Any) -> dict[str, Any]:
+        field = ctx.params["field"] if ctx.params.get("target", "labels") == "labels" else None
+        saved = save_tagged_view(ctx.dataset, ctx.params["tag"], field, ctx.params.get("name"))
+        ctx.ops.set_view(name=saved.name)
+        return {"summary": saved.sentence, "name": saved.name}
+
+    def resolve_output(self, ctx: Any) -> types.Property:
+        outputs = types.Object()
+        outputs.str("summary", label="Summary", view=types.MarkdownView())
+        return types.Property(outputs, view=types.View(label="Save tagged view"))
+
+
+def _form(inputs: types.Object) -> types.Property:
+    return types.Property(inputs, view=types.View(label="Save tagged view"))
+
+
+def _preview(ctx: Any, inputs: types.Object, field: str | None) -> None:
+    try:
+        view = tagged_view(ctx.dataset, ctx.params.get("tag", DEFAULT_TAG), field)
+    except LabelvetError as error:
+        problem(inputs, error)
+        return
+    number = view.count(label_root(view, field)[0]) if field else view.count()
+    line = f"{number:,} {'labels' if field else 'samples'} have the tag now"
+    inputs.view("preview", types.Notice(label=line))

@@ -1,0 +1,108 @@
+"""*Tag labels or samples*: of what the App shows, all at once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import fiftyone.operators as foo
+import fiftyone.operators.types as types
+
+from ..embeddings.errors import LabelvetError
+from ..embeddings.patches import label_root
+from ..embeddings.tagging import Tagged, check_tag, describe, tag_view
+from .forms import field_input, label_tags, one_of, problem, tag_input
+
+_TARGETS = {"labels": "Labels", "samples": "Samples"}
+
+
+class TagLabels(foo.Operator):
+    """Adds a tag to the labels or samples of the target view, or removes it."""
+
+    @property
+    def config(self) -> foo.OperatorConfig:
+        return foo.OperatorConfig(
+            name="tag_labels",
+            label="Tag labels or samples",
+            description="Add or remove a tag, on everything that is shown or selected",
+            icon="sell",
+            dynamic=True,
+        )
+
+    def resolve_input(self, ctx: Any) -> types.Property:
+        inputs = types.Object()
+        inputs.view_target(ctx, action_description="Tag")
+        samples = ctx.target_view()
+        target = one_of(ctx, inputs, "target", _TARGETS, "What to tag")
+        field = None
+        if target == "labels":
+            field = field_input(ctx, inputs, samples, "Whose labels are tagged")
+            if field is None:
+                return _form(inputs)
+        tag_input(inputs, label_tags(samples, field), "Such as needs-review")
+        inputs.bool("remove", default=False, label="Remove the tag", view=types.SwitchView())
+        _preview(ctx, inputs, samples, field)
+        return _form(inputs)
+
+    def __call__(
+        self,
+        sample_collection: Any,
+        tag: str,
+        field: str | None = None,
+        remove: bool = False,
+    ) -> Tagged:
+        """Tags all labels of a field in a collection, or its samples.
+
+        Example::
+
+            tag_labels = foo.get_operator("@labelvet/labelvet/tag_labels")
+            done = tag_labels(view, "needs-review", field="predictions")
+            labelvet.embeddings.tagging.undo(dataset, done.token)
+
+        Args:
+            sample_collection: a dataset or view, a patches view too
+            tag: the tag
+            field: the field of the labels, None to tag the samples
+            remove: whether to remove the tag instead
+
+        Raises:
+            LabelvetError: if an argument cannot be used; nothing was written then
+        """
+        return tag_view(sample_collection, field, tag, remove)
+
+    def execute(self, ctx: Any) -> dict[str, Any]:
+        target = ctx.params.get("target", "labels")
+        field = ctx.params["field"] if target == "labels" else None
+        remove = bool(ctx.params.get("remove"))
+        done = tag_view(ctx.target_view(), field, ctx.params["tag"], remove)
+        if not ctx.delegated:
+            ctx.ops.reload_samples()
+        what = "label" if field else "sample"
+        return {
+            "summary": describe(done, ctx.params["tag"], what, remove),
+            "changed": done.changed,
+            "undo": done.token,
+        }
+
+    def resolve_output(self, ctx: Any) -> types.Property:
+        outputs = types.Object()
+        outputs.str("summary", label="Summary", view=types.MarkdownView())
+        return types.Property(outputs, view=types.View(label="Tag labels or samples"))
+
+
+def _form(inputs: types.Object) -> types.Property:
+    return types.Property(inputs, view=types.View(label="Tag labels or samples"))
+
+
+def _preview(ctx: Any, inputs: types.Object, samples: Any, field: str | None) -> None:
+    try:
+        check_tag(ctx.params.get("tag", "needs-review"))
+    except LabelvetError as error:
+        problem(inputs, error)
+        return
+    number = samples.count(label_root(samples, field)[0]) if field else samples.count()
+    what = f"labels of '{field}'" if field else "samples"
+    if number:
+        verb = "lose" if ctx.params.get("remove") else "get"
+        inputs.view("preview", types.Notice(label=f"{number:,} {what} will {verb} the tag"))
+    else:
+        inputs.view("preview", types.Warning(label=f"There are no {what} here")).invalid = True
