@@ -88,3 +88,47 @@ def _detections(entries):
             for e in entries
         ]
     )
+
+
+@pytest.fixture
+def judged(make_dataset, tmp_path):
+    """8 images of 3 predictions each with two maps: ``ours`` of the patches, ``theirs`` of the
+    images, computed by fiftyone-brain."""
+    import fiftyone as fo
+    import fiftyone.brain as fob
+    import labelvet
+    import numpy as np
+    from PIL import Image
+
+    dataset = make_dataset()
+    samples = []
+    for number in range(8):
+        path = tmp_path / f"{number}.jpg"
+        Image.new("RGB", (120, 80), (30 * number, 100, 50)).save(path)
+        detections = [
+            fo.Detection(
+                label=("cat", "dog")[place % 2],
+                bounding_box=[0.1 + 0.2 * place, 0.2, 0.2, 0.4],
+                confidence=None if (number, place) == (0, 0) else (number * 3 + place) / 24,
+            )
+            for place in range(3)
+        ]
+        samples.append(
+            fo.Sample(
+                str(path),
+                predictions=fo.Detections(detections=detections),
+                weather=fo.Classification(label=("sun", "rain")[number % 2]),
+                checked=number < 4,
+                tags=["night"] if number == 7 else [],
+            )
+        )
+    dataset.add_samples(samples)
+    rng = np.random.default_rng(51)
+    labelvet.compute_visualization(
+        dataset, "predictions", "ours", embeddings=rng.random((24, 5)), method="pca", progress=False
+    )
+    fob.compute_visualization(
+        dataset, embeddings=rng.random((8, 5)), method="pca", brain_key="theirs", num_dims=3,
+        verbose=False,
+    )  # fmt: skip
+    return dataset
