@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import fiftyone as fo
+from fiftyone import ViewExpression
 from fiftyone import ViewField as F
 
 from .errors import InvalidParameter
@@ -61,9 +62,9 @@ def filter_labels(
     if high is not None:
         conditions.append(F("confidence") <= high)
     if classes:
-        conditions.append(F("label").is_in(list(classes)))
+        conditions.append(_any_of([F("label")], classes))
     if tags:
-        conditions.append(F("tags").contains(list(tags)))
+        conditions.append(_any_of(F("tags"), tags))
     if not conditions:
         raise InvalidParameter(
             f"Say which labels of '{root}' to keep: a confidence range, classes or tags."
@@ -80,7 +81,7 @@ def tagged_view(view: Any, tag: str, field: str | None) -> Any:
     if field is None:
         return view.match_tags(tag)
     label_root(view, field)
-    return view.filter_labels(field, F("tags").contains(tag))
+    return view.filter_labels(field, _any_of(F("tags"), [tag]))
 
 
 def save_tagged_view(
@@ -184,7 +185,17 @@ def _again(stage: Any) -> Any:
 
 
 def _without(tag: str) -> Any:
-    return ~F("tags").contains(tag)
+    return ~_any_of(F("tags"), [tag])
+
+
+def _any_of(values: Any, wanted: list[str]) -> Any:
+    """Whether a list of values has any of those wanted, of which none is taken for a field."""
+    either = {"$setIntersection": [_or_empty(values), {"$literal": list(wanted)}]}
+    return ViewExpression({"$gt": [{"$size": either}, 0]})
+
+
+def _or_empty(values: Any) -> Any:
+    return values if isinstance(values, list) else ViewExpression({"$ifNull": [values, []]})
 
 
 def _bound(value: Any) -> float | None:

@@ -223,7 +223,7 @@ def _that_differ(
     collection, root = samples_of(target.dataset), target.root
     match: dict[str, Any] = {"$match": {"_id": {"$in": _unique(sample_ids)}}}
     if root is None:
-        has = {"$in": [tag, {"$ifNull": ["$tags", []]}]}
+        has = _has("$tags", tag)
         found = list(collection.aggregate([match, {"$project": {"has": has}}]))
         differing = [d["_id"] for d in found if d["has"] is remove]
         packed = pack_ids(differing)
@@ -240,7 +240,7 @@ def _that_differ(
                     "$filter": {"input": [labels] if single else labels, "as": "l", "cond": picked}
                 },
                 "as": "l",
-                "in": {"i": "$$l._id", "h": {"$in": [tag, {"$ifNull": ["$$l.tags", []]}]}},
+                "in": {"i": "$$l._id", "h": _has("$$l.tags", tag)},
             }
         }
     }
@@ -255,6 +255,11 @@ def _that_differ(
             else:
                 same += 1
     return pack_ids(samples), pack_ids(labels_found), same
+
+
+def _has(tags: str, tag: str) -> dict[str, Any]:
+    # a tag that begins with a dollar is no field
+    return {"$in": [{"$literal": tag}, {"$ifNull": [tags, []]}]}
 
 
 def _write(target: _Target, sample_ids: Ids, ids: Ids, tag: str, remove: bool) -> None:
