@@ -12,7 +12,7 @@ import json
 import zlib
 from base64 import b64decode
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
 from threading import Lock
@@ -142,7 +142,7 @@ class Map:
 def list_maps(dataset: fo.Dataset) -> list[MapInfo]:
     """Lists the visualization runs of a dataset, newest first."""
     infos = [
-        _info(key, document)
+        _counted(_info(key, document), document)
         for key, document in run_documents(dataset).items()
         if str((document.get("config") or {}).get("cls", "")).startswith(_VISUALIZATION)
     ]
@@ -205,6 +205,22 @@ def _content(document: dict[str, Any], key: str) -> dict[str, Any]:
     return content
 
 
+def _counted(info: MapInfo, document: dict[str, Any]) -> MapInfo:
+    """Fills in the numbers that fiftyone-brain does not write beside the results."""
+    if not info.ready or (info.num_points and info.num_dims):
+        return info
+    if info.run not in _shapes:
+        try:
+            _shapes[info.run] = _array(_content(document, info.key)["points"]).shape
+        except UnknownRun:
+            return info
+    num_points, num_dims = _shapes[info.run]
+    return replace(info, num_points=num_points, num_dims=num_dims)
+
+
+_shapes: dict[str, tuple[int, ...]] = {}
+
+
 def _info(key: str, document: dict[str, Any]) -> MapInfo:
     config, meta = document.get("config") or {}, document.get("results_meta") or {}
     results = document.get("results")
@@ -225,5 +241,6 @@ def _info(key: str, document: dict[str, Any]) -> MapInfo:
 def _array(stored: Any) -> NDArray[Any]:
     """Reads an array as FiftyOne stores it: compressed ``.npy`` bytes, before 1.20 lists."""
     if isinstance(stored, str):
-        return np.load(io.BytesIO(zlib.decompress(b64decode(stored))), allow_pickle=False)
+        data = io.BytesIO(zlib.decompress(b64decode(stored)))
+        return np.asarray(np.load(data, allow_pickle=False))
     return np.asarray(stored)

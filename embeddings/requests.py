@@ -15,8 +15,8 @@ import fiftyone.server.view as fosv
 _SIMILARITY = "fiftyone.core.stages.SortBySimilarity"
 
 
-def view_without_selection(dataset: fo.Dataset, request: dict[str, Any]) -> Any:
-    """Returns the App's view under the sidebar's filters, whatever is selected in a map.
+def base_view(dataset: fo.Dataset, request: dict[str, Any]) -> Any:
+    """Returns the App's view, to which the sidebar's filters come on top.
 
     Args:
         dataset: the dataset that the App shows
@@ -26,11 +26,18 @@ def view_without_selection(dataset: fo.Dataset, request: dict[str, Any]) -> Any:
         a view, or the dataset where the App shows all of it
     """
     name, stages = request.get("view_name"), request.get("view")
-    view: Any = dataset
-    if name is not None:  # FiftyOne's own ctx.view leaves the filters out then
-        view = dataset.load_saved_view(name)
-    elif stages:
-        view = fosv.get_view(dataset, stages=stages)
+    if name is not None:
+        return dataset.load_saved_view(name)
+    return fosv.get_view(dataset, stages=stages) if stages else dataset
+
+
+def view_without_selection(dataset: fo.Dataset, request: dict[str, Any]) -> Any:
+    """Returns the App's view under the sidebar's filters, whatever is selected in a map.
+
+    FiftyOne's own ``ctx.view`` leaves the filters out of a saved view. Arguments and result are
+    those of :func:`base_view`.
+    """
+    view = base_view(dataset, request)
     extended = {
         cls: stage for cls, stage in (request.get("extended") or {}).items() if cls == _SIMILARITY
     }

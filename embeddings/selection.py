@@ -18,8 +18,8 @@ Rows = NDArray[np.int64]
 # A command of MongoDB holds 16 MB, and a view of a selection names each of its ids.
 MAX_SELECTED = 250_000
 
-# Few ids are looked up in the database's index. Many are found as fast by looking at everything, and
-# the App handles a list of them for seconds, where it passes on one long text at once.
+# Few ids are looked up in the database's index. Many are found as fast by looking at everything,
+# and the App handles a list of them for seconds, where it passes on one long text at once.
 _LISTED_UP_TO = 1_000
 
 

@@ -149,7 +149,9 @@ def _cut_image(
     try:
         image = read_image(path)
     except UnreadableImage as error:
-        sentence = f"The image '{os.path.basename(path)}' cannot be read: {error}."
+        name = os.path.basename(path)
+        # Pillow's own words name the whole path, which is nobody's business in a browser
+        sentence = f"The image '{name}' cannot be read: {str(error).replace(path, name)}."
         return {**dict.fromkeys(missing, sentence), **pictures}
     scale = np.array([image.width, image.height] * 2)
     tight = pixel_windows(boxes[missing], image.width, image.height, CropSettings()) / scale

@@ -8,7 +8,7 @@ import fiftyone.operators.types as types
 
 from ..embeddings.errors import LabelvetError
 from ..embeddings.patches import label_root, list_label_fields, list_patches_fields
-from ..embeddings.requests import view_without_selection
+from ..embeddings.requests import base_view
 
 DEFAULT_TAG = "needs-review"
 
@@ -17,8 +17,8 @@ _CHOICES = 1_000
 
 
 def app_view(ctx: Any) -> Any:
-    """Returns what the App shows under the sidebar's filters."""
-    return view_without_selection(ctx.dataset, ctx.request_params)
+    """Returns the App's view; the sidebar's filters stay as they are on top of a new one."""
+    return base_view(ctx.dataset, ctx.request_params)
 
 
 def field_input(ctx: Any, inputs: types.Object, samples: Any, description: str) -> str | None:

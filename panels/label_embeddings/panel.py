@@ -10,8 +10,6 @@ from typing import Any
 
 import fiftyone.operators as foo
 import fiftyone.operators.types as types
-import numpy as np
-from fiftyone.core.dataset import DatasetNotFoundError
 
 from ...embeddings.attributes import list_attributes, load_column
 from ...embeddings.clusters import find_clusters, name_clusters
@@ -20,7 +18,7 @@ from ...embeddings.errors import InvalidParameter, LabelvetError, StaleRun
 from ...embeddings.judging import LEVELS, exclude_tagged, save_tagged_view
 from ...embeddings.maps import Map, list_maps, load_map
 from ...embeddings.patches import is_patches_view, label_path
-from ...embeddings.requests import view_without_selection
+from ...embeddings.requests import base_view, view_without_selection
 from ...embeddings.runs import load_neighbor_graph
 from ...embeddings.selection import select_stages, visible_rows
 from ...embeddings.similar import similar_by_graph, similar_by_map
@@ -43,11 +41,13 @@ def _answered(method: Callable[[Any, Any], Answer]) -> Callable[[Any, Any], Answ
     @wraps(method)
     def answer(self: Any, ctx: Any) -> Answer:
         try:
-            if ctx.dataset is None:
-                raise StaleRun("There is no dataset: open one.")
-            return method(self, ctx)
-        except DatasetNotFoundError:
+            dataset = ctx.dataset
+        except ValueError:  # of a name it is DatasetNotFoundError, of an id its base
+            dataset = None
+        if dataset is None:
             return {"error": "The dataset was deleted: open another.", "stale": True}
+        try:
+            return method(self, ctx)
         except LabelvetError as error:
             return {"error": str(error), "stale": isinstance(error, StaleRun)}
 
@@ -140,21 +140,6 @@ class LabelEmbeddings(foo.Panel):
         return {"crops": [wire.crop(thumbnail) for thumbnail in thumbnails]}
 
     @_answered
-    def describe(self, ctx: Any) -> Answer:
-        """How many of the selected rows carry which tags."""
-        shown, rows = _selection(ctx)
-        root = _root(ctx, shown)
-        column = load_column(ctx.dataset, shown, f"{root}.tags" if root else "tags")
-        assert column.codes is not None
-        counts = np.bincount(column.codes[rows], minlength=len(column.categories) + 1)[1:]
-        tags: dict[str, int] = {}
-        for names, count in zip(column.categories, counts.tolist(), strict=True):
-            if count:
-                for name in names.split(", "):
-                    tags[name] = tags.get(name, 0) + count
-        return {"count": len(rows), "tags": tags, "approved": tags.get("approved", 0)}
-
-    @_answered
     def tag(self, ctx: Any) -> Answer:
         """Adds a tag to the selected labels or samples, or removes it."""
         shown, rows = _selection(ctx)
@@ -193,6 +178,8 @@ class LabelEmbeddings(foo.Panel):
         field = shown.info.patches_field if target == "labels" else None
         name = arguments.optional_text(ctx.params, "name")
         saved = save_tagged_view(ctx.dataset, tag, field, name)
+        if saved.created:
+            ctx.ops.reload_dataset()  # the App reads its list of saved views with the dataset
         return {"name": saved.name, "created": saved.created, "sentence": saved.sentence}
 
     @_answered
@@ -204,7 +191,9 @@ class LabelEmbeddings(foo.Panel):
         if field is None:
             level = "images"
         tag = check_tag(ctx.params.get("tag"))
-        view, sentence = exclude_tagged(_view(ctx), tag, field, level)
+        # the sidebar's filters stay on top of the new view
+        base = base_view(ctx.dataset, ctx.request_params)
+        view, sentence = exclude_tagged(base, tag, field, level)
         ctx.ops.set_view(view)
         return {"sentence": sentence}
 
@@ -253,7 +242,7 @@ class LabelEmbeddings(foo.Panel):
 
 
 _METHODS = (
-    "list_runs", "open_run", "color_column", "visible_rows", "select_rows", "crops", "describe",
+    "list_runs", "open_run", "color_column", "visible_rows", "select_rows", "crops", 
     "tag", "undo", "save_tagged_view", "exclude_tagged", "similar", "clusters", "open_sample",
 )  # fmt: skip
 
@@ -270,8 +259,3 @@ def _view(ctx: Any) -> Any:
 def _selection(ctx: Any) -> tuple[Map, Any]:
     shown = _map(ctx)
     return shown, arguments.rows(ctx.params, "rows", len(shown))
-
-
-def _root(ctx: Any, shown: Map) -> str | None:
-    field = shown.info.patches_field
-    return None if field is None else label_path(ctx.dataset, field)

@@ -79,8 +79,8 @@ def test_the_grid_shows_exactly_the_selected_labels(judged, kind):
     if kind == "filtered":
         wanted.remove(hex_ids(shown.ids[:1])[0])  # has no confidence
     assert set(labels_of(after)) == wanted
-    assert after.count() == len(wanted if kind == "patches" else
-                                set(shown.sample_index[ROWS]) - ({0} if kind == "filtered" else set()))  # fmt: skip
+    images = {"samples": {0, 1, 4, 7}, "filtered": {1, 4, 7}, "patches": wanted}
+    assert after.count() == len(images[kind])
 
 
 def test_evaluation_patches_and_patches_of_other_fields(judged):

@@ -1,0 +1,237 @@
+"""The panel's methods, called as the App's server calls them."""
+
+import base64
+import json
+
+import fiftyone as fo
+import fiftyone.core.odm as foo
+import numpy as np
+import pytest
+from fiftyone import ViewField as F
+from fiftyone.operators.executor import ExecutionContext, Executor
+from labelvet.panels.label_embeddings import LabelEmbeddings
+
+LABEL = "predictions.detections.label"
+
+
+class App:
+    """What a browser has: a dataset, a view, filters, and the panel's methods."""
+
+    def __init__(self, dataset, **request):
+        self.dataset, self.request, self.triggered = dataset, request, {}
+
+    def __call__(self, method, **params):
+        request = {"dataset_id": str(self.dataset._doc.id), "params": params, **self.request}
+        executor = Executor()
+        context = ExecutionContext(json.loads(json.dumps(request)), executor=executor)
+        answer = getattr(LabelEmbeddings(), method)(context)
+        self.triggered = {r.operator_uri.rsplit("/", 1)[-1]: r.params for r in executor._requests}
+        return json.loads(json.dumps(answer))
+
+    def open(self, key="ours"):
+        return {"key": key, "run": self("open_run", key=key)["run"]["run"]}
+
+
+def bits(rows, n=24):
+    mask = np.zeros(n, dtype=bool)
+    mask[rows] = True
+    return {"bits": base64.b64encode(np.packbits(mask, bitorder="little")).decode()}
+
+
+def array(column):
+    return np.frombuffer(base64.b64decode(column["data"]), "<" + column["dtype"])
+
+
+@pytest.fixture
+def app(judged):
+    return App(judged)
+
+
+def test_every_method_has_a_uri(app):
+    context = ExecutionContext({"params": {}}, executor=Executor())
+    view = LabelEmbeddings().render(context).to_json()["view"]
+    assert view["component"] == "LabelEmbeddings" and view["composite_view"]
+    assert {"open_run", "tag", "undo", "select_rows", "clusters"} <= set(view)
+
+
+def test_runs_are_listed_and_opened(app):
+    runs = {run["key"]: run for run in app("list_runs")["runs"]}
+    assert runs["ours"]["state"] == "ready" and runs["theirs"]["numDims"] == 3
+    assert runs["ours"]["numPoints"] == 24 and runs["theirs"]["numPoints"] == 8
+    opened = app("open_run", key="ours")
+    points = array(opened["geometry"]).reshape(24, 2)
+    assert np.allclose(points, app.dataset.load_brain_results("ours").points)
+    assert opened["labelPath"] == LABEL
+    assert opened["run"] == runs["ours"]
+    assert app("open_run", key="theirs")["labelPath"] is None
+
+
+def test_a_run_that_is_being_computed_shows_its_progress(app):
+    from fiftyone.operators.delegated import DelegatedOperationService
+    from fiftyone.operators.executor import ExecutionProgress
+
+    service = DelegatedOperationService()
+    context = ExecutionContext(
+        {"dataset_id": str(app.dataset._doc.id), "dataset_name": app.dataset.name,
+         "params": {"brain_key": "next", "patches_field": "predictions"}}
+    )  # fmt: skip
+    operation = service.queue_operation(
+        operator="@labelvet/labelvet/compute_visualization", context=context.serialize()
+    )
+    try:
+        (run, *others) = app("list_runs")["runs"]
+        assert run["key"] == "next" and run["state"] == "computing" and len(others) == 2
+        service.set_running(operation.id)
+        service.set_progress(operation.id, ExecutionProgress(progress=0.25, label="Embedding"))
+        run = app("list_runs")["runs"][0]
+        assert run["progress"] == 0.25 and run["progressLabel"] == "Embedding"
+    finally:
+        service.delete_operation(operation.id)
+
+
+def test_colors_crops_clusters_and_neighbors(app):
+    about = app.open()
+    column = app("color_column", path=LABEL, **about)
+    assert column["categories"] == ["cat", "dog"] and array(column["codes"])[:3].tolist() == [
+        1,
+        2,
+        1,
+    ]
+    values = app("color_column", path="predictions.detections.confidence", **about)["values"]
+    assert np.isnan(array(values)[0]) and array(values)[23] == pytest.approx(23 / 24)
+    crops = app("crops", rows=[3, 1], size=64, margin=0.2, **about)["crops"]
+    assert [crop["row"] for crop in crops] == [3, 1] and crops[0]["label"] == "cat"
+    answer = app("clusters", path=LABEL, **about)
+    assert len(array(answer["codes"])) == 24
+    similar = app("similar", rows=bits([3]), count=5, **about)
+    assert len(similar["rows"]) == 5 and similar["source"] == "neighbors"
+    theirs = app.open("theirs")
+    similar = app("similar", rows=bits([3], 8), count=2, **theirs)
+    assert len(similar["rows"]) == 2 and similar["source"] == "map"
+
+
+def test_the_view_and_the_filters_are_followed_but_not_the_selection(app):
+    about = app.open()
+    assert app("visible_rows", **about) == {"mask": None, "count": 24}
+    app.request["filters"] = {
+        "predictions.detections.confidence": {"range": [0.5, 1], "exclude": False,
+                                              "isMatching": False}
+    }  # fmt: skip
+    assert app("visible_rows", **about)["count"] == 12
+    stages = app("select_rows", rows=bits([0, 20]), **about)["stages"]
+    app.request["extended"] = stages
+    assert app("visible_rows", **about)["count"] == 12
+    app.request["view"] = app.dataset.limit(5)._serialize()
+    assert app("visible_rows", **about)["count"] == 3
+    app.request["filters"] = {}
+    app.dataset.save_view("one", app.dataset.limit(1))
+    app.request["view_name"] = "one"
+    assert app("visible_rows", **about)["count"] == 3
+    assert app("select_rows", rows=bits(range(24)), **about)["stages"] is None
+
+
+def test_an_empty_view_has_no_visible_rows(app):
+    about = app.open()
+    app.request["view"] = app.dataset.match(F("filepath") == "no")._serialize()
+    answer = app("visible_rows", **about)
+    assert answer["count"] == 0 and not any(base64.b64decode(answer["mask"]["bits"]))
+    assert app("exclude_tagged", tag="a", level="images", **about)["sentence"].startswith("0 of 0")
+
+
+def test_tag_save_exclude_undo(app):
+    about = app.open()
+    done = app(
+        "tag", rows=bits([1, 4, 9]), tag="needs-review", target="labels", remove=False, **about
+    )
+    assert done["changed"] == 3 and "3 labels" in done["sentence"]
+    assert "reload_samples" in app.triggered
+    saved = app("save_tagged_view", tag="needs-review", target="labels", **about)
+    assert saved["created"] and app.dataset.list_saved_views() == ["needs-review"]
+    excluded = app("exclude_tagged", tag="needs-review", level="labels", **about)
+    assert excluded["sentence"].startswith("3 of 24 labels") and "set_view" in app.triggered
+    assert app("undo", token=done["undo"])["changed"] == 3
+    assert "undone before" in app("undo", token=done["undo"])["error"]
+    samples = app("tag", rows=bits([0, 1, 5]), tag="x", target="samples", remove=False, **about)
+    assert samples["changed"] == 2
+
+
+def test_a_row_opens_in_the_modal(app):
+    about, results = app.open(), app.dataset.load_brain_results("ours")
+    app("open_sample", row=7, **about)
+    assert app.triggered["open_sample"]["id"] == results.sample_ids[7]
+    app.request["view"] = app.dataset.to_patches("predictions")._serialize()
+    app("open_sample", row=7, **about)
+    assert app.triggered["open_sample"]["id"] == results.label_ids[7]
+
+
+def test_what_went_away_meanwhile_is_stale(app, make_dataset):
+    about = app.open()
+    other = App(make_dataset())
+    assert other("visible_rows", **about)["stale"]  # the App switched to another dataset
+    app.dataset.delete_brain_run("ours")
+    for method, params in (("color_column", {"path": LABEL}), ("select_rows", {"rows": bits([1])})):
+        assert app(method, **params, **about)["stale"]
+    assert "no visualization run" in app("open_run", key="ours")["error"]
+    name = app.dataset.name
+    fo.delete_dataset(name)
+    answer = app("list_runs")
+    assert answer["stale"] and "deleted" in answer["error"]
+
+
+def test_a_run_without_results_says_so(app):
+    foo.get_db_conn().runs.update_one({"key": "ours", "_dataset_id": app.dataset._doc.id},
+                                      {"$unset": {"results": 1}})  # fmt: skip
+    (run,) = [run for run in app("list_runs")["runs"] if run["key"] == "ours"]
+    assert run["state"] == "empty" and "no results" in run["problem"]
+    assert "no results" in app("open_run", key="ours")["error"]
+
+
+def test_a_run_whose_labels_were_deleted_still_opens(app):
+    about = app.open()
+    app.dataset.set_values("predictions", [None] * 8)
+    assert app.open() == about
+    column = app("color_column", path=LABEL, **about)
+    assert column["categories"] == [] and not array(column["codes"]).any()
+    assert (
+        app("tag", rows=bits([1]), tag="a", target="labels", remove=False, **about)["undo"] is None
+    )
+    assert "deleted" in app("crops", rows=[1], **about)["crops"][0]["problem"]
+    assert app("clusters", path=LABEL, **about)["clusters"][:1] is not None
+
+
+ROWS = [None, 3, "AAAA", {}, {"bits": 1}, {"bits": "AAA"}, {"bits": "AAAAAA=="}, {"bits": "!!!!"},
+        {"bits": "A" * 10_000_000}, {"rows": [1]}, [1, 2]]  # fmt: skip
+NUMBERS = [-1, 8.5, float("nan"), float("inf"), 10**30, "64", None, [64], True]
+FORGED = [
+    *(("open_run", {"key": key}) for key in (None, 1, "", "a\0", "x" * 501, {"$ne": 1}, "../x")),
+    *(("color_column", {"path": path}) for path in (None, "$where", "filepath", "a.$b", "x" * 501,
+                                                    "/etc/passwd", ["a"], "predictions._cls")),
+    *((method, {"rows": rows}) for rows in ROWS for method in ("select_rows", "tag", "similar")),
+    *(("crops", {"rows": rows}) for rows in (None, 1, [-1], [24], ["1"], [1.0], [True], [1] * 101)),
+    *(("crops", {"rows": [1], "size": number}) for number in NUMBERS if number is not None),
+    *(("crops", {"rows": [1], "margin": number}) for number in NUMBERS if number is not None),
+    *(("similar", {"rows": bits([1]), "count": number}) for number in (0, *NUMBERS) if number),
+    *(("open_sample", {"row": row}) for row in (None, -1, 24, "0", 1.5, {"$gt": 0})),
+    *(("tag", {"rows": bits([1]), "tag": tag}) for tag in (None, 1, "", "a\n", "x" * 101, ["a"])),
+    ("tag", {"rows": bits([1]), "tag": "a", "target": "datasets"}),
+    ("tag", {"rows": bits([1]), "tag": "a", "remove": "yes"}),
+    ("similar", {"rows": bits([])}),
+    ("clusters", {"path": "predictions.detections.confidence"}),
+    ("save_tagged_view", {"tag": "a", "name": {"$x": 1}}),
+    ("exclude_tagged", {"tag": "a", "level": "all"}),
+    *(("undo", {"token": token}) for token in (None, {}, "0" * 24, "a.0")),
+    *(("visible_rows", {"run": run}) for run in (None, 1, "", "0" * 48)),
+]  # fmt: skip
+
+
+def test_forged_arguments_are_answered_with_a_sentence_and_change_nothing(app):
+    about = app.open()
+    before = [sample.to_dict() for sample in app.dataset]
+    for method, params in FORGED:
+        arguments = {"tag": "a"} | about if method == "tag" else about
+        answer = app(method, **(arguments | params))
+        assert set(answer) == {"error", "stale"}, (method, params)
+        assert answer["error"].endswith((".", "'"))
+        assert len(answer["error"]) < 1_000 and not app.triggered
+    assert [sample.to_dict() for sample in app.dataset] == before
+    assert app.dataset.list_saved_views() == []
