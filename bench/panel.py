@@ -8,6 +8,7 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -82,21 +83,20 @@ def _python(judged: Any, large: Any) -> dict[str, Any]:
         return json.loads(json.dumps(answer))  # it travels as JSON
 
     figures: dict[str, Any] = {}
-    opened: Any = None
     for name, dataset in (("open", judged), ("open_large", large)):
-        figures[f"{name}_cold"] = _seconds(
-            lambda d=dataset: call(d, "open_run", key=KEY), maps._loaded.clear
-        )
-        figures[f"{name}_warm"] = _seconds(lambda d=dataset: call(d, "open_run", key=KEY))
+        opening = partial(call, dataset, "open_run", key=KEY)
+        figures[f"{name}_cold"] = _seconds(opening, maps._loaded.clear)
+        figures[f"{name}_warm"] = _seconds(opening)
     opened = call(judged, "open_run", key=KEY)["run"]
     about = {"key": KEY, "run": opened["run"]}
-    color = lambda: call(judged, "color_column", path=f"{FIELD}.detections.label", **about)  # noqa: E731
+    by_label = {"path": f"{FIELD}.detections.label", **about}
+    color = partial(call, judged, "color_column", **by_label)
     figures["color_cold"] = _seconds(color, attributes._column.cache_clear)
     figures["color_warm"] = _seconds(color)
 
     rows = _nearest(maps.load_map(judged, KEY).points)
     figures["selected"] = int(rows.sum())
-    bits = {"bits": base64.b64encode(np.packbits(rows, bitorder="little")).decode()}
+    bits = {"bits": base64.b64encode(np.packbits(rows, bitorder="little").tobytes()).decode()}
 
     def select() -> None:
         stages = call(judged, "select_rows", rows=bits, **about)["stages"]
@@ -120,10 +120,7 @@ def _python(judged: Any, large: Any) -> dict[str, Any]:
         if not done["changed"] == undone["changed"] == figures["selected"]:
             raise RuntimeError("not all labels were tagged, or untagged")
     figures |= {"tag": median(tagging), "undo": median(undoing)}
-    clusters = lambda: call(  # noqa: E731
-        judged, "clusters", path=f"{FIELD}.detections.label", **about
-    )
-    figures["clusters"] = _seconds(clusters)
+    figures["clusters"] = _seconds(partial(call, judged, "clusters", **by_label))
     return {name: round(value, 4) for name, value in figures.items()}
 
 

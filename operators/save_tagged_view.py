@@ -60,7 +60,7 @@ class SaveTaggedView(foo.Operator):
     def execute(self, ctx: Any) -> dict[str, Any]:
         field = ctx.params["field"] if ctx.params.get("target", "labels") == "labels" else None
         saved = save_tagged_view(ctx.dataset, ctx.params["tag"], field, ctx.params.get("name"))
-        ctx.ops.set_view(name=saved.name)
+        ctx.ops.reload_dataset()  # the App reads its list of saved views with the dataset
         return {"summary": saved.sentence, "name": saved.name}
 
     def resolve_output(self, ctx: Any) -> types.Property:
