@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from .compute_visualization import ComputeVisualization
+from .update_visualization import UpdateVisualization
 
-OPERATORS = (ComputeVisualization,)
+OPERATORS = (ComputeVisualization, UpdateVisualization)
 
 
 def register(plugin: Any) -> None:
