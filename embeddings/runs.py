@@ -206,7 +206,8 @@ def find_run(samples: fo.core.collections.SampleCollection, brain_key: str) -> O
         {"_id": samples._root_dataset._doc.id}, {f"brain_methods.{brain_key}": 1}
     )
     reference = (dataset or {}).get("brain_methods", {}).get(brain_key)
-    return getattr(reference, "id", reference)
+    run: ObjectId | None = getattr(reference, "id", reference)
+    return run
 
 
 def load_visualization(
