@@ -14,10 +14,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from labelvet.embeddings.update import Update, update_visualization
     from labelvet.embeddings.visualization import Visualization, compute_visualization
 
 __version__ = "0.1.0"
-__all__ = ["Visualization", "compute_visualization", "register"]
+__all__ = [
+    "Update",
+    "Visualization",
+    "compute_visualization",
+    "register",
+    "update_visualization",
+]
 
 _ROOT = Path(__file__).resolve().parent
 
@@ -54,4 +61,8 @@ def __getattr__(name: str) -> Any:
         from labelvet.embeddings import visualization
 
         return getattr(visualization, name)
+    if name in ("Update", "update_visualization"):
+        from labelvet.embeddings import update
+
+        return getattr(update, name)
     raise AttributeError(f"module 'labelvet' has no attribute '{name}'")

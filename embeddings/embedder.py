@@ -23,7 +23,7 @@ from .patches import PatchTable
 from .progress import Progress, Stage
 from .store import SHARD_PATCHES, EmbeddingStore, Keys, allocate
 
-_BATCH_SIZE_CPU = 32
+BATCH_SIZE_CPU = 16
 _BATCH_SIZE_GPU = 256
 _MAX_DEFAULT_WORKERS = 8
 # A crowded image is cut in portions, so that its crops never fill the memory.
@@ -68,7 +68,7 @@ def embed_patches(
         table: the patches
         backbone: the model, see :func:`labelvet.embeddings.backbones.load_backbone`
         settings: how boxes become crops
-        batch_size: patches per forward pass, across images; by default 32 on a CPU, 256 on a GPU
+        batch_size: patches per forward pass, across images; by default 16 on a CPU, 256 on a GPU
         num_workers: threads that decode and crop; by default one per core, 8 at most
         use_store: whether to read and keep embeddings in the store, see
             :mod:`labelvet.embeddings.store`
@@ -86,7 +86,7 @@ def embed_patches(
     settings = settings or CropSettings()
     progress = progress or Progress()
     if batch_size is None:
-        batch_size = _BATCH_SIZE_CPU if backbone.device == "cpu" else _BATCH_SIZE_GPU
+        batch_size = BATCH_SIZE_CPU if backbone.device == "cpu" else _BATCH_SIZE_GPU
     if num_workers is None:
         num_workers = min(os.cpu_count() or 1, _MAX_DEFAULT_WORKERS)
     for name, value in (("Batch size", batch_size), ("The number of workers", num_workers)):

@@ -8,6 +8,7 @@ GridFS bucket of its own, so that nobody loads it who only draws the points.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import fiftyone.core.odm as foo
 import gridfs
@@ -39,7 +40,7 @@ class RunRecord:
 
 def write_record(run: ObjectId, record: RunRecord) -> None:
     """Keeps a record under the id of a run's document."""
-    tensors = {
+    tensors: dict[str, NDArray[Any]] = {
         "indices": np.ascontiguousarray(record.graph.indices),
         "distances": np.ascontiguousarray(record.graph.distances),
         "boxes": np.ascontiguousarray(record.boxes),
@@ -55,7 +56,7 @@ def read_record(run: ObjectId) -> RunRecord | None:
     """Reads the record of a run, None where there is none."""
     try:
         with _bucket().open_download_stream_by_name(str(run)) as file:
-            tensors, metric = load(file.read()), str(file.metadata["metric"])
+            tensors, metric = load(file.read()), str((file.metadata or {})["metric"])
     except gridfs.NoFile:
         return None
     return RunRecord(

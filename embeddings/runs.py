@@ -206,7 +206,32 @@ def find_run(samples: fo.core.collections.SampleCollection, brain_key: str) -> O
         {"_id": samples._root_dataset._doc.id}, {f"brain_methods.{brain_key}": 1}
     )
     reference = (dataset or {}).get("brain_methods", {}).get(brain_key)
-    return getattr(reference, "id", reference)
+    run: ObjectId | None = getattr(reference, "id", reference)
+    return run
+
+
+def load_visualization(
+    samples: fo.core.collections.SampleCollection, brain_key: str
+) -> tuple[fo.core.collections.SampleCollection, fbv.VisualizationResults]:
+    """Reads a visualization as the database has it now.
+
+    Returns:
+        a tuple of the view that it was made of, or the dataset, and FiftyOne's results
+
+    Raises:
+        InvalidParameter: if there is no such visualization, or it is empty
+    """
+    dataset = samples._root_dataset
+    dataset.reload()
+    dataset._brain_cache.pop(brain_key, None)
+    if brain_key not in dataset.list_brain_runs(type="visualization"):
+        raise InvalidParameter(
+            f"There is no visualization '{brain_key}' in this dataset: compute it first."
+        )
+    results = dataset.load_brain_results(brain_key, cache=False, load_view=False)
+    if results is None or not len(results.points):
+        raise InvalidParameter(f"The visualization '{brain_key}' is empty: compute it again.")
+    return dataset.load_brain_view(brain_key), results
 
 
 def load_record(samples: fo.core.collections.SampleCollection, brain_key: str) -> RunRecord | None:

@@ -34,6 +34,7 @@ from .runs import (
     save_similarity_index,
     save_visualization,
 )
+from .sentences import count
 from .store import shrink_store
 
 # What each stage takes of the whole, as measured on a CPU with the default backbone; they only
@@ -76,18 +77,18 @@ class Visualization:
         """Returns a few sentences that tell how the run went."""
         under = f" under '{self.brain_key}'" if self.brain_key else ""
         sentences = [
-            f"{_count(self.num_points, 'point')}{under} in {sum(self.seconds.values()):.0f} s."
+            f"{count(self.num_points, 'point')}{under} in {sum(self.seconds.values()):.0f} s."
         ]
         if self.reused:
-            sentences.append(f"{_count(self.reused, 'embedding')} had been computed before.")
+            sentences.append(f"{count(self.reused, 'embedding')} had been computed before.")
         if self.unreadable:
             sentences.append(
-                f"{_count(len(self.unreadable), 'image')} could not be read and "
+                f"{count(len(self.unreadable), 'image')} could not be read and "
                 f"{'was' if len(self.unreadable) == 1 else 'were'} skipped."
             )
         if self.skipped:
             sentences.append(
-                f"{_count(len(self.skipped), 'patch', 'patches')} could not be embedded and "
+                f"{count(len(self.skipped), 'patch', 'patches')} could not be embedded and "
                 f"{'was' if len(self.skipped) == 1 else 'were'} skipped."
             )
         return " ".join(sentences + self.notes)
@@ -184,7 +185,7 @@ def compute_visualization(
         check_brain_key(samples, similarity_key, run_type="similarity", overwrite=overwrite)
 
     seconds: dict[str, float] = {}
-    with _reporting(progress, cancelled) as tracker, _deletion_named(samples):
+    with reporting(progress, cancelled) as tracker, deletion_named(samples):
         with tracker.stage("Reading labels", _SHARE_READ), _timed(seconds, "read"):
             table = read_patches(samples, patches_field)
         with _timed(seconds, "embed"):
@@ -292,9 +293,10 @@ def _project(
 
 
 @contextmanager
-def _reporting(
+def reporting(
     progress: bool | Callable[[float, str], None] | None, cancelled: Event | None
 ) -> Iterator[Progress]:
+    """Yields the progress of a run, which goes to a function or a line in the terminal."""
     if progress is None:
         progress = bool(fo.config.show_progress_bars)
     with ExitStack() as stack:
@@ -305,7 +307,7 @@ def _reporting(
 
 
 @contextmanager
-def _deletion_named(samples: Any) -> Iterator[None]:
+def deletion_named(samples: Any) -> Iterator[None]:
     """Tells a dataset that was deleted meanwhile from every other fault that it shows as."""
     try:
         yield
@@ -331,7 +333,3 @@ def _nothing_embedded(embedded: Embeddings) -> str:
         f"No patch could be embedded, so nothing was written. '{what}': {reason}{others}. Check "
         "that this machine can read the media files."
     )
-
-
-def _count(number: int, singular: str, plural: str | None = None) -> str:
-    return f"{number:,} {singular if number == 1 else plural or singular + 's'}"

@@ -9,8 +9,16 @@ from .exclude_tagged import ExcludeTagged
 from .filter_labels import FilterLabels
 from .save_tagged_view import SaveTaggedView
 from .tag_labels import TagLabels
+from .update_visualization import UpdateVisualization
 
-OPERATORS = (ComputeVisualization, FilterLabels, TagLabels, SaveTaggedView, ExcludeTagged)
+OPERATORS = (
+    ComputeVisualization,
+    UpdateVisualization,
+    FilterLabels,
+    TagLabels,
+    SaveTaggedView,
+    ExcludeTagged,
+)
 
 
 def register(plugin: Any) -> None:

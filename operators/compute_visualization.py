@@ -21,8 +21,11 @@ from ..embeddings.patches import (
 )
 from ..embeddings.projection import METHODS, METRICS, make_method
 from ..embeddings.runs import check_brain_key
+from .outcome import failure, report
 from .progress import run_with_progress
 from .scheduling import LongOperator, schedule_on
+
+LABEL = "Compute visualization"
 
 # values of the "embeddings" drop-down: what follows the prefix is a field or a brain key
 _COMPUTE = "compute"
@@ -30,9 +33,6 @@ _FIELD = "field:"
 _INDEX = "index:"
 
 _GEOMETRY_ATTRIBUTES = ("bounding_box", "mask", "points")
-
-# how many skipped images or patches are listed
-_LISTED = 100
 
 _METHOD_PARAMETERS = {
     "umap": ("num_neighbors", "min_dist", "metric"),
@@ -136,7 +136,7 @@ class ComputeVisualization(LongOperator):
             )
         except LabelvetError as error:
             if not ctx.delegated:
-                yield ctx.ops.show_output(*_failure(error))
+                yield ctx.ops.show_output(*failure(LABEL, error))
             raise
         if ctx.delegated:
             # what the run says of itself once it has completed
@@ -144,7 +144,7 @@ class ComputeVisualization(LongOperator):
         else:
             # so that the Embeddings panel lists the run
             yield ctx.ops.reload_dataset()
-            yield ctx.ops.show_output(*_report(outcome[0]))
+            yield ctx.ops.show_output(*report(LABEL, outcome[0]))
 
 
 def _form(inputs: types.Object) -> types.Property:
@@ -429,34 +429,6 @@ def _arguments(params: dict[str, Any]) -> dict[str, Any]:
     if params.get("spatial_index"):
         arguments["points_field"] = params["brain_key"]
     return arguments
-
-
-def _report(run: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-    """What a run did and what it skipped, as an output form in JSON and its values."""
-    lines = [
-        run.summary(),
-        "",
-        f"Open **New panel > Embeddings** and select the brain key **{run.brain_key}**.",
-        "",
-    ]
-    for title, reasons in (("Images", run.unreadable), ("Patches", run.skipped)):
-        if reasons:
-            lines += [f"**{title} that were skipped**", ""]
-            lines += [f"- `{what}`: {reason}" for what, reason in list(reasons.items())[:_LISTED]]
-            if len(reasons) > _LISTED:
-                lines.append(f"- and {len(reasons) - _LISTED:,} more")
-            lines.append("")
-    outputs = types.Object()
-    outputs.str("summary", label="Summary", view=types.MarkdownView())
-    view = types.View(label="Compute visualization")
-    return types.Property(outputs, view=view).to_json(), {"summary": "\n".join(lines)}
-
-
-def _failure(error: LabelvetError) -> tuple[dict[str, Any], dict[str, Any]]:
-    outputs = types.Object()
-    outputs.view("error", types.Error(label="Nothing was written", description=str(error)))
-    view = types.View(label="Compute visualization")
-    return types.Property(outputs, view=view).to_json(), {}
 
 
 def _refuse(prop: types.Property, sentence: str) -> None:

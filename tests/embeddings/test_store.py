@@ -11,6 +11,7 @@ import threading
 
 import numpy as np
 import pytest
+import torch
 from labelvet.embeddings import embedder, store
 from labelvet.embeddings.backbones import load_backbone
 from labelvet.embeddings.crops import CropSettings
@@ -242,3 +243,70 @@ def test_the_same_patch_twice(backbone, table):
 def test_keys_do_not_collide(table):
     keys = EmbeddingStore("a", "b", "c", CropSettings()).keys(table, np.arange(40))
     assert len(np.unique(keys)) == 40
+
+
+def test_a_batch_that_the_gpu_cannot_hold_is_halved(table, backbone, monkeypatch):
+    expected = embed_patches(table, backbone, use_store=False, batch_size=3).vectors
+    embed, sizes = backbone.embed, []
+
+    def embed_three_at_most(inputs):
+        sizes.append(len(inputs))
+        if len(inputs) > 3:
+            raise torch.cuda.OutOfMemoryError("CUDA out of memory")
+        return embed(inputs)
+
+    monkeypatch.setattr(backbone, "embed", embed_three_at_most)
+    embedded = embed_patches(table, backbone, use_store=False, batch_size=12)
+    assert len(embedded.rows) == 40 and set(sizes) == {12, 6, 3, 4, 2}
+    np.testing.assert_allclose(embedded.vectors, expected, atol=0.05)
+
+    def embed_nothing(inputs):
+        raise torch.cuda.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(backbone, "embed", embed_nothing)
+    with pytest.raises(torch.cuda.OutOfMemoryError):
+        embed_patches(table, backbone, use_store=False)
+
+
+@pytest.mark.parametrize("use_store", [True, False])
+def test_an_embedding_that_is_no_number_is_left_out_and_not_kept(
+    table, backbone, monkeypatch, own_store, use_store
+):
+    embed, batches = backbone.embed, []
+
+    def embed_badly(inputs):
+        vectors = embed(inputs).copy()
+        batches.append(len(inputs))
+        if len(batches) == 2:
+            vectors[1, 3], vectors[2, 5] = np.nan, np.inf
+        return vectors
+
+    monkeypatch.setattr(backbone, "embed", embed_badly)
+    embedded = embed_patches(table, backbone, use_store=use_store, batch_size=4)
+    bad = table.ids[[5, 6]].tolist()
+    assert set(embedded.failed) == set(bad) and len(embedded.rows) == 38
+    assert all("not a number" in reason for reason in embedded.failed.values())
+    assert np.isfinite(embedded.vectors).all()
+    monkeypatch.setattr(backbone, "embed", embed)
+    again = embed_patches(table, backbone, use_store=use_store)
+    assert len(again.rows) == 40 and again.reused == (38 if use_store else 0)
+
+
+def test_a_decoder_that_fails_ends_the_run_and_keeps_what_was_done(
+    table, backbone, small_shards, monkeypatch
+):
+    """Images are decoded in threads of the run's own process: what one raises, the run raises."""
+    cut = embedder.cut_crops
+
+    def cut_until_the_last(image, boxes, settings):
+        if len(images := [*seen, image]) > 8:
+            raise MemoryError("a decoder died")
+        seen[:] = images
+        return cut(image, boxes, settings)
+
+    seen = []
+    monkeypatch.setattr(embedder, "cut_crops", cut_until_the_last)
+    with pytest.raises(MemoryError, match="a decoder died"):
+        embed_patches(table, backbone, num_workers=1)
+    monkeypatch.setattr(embedder, "cut_crops", cut)
+    assert embed_patches(table, backbone).reused == 32

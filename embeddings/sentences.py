@@ -1,0 +1,8 @@
+"""Words that summaries and forms share."""
+
+from __future__ import annotations
+
+
+def count(number: int, singular: str, plural: str | None = None) -> str:
+    """Returns a number with its noun, such as ``1,024 patches``."""
+    return f"{number:,} {singular if number == 1 else plural or singular + 's'}"

@@ -1,0 +1,46 @@
+"""What a user reads after a run: an output form in JSON and its values."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import fiftyone.operators.types as types
+
+from ..embeddings.errors import LabelvetError
+
+# how many skipped images or patches are listed
+_LISTED = 100
+
+
+def report(label: str, run: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Tells what a run did and what it skipped.
+
+    Args:
+        label: the operator's label
+        run: a ``Visualization`` or an ``Update``
+    """
+    lines = [
+        run.summary(),
+        "",
+        f"Open **New panel > Embeddings** and select the brain key **{run.brain_key}**.",
+        "",
+    ]
+    for title, reasons in (("Images", run.unreadable), ("Patches", run.skipped)):
+        if reasons:
+            lines += [f"**{title} that were skipped**", ""]
+            lines += [f"- `{what}`: {reason}" for what, reason in list(reasons.items())[:_LISTED]]
+            if len(reasons) > _LISTED:
+                lines.append(f"- and {len(reasons) - _LISTED:,} more")
+            lines.append("")
+    outputs = types.Object()
+    outputs.str("summary", label="Summary", view=types.MarkdownView())
+    view = types.View(label=label)
+    return types.Property(outputs, view=view).to_json(), {"summary": "\n".join(lines)}
+
+
+def failure(label: str, error: LabelvetError) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Tells why an operator wrote nothing."""
+    outputs = types.Object()
+    outputs.view("error", types.Error(label="Nothing was written", description=str(error)))
+    view = types.View(label=label)
+    return types.Property(outputs, view=view).to_json(), {}

@@ -1,0 +1,148 @@
+"""*Update visualization*: what has changed since a run, one call into the engine, the report."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from typing import Any
+
+import fiftyone as fo
+import fiftyone.operators as foo
+import fiftyone.operators.types as types
+
+from ..embeddings.errors import LabelvetError
+from ..embeddings.update import find_changes
+from .outcome import failure, report
+from .progress import run_with_progress
+from .scheduling import LongOperator, schedule_on
+
+LABEL = "Update visualization"
+
+_PARAMETERS = ("brain_key", "weights", "device", "batch_size", "num_workers")
+
+
+class UpdateVisualization(LongOperator):
+    """Places the labels that are new since a visualization was computed on its map."""
+
+    @property
+    def config(self) -> foo.OperatorConfig:
+        return foo.OperatorConfig(
+            name="update_visualization",
+            label=LABEL,
+            description="Add new labels to a visualization and drop deleted ones",
+            icon="update",
+            dynamic=True,
+            execute_as_generator=True,
+            allow_immediate_execution=True,
+            allow_delegated_execution=True,
+        )
+
+    def resolve_input(self, ctx: Any) -> types.Property:
+        inputs = types.Object()
+        keys = ctx.dataset.list_brain_runs(type="visualization")
+        if not keys:
+            prop = inputs.view(
+                "none", types.Warning(label="This dataset has no visualization: compute one first")
+            )
+            prop.invalid = True
+            return _form(inputs)
+        choices = types.DropdownView()
+        for key in keys:
+            choices.add_choice(key, label=key)
+        chosen = inputs.enum(
+            "brain_key",
+            choices.values(),
+            required=True,
+            label="Brain key",
+            description="The visualization to bring up to date; its other points stay in place",
+            view=choices,
+        )
+        if key := ctx.params.get("brain_key"):
+            try:
+                _changes(inputs, find_changes(ctx.dataset, key))
+            except LabelvetError as error:
+                chosen.invalid = True
+                chosen.error_message = str(error)
+        inputs.bool(
+            "advanced",
+            default=False,
+            label="Advanced",
+            description="Checkpoint, device",
+            view=types.SwitchView(),
+        )
+        if ctx.params.get("advanced"):
+            _advanced(inputs)
+        schedule_on(ctx, inputs)
+        return _form(inputs)
+
+    def __call__(
+        self,
+        sample_collection: fo.core.collections.SampleCollection,
+        brain_key: str,
+        delegate: bool = False,
+        **params: Any,
+    ) -> Any:
+        """Runs the operator from Python, as the App would.
+
+        Args:
+            sample_collection: the dataset of the run
+            brain_key: the key of the run
+            delegate: whether to queue the update for a worker
+            **params: other inputs of the form, by name
+
+        Raises:
+            fiftyone.operators.executor.ExecutionError: if an input is wrong or the update fails
+        """
+        ctx = {"view": sample_collection.view(), "request_delegation": delegate}
+        return foo.execute_operator(self.uri, ctx, params=params | {"brain_key": brain_key})
+
+    def execute(self, ctx: Any) -> Iterator[Any]:
+        # the engine loads torch, which the form does not need
+        from ..embeddings.update import update_visualization
+
+        arguments = {
+            name: ctx.params[name] for name in _PARAMETERS if ctx.params.get(name) not in (None, "")
+        }
+        outcome: list[Any] = []
+        try:
+            yield from run_with_progress(
+                ctx,
+                lambda report, cancelled: update_visualization(
+                    ctx.dataset, **arguments, progress=report, cancelled=cancelled
+                ),
+                outcome,
+            )
+        except LabelvetError as error:
+            if not ctx.delegated:
+                yield ctx.ops.show_output(*failure(LABEL, error))
+            raise
+        if not ctx.delegated:
+            yield ctx.ops.reload_dataset()
+            yield ctx.ops.show_output(*report(LABEL, outcome[0]))
+
+
+def _form(inputs: types.Object) -> types.Property:
+    return types.Property(inputs, view=types.View(label=LABEL))
+
+
+def _changes(inputs: types.Object, changes: Any) -> None:
+    view = types.Warning if changes.recompute else types.Notice
+    prop = inputs.view("changes", view(label=changes.sentence()))
+    prop.invalid = not changes
+
+
+def _advanced(inputs: types.Object) -> None:
+    inputs.str(
+        "weights",
+        label="Checkpoint file",
+        description="Where the run was made with one, on the machine that runs this",
+    )
+    inputs.str("device", label="Device", description="Such as cpu or cuda:0; empty chooses")
+    inputs.int("batch_size", min=1, label="Batch size", description="Empty chooses")
+    inputs.int(
+        "num_workers",
+        min=1,
+        max=4 * (os.cpu_count() or 1),
+        label="Workers",
+        description="Threads that decode images; empty chooses",
+    )

@@ -1,0 +1,48 @@
+"""OpenVINO computes what torch computes, or is not used."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from labelvet.embeddings.backbones import TorchBackbone, load_backbone
+from torch import nn
+
+pytest.importorskip("openvino", reason="pip install 'labelvet[openvino]'")
+
+
+@pytest.mark.parametrize(("precision", "least"), [("fp32", 0.99999), ("bf16", 0.98)])
+def test_it_agrees_with_torch(precision, least):
+    backbone = load_backbone(precision=precision)
+    assert backbone.precision.endswith(", openvino")
+    pixels = np.random.default_rng(0).integers(0, 256, (5, 224, 224, 3), dtype=np.uint8)
+    found = backbone.embed(list(pixels))
+    exact = load_backbone(precision="fp32")
+    exact._forward = None
+    expected = exact.embed(list(pixels))
+    norms = np.linalg.norm(found, axis=1) * np.linalg.norm(expected, axis=1)
+    assert ((found * expected).sum(1) / norms > least).all()
+    assert found.dtype == np.float32 and found.flags.writeable
+
+
+class Fixed(nn.Module):
+    """What is traced is not what it does: it looks at the size of the batch."""
+
+    def forward(self, x):
+        return torch.stack([x[i].mean((1, 2)) * (i + 1) for i in range(len(x))])
+
+
+class Odd(nn.Module):
+    def forward(self, x):
+        return torch.from_numpy(np.sort(x.detach().numpy().mean((2, 3))))
+
+
+@pytest.mark.parametrize("module", [Fixed(), Odd()])
+def test_what_it_cannot_convert_torch_computes(module):
+    backbone = TorchBackbone("odd", module, 8, (0.5,) * 3, (0.5,) * 3)
+    assert backbone.precision == "float32"
+    assert backbone.embed(list(np.zeros((3, 8, 8, 3), dtype=np.uint8))).shape == (3, 3)
+
+
+def test_other_precisions_are_torchs():
+    assert load_backbone(precision="fp16").precision == "float16"
