@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import json
 import signal
+import sys
 from collections.abc import Sequence
+from dataclasses import asdict
 from threading import Event
 from typing import Any
 
@@ -22,7 +25,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     cache.set_defaults(run=_cache)
     _add_worker(commands)
     parsed = parser.parse_args(arguments)
-    parsed.run(parsed)
+    from labelvet.embeddings.errors import LabelvetError
+
+    try:
+        parsed.run(parsed)
+    except LabelvetError as error:
+        sys.exit(str(error))
 
 
 def _add_worker(commands: Any) -> None:
@@ -33,19 +41,38 @@ def _add_worker(commands: Any) -> None:
         action="store_true",
         help="if this worker is lost, let another of its name go on with its run",
     )
+    ray = worker.add_argument_group("a Ray cluster")
+    ray.add_argument("--ray", metavar="ADDRESS", help="embed on this cluster: HOST:6379, auto, ...")
+    ray.add_argument("--gpus-per-worker", type=float, default=0.0, metavar="N")
+    ray.add_argument("--cpus-per-worker", type=float, default=1.0, metavar="N")
+    ray.add_argument("--max-workers", type=int, metavar="N", help="all that fit, by default")
     worker.set_defaults(run=_worker)
 
 
 def _worker(arguments: argparse.Namespace) -> None:
+    from labelvet.workers.cluster import ClusterSettings, describe_cluster
     from labelvet.workers.serving import describe_machine, serve
     from labelvet.workers.targets import Worker
 
-    description, devices = describe_machine()
-    worker = Worker(arguments.name, "machine", description, devices)
+    cluster = None
+    if arguments.ray:
+        cluster = ClusterSettings(
+            arguments.ray,
+            arguments.gpus_per_worker,
+            arguments.cpus_per_worker,
+            arguments.max_workers,
+        )
+    description, devices = describe_cluster(cluster) if cluster else describe_machine()
+    kind = "ray" if cluster else "machine"
     stop = Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
-    serve(worker, stop, take_over=arguments.take_over)
+    serve(
+        Worker(arguments.name, kind, description, devices),
+        stop,
+        cluster=json.dumps(asdict(cluster)) if cluster else None,
+        take_over=arguments.take_over,
+    )
 
 
 def _cache(arguments: argparse.Namespace) -> None:

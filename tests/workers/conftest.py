@@ -31,3 +31,18 @@ def no_operations():
 
     yield
     foo.get_db_conn().delegated_ops.delete_many({})
+
+
+@pytest.fixture(scope="session")
+def ray_cluster(tmp_path_factory):
+    """A Ray cluster of two nodes with one CPU each."""
+    pytest.importorskip("ray")
+    from raycluster import RayCluster
+
+    cluster = RayCluster(tmp_path_factory.mktemp("ray"))
+    try:
+        cluster.add_node()
+        cluster.add_node()
+        yield cluster
+    finally:
+        cluster.stop()
