@@ -1,0 +1,86 @@
+"""Scheduled on a cluster in the form's drop-down, and watched in *Runs* to its end."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from running import schedule, wait_for_state
+
+from .conftest import open_dataset, open_panel
+
+KEY = "scheduled_patches"
+FORM = "Compute visualization"
+
+
+@pytest.fixture
+def worker(ray_cluster, start_worker, empty_queue, tmp_path):
+    environment = {**ray_cluster.environment, "LABELVET_CACHE_DIR": str(tmp_path / "store")}
+    return start_worker("gpu-cluster", "--ray", ray_cluster.address, env=environment)
+
+
+def bar(page) -> int:
+    """The percentage of the run's progress bar; -1 where there is none."""
+    bars = page.locator(".lv-run-bar")
+    return int(bars.first.get_attribute("aria-valuenow")) if bars.count() else -1
+
+
+def test_schedule_on_the_cluster_watch_and_open(app, page, coco128, worker, screenshot):
+    coco128.reload()
+    if coco128.has_brain_run(KEY):
+        coco128.delete_brain_run(KEY)
+    open_dataset(page, app(coco128.name))
+    page.keyboard.press("Backquote")
+    page.get_by_placeholder("Search operations by name...").fill("Compute vis")
+    page.get_by_text(FORM).last.click()
+    page.get_by_text("Brain key", exact=True).locator("xpath=following::input[1]").fill(KEY)
+    page.get_by_text("Patches field", exact=True).locator(
+        "xpath=following::*[@role='combobox'][1]"
+    ).click()
+    page.get_by_role("option", name="predictions").click()
+    page.get_by_text("628 patches in 128 images will be embedded").wait_for()
+
+    # the arrow beside Execute
+    page.get_by_role("button", name="Execute").locator("xpath=following::button[1]").click()
+    screenshot("runs-drop-down")
+    page.get_by_text("Schedule on gpu-cluster").click()
+    page.get_by_role("button", name=re.compile("Schedule")).first.click()
+
+    open_panel(page, "labelvet_runs")
+    row = page.locator(".lv-run")
+    row.wait_for()
+    page.get_by_text(f"{FORM}: {KEY}").wait_for()
+    row.locator("button[aria-expanded]").click()
+    seen = set()
+    while row.get_attribute("data-state") in ("queued", "running"):
+        if (value := bar(page)) >= 0 and value not in seen:
+            seen.add(value)
+            screenshot("runs-running")
+        page.wait_for_timeout(200)
+    screenshot("runs-completed")
+    assert row.get_attribute("data-state") == "completed", row.inner_text()
+    assert len(seen) > 3
+    assert "628 points under" in row.inner_text()
+    row.get_by_role("button", name="Open").click()
+    page.get_by_text(KEY).first.wait_for()
+    page.locator(".lv-count", has_text="628").wait_for()
+    screenshot("runs-opened")
+
+
+def test_without_a_worker_the_form_and_the_panel_say_how_to_start_one(
+    app, page, coco128, empty_queue, screenshot
+):
+    open_dataset(page, app(coco128.name))
+    open_panel(page, "labelvet_runs")
+    page.get_by_text("labelvet worker --name NAME").wait_for()
+    page.get_by_text("Nothing was scheduled yet").wait_for()
+    id_ = schedule(coco128, KEY, "nowhere")
+    row = page.locator(".lv-run")
+    row.wait_for()
+    row.get_by_role("button", name="Cancel").click()
+    failed = wait_for_state(id_, "failed")
+    assert failed.error == "Cancelled before it started."
+    page.get_by_text("Cancelled before it started.").wait_for()
+    screenshot("runs-cancelled")
+    row.get_by_role("button", name="Delete").click()
+    page.get_by_text("Nothing was scheduled yet").wait_for()
