@@ -195,16 +195,21 @@ class Claim:
         return self._finish(QUEUED, {}, {"labelvet.claim": 1, "labelvet.heartbeat": 1})
 
     def execute(self) -> Any:
-        """Executes the operation in this process and returns FiftyOne's ``ExecutionResult``.
+        """Executes the operation in this process and returns FiftyOne's ``ExecutionResult``; the
+        names of its stages are printed, as its log.
 
         Raises:
             RunStopped: see :meth:`beat`
             whatever the operator raises
         """
-        claim = self
+        claim, stage = self, ""
 
         class Service(DelegatedOperationService):
             def set_progress(self, doc_id: Any, progress: Any) -> None:
+                nonlocal stage
+                before, stage = stage, (progress.label or "").partition(" · ")[0]
+                if stage != before:
+                    print(stage, flush=True)
                 claim.report(progress.progress, progress.label)
 
         service = Service()

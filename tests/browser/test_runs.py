@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from running import schedule, wait_for_state
@@ -74,7 +75,8 @@ def test_without_a_worker_the_form_and_the_panel_say_how_to_start_one(
     open_panel(page, "labelvet_runs")
     page.get_by_text("labelvet worker --name NAME").wait_for()
     page.get_by_text("Nothing was scheduled yet").wait_for()
-    id_ = schedule(coco128, KEY, "nowhere")
+    with ThreadPoolExecutor() as pool:  # playwright's event loop is in the way here
+        id_ = pool.submit(schedule, coco128, "never", "nowhere").result()
     row = page.locator(".lv-run")
     row.wait_for()
     row.get_by_role("button", name="Cancel").click()
