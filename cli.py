@@ -11,6 +11,9 @@ from dataclasses import asdict
 from threading import Event
 from typing import Any
 
+# FiftyOne's words, listed here so that --help loads nothing
+_STATES = ("scheduled", "queued", "running", "completed", "failed")
+
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs the command line.
@@ -24,6 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     cache.add_argument("--clear", action="store_true", help="remove them all")
     cache.set_defaults(run=_cache)
     _add_worker(commands)
+    _add_runs(commands)
     parsed = parser.parse_args(arguments)
     from labelvet.embeddings.errors import LabelvetError
 
@@ -73,6 +77,94 @@ def _worker(arguments: argparse.Namespace) -> None:
         cluster=json.dumps(asdict(cluster)) if cluster else None,
         take_over=arguments.take_over,
     )
+
+
+def _add_runs(commands: Any) -> None:
+    runs = commands.add_parser("runs", help="what was scheduled: list, cancel, re-run, ...")
+    actions = runs.add_subparsers(required=True, metavar="ACTION")
+    listing = actions.add_parser("list", help="the newest first")
+    listing.add_argument("--dataset", metavar="NAME", help="of one dataset")
+    listing.add_argument("--state", action="append", choices=_STATES, help="may be repeated")
+    listing.add_argument("--limit", type=int, default=20, metavar="N", help="20 by default")
+    listing.set_defaults(run=_list_runs)
+    for name, action, description in (
+        ("show", _show_run, "inputs, progress, error and log of a run"),
+        ("cancel", _cancel_run, "stop a run; what was embedded is kept"),
+        ("rerun", _rerun_run, "queue a run once more, with the same inputs"),
+        ("mark-failed", _mark_run_failed, "end a run that nobody runs any more"),
+        ("delete", _delete_run, "take a run off the list"),
+    ):
+        parser = actions.add_parser(name, help=description)
+        parser.add_argument("ids", nargs="+", metavar="ID")
+        parser.set_defaults(run=_for_each, action=action)
+
+
+def _list_runs(arguments: argparse.Namespace) -> None:
+    from labelvet.workers.operations import list_operations, settle_lost
+
+    settle_lost()
+    dataset_id = None
+    if arguments.dataset:
+        import fiftyone as fo
+
+        if not fo.dataset_exists(arguments.dataset):
+            sys.exit(f"There is no dataset '{arguments.dataset}'.")
+        dataset_id = fo.load_dataset(arguments.dataset)._doc.id
+    found = list_operations(dataset_id, tuple(arguments.state or ()), arguments.limit)
+    if not found:
+        print("There are no such runs.")
+    for run in found:
+        percent = f"{100 * run.progress:3.0f}%" if run.progress is not None else "    "
+        said = run.error if run.state == "failed" else run.line
+        print(f"{run.id}  {run.state:9}  {percent}  {run.target or '-'}  {run.label}")
+        if said:
+            print(f"{'':26}{said}")
+
+
+def _for_each(arguments: argparse.Namespace) -> None:
+    for id_ in arguments.ids:
+        arguments.action(id_)
+
+
+def _show_run(id_: str) -> None:
+    from labelvet.workers.operations import get_operation
+
+    run = get_operation(id_)
+    facts = {
+        name.replace("_", " "): value
+        for name, value in asdict(run).items()
+        if name not in ("inputs", "error", "trace", "log") and value not in (None, False)
+    }
+    for name, value in (facts | run.inputs).items():
+        print(f"{name:16} {value}")
+    for title, text in (("error", run.trace or run.error), ("log", run.log)):
+        if text:
+            print(f"\n{title}:\n{text}")
+
+
+def _cancel_run(id_: str) -> None:
+    from labelvet.workers.operations import cancel
+
+    print(cancel(id_))
+
+
+def _rerun_run(id_: str) -> None:
+    from labelvet.workers.operations import rerun
+
+    print(f"Queued as {rerun(id_)}.")
+
+
+def _mark_run_failed(id_: str) -> None:
+    from labelvet.workers.operations import mark_failed
+
+    print(mark_failed(id_))
+
+
+def _delete_run(id_: str) -> None:
+    from labelvet.workers.operations import delete
+
+    delete(id_)
+    print("Deleted.")
 
 
 def _cache(arguments: argparse.Namespace) -> None:

@@ -1,4 +1,4 @@
-"""``make bench NAME=embed|reduce|memory|resume``, with ``QUICK=1`` for a smaller run."""
+"""``make bench NAME=cluster|embed|reduce|memory|resume``, with ``QUICK=1`` for a smaller run."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-NAMES = ("embed", "reduce", "memory", "resume")
+NAMES = ("cluster", "embed", "reduce", "memory", "resume")
 
 
 def main() -> None:

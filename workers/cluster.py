@@ -12,6 +12,7 @@ This module and what it imports load no FiftyOne.
 from __future__ import annotations
 
 import shutil
+import socket
 import tempfile
 import time
 from collections import deque
@@ -36,6 +37,7 @@ _ROOT = Path(__file__).resolve().parents[1]
 # what the nodes run
 _SHIPPED = ("embeddings", "workers")
 
+_KNOCK_SECONDS = 10.0
 _GROW_SECONDS = 2.0
 _WAIT_SECONDS = 0.5
 # A shard that kills its worker again and again is not the worker's fault.
@@ -156,6 +158,7 @@ class RayBackbone:
         self._settings = settings
         self._arguments = (model, options, max(1, int(settings.cpus_per_worker)))
         self._workers: dict[Any, bool] = {}  # worker → whether its backbone is loaded
+        self._loading: dict[Any, Any] = {}  # call that ends then → worker
         self._grown = 0.0
         self._start()
         # the precision that "auto" means is for the cluster's devices to say
@@ -183,21 +186,24 @@ class RayBackbone:
         import ray
 
         waiting = deque((shard, 1) for shard in shards)
-        # call → its worker, its shard (None while the backbone loads) and which attempt it is
-        running: dict[Any, tuple[Any, NDArray[np.int64] | None, int]] = {}
-        while waiting or any(shard is not None for _, shard, _ in running.values()):
-            for worker in self._grow(len(waiting) + len(running)):
-                running[worker.describe.remote()] = (worker, None, 0)
+        # call → its worker, its shard and which attempt it is
+        running: dict[Any, tuple[Any, NDArray[np.int64], int]] = {}
+        while waiting or running:
+            self._grow(len(waiting) + len(running))
             for worker in self._free(running, len(waiting)):
                 if waiting:
                     rows, attempt = waiting.popleft()
                     part = table.extract(rows)
                     call = worker.embed.remote(part, settings, batch_size, num_workers)
                     running[call] = (worker, rows, attempt)
-            done, _ = ray.wait(list(running), timeout=_WAIT_SECONDS)
+            calls = [*running, *self._loading]
+            done, _ = ray.wait(calls, num_returns=1, timeout=_WAIT_SECONDS)
             if not done:
                 yield np.empty(0, np.int64), _NOTHING
             for call in done:
+                if call in self._loading:
+                    self._loaded(call)
+                    continue
                 worker, shard, attempt = running.pop(call)
                 try:
                     result = ray.get(call)
@@ -205,18 +211,20 @@ class RayBackbone:
                     raise
                 except ray.exceptions.RayError as lost:
                     self._workers.pop(worker, None)
-                    if shard is not None:
-                        if attempt == _MAX_ATTEMPTS:
-                            raise ClusterUnavailable(
-                                f"A shard was lost on the cluster {attempt} times ({lost}): see "
-                                "whether its nodes have enough memory. What was embedded is kept."
-                            ) from lost
-                        waiting.appendleft((shard, attempt + 1))
+                    self._grown = 0.0  # another takes its place at once
+                    if attempt == _MAX_ATTEMPTS:
+                        raise ClusterUnavailable(
+                            f"A shard was lost on the cluster {attempt} times ({lost}): see "
+                            "whether its nodes have enough memory. What was embedded is kept."
+                        ) from lost
+                    waiting.appendleft((shard, attempt + 1))
                     continue
-                if shard is None:
-                    self._workers[worker] = True
-                else:
-                    yield shard, result
+                yield shard, result
+
+    @property
+    def num_ready(self) -> int:
+        """The number of workers that have loaded the backbone."""
+        return sum(self._workers.values())
 
     def close(self) -> None:
         """Ends the workers, whatever they are doing."""
@@ -225,6 +233,7 @@ class RayBackbone:
         for worker in self._workers:
             ray.kill(worker)
         self._workers.clear()
+        self._loading.clear()
 
     def _start(self) -> Any:
         import ray
@@ -260,13 +269,24 @@ class RayBackbone:
             "enough memory."
         )
 
-    def _grow(self, shards: int) -> list[Any]:
+    def _grow(self, shards: int) -> None:
         """Starts workers on what the cluster has, which may be more than it had."""
-        if time.monotonic() - self._grown < _GROW_SECONDS:
-            return []
+        if self._workers and time.monotonic() - self._grown < _GROW_SECONDS:
+            return
         self._grown = time.monotonic()
-        wanted = min(self._capacity(), shards)
-        return [self._start() for _ in range(wanted - len(self._workers))]
+        for _ in range(min(self._capacity(), shards) - len(self._workers)):
+            worker = self._start()
+            self._loading[worker.describe.remote()] = worker
+
+    def _loaded(self, call: Any) -> None:
+        import ray
+
+        worker = self._loading.pop(call)
+        try:
+            ray.get(call)
+            self._workers[worker] = True
+        except ray.exceptions.RayError:
+            self._workers.pop(worker, None)  # the next takes its place
 
     def _capacity(self) -> int:
         """Returns how many workers fit the cluster; one at least, for which it may grow."""
@@ -306,6 +326,7 @@ def _connected(address: str) -> Iterator[Any]:
             shutil.copytree(_ROOT / name, package / name, ignore=ignored)
         shutil.copy(_ROOT / "__init__.py", package)
         try:
+            _knock(address)
             ray.init(address, runtime_env={"py_modules": [str(package)]}, namespace="labelvet")
         # Ray raises ConnectionError, RuntimeError, AuthenticationError and more
         except Exception as error:
@@ -317,3 +338,10 @@ def _connected(address: str) -> Iterator[Any]:
             yield ray
         finally:
             ray.shutdown()
+
+
+def _knock(address: str) -> None:
+    """Raises ``OSError`` where nobody listens, for which Ray would wait minutes."""
+    host, _, port = address.rpartition("://")[2].rpartition(":")
+    if host and port.isdigit():
+        socket.create_connection((host, int(port)), _KNOCK_SECONDS).close()

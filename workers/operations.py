@@ -421,6 +421,8 @@ def mark_failed(id_: str, reason: str = "Marked as failed by hand.") -> str:
 def rerun(id_: str) -> str:
     """Queues an operation once more, with the same inputs and target, and returns the new id.
 
+    What a completed one made is replaced once it is made again.
+
     Raises:
         InvalidParameter: if it does not exist or must not be repeated
     """
@@ -428,10 +430,12 @@ def rerun(id_: str) -> str:
         again = DelegatedOperationService().rerun_operation(_id(id_))
     except ValueError as error:
         raise InvalidParameter(f"This run cannot be repeated: {error}.") from error
-    _operations().update_one(
-        {"_id": again.id},
-        {"$set": {"context.request_params.labelvet": _scheduler() | {"rerun": True}}},
-    )
+    request: dict[str, Any] = {"labelvet": _scheduler()}
+    if get_operation(id_).state == COMPLETED and again.operator.startswith(PLUGIN):
+        # it made the run that has its brain key now
+        request["params.overwrite_brain_key"] = True
+    changes = {f"context.request_params.{name}": value for name, value in request.items()}
+    _operations().update_one({"_id": again.id}, {"$set": changes})
     return str(again.id)
 
 
