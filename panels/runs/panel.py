@@ -72,7 +72,7 @@ class Runs(foo.Panel):
     @_answered
     def details(self, ctx: Any) -> Answer:
         """All that is known of one operation."""
-        return wire.details(_operation(ctx))
+        return {"operation": wire.details(_operation(ctx))}
 
     @_answered
     def cancel(self, ctx: Any) -> Answer:

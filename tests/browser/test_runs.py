@@ -83,6 +83,8 @@ def test_without_a_worker_the_form_and_the_panel_say_how_to_start_one(
     failed = wait_for_state(id_, "failed")
     assert failed.error == "Cancelled before it started."
     page.get_by_text("Cancelled before it started.").wait_for()
+    row.locator("button[aria-expanded]").click()
+    row.get_by_text("@labelvet/labelvet/compute_visualization").wait_for()
     screenshot("runs-cancelled")
     row.get_by_role("button", name="Delete").click()
     page.get_by_text("Nothing was scheduled yet").wait_for()

@@ -46,8 +46,8 @@ export class Wire {
     return this.python("list_operations", { state, limit, skip: 0 });
   }
 
-  details(id: string): Promise<Details> {
-    return this.python("details", { id });
+  async details(id: string): Promise<Details> {
+    return (await this.python<{ operation: Details }>("details", { id })).operation;
   }
 
   act(action: Action, id: string): Promise<{ sentence: string }> {
