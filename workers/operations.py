@@ -233,7 +233,6 @@ class Claim:
             raise RunCancelled
 
 
-@patient
 def claim_next(target: str, worker: str, take_over: bool = False) -> Claim | None:
     """Takes the oldest queued operation of this plugin that was scheduled on a target, or on none.
 
@@ -247,7 +246,19 @@ def claim_next(target: str, worker: str, take_over: bool = False) -> Claim | Non
         the :class:`Claim`, or None if nothing is queued
     """
     claim = ObjectId()
-    document = _operations().find_one_and_update(
+    document = _take(claim, target, worker, take_over)
+    return None if document is None else Claim(document["_id"], claim)
+
+
+@patient
+def _take(claim: ObjectId, target: str, worker: str, take_over: bool) -> Mapping[str, Any] | None:
+    # where the answer to an earlier attempt was lost, the operation is taken already
+    taken: Mapping[str, Any] | None = _operations().find_one(
+        {"run_state": RUNNING, "labelvet.claim": claim}, {"_id": 1}
+    )
+    if taken is not None:
+        return taken
+    taken = _operations().find_one_and_update(
         {
             "run_state": QUEUED,
             "operator": {"$regex": f"^{re.escape(PLUGIN)}"},
@@ -271,7 +282,7 @@ def claim_next(target: str, worker: str, take_over: bool = False) -> Claim | Non
         sort=[("queued_at", 1), ("_id", 1)],
         return_document=ReturnDocument.AFTER,
     )
-    return None if document is None else Claim(document["_id"], claim)
+    return taken
 
 
 @patient
