@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import json
 import signal
+import sys
 from collections.abc import Sequence
+from dataclasses import asdict
 from threading import Event
 from typing import Any
+
+# FiftyOne's words, listed here so that --help loads nothing
+_STATES = ("scheduled", "queued", "running", "completed", "failed")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -21,8 +27,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     cache.add_argument("--clear", action="store_true", help="remove them all")
     cache.set_defaults(run=_cache)
     _add_worker(commands)
+    _add_runs(commands)
     parsed = parser.parse_args(arguments)
-    parsed.run(parsed)
+    from labelvet.embeddings.errors import LabelvetError
+
+    try:
+        parsed.run(parsed)
+    except LabelvetError as error:
+        sys.exit(str(error))
 
 
 def _add_worker(commands: Any) -> None:
@@ -33,19 +45,126 @@ def _add_worker(commands: Any) -> None:
         action="store_true",
         help="if this worker is lost, let another of its name go on with its run",
     )
+    ray = worker.add_argument_group("a Ray cluster")
+    ray.add_argument("--ray", metavar="ADDRESS", help="embed on this cluster: HOST:6379, auto, ...")
+    ray.add_argument("--gpus-per-worker", type=float, default=0.0, metavar="N")
+    ray.add_argument("--cpus-per-worker", type=float, default=1.0, metavar="N")
+    ray.add_argument("--max-workers", type=int, metavar="N", help="all that fit, by default")
     worker.set_defaults(run=_worker)
 
 
 def _worker(arguments: argparse.Namespace) -> None:
+    from labelvet.workers.cluster import ClusterSettings, describe_cluster
     from labelvet.workers.serving import describe_machine, serve
     from labelvet.workers.targets import Worker
 
-    description, devices = describe_machine()
-    worker = Worker(arguments.name, "machine", description, devices)
+    cluster = None
+    if arguments.ray:
+        cluster = ClusterSettings(
+            arguments.ray,
+            arguments.gpus_per_worker,
+            arguments.cpus_per_worker,
+            arguments.max_workers,
+        )
+    description, devices = describe_cluster(cluster) if cluster else describe_machine()
+    kind = "ray" if cluster else "machine"
     stop = Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
-    serve(worker, stop, take_over=arguments.take_over)
+    serve(
+        Worker(arguments.name, kind, description, devices),
+        stop,
+        cluster=json.dumps(asdict(cluster)) if cluster else None,
+        take_over=arguments.take_over,
+    )
+
+
+def _add_runs(commands: Any) -> None:
+    runs = commands.add_parser("runs", help="what was scheduled: list, cancel, re-run, ...")
+    actions = runs.add_subparsers(required=True, metavar="ACTION")
+    listing = actions.add_parser("list", help="the newest first")
+    listing.add_argument("--dataset", metavar="NAME", help="of one dataset")
+    listing.add_argument("--state", action="append", choices=_STATES, help="may be repeated")
+    listing.add_argument("--limit", type=int, default=20, metavar="N", help="20 by default")
+    listing.set_defaults(run=_list_runs)
+    for name, action, description in (
+        ("show", _show_run, "inputs, progress, error and log of a run"),
+        ("cancel", _cancel_run, "stop a run; what was embedded is kept"),
+        ("rerun", _rerun_run, "queue a run once more, with the same inputs"),
+        ("mark-failed", _mark_run_failed, "end a run that nobody runs any more"),
+        ("delete", _delete_run, "take a run off the list"),
+    ):
+        parser = actions.add_parser(name, help=description)
+        parser.add_argument("ids", nargs="+", metavar="ID")
+        parser.set_defaults(run=_for_each, action=action)
+
+
+def _list_runs(arguments: argparse.Namespace) -> None:
+    from labelvet.workers.operations import list_operations, settle_lost
+
+    settle_lost()
+    dataset_id = None
+    if arguments.dataset:
+        import fiftyone as fo
+
+        if not fo.dataset_exists(arguments.dataset):
+            sys.exit(f"There is no dataset '{arguments.dataset}'.")
+        dataset_id = fo.load_dataset(arguments.dataset)._doc.id
+    found = list_operations(dataset_id, tuple(arguments.state or ()), arguments.limit)
+    if not found:
+        print("There are no such runs.")
+    for run in found:
+        percent = f"{100 * run.progress:3.0f}%" if run.progress is not None else "    "
+        said = run.error if run.state == "failed" else run.line
+        print(f"{run.id}  {run.state:9}  {percent}  {run.target or '-'}  {run.label}")
+        if said:
+            print(f"{'':26}{said}")
+
+
+def _for_each(arguments: argparse.Namespace) -> None:
+    for id_ in arguments.ids:
+        arguments.action(id_)
+
+
+def _show_run(id_: str) -> None:
+    from labelvet.workers.operations import get_operation
+
+    run = get_operation(id_)
+    facts = {
+        name.replace("_", " "): value
+        for name, value in asdict(run).items()
+        if name not in ("inputs", "error", "trace", "log") and value not in (None, False)
+    }
+    for name, value in (facts | run.inputs).items():
+        print(f"{name:16} {value}")
+    for title, text in (("error", run.trace or run.error), ("log", run.log)):
+        if text:
+            print(f"\n{title}:\n{text}")
+
+
+def _cancel_run(id_: str) -> None:
+    from labelvet.workers.operations import cancel
+
+    print(cancel(id_))
+
+
+def _rerun_run(id_: str) -> None:
+    from labelvet.workers.operations import rerun
+
+    print(f"Queued as {rerun(id_)}.")
+
+
+def _mark_run_failed(id_: str) -> None:
+    from labelvet.workers.operations import mark_failed
+
+    print(mark_failed(id_))
+
+
+def _delete_run(id_: str) -> None:
+    from labelvet.workers.operations import delete
+
+    delete(id_)
+    print("Deleted.")
 
 
 def _cache(arguments: argparse.Namespace) -> None:

@@ -1,4 +1,4 @@
-"""``make bench NAME=embed|reduce|memory|resume|panel``, with ``QUICK=1`` for a smaller run."""
+"""``make bench NAME=embed|reduce|memory|resume|panel|cluster``, with ``QUICK=1`` for a smaller run."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-NAMES = ("embed", "reduce", "memory", "resume", "panel")
+NAMES = ("embed", "reduce", "memory", "resume", "panel", "cluster")
 
 
 def main() -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 RESULTS = Path(__file__).parent / "results"
 _PACKAGES = ("fiftyone", "torch", "torchvision", "numpy", "scikit-learn", "umap-learn",
-             "pynndescent", "numba", "pillow", "openvino")  # fmt: skip
+             "pynndescent", "numba", "pillow", "openvino", "ray")  # fmt: skip
 _COMPARE = {">=": lambda a, b: a >= b, "<=": lambda a, b: a <= b}
 
 

@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 from .backbones import Backbone
 from .crops import CropSettings, UnreadableImage, cut_crops, read_image
 from .errors import InvalidParameter
-from .patches import PatchTable
 from .progress import Progress, Stage
 from .store import SHARD_PATCHES, EmbeddingStore, Keys, allocate
+from .table import PatchTable
 
 BATCH_SIZE_CPU = 16
 _BATCH_SIZE_GPU = 256
@@ -51,9 +51,35 @@ class Embeddings:
     keys: Keys | None = None
 
 
+@runtime_checkable
+class ShardedBackbone(Protocol):
+    """A backbone that runs elsewhere, on many machines; see :class:`Backbone` for its attributes.
+
+    Several shards are embedded at once, so they come back in any order.
+    """
+
+    name: str
+    fingerprint: str | None
+    precision: str
+
+    def shard_size(self, n: int) -> int:
+        """Returns how many of ``n`` patches a shard should have."""
+
+    def embed_shards(
+        self,
+        table: PatchTable,
+        shards: Iterator[NDArray[np.int64]],
+        settings: CropSettings,
+        batch_size: int | None,
+        num_workers: int | None,
+    ) -> Iterator[tuple[NDArray[np.int64], Embeddings]]:
+        """Yields each shard's rows with their :class:`Embeddings`, whose ``rows`` count within the
+        shard, and now and then nothing at all, so that the caller can stop."""
+
+
 def embed_patches(
     table: PatchTable,
-    backbone: Backbone,
+    backbone: Backbone | ShardedBackbone,
     settings: CropSettings | None = None,
     *,
     batch_size: int | None = None,
@@ -66,7 +92,8 @@ def embed_patches(
 
     Args:
         table: the patches
-        backbone: the model, see :func:`labelvet.embeddings.backbones.load_backbone`
+        backbone: the model, see :func:`labelvet.embeddings.backbones.load_backbone`, or one that
+            runs on a cluster
         settings: how boxes become crops
         batch_size: patches per forward pass, across images; by default 16 on a CPU, 256 on a GPU
         num_workers: threads that decode and crop; by default one per core, 8 at most
@@ -85,12 +112,8 @@ def embed_patches(
     """
     settings = settings or CropSettings()
     progress = progress or Progress()
-    if batch_size is None:
-        batch_size = BATCH_SIZE_CPU if backbone.device == "cpu" else _BATCH_SIZE_GPU
-    if num_workers is None:
-        num_workers = min(os.cpu_count() or 1, _MAX_DEFAULT_WORKERS)
     for name, value in (("Batch size", batch_size), ("The number of workers", num_workers)):
-        if value < 1:
+        if value is not None and value < 1:
             raise InvalidParameter(f"{name} must be at least 1, not {value}.")
 
     failed = table.box_problems()
@@ -105,21 +128,34 @@ def embed_patches(
 
     unreadable: dict[str, str] = {}
     with progress.stage("Embedding patches", share, len(missing), "patches") as stage:
-        for shard in _split(missing, table.media):
-            try:
-                for batch, inputs in _batches(
-                    _crop_images(table, shard, backbone, settings, num_workers, unreadable, stage),
-                    batch_size,
-                ):
-                    vectors = _embed_within_memory(backbone, inputs)
-                    finite = np.isfinite(vectors).all(axis=1)
-                    for id_ in table.ids[batch[~finite]]:
-                        failed[str(id_)] = "the backbone gave an embedding that is not a number"
-                    sink.add(batch[finite], vectors[finite])
-                    stage.advance(len(batch))
-            finally:
-                # a shard that was cancelled is kept as far as it came
+        if isinstance(backbone, ShardedBackbone):
+            shards = _split(missing, table.media, backbone.shard_size(len(missing)))
+            for shard, part in backbone.embed_shards(
+                table, shards, settings, batch_size, num_workers
+            ):
+                unreadable |= part.unreadable
+                failed |= part.failed
+                sink.add(shard[part.rows], part.vectors)
                 sink.flush()
+                stage.advance(len(shard))
+        else:
+            for shard in _split(missing, table.media, SHARD_PATCHES):
+                try:
+                    for batch, inputs in _batches(
+                        _crop_images(
+                            table, shard, backbone, settings, num_workers, unreadable, stage
+                        ),
+                        batch_size or _default_batch_size(backbone),
+                    ):
+                        vectors = _embed_within_memory(backbone, inputs)
+                        finite = np.isfinite(vectors).all(axis=1)
+                        for id_ in table.ids[batch[~finite]]:
+                            failed[str(id_)] = "the backbone gave an embedding that is not a number"
+                        sink.add(batch[finite], vectors[finite])
+                        stage.advance(len(batch))
+                finally:
+                    # a shard that was cancelled is kept as far as it came
+                    sink.flush()
     done, vectors, keys = sink.collect()
     for row in np.setdiff1d(rows, done):
         if str(table.filepaths[table.media[row]]) not in unreadable:
@@ -127,6 +163,10 @@ def embed_patches(
                 str(table.ids[row]), "its embedding was cleared from the store during the run"
             )
     return Embeddings(done, vectors, unreadable, failed, len(rows) - len(missing), keys)
+
+
+def _default_batch_size(backbone: Backbone) -> int:
+    return BATCH_SIZE_CPU if backbone.device == "cpu" else _BATCH_SIZE_GPU
 
 
 class _Memory:
@@ -184,8 +224,10 @@ class _Shards:
         return self._rows[found], vectors if found.all() else vectors[found], self._keys[found]
 
 
-def _split(rows: NDArray[np.int64], media: NDArray[np.int32]) -> Iterator[NDArray[np.int64]]:
-    """Yields shards of at least ``SHARD_PATCHES`` rows that cut no image in two.
+def _split(
+    rows: NDArray[np.int64], media: NDArray[np.int32], size: int
+) -> Iterator[NDArray[np.int64]]:
+    """Yields shards of at least ``size`` rows that cut no image in two.
 
     A shard that is embedded again, after a crash, is embedded in the same batches as the first
     time, which in fp32 makes its vectors the same to the last bit.
@@ -193,7 +235,7 @@ def _split(rows: NDArray[np.int64], media: NDArray[np.int32]) -> Iterator[NDArra
     starts = np.flatnonzero(np.diff(media[rows], prepend=-1))
     begin = 0
     for end in [*starts[1:].tolist(), len(rows)]:
-        if end - begin >= SHARD_PATCHES or begin < end == len(rows):
+        if end - begin >= size or begin < end == len(rows):
             yield rows[begin:end]
             begin = end
 
@@ -203,11 +245,13 @@ def _crop_images(
     rows_of_images: NDArray[np.int64],
     backbone: Backbone,
     settings: CropSettings,
-    num_workers: int,
+    num_workers: int | None,
     unreadable: dict[str, str],
     stage: Stage,
 ) -> Iterator[tuple[NDArray[np.int64], list[Any]]]:
     """Yields ``(rows, inputs)`` image by image, decoded ahead by a few images in threads."""
+
+    num_workers = num_workers or min(os.cpu_count() or 1, _MAX_DEFAULT_WORKERS)
 
     def crop(path: str, rows: NDArray[np.int64]) -> list[Any]:
         crops = cut_crops(read_image(path), table.boxes[rows], settings)

@@ -49,5 +49,9 @@ class StoreFull(LabelvetError, OSError):
     """The disk that embeddings are kept on has no room left."""
 
 
+class ClusterUnavailable(LabelvetError, RuntimeError):
+    """A compute cluster cannot be reached, or loses what it is given."""
+
+
 class Cancelled(LabelvetError):
     """The run was cancelled by the user; nothing was written."""

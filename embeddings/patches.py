@@ -1,11 +1,7 @@
-"""The patch table: which labels a run is about, as parallel columns.
-
-Everything in the engine speaks this table; lists of label documents never leave this module.
-"""
+"""Reads the patch table from FiftyOne; lists of label documents never leave this module."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
@@ -16,6 +12,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .errors import InvalidParameter, NoPatches, UnknownField
+from .table import WHOLE_IMAGE, PatchTable
+
+__all__ = [
+    "PatchTable",
+    "count_patches",
+    "is_patches_view",
+    "label_path",
+    "list_patches_fields",
+    "read_attribute",
+    "read_patches",
+    "sample_id_path",
+]
 
 # label type → (name of its list attribute, attribute that holds its geometry)
 _GEOMETRY: dict[type, tuple[str | None, str]] = {
@@ -24,79 +32,6 @@ _GEOMETRY: dict[type, tuple[str | None, str]] = {
     fo.Polylines: ("polylines", "points"),
     fo.Polyline: (None, "points"),
 }
-
-WHOLE_IMAGE = (0.0, 0.0, 1.0, 1.0)
-
-
-@dataclass(frozen=True, eq=False)
-class PatchTable:
-    """Parallel columns that describe ``n`` patches in ``m`` images.
-
-    Attributes:
-        patches_field: the label field the patches come from, None for whole images
-        sample_ids: (n,) ``<U24`` ids of the samples
-        label_ids: (n,) ``<U24`` ids of the labels, None for whole images
-        media: (n,) int32 index of each patch's image in ``filepaths``
-        filepaths: (m,) object, the paths of the images, each listed once
-        boxes: (n, 4) float64 ``[x, y, width, height]`` in units of the image's size, top-left
-            origin; NaN where the label has no usable geometry
-        codes: (n,) int32 index of each patch's label in ``classes``, -1 where it has none
-        classes: (k,) object, the distinct labels, sorted
-        confidences: (n,) float32, NaN where the label has none
-    """
-
-    patches_field: str | None
-    sample_ids: NDArray[np.str_]
-    label_ids: NDArray[np.str_] | None
-    media: NDArray[np.int32]
-    filepaths: NDArray[np.object_]
-    boxes: NDArray[np.float64]
-    codes: NDArray[np.int32]
-    classes: NDArray[np.object_]
-    confidences: NDArray[np.float32]
-
-    def __len__(self) -> int:
-        return len(self.sample_ids)
-
-    @property
-    def ids(self) -> NDArray[np.str_]:
-        """(n,) ids of the things that the patches show: labels, or samples for whole images."""
-        return self.sample_ids if self.label_ids is None else self.label_ids
-
-    @property
-    def labels(self) -> NDArray[np.object_]:
-        """(n,) object column of labels, None where a patch has none."""
-        with_none: NDArray[np.object_] = np.array([*self.classes, None], dtype=object)
-        return with_none[self.codes]
-
-    def take(self, rows: NDArray[Any]) -> PatchTable:
-        """Returns the table of the given rows (indices or a boolean mask), images shared."""
-        return PatchTable(
-            patches_field=self.patches_field,
-            sample_ids=self.sample_ids[rows],
-            label_ids=None if self.label_ids is None else self.label_ids[rows],
-            media=self.media[rows],
-            filepaths=self.filepaths,
-            boxes=self.boxes[rows],
-            codes=self.codes[rows],
-            classes=self.classes,
-            confidences=self.confidences[rows],
-        )
-
-    def box_problems(self) -> dict[str, str]:
-        """Returns ``{id: reason}`` for every patch whose box cannot be cropped."""
-        finite = np.asarray(np.isfinite(self.boxes).all(axis=1))
-        x, y, width, height = np.where(finite[:, None], self.boxes, 0.0).T
-        has_area = (width > 0) & (height > 0)
-        visible = (x < 1) & (y < 1) & (x + width > 0) & (y + height > 0)
-        problems: dict[str, str] = {}
-        for bad, reason in (
-            (~finite, "its box is missing or not a number"),
-            (finite & ~has_area, "its box has no area"),
-            (finite & has_area & ~visible, "its box lies outside the image"),
-        ):
-            problems.update((str(id_), reason) for id_ in self.ids[bad])
-        return problems
 
 
 def list_patches_fields(samples: fo.core.collections.SampleCollection) -> list[str]:

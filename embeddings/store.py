@@ -30,7 +30,7 @@ from safetensors.numpy import save_file
 
 from .crops import CropSettings
 from .errors import StoreFull
-from .patches import PatchTable
+from .table import PatchTable
 
 logger = logging.getLogger(__name__)
 

@@ -16,7 +16,6 @@ import fiftyone.brain.visualization as fbv
 import numpy as np
 from numpy.typing import NDArray
 
-from .backbones import load_backbone
 from .catalog import DEFAULT_BACKBONE
 from .crops import CropSettings
 from .embedder import Embeddings, embed_patches
@@ -24,6 +23,7 @@ from .errors import InvalidParameter, LabelvetError, NoPatches
 from .existing import align_vectors, read_embeddings_field, read_similarity_index
 from .neighbors import NeighborGraph, build_neighbor_graph
 from .patches import PatchTable, read_patches
+from .placement import place_backbone
 from .progress import Progress, Report, terminal_report
 from .projection import UMAP, Method, make_method, neighbors_needed, project
 from .records import RunRecord
@@ -245,7 +245,7 @@ def _embed(
     config: dict[str, Any] = {"model": None}
     if embeddings is None and similarity_index is None:
         with tracker.stage("Loading the backbone", 0.0):
-            backbone = load_backbone(model, weights=weights, device=device, precision=precision)
+            backbone = place_backbone(model, weights=weights, device=device, precision=precision)
         embedded = embed_patches(
             table,
             backbone,

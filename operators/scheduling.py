@@ -25,15 +25,16 @@ class LongOperator(foo.Operator):
         options = super().resolve_execution_options(ctx)
         if is_remote_service():
             return options  # FiftyOne Enterprise has orchestrators of its own
+        targets = [target.name for target in list_targets() if _same_version(target)]
+        chosen = ctx.delegation_target or ctx.params.get(_FIELD)
         if ctx.requesting_delegated_execution:
-            # FiftyOne asks this just before it queues the operation
-            chosen = ctx.delegation_target or _chosen(ctx, _usable_targets())
-            mark_scheduled(ctx.request_params, chosen)
-            return options
-        # The App drops which entry was clicked, so there is one: the one that the form chose.
-        chosen = _chosen(ctx, _usable_targets())
-        if chosen is not None:
-            options.update(available_orchestrators=[_orchestrator(chosen)])
+            # FiftyOne asks this just before it queues the operation. The form always says which of
+            # several; what Python queues without saying so is for any.
+            only = targets[0] if len(targets) == 1 else None
+            mark_scheduled(ctx.request_params, chosen or only)
+        elif targets:
+            # the App drops which entry was clicked, so there is one: the one that the form chose
+            options.update(available_orchestrators=[_orchestrator(chosen or targets[0])])
         return options
 
     def resolve_run_name(self, ctx: Any) -> str:
@@ -73,24 +74,10 @@ def schedule_on(ctx: Any, inputs: types.Object) -> None:
             description="Where it runs if you choose Schedule instead of Execute",
             view=choices,
         )
-    elif usable:
-        # so that the choice stays what it was when the form was filled in
-        inputs.str(_FIELD, default=usable[0].name, view=types.HiddenView())
-
-
-def _usable_targets() -> list[Target]:
-    return [target for target in list_targets() if _same_version(target)]
 
 
 def _same_version(target: Target) -> bool:
     return all(worker.version == VERSION for worker in target.workers)
-
-
-def _chosen(ctx: Any, targets: list[Target]) -> str | None:
-    chosen = ctx.params.get(_FIELD)
-    if chosen is not None:
-        return str(chosen)
-    return targets[0].name if targets else None
 
 
 def _orchestrator(name: str) -> Any:

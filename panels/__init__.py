@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from .label_embeddings import LabelEmbeddings
+from .runs import Runs
 
-PANELS = (LabelEmbeddings,)
+PANELS = (LabelEmbeddings, Runs)
 
 
 def register(plugin: Any) -> None:

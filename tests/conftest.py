@@ -79,6 +79,50 @@ def coco128():
     dataset.delete()
 
 
+@pytest.fixture
+def start_worker(tmp_path):
+    """Starts workers, which end with the test."""
+    from running import WorkerProcess
+
+    workers = []
+
+    def start(name, *options, wait=True, env=None):
+        log = tmp_path / f"worker-{len(workers)}.log"
+        workers.append(WorkerProcess(name, *options, log=log, env=env))
+        if wait:
+            workers[-1].wait_for("serves this database")
+        return workers[-1]
+
+    yield start
+    for worker in workers:
+        if worker.process.poll() is None:
+            worker.kill()
+
+
+@pytest.fixture
+def empty_queue():
+    """Leaves the queue empty."""
+    import fiftyone.core.odm as foo
+
+    yield
+    foo.get_db_conn().delegated_ops.delete_many({})
+
+
+@pytest.fixture(scope="session")
+def ray_cluster(tmp_path_factory):
+    """A Ray cluster of two nodes with one CPU each."""
+    pytest.importorskip("ray")
+    from raycluster import RayCluster
+
+    cluster = RayCluster(tmp_path_factory.mktemp("ray"))
+    try:
+        cluster.add_node()
+        cluster.add_node()
+        yield cluster
+    finally:
+        cluster.stop()
+
+
 def _detections(entries):
     import fiftyone as fo
 

@@ -11,7 +11,7 @@ import os
 import sys
 import threading
 import traceback
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 
 from bson import ObjectId
 from fiftyone.operators.executor import ExecutionError
@@ -56,12 +56,12 @@ def _first_line(error: Exception) -> str:
     return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
 
 
-def _cluster(settings: str | None = None):  # type: ignore[no-untyped-def]
+def _cluster(settings: str | None = None) -> AbstractContextManager[None]:
     if settings is None:
         return nullcontext()
-    from .cluster import embedding_on_ray, settings_from_json
+    from .cluster import ClusterSettings, embedding_on_ray
 
-    return embedding_on_ray(settings_from_json(json.loads(settings)))
+    return embedding_on_ray(ClusterSettings(**json.loads(settings)))
 
 
 def _end_with_worker() -> None:

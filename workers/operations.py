@@ -195,16 +195,21 @@ class Claim:
         return self._finish(QUEUED, {}, {"labelvet.claim": 1, "labelvet.heartbeat": 1})
 
     def execute(self) -> Any:
-        """Executes the operation in this process and returns FiftyOne's ``ExecutionResult``.
+        """Executes the operation in this process and returns FiftyOne's ``ExecutionResult``; the
+        names of its stages are printed, as its log.
 
         Raises:
             RunStopped: see :meth:`beat`
             whatever the operator raises
         """
-        claim = self
+        claim, stage = self, ""
 
         class Service(DelegatedOperationService):
             def set_progress(self, doc_id: Any, progress: Any) -> None:
+                nonlocal stage
+                before, stage = stage, (progress.label or "").partition(" · ")[0]
+                if stage != before:
+                    print(stage, flush=True)
                 claim.report(progress.progress, progress.label)
 
         service = Service()
@@ -228,7 +233,6 @@ class Claim:
             raise RunCancelled
 
 
-@patient
 def claim_next(target: str, worker: str, take_over: bool = False) -> Claim | None:
     """Takes the oldest queued operation of this plugin that was scheduled on a target, or on none.
 
@@ -242,7 +246,19 @@ def claim_next(target: str, worker: str, take_over: bool = False) -> Claim | Non
         the :class:`Claim`, or None if nothing is queued
     """
     claim = ObjectId()
-    document = _operations().find_one_and_update(
+    document = _take(claim, target, worker, take_over)
+    return None if document is None else Claim(document["_id"], claim)
+
+
+@patient
+def _take(claim: ObjectId, target: str, worker: str, take_over: bool) -> Mapping[str, Any] | None:
+    # where the answer to an earlier attempt was lost, the operation is taken already
+    taken: Mapping[str, Any] | None = _operations().find_one(
+        {"run_state": RUNNING, "labelvet.claim": claim}, {"_id": 1}
+    )
+    if taken is not None:
+        return taken
+    taken = _operations().find_one_and_update(
         {
             "run_state": QUEUED,
             "operator": {"$regex": f"^{re.escape(PLUGIN)}"},
@@ -266,7 +282,7 @@ def claim_next(target: str, worker: str, take_over: bool = False) -> Claim | Non
         sort=[("queued_at", 1), ("_id", 1)],
         return_document=ReturnDocument.AFTER,
     )
-    return None if document is None else Claim(document["_id"], claim)
+    return taken
 
 
 @patient
@@ -416,6 +432,8 @@ def mark_failed(id_: str, reason: str = "Marked as failed by hand.") -> str:
 def rerun(id_: str) -> str:
     """Queues an operation once more, with the same inputs and target, and returns the new id.
 
+    What a completed one made is replaced once it is made again.
+
     Raises:
         InvalidParameter: if it does not exist or must not be repeated
     """
@@ -423,10 +441,12 @@ def rerun(id_: str) -> str:
         again = DelegatedOperationService().rerun_operation(_id(id_))
     except ValueError as error:
         raise InvalidParameter(f"This run cannot be repeated: {error}.") from error
-    _operations().update_one(
-        {"_id": again.id},
-        {"$set": {"context.request_params.labelvet": _scheduler() | {"rerun": True}}},
-    )
+    request: dict[str, Any] = {"labelvet": _scheduler()}
+    if get_operation(id_).state == COMPLETED and again.operator.startswith(PLUGIN):
+        # it made the run that has its brain key now
+        request["params.overwrite_brain_key"] = True
+    changes = {f"context.request_params.{name}": value for name, value in request.items()}
+    _operations().update_one({"_id": again.id}, {"$set": changes})
     return str(again.id)
 
 

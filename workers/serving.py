@@ -80,13 +80,14 @@ def serve(
                         settle_lost()
                         settled = time.monotonic()
                     claim = claim_next(worker.name, str(worker), take_over)
+                    if claim is None:
+                        stop.wait(_POLL_SECONDS)
+                    else:
+                        _run(claim, worker, plugins, cluster, stop, say)
                 except PyMongoError as error:
+                    # a run that was going on is lost then, and settled like every lost one
                     say(f"The database does not answer, trying again: {error}")
-                    claim = None
-                if claim is None:
                     stop.wait(_POLL_SECONDS)
-                else:
-                    _run(claim, worker, plugins, cluster, stop, say)
     finally:
         stop.set()
         heart.join()

@@ -151,3 +151,92 @@ def test_analyze_patch_embeddings(app, page, mapped, screenshot, noise):
     page.locator(".lv-status", has_text="left out").wait_for()
     screenshot("label-embeddings-excluded")
     assert noise == []
+
+
+def test_sidebar_and_panel_reflect_each_other(app, page, mapped, noise):
+    open_map(page, app(mapped.name))
+    page.locator(".lv-legend", has_text="person").wait_for()
+    # hidden in the legend: the sidebar says so
+    page.locator(".lv-legend li button", has_text="person").click()
+    others = mapped.filter_labels(FIELD, {"$ne": ["$$this.label", "person"]})
+    wait_for_count(page, f"{others.count(f'{FIELD}.detections')} in view")
+    page.locator('[data-cy="sidebar-field-arrow-enabled-predictions"]').click()
+    page.locator('[data-cy="sidebar-column"]', has_text="person").wait_for()
+    # shown again by the sidebar: the legend says so
+    page.locator('[data-cy="clear-filter-predictions"], [title^="Clear"]').first.click()
+    wait_for_count(page, "628 points")
+    assert page.locator('.lv-legend [aria-pressed="false"]').count() == 0
+    # a view restricts the map, and an empty one says so
+    page.evaluate(
+        "window.__foo__.executeOperator('set_view', {view: [{_cls: 'fiftyone.core.stages.Limit', "
+        "kwargs: [['limit', 10]]}]})"
+    )
+    in_view = mapped.limit(10).count(f"{FIELD}.detections")
+    wait_for_count(page, f"{in_view} in view")
+    assert noise == []
+
+
+def test_patches_view_3d_and_whole_images(app, page, mapped, screenshot, noise):
+    compute_visualization(mapped, FIELD, f"{KEY}_3d", seed=51, num_dims=3, progress=False)
+    compute_visualization(mapped, None, f"{KEY}_images", method="pca", seed=51, progress=False)
+    try:
+        open_map(page, app(mapped.name))
+        page.get_by_placeholder("Select brain key").click()
+        page.get_by_role("option", name=f"{KEY}_3d").click()
+        page.get_by_label("Turn the map").click()
+        drag(page, (0.4, 0.5), (0.6, 0.6))
+        page.keyboard.press("b")
+        drag(page, (0.35, 0.35), (0.65, 0.65))
+        page.locator(".lv-count", has_text="selected").wait_for()
+        screenshot("label-embeddings-3d")
+        page.keyboard.press("Escape")
+
+        page.get_by_placeholder("Select brain key").click()
+        page.get_by_role("option", name=f"{KEY}_images").click()
+        wait_for_count(page, "128 points")
+        page.keyboard.press("b")
+        drag(page, (0.1, 0.1), (0.5, 0.5))
+        page.locator(".lv-count", has_text="selected").wait_for()
+        wait_for_grid(page, f"{count(page, 'selected')} samples?")
+        page.keyboard.press("Escape")
+
+        # the grid shows patches when patches are on
+        page.evaluate(
+            "window.__foo__.executeOperator('set_view', {view: [{_cls: "
+            "'fiftyone.core.stages.ToPatches', kwargs: [['field', 'predictions'], "
+            "['_state', null]]}]})"
+        )
+        wait_for_grid(page, "628 patches")
+        page.get_by_placeholder("Select brain key").click()
+        page.get_by_role("option", name=re.compile(f"^{KEY}(?!_)")).click()
+        wait_for_count(page, "628 points")
+        page.keyboard.press("b")
+        drag(page, (0.3, 0.3), (0.6, 0.6))
+        page.locator(".lv-count", has_text="selected").wait_for()
+        selected = count(page, "selected")
+        wait_for_grid(page, f"{selected} patches")
+        page.keyboard.press("t")
+        page.locator(".lv-status", has_text="was added").wait_for()
+        assert mapped.count_label_tags(FIELD) == {TAG: selected}
+        screenshot("label-embeddings-patches")
+        assert noise == []
+    finally:
+        mapped.delete_brain_runs()
+
+
+def test_a_run_deleted_or_replaced_while_it_is_open(app, page, mapped, noise):
+    address = app(mapped.name)
+    open_map(page, address)
+    compute_visualization(mapped, FIELD, KEY, method="pca", progress=False, overwrite=True)
+    page.keyboard.press("a")
+    page.keyboard.press("t")
+    # the panel opens the new run and tags nothing by the old one's rows
+    page.locator(".lv-count", has_text=re.compile("^628 points$")).wait_for()
+    assert mapped.count_label_tags(FIELD) == {}
+    mapped.delete_brain_run(KEY)
+    page.keyboard.press("a")
+    page.keyboard.press("t")
+    page.get_by_text(f"There is no visualization run '{KEY}'").first.wait_for()
+    page.get_by_role("button", name="All runs").click()
+    page.get_by_text("No embeddings yet").wait_for()
+    assert noise == []

@@ -10,6 +10,8 @@ import time
 from pathlib import Path
 
 LABELVET = str(Path(sys.executable).with_name("labelvet"))
+# so that there is time to interfere
+SLOW = {"batch_size": 1, "num_workers": 1}
 URI = "@labelvet/labelvet/compute_visualization"
 
 

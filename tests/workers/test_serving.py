@@ -2,8 +2,21 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import labelvet
+import numpy as np
+import psutil
+from labelvet.demo.mongod import free_port, private_mongod
+from labelvet.workers.child import CANCELLED
+from labelvet.workers.operations import cancel, get_operation
 from labelvet.workers.targets import list_targets
-from running import schedule, wait_for_state, wait_until
+from running import SLOW, schedule, wait_for_state, wait_until
 
 
 def names():
@@ -24,3 +37,104 @@ def test_a_worker_registers_runs_what_is_scheduled_and_leaves(coco128, start_wor
     assert wait_for_state(elsewhere, "queued")
     assert worker.stop() == 0
     wait_until(lambda: names() == [])
+
+
+def test_a_worker_outlives_every_end_of_a_run(coco128, start_worker, tmp_path):
+    worker = start_worker("shelf", env={"LABELVET_CACHE_DIR": str(tmp_path)})
+
+    def begin(samples, key):
+        id_ = schedule(samples, key, "shelf", **SLOW)
+        wait_until(lambda: "Embedding" in (get_operation(id_).line or ""))
+        return id_
+
+    # cancelled: the work really stops
+    id_ = begin(coco128, "cancelled")
+    (child,) = psutil.Process(worker.process.pid).children()
+    assert "Stopping" in cancel(id_)
+    assert wait_for_state(id_, "failed").error == CANCELLED
+    wait_until(lambda: not child.is_running())
+
+    # its process is killed, as the system does when the memory is full
+    id_ = begin(coco128, "killed")
+    (child,) = psutil.Process(worker.process.pid).children()
+    child.kill()
+    assert "killed by signal 9" in wait_for_state(id_, "failed").error
+
+    # its dataset is deleted, and with it what FiftyOne knows of the run
+    clone = coco128.clone(f"{coco128.name}-clone")
+    id_ = begin(clone, "deleted")
+    clone.delete()
+    worker.wait_for(f"Run {id_} was deleted, marked as failed or taken over: stopping it")
+
+    # another run took its brain key while it waited
+    labelvet.compute_visualization(
+        coco128, "predictions", "taken", method="pca", embeddings=np.eye(628), overwrite=True
+    )
+    coco128.delete_brain_run("taken")
+    worker.process.send_signal(signal.SIGSTOP)
+    id_ = schedule(coco128, "taken", "shelf")
+    labelvet.compute_visualization(
+        coco128, "predictions", "taken", method="pca", embeddings=np.eye(628)
+    )
+    worker.process.send_signal(signal.SIGCONT)
+    failed = wait_for_state(id_, "failed")
+    assert (
+        failed.error.startswith("The brain key 'taken' is in use") and failed.trace == failed.error
+    )
+
+    coco128.reload()
+    assert not {"cancelled", "killed"} & set(coco128.list_brain_runs())
+    # a run that is interrupted with its worker goes back to the queue
+    id_ = begin(coco128, "interrupted")
+    assert worker.stop() == 0
+    assert get_operation(id_).state == "queued"
+
+
+def test_the_database_is_restarted_during_a_run(start_worker, tmp_path, coco128):
+    port = free_port()
+    uri = f"mongodb://127.0.0.1:{port}"
+    here = {**os.environ, "FIFTYONE_DATABASE_URI": uri, "LABELVET_CACHE_DIR": str(tmp_path / "c")}
+    images = sorted(coco128.values("filepath"))
+
+    def there(code, *arguments):
+        script = textwrap.dedent(code)
+        path = [str(Path(__file__).parent)]
+        result = subprocess.run(
+            [sys.executable, "-c", f"import sys; sys.path += {path}\n{script}", *arguments],
+            env=here, capture_output=True, text=True, timeout=120,
+        )  # fmt: skip
+        assert result.returncode == 0, result.stderr
+        return result.stdout.strip()
+
+    with private_mongod(tmp_path / "database", port):
+        id_ = there(
+            """
+            import fiftyone as fo
+            from running import SLOW, schedule
+            dataset = fo.Dataset("restarted", persistent=True)
+            dataset.add_samples([
+                fo.Sample(filepath=path, predictions=fo.Detections(detections=[
+                    fo.Detection(label="a", bounding_box=[0, 0, 0.5 + n / 20, 0.5])
+                    for n in range(5)
+                ])) for path in sys.argv[1:]
+            ])
+            print(schedule(dataset, "map", "shelf", **SLOW))
+            """,
+            *images,
+        ).splitlines()[-1]
+        worker = start_worker("shelf", env=here)
+        worker.wait_for("Embedding patches")
+    with private_mongod(tmp_path / "database", port):
+        outcome = there(
+            """
+            import fiftyone as fo
+            from running import wait_for_state
+            done = wait_for_state(sys.argv[1], "completed", "failed", seconds=110)
+            dataset = fo.load_dataset("restarted")
+            has = dataset.has_brain_run("map")
+            print(done.state, done.error, has and len(dataset.load_brain_results("map").points))
+            """,
+            id_,
+        ).splitlines()[-1]
+        assert outcome == "completed None 640"
+        assert worker.stop() == 0

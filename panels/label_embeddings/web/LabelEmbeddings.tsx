@@ -1,6 +1,7 @@
 import * as fos from "@fiftyone/state";
 import React, { useCallback, useEffect, useMemo, useState } from "react";
 import { useRecoilValue } from "recoil";
+import { onOpened, openedRun, openRun } from "../../app/opening";
 import { type PanelProps, usePython } from "../../app/panel";
 import { useOpenRun } from "./hooks/useOpenRun";
 import { useRuns } from "./hooks/useRuns";
@@ -9,9 +10,6 @@ import css from "./panel.css?inline";
 import { RunList } from "./parts/RunList";
 import { RunPicker } from "./parts/RunPicker";
 import { Wire } from "./wire";
-
-// the App mounts the panel anew when its layout changes; the run stays open
-const lastOpened = new Map<string, string>();
 
 /** The panel *Label embeddings*: choose a run, then judge its labels. */
 export function LabelEmbeddings(props: PanelProps) {
@@ -23,14 +21,14 @@ export function LabelEmbeddings(props: PanelProps) {
   const { opened, problem: openProblem, reopen } = useOpenRun(wire, key);
 
   useEffect(() => {
-    setKey((datasetName && lastOpened.get(datasetName)) ?? null);
+    const follow = () => setKey(openedRun(datasetName));
+    follow();
+    return onOpened(follow);
   }, [datasetName]);
 
   const open = useCallback(
     (next: string | null) => {
-      if (datasetName && next) lastOpened.set(datasetName, next);
-      else if (datasetName) lastOpened.delete(datasetName);
-      setKey(next);
+      openRun(datasetName, next);
       refresh();
     },
     [datasetName, refresh],

@@ -1,0 +1,73 @@
+"""A Ray cluster on loopback, of as many nodes as a test wants; Ray's token authentication is on."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import signal
+import subprocess
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+from labelvet.demo.mongod import free_port
+
+RAY = str(Path(sys.executable).with_name("ray"))
+# 75 MB is the least that Ray takes
+_STORE_BYTES = 100 * 2**20
+
+
+class RayCluster:
+    """Its head has no CPUs to embed with: those are its nodes'."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self.address = f"127.0.0.1:{free_port()}"
+        self.environment = {
+            **os.environ,
+            "RAY_AUTH_TOKEN": secrets.token_hex(32),
+            "RAY_AUTH_MODE": "token",
+            "RAY_USAGE_STATS_ENABLED": "0",
+        }
+        self._processes: list[subprocess.Popen[bytes]] = []
+        port = self.address.rpartition(":")[2]
+        self._start("--head", f"--port={port}", "--num-cpus=0", "--include-dashboard=false")
+
+    def add_node(self, cpus: int = 1) -> subprocess.Popen[bytes]:
+        return self._start(f"--address={self.address}", f"--num-cpus={cpus}")
+
+    def _start(self, *options: str) -> subprocess.Popen[bytes]:
+        log = self._folder / f"ray-{len(self._processes)}.log"
+        with open(log, "wb") as file:
+            process = subprocess.Popen(
+                [
+                    *(RAY, "start", *options, "--block", "--disable-usage-stats"),
+                    *("--node-ip-address=127.0.0.1", f"--object-store-memory={_STORE_BYTES}"),
+                ],
+                env=self.environment,
+                stdout=file,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        self._processes.append(process)
+        while b"runtime started" not in log.read_bytes():
+            try:
+                process.wait(0.1)
+            except subprocess.TimeoutExpired:
+                continue
+            raise RuntimeError(f"Ray did not start:\n{log.read_text()}")
+        return process
+
+    def stop(self) -> None:
+        for process in reversed(self._processes):
+            self.stop_node(process)
+
+    @staticmethod
+    def stop_node(process: subprocess.Popen[bytes]) -> None:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGTERM)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(10)
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()

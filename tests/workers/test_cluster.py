@@ -1,0 +1,96 @@
+"""Runs on a real Ray cluster of two nodes, on loopback."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import psutil
+import pytest
+from labelvet.workers.child import CANCELLED
+from labelvet.workers.operations import cancel, get_operation
+from running import SLOW, schedule, wait_for_state, wait_until
+
+
+@pytest.fixture
+def cluster_worker(ray_cluster, start_worker):
+    """Starts a worker that serves the cluster as 'gpu-cluster'."""
+
+    def start(*options, **env):
+        return start_worker(
+            "gpu-cluster", "--ray", ray_cluster.address, *options,
+            env={**ray_cluster.environment, **env},
+        )  # fmt: skip
+
+    return start
+
+
+def test_the_cluster_embeds_what_this_machine_would(coco128, cluster_worker, tmp_path, monkeypatch):
+    import labelvet
+
+    monkeypatch.setenv("LABELVET_CACHE_DIR", str(tmp_path / "here"))
+    labelvet.compute_visualization(
+        coco128, "predictions", "here", method="pca", precision="fp32", overwrite=True
+    )
+    worker = cluster_worker(LABELVET_CACHE_DIR=str(tmp_path / "there"))
+    assert "a Ray cluster of 3 nodes, 2 CPUs" in worker.printed
+    id_ = schedule(coco128, "there", "gpu-cluster", precision="fp32")
+    done = wait_for_state(id_, "completed", "failed", seconds=120)
+    assert done.state == "completed", done.trace
+    coco128.reload()
+    here, there = (coco128.load_brain_results(key) for key in ("here", "there"))
+    assert list(here.label_ids) == list(there.label_ids)
+    # batches are composed differently
+    np.testing.assert_allclose(here.points, there.points, atol=1e-2)
+
+
+def shard_workers():
+    """The processes on this machine that embed shards."""
+    return [p for p in psutil.process_iter(["name"]) if "ShardWorker" in (p.info["name"] or "")]
+
+
+def embedding(id_):
+    """How many patches are embedded, 0 before that begins."""
+    line = get_operation(id_).line or ""
+    match = re.match(r"Embedding patches · ([\d,]+) of", line)
+    return int(match[1].replace(",", "")) if match else 0
+
+
+def test_a_run_survives_its_ray_worker_and_its_worker_and_stops_when_told(
+    coco128, cluster_worker, tmp_path
+):
+    store = {"LABELVET_CACHE_DIR": str(tmp_path / "store")}
+    first = cluster_worker("--take-over", **store)
+    id_ = schedule(coco128, "taken_over", "gpu-cluster", **SLOW)
+    wait_until(lambda: embedding(id_) > 0, seconds=90)
+    # a Ray worker dies, which costs its shard
+    shard_workers()[0].kill()
+    before = embedding(id_)
+    wait_until(lambda: embedding(id_) > before)
+    assert get_operation(id_).state == "running"
+    # the worker itself dies, and its part of the cluster's work with it
+    first.kill()
+    second = cluster_worker("--take-over", **store)
+    wait_until(lambda: get_operation(id_).attempts == 2, seconds=60)
+    done = wait_for_state(id_, "completed", "failed", seconds=120)
+    assert done.state == "completed", done.trace
+    reused = int(re.search(r"(\d+) embeddings had been computed before", done.line)[1])
+    assert 0 < before <= reused < 628
+    coco128.reload()
+    assert len(coco128.load_brain_results("taken_over").points) == 628
+
+    # cancelled, it leaves nothing running on the cluster
+    id_ = schedule(coco128, "stopped", "gpu-cluster", **SLOW, alpha=0.1)
+    wait_until(lambda: embedding(id_) > 0, seconds=90)
+    assert shard_workers()
+    cancel(id_)
+    assert wait_for_state(id_, "failed").error == CANCELLED
+    wait_until(lambda: not shard_workers())
+    assert second.stop() == 0
+
+
+def test_a_cluster_that_is_not_there_is_named(start_worker):
+    worker = start_worker("nowhere", "--ray", "127.0.0.1:1", wait=False)
+    assert worker.process.wait(90) == 1
+    assert "The Ray cluster at '127.0.0.1:1' cannot be used from here" in worker.printed
+    assert "Traceback" not in worker.printed

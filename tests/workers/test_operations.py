@@ -1,0 +1,228 @@
+"""The queue: what is claimed, lost, refused and repeated, in a real database."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import textwrap
+from dataclasses import replace
+from functools import partial
+
+import fiftyone.core.odm as foo
+import pytest
+from fiftyone.operators.delegated import DelegatedOperationService
+from labelvet.embeddings.errors import InvalidParameter
+from labelvet.workers import operations
+from labelvet.workers.operations import (
+    Claim,
+    RunCancelled,
+    RunLost,
+    cancel,
+    claim_next,
+    count_states,
+    find_obstacle,
+    get_operation,
+    list_operations,
+    settle_lost,
+)
+from running import URI, schedule
+
+CLAIM_ALL = """
+    from labelvet.workers.operations import claim_next
+    while (claim := claim_next("shelf", "racer")) is not None:
+        print(claim.operation)
+"""
+
+
+@pytest.fixture
+def claimed(coco128):
+    """A claim on an operation that was just scheduled, and the operation's id."""
+    id_ = schedule(coco128.limit(2), "never", "shelf")
+    claim = claim_next("shelf", "a worker")
+    assert str(claim.operation) == id_
+    return claim, id_
+
+
+@pytest.fixture
+def impatient(monkeypatch):
+    monkeypatch.setattr(operations, "_SUSPECTED_AFTER_SECONDS", -1.0)
+    monkeypatch.setattr(operations, "_LOST_AFTER_SECONDS", -1.0)
+
+
+def test_of_a_thousand_operations_three_workers_get_each_once(coco128):
+    service = DelegatedOperationService()
+    context = {"request_params": {"dataset_name": coco128.name, "params": {}}}
+    queue = partial(service.queue_operation, URI, delegation_target="shelf", context=context)
+    queued = [str(queue(label=str(number)).id) for number in range(1000)]
+    counts = count_states(coco128._doc.id)
+    assert counts == {"queued": 1000}
+    page = list_operations(coco128._doc.id, ("queued",), limit=50, skip=100)
+    assert [operation.id for operation in page] == queued[::-1][100:150]
+    racers = [
+        subprocess.Popen(
+            [sys.executable, "-c", textwrap.dedent(CLAIM_ALL)], stdout=subprocess.PIPE, text=True
+        )
+        for _ in range(3)
+    ]
+    claimed = [racer.communicate(timeout=120)[0].split() for racer in racers]
+    assert sorted(id_ for ids in claimed for id_ in ids) == sorted(queued)
+    assert count_states(coco128._doc.id) == {"running": 1000}
+
+
+def test_the_chosen_target_is_honoured(coco128):
+    id_ = schedule(coco128.limit(2), "never", "another")
+    anywhere = schedule(coco128.limit(2), "never")
+    assert str(claim_next("shelf", "w").operation) == anywhere
+    assert claim_next("shelf", "w") is None
+    assert str(claim_next("another", "w").operation) == id_
+
+
+def test_a_lost_run_fails_with_a_sentence(claimed, impatient):
+    claim, id_ = claimed
+    settle_lost()
+    settle_lost()
+    operation = get_operation(id_)
+    assert operation.state == "failed"
+    assert operation.error.startswith("Its worker (a worker) was killed or lost its connection.")
+    # should it live after all, it cannot change the outcome
+    with pytest.raises(RunLost):
+        claim.beat("")
+    assert not claim.fail("too late")
+    assert get_operation(id_).error == operation.error
+
+
+def test_a_worker_that_was_only_slow_keeps_its_run(claimed, monkeypatch):
+    claim, id_ = claimed
+    monkeypatch.setattr(operations, "_SUSPECTED_AFTER_SECONDS", -1.0)
+    settle_lost()  # suspected
+    claim.beat("")
+    monkeypatch.setattr(operations, "_SUSPECTED_AFTER_SECONDS", 60.0)
+    monkeypatch.setattr(operations, "_LOST_AFTER_SECONDS", -1.0)
+    settle_lost()
+    assert get_operation(id_).state == "running"
+
+
+def test_a_lost_run_is_taken_over_but_not_for_ever(coco128, impatient):
+    id_ = schedule(coco128.limit(2), "never", "shelf")
+    claims = []
+    for attempt in (1, 2, 3):
+        claims.append(claim_next("shelf", f"worker {attempt}", take_over=True))
+        assert get_operation(id_).attempts == attempt
+        settle_lost()
+        settle_lost()
+    assert get_operation(id_).state == "failed"
+    assert claim_next("shelf", "worker 4") is None
+    with pytest.raises(RunLost):
+        claims[0].report(0.5, "still here")
+
+
+def test_cancelling(coco128, claimed):
+    claim, id_ = claimed
+    assert "Stopping" in cancel(id_)
+    for notice in (lambda: claim.beat("log"), lambda: claim.report(0.5, "half")):
+        with pytest.raises(RunCancelled):
+            notice()
+    assert claim.fail("Cancelled.")
+    with pytest.raises(InvalidParameter, match="failed already"):
+        cancel(id_)
+    waiting = schedule(coco128.limit(2), "never", "shelf")
+    cancel(waiting)
+    assert get_operation(waiting).error == "Cancelled before it started."
+    assert claim_next("shelf", "w") is None
+
+
+def test_marked_failed_and_deleted_runs_stop(claimed):
+    claim, id_ = claimed
+    operations.mark_failed(id_)
+    with pytest.raises(RunLost):
+        claim.report(0.5, "half")
+    operations.delete(id_)
+    with pytest.raises(InvalidParameter, match="no run"):
+        get_operation(id_)
+    with pytest.raises(RunLost):
+        claim.beat("")
+
+
+def test_a_repeated_run_asks_for_the_same(coco128, claimed):
+    claim, id_ = claimed
+    claim.fail("It broke.", "Traceback (most recent call last):\n  ...\nKeyError: 1")
+    failed = get_operation(id_)
+    assert failed.error == "It broke." and "KeyError: 1" in failed.trace
+    again = get_operation(operations.rerun(id_))
+    assert again.state == "queued" and again.error is None and again.attempts == 0
+    assert again.inputs == failed.inputs and again.target == "shelf"
+    assert str(claim_next("shelf", "w").operation) == again.id
+
+
+def test_another_version_is_refused_with_a_sentence(claimed):
+    claim, _ = claimed
+    assert find_obstacle(claim, "shelf") is None
+    foo.get_db_conn().delegated_ops.update_one(
+        {"_id": claim.operation}, {"$set": {"context.request_params.labelvet.version": "0.0.9"}}
+    )
+    assert "scheduled by labelvet 0.0.9, but 'shelf' runs" in find_obstacle(claim, "shelf")
+
+
+def test_a_dataset_that_was_deleted_before_the_start_is_named(make_dataset):
+    dataset = make_dataset()
+    DelegatedOperationService().queue_operation(
+        URI, delegation_target="shelf", context={"request_params": {"dataset_name": dataset.name}}
+    )
+    claim = claim_next("shelf", "w")
+    # FiftyOne would delete the operation as well
+    foo.get_db_conn().datasets.delete_one({"_id": dataset._doc.id})
+    assert find_obstacle(claim, "shelf") == (
+        f"The dataset '{dataset.name}' was deleted before the run started: nothing was done."
+    )
+    dataset.delete()
+    assert "any more" in find_obstacle(claim, "shelf")
+
+
+def test_the_end_of_a_trace_is_its_sentence():
+    trace = 'Traceback (most recent call last):\n  File "x", line 1\nValueError: bad\n'
+    assert operations._sentence(trace) == "ValueError: bad"
+    assert operations._sentence("A sentence.\n\nTraceback ...") == "A sentence."
+    assert operations._sentence(None) is None
+
+
+def test_ids_from_elsewhere_are_checked():
+    for id_ in ("", "nonsense", "0" * 24):
+        with pytest.raises(InvalidParameter, match="no run"):
+            get_operation(id_)
+
+
+def test_the_form_warns_of_workers_of_another_version(coco128):
+    from fiftyone.operators.executor import ExecutionContext
+    from labelvet.operators.compute_visualization import ComputeVisualization
+    from labelvet.workers.targets import Registration, Worker
+
+    def form(**params):
+        request = {"dataset_name": coco128.name, "params": {"brain_key": "k", **params}}
+        operator, ctx = ComputeVisualization(), ExecutionContext(request_params=request)
+        inputs = operator.resolve_input(ctx).type.properties
+        options = operator.resolve_execution_options(ctx).to_dict()["available_orchestrators"]
+        return inputs, [option["instance_id"] for option in options]
+
+    inputs, offered = form()
+    assert "labelvet worker --name NAME" in inputs["no_workers"].view.label and offered == []
+    this = Worker("shelf", "machine", "a machine")
+    workers = [Registration(replace(this, version="9.9", name="old"))]
+    try:
+        inputs, offered = form()
+        assert "'old' runs labelvet 9.9" in inputs["version_of_old"].view.label and offered == []
+        workers += [Registration(this), Registration(replace(this, name="attic"))]
+        inputs, offered = form()
+        choices = [choice.value for choice in inputs["schedule_on"].view.choices]
+        assert choices == ["attic", "shelf"] and offered == ["attic"]
+        assert form(schedule_on="shelf")[1] == ["shelf"]
+    finally:
+        for worker in workers:
+            worker.leave()
+
+
+def test_claims_need_their_own_id(claimed):
+    claim, _ = claimed
+    from bson import ObjectId
+
+    with pytest.raises(RunLost):
+        Claim(claim.operation, ObjectId()).beat("")
