@@ -1,4 +1,4 @@
-"""``make bench NAME=embed|reduce|memory|resume|panel|cluster``, with ``QUICK=1`` for a smaller run."""
+"""``make bench NAME=embed|reduce|...``, with ``QUICK=1`` for a smaller run."""
 
 from __future__ import annotations
 

@@ -89,10 +89,10 @@ def prepare(folder: Path, composed: bool = False) -> Any:
 
 @contextmanager
 def _app(dataset: Any, port: int) -> Iterator[None]:
-    """Shows the dataset in the App, with the Embeddings panel open beside the samples."""
+    """Shows the dataset in the App, with *Label embeddings* open beside the samples."""
     import fiftyone as fo
 
-    panels = [fo.Panel(type="Samples", pinned=True), fo.Panel(type="Embeddings")]
+    panels = [fo.Panel(type="Samples", pinned=True), fo.Panel(type="label_embeddings")]
     spaces = [fo.Space(children=[panel], active_child=panel.component_id) for panel in panels]
     session = fo.launch_app(
         dataset,
@@ -105,7 +105,7 @@ def _app(dataset: Any, port: int) -> Iterator[None]:
     try:
         print(
             f"\nThe demo is open: http://127.0.0.1:{port}/datasets/{NAME}\n"
-            f"In the Embeddings panel choose {BRAIN_KEY}; Ctrl-C here ends the demo.",
+            f"In Label embeddings choose {BRAIN_KEY}; Ctrl-C here ends the demo.",
             flush=True,
         )
         yield
