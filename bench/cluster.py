@@ -30,7 +30,7 @@ def run(folder: Path) -> None:
     os.environ |= {"LABELVET_CACHE_DIR": str(folder / "store"), "OMP_NUM_THREADS": "1"}
     from raycluster import RayCluster
 
-    table = noise_table(folder / "noise", 1_500 if quick() else 4_000)
+    table = noise_table(folder / "noise", 1_200 if quick() else 4_000)
     cluster = RayCluster(folder)
     try:
         cluster.add_node()

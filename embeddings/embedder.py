@@ -135,8 +135,9 @@ def embed_patches(
             ):
                 unreadable |= part.unreadable
                 failed |= part.failed
-                sink.add(shard[part.rows], part.vectors)
-                sink.flush()
+                if len(part.rows):
+                    sink.add(shard[part.rows], part.vectors)
+                    sink.flush()
                 stage.advance(len(shard))
         else:
             for shard in _split(missing, table.media, SHARD_PATCHES):
