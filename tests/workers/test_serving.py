@@ -115,7 +115,7 @@ def test_the_database_is_restarted_during_a_run(start_worker, tmp_path, coco128)
             dataset.add_samples([
                 fo.Sample(filepath=path, predictions=fo.Detections(detections=[
                     fo.Detection(label="a", bounding_box=[0, 0, 0.5 + n / 20, 0.5])
-                    for n in range(5)
+                    for n in range(2)
                 ])) for path in sys.argv[1:]
             ])
             print(schedule(dataset, "map", "shelf", **SLOW))
@@ -136,5 +136,5 @@ def test_the_database_is_restarted_during_a_run(start_worker, tmp_path, coco128)
             """,
             id_,
         ).splitlines()[-1]
-        assert outcome == "completed None 640"
+        assert outcome == "completed None 256"
         assert worker.stop() == 0
