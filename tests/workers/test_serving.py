@@ -101,7 +101,7 @@ def test_the_database_is_restarted_during_a_run(start_worker, tmp_path, coco128)
         path = [str(Path(__file__).parent)]
         result = subprocess.run(
             [sys.executable, "-c", f"import sys; sys.path += {path}\n{script}", *arguments],
-            env=here, capture_output=True, text=True, timeout=120,
+            env=here, capture_output=True, text=True, timeout=240,
         )  # fmt: skip
         assert result.returncode == 0, result.stderr
         return result.stdout.strip()
@@ -129,7 +129,7 @@ def test_the_database_is_restarted_during_a_run(start_worker, tmp_path, coco128)
             """
             import fiftyone as fo
             from running import wait_for_state
-            done = wait_for_state(sys.argv[1], "completed", "failed", seconds=110)
+            done = wait_for_state(sys.argv[1], "completed", "failed", seconds=200)
             dataset = fo.load_dataset("restarted")
             has = dataset.has_brain_run("map")
             print(done.state, done.error, has and len(dataset.load_brain_results("map").points))
