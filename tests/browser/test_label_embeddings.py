@@ -188,7 +188,7 @@ def test_patches_view_3d_and_whole_images(app, page, mapped, screenshot, noise):
         open_map(page, app(mapped.name))
         page.get_by_placeholder("Select brain key").click()
         page.get_by_role("option", name=f"{KEY}_3d").click()
-        page.get_by_label("Turn the map").click()
+        page.get_by_role("button", name="Turn the map").click()
         drag(page, (0.4, 0.5), (0.6, 0.6))
         page.keyboard.press("b")
         drag(page, (0.35, 0.35), (0.65, 0.65))
