@@ -35,14 +35,14 @@ class ClassFit:
 
     Attributes:
         wrong: (n,) float32 probability that the class is wrong
+        fits: (n,) float32 probability of the label's class, before the noise is weighed
         suggested: (n,) int32 the likeliest other class
-        confidence: (n,) float32 probability of that class
         noise: the share of wrong labels that was fitted
     """
 
     wrong: NDArray[np.float32]
+    fits: NDArray[np.float32]
     suggested: NDArray[np.int32]
-    confidence: NDArray[np.float32]
     noise: float
 
 
@@ -75,20 +75,19 @@ def fit_classes(
     weights, noise = _fit(np.concatenate(list(clues.blocks(sample))), codes[sample])
 
     wrong = np.empty(n, dtype=np.float32)
+    fits = np.empty(n, dtype=np.float32)
     suggested = np.empty(n, dtype=np.int32)
-    confidence = np.empty(n, dtype=np.float32)
     start = 0
     for block in clues.blocks(np.arange(n)):
         rows = slice(start, start := start + len(block))
         own = np.arange(len(block)), codes[rows]
         probabilities = np.exp(log_softmax(block @ weights, axis=1))
-        right = probabilities[own]
+        right = fits[rows] = probabilities[own]
         random = noise / num_classes
         wrong[rows] = random * (1 - right) / ((1 - noise) * right + random)
         probabilities[own] = -1
         suggested[rows] = probabilities.argmax(axis=1)
-        confidence[rows] = probabilities.max(axis=1)
-    return ClassFit(wrong, suggested, confidence, noise)
+    return ClassFit(wrong, fits, suggested, noise)
 
 
 def _fit(
