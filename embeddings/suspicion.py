@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from scipy.special import expit, logit
 
 from .errors import InvalidParameter
-from .neighbors import build_neighbor_graph
+from .neighbors import EXACT_UP_TO, build_neighbor_graph
 from .patches import PatchTable
 from .progress import Progress
 from .suspicion_boxes import IDENTICAL_SIMILARITY, Overlaps, cover, measure_overlaps
@@ -143,7 +143,8 @@ def _find_neighbors(
     """Returns the nearest rows but oneself (and but one's group), and their cosine similarities."""
     n = len(vectors)
     if groups is None:
-        k = min(NUM_NEIGHBORS + 1, n)
+        # an approximate search is slow for many neighbors
+        k = min((NUM_NEIGHBORS if n <= EXACT_UP_TO else SHOWN_NEIGHBORS + 5) + 1, n)
         graph = build_neighbor_graph(vectors, k, "cosine", _SEED)
         own = graph.indices == np.arange(n)[:, None]
         own[~own.any(axis=1), -1] = True  # an approximate search may miss a row itself
@@ -177,7 +178,7 @@ def _judge(
 
     clues = _clues(table, fit, overlaps, confidence, neighbors, vectors)
     weights = PRIOR_WEIGHTS if confident.any() else PRIOR_WITHOUT_CONFIDENCE
-    intercept = PRIOR_INTERCEPT if confident.any() else 0.0
+    intercept = PRIOR_INTERCEPT if confident.any() else fit.intercept
     prior = np.zeros(clues.shape[1])
     prior[: len(CLUES)] = [weights.get(name, 0.0) for name in CLUES]
     suspicion = expit(clues @ prior + intercept).astype(np.float32)
@@ -210,7 +211,7 @@ def _mislabeled(
 ) -> ClassFit:
     n = len(table)
     unknown = ClassFit(
-        np.full(n, np.nan, np.float32), np.full(n, np.nan, np.float32), np.full(n, -1, np.int32), 0.0
+        np.full(n, np.nan, np.float32), np.full(n, np.nan, np.float32), np.full(n, -1, np.int32), -9.0
     )
     labeled = table.codes >= 0
     if not labeled.all():
@@ -240,7 +241,7 @@ def _mislabeled(
     unknown.wrong[labeled] = found.wrong
     unknown.suggested[labeled] = used[found.suggested]
     unknown.fits[labeled] = found.fits
-    return replace(unknown, noise=found.noise)
+    return replace(unknown, intercept=found.intercept)
 
 
 def _clues(

@@ -37,13 +37,13 @@ class ClassFit:
         wrong: (n,) float32 probability that the class is wrong
         fits: (n,) float32 probability of the label's class, before the noise is weighed
         suggested: (n,) int32 the likeliest other class
-        noise: the share of wrong labels that was fitted
+        intercept: the log odds of ``wrong`` are those against ``fits``, plus this
     """
 
     wrong: NDArray[np.float32]
     fits: NDArray[np.float32]
     suggested: NDArray[np.int32]
-    noise: float
+    intercept: float
 
 
 def fit_classes(
@@ -74,6 +74,8 @@ def fit_classes(
     sample = np.sort(np.random.default_rng(51).permutation(n)[: max(1, _FIT_CELLS // num_classes)])
     weights, noise = _fit(np.concatenate(list(clues.blocks(sample))), codes[sample])
 
+    random = noise / num_classes
+
     wrong = np.empty(n, dtype=np.float32)
     fits = np.empty(n, dtype=np.float32)
     suggested = np.empty(n, dtype=np.int32)
@@ -83,11 +85,10 @@ def fit_classes(
         own = np.arange(len(block)), codes[rows]
         probabilities = np.exp(log_softmax(block @ weights, axis=1))
         right = fits[rows] = probabilities[own]
-        random = noise / num_classes
         wrong[rows] = random * (1 - right) / ((1 - noise) * right + random)
         probabilities[own] = -1
         suggested[rows] = probabilities.argmax(axis=1)
-    return ClassFit(wrong, fits, suggested, noise)
+    return ClassFit(wrong, fits, suggested, float(np.log(random / (1 - noise + random))))
 
 
 def _fit(

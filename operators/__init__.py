@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from .compute_visualization import ComputeVisualization
+from .find_label_issues import FindLabelIssues, RemoveLabelIssues
 
-OPERATORS = (ComputeVisualization,)
+OPERATORS = (ComputeVisualization, FindLabelIssues, RemoveLabelIssues)
 
 
 def register(plugin: Any) -> None:
