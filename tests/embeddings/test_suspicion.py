@@ -23,7 +23,7 @@ from labelvet.embeddings.suspicion_labels import (
 def clusters(n=120, num_classes=4, seed=0, confidence=True):
     """Labels in clusters of their class, the first 6 flipped; returns table, vectors, flipped."""
     rng = np.random.default_rng(seed)
-    truth = np.arange(n) % num_classes
+    truth = rng.integers(0, num_classes, n)
     vectors = (3 * np.eye(num_classes, 16)[truth] + 0.3 * rng.normal(size=(n, 16))).astype("f4")
     flipped = np.arange(n) < (6 if num_classes > 1 else 0)
     codes = np.where(flipped, (truth + 1) % num_classes, truth).astype(np.int32)
