@@ -93,9 +93,7 @@ def learn(
     clues = np.column_stack([found.clues / spread, np.ones(n)])
     start = np.append(found.prior * spread, found.intercept)
     look = len(start) - len(CLUES) - 1
-    trust = np.repeat(
-        [_TRUST_CLUES, _TRUST_LOOK, _TRUST_INTERCEPT], [len(CLUES), look, 1]
-    )
+    trust = np.repeat([_TRUST_CLUES, _TRUST_LOOK, _TRUST_INTERCEPT], [len(CLUES), look, 1])
     weights, precision = _fit(clues[rows], wrong.astype(np.float64), start, trust)
 
     suspicion = expit(clues @ weights)

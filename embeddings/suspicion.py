@@ -124,7 +124,9 @@ def find_suspects(
     order = np.argsort(table.label_ids, kind="stable")
     with progress.stage("Finding neighbors", share * 0.6):
         ordered = vectors[order]
-        neighbors, similarities = _find_neighbors(ordered, groups[order] if groups is not None else None)
+        neighbors, similarities = _find_neighbors(
+            ordered, groups[order] if groups is not None else None
+        )
     with progress.stage("Judging labels", share * 0.4):
         judged = _judge(
             table.take(order),
@@ -211,7 +213,10 @@ def _mislabeled(
 ) -> ClassFit:
     n = len(table)
     unknown = ClassFit(
-        np.full(n, np.nan, np.float32), np.full(n, np.nan, np.float32), np.full(n, -1, np.int32), -9.0
+        np.full(n, np.nan, np.float32),
+        np.full(n, np.nan, np.float32),
+        np.full(n, -1, np.int32),
+        -9.0,
     )
     labeled = table.codes >= 0
     if not labeled.all():
@@ -253,7 +258,6 @@ def _clues(
     vectors: NDArray[np.float32],
 ) -> NDArray[np.float32]:
     """Returns the columns of ``CLUES``, and the look of the patch in a few dimensions."""
-    n = len(table)
     certainty = logit(confidence)
     side = np.log(np.maximum(table.boxes[:, 2] * table.boxes[:, 3], 1e-8)) / 2
     same = table.codes[neighbors] == table.codes[:, None]

@@ -91,9 +91,7 @@ def fit_classes(
     return ClassFit(wrong, fits, suggested, float(np.log(random / (1 - noise + random))))
 
 
-def _fit(
-    clues: NDArray[np.float32], codes: NDArray[np.int32]
-) -> tuple[NDArray[np.float64], float]:
+def _fit(clues: NDArray[np.float32], codes: NDArray[np.int32]) -> tuple[NDArray[np.float64], float]:
     """Returns the weights and the share of wrong labels of the greatest likelihood."""
     n, num_classes, size = clues.shape
     own = np.arange(n), codes
@@ -112,7 +110,9 @@ def _fit(
         return float(value), np.append(by_weight, by_noise)
 
     start = np.append(np.zeros(size), np.log(_START_NOISE / (1 - _START_NOISE)))
-    found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=[(None, None)] * size + [(-9, 2)])
+    found = minimize(
+        loss, start, jac=True, method="L-BFGS-B", bounds=[(None, None)] * size + [(-9, 2)]
+    )
     return found.x[:-1], float(expit(found.x[-1]))
 
 
@@ -179,9 +179,7 @@ class _Clues:
 
     def _sum_looks(self) -> None:
         """Sums the unit vectors of each class, and of each class within each group."""
-        pairs, self._pair = np.unique(
-            self._groups * self._k + self._codes, return_inverse=True
-        )
+        pairs, self._pair = np.unique(self._groups * self._k + self._codes, return_inverse=True)
         self._pair_group, self._pair_class = np.divmod(pairs, self._k)
         self._sums = np.zeros((self._k, self._vectors.shape[1]), dtype=np.float32)
         self._grouped = len(pairs) < len(self._codes)
@@ -207,7 +205,9 @@ class _Clues:
                 for side in ("left", "right")
             )
             at = np.repeat(np.arange(len(rows)), last - first)
-            offset = np.arange(len(at)) - np.repeat(np.cumsum(last - first) - (last - first), last - first)
+            offset = np.arange(len(at)) - np.repeat(
+                np.cumsum(last - first) - (last - first), last - first
+            )
             pairs = np.repeat(first, last - first) + offset
             cell = at, self._pair_class[pairs]
             similar[cell] -= np.einsum("ij,ij->i", units[at], self._pair_sums[pairs])
@@ -255,13 +255,13 @@ class _Clues:
         width, height = np.maximum(boxes[:, 2:], 1e-4).T
         self._shapes = np.stack([np.log(width * height) / 2, np.log(height / width)], axis=1)
         self._shape_sums = [
-            np.stack([np.bincount(self._codes, self._shapes[:, i] ** power, self._k) for i in (0, 1)])
+            np.stack(
+                [np.bincount(self._codes, self._shapes[:, i] ** power, self._k) for i in (0, 1)]
+            )
             for power in (1, 2)
         ]
 
-    def _shape(
-        self, rows: NDArray[np.int64], others: NDArray[np.float32]
-    ) -> NDArray[np.float64]:
+    def _shape(self, rows: NDArray[np.int64], others: NDArray[np.float32]) -> NDArray[np.float64]:
         """The log likelihood of the box's size and aspect, normal for each class."""
         own = np.arange(len(rows)), self._codes[rows]
         strength = 5.0  # of the shape of all boxes, as a prior

@@ -147,18 +147,14 @@ def remove_label_issues(
     dataset = samples._root_dataset
     dataset.reload()
     fields = [patches_field] if patches_field else list_patches_fields(dataset)
-    paths = [
-        f"{label_path(dataset, field)}.{name}" for field in fields for name in ATTRIBUTES
-    ]
+    paths = [f"{label_path(dataset, field)}.{name}" for field in fields for name in ATTRIBUTES]
     removed = [path for path in paths if _is_ours(dataset, path)]
     if removed:
         dataset.delete_sample_fields(removed)
     return removed
 
 
-def read_run(
-    dataset: fo.Dataset, brain_key: str
-) -> tuple[PatchTable, NDArray[np.float32], int]:
+def read_run(dataset: fo.Dataset, brain_key: str) -> tuple[PatchTable, NDArray[np.float32], int]:
     """Reads the labels of a run as they are now, and their embeddings.
 
     Returns:
@@ -266,10 +262,10 @@ def _write_second(
         return 0
     # images are told apart by their samples: the tables count them each on their own
     accepted = np.flatnonzero(~np.isfinite(found.missed))
-    _, media = np.unique(
-        np.concatenate([second.sample_ids, table.sample_ids]), return_inverse=True
+    _, media = np.unique(np.concatenate([second.sample_ids, table.sample_ids]), return_inverse=True)
+    covered = cover(
+        media[: len(second)], second.boxes, media[len(second) :][accepted], table.boxes[accepted]
     )
-    covered = cover(media[: len(second)], second.boxes, media[len(second) :][accepted], table.boxes[accepted])
     sure = ~(second.confidences < ACCEPTED_CONFIDENCE)
     rows = np.flatnonzero((covered < _FREE) & sure)
     confidence = np.nan_to_num(second.confidences[rows], nan=1.0)
@@ -332,7 +328,9 @@ def _write(
     now = datetime.now(timezone.utc).replace(tzinfo=None)
     names, values = list(columns), list(zip(*columns.values(), strict=True))
     order = np.argsort(table.sample_ids, kind="stable")
-    groups = np.split(order, np.flatnonzero(table.sample_ids[order][1:] != table.sample_ids[order][:-1]) + 1)
+    groups = np.split(
+        order, np.flatnonzero(table.sample_ids[order][1:] != table.sample_ids[order][:-1]) + 1
+    )
     collection, changed = samples_of(dataset), table.ids.tolist()
     for start in range(0, len(groups) if len(order) else 0, _SAMPLES_PER_WRITE):
         updates, count = [], 0
@@ -354,7 +352,5 @@ def _write(
 
 def _places(dataset: fo.Dataset, root: str) -> dict[str, int]:
     return {
-        id_: place
-        for ids in dataset.values(f"{root}.id")
-        for place, id_ in enumerate(ids or ())
+        id_: place for ids in dataset.values(f"{root}.id") for place, id_ in enumerate(ids or ())
     }
