@@ -53,7 +53,7 @@ def test_flips_are_found_and_corrected():
     assert roc_auc_score(flipped, found.mislabeled) > 0.97
     assert (found.suggested[flipped] == truth[flipped]).all()
     assert np.isnan(found.spurious).all() and any("confidence" in note for note in found.notes)
-    assert "neighbors are c0" in found.reason(table, 0)
+    assert f"neighbors are c{truth[0]}" in found.reason(table, 0)
 
 
 @settings(max_examples=5, deadline=None)
