@@ -230,7 +230,7 @@ def _issues(found: Suspicion) -> NDArray[np.object_]:
 def _columns(
     found: Suspicion, table: PatchTable, issues: NDArray[np.object_]
 ) -> dict[str, list[Any]]:
-    suggested = np.append(table.classes, None)[found.suggested]
+    suggested = np.array([*table.classes, None], dtype=object)[found.suggested]
     worth = (found.suspicion >= _WORTH_A_REASON) | (issues != None)  # noqa: E711
     reasons: list[str | None] = [None] * len(table)
     for row in np.flatnonzero(worth).tolist():
@@ -263,6 +263,7 @@ def _write_second(
     # images are told apart by their samples: the tables count them each on their own
     accepted = np.flatnonzero(~np.isfinite(found.missed))
     _, media = np.unique(np.concatenate([second.sample_ids, table.sample_ids]), return_inverse=True)
+    media = media.astype(np.int32)
     covered = cover(
         media[: len(second)], second.boxes, media[len(second) :][accepted], table.boxes[accepted]
     )
