@@ -36,11 +36,13 @@ class Scene:
         image: the picture, RGB
         labels: the class of each object
         boxes: float64, shape ``(n, 4)``, ``[x, y, width, height]`` in ``[0, 1]``, FiftyOne's own
+        cut_outs: which cut-out of its class each object is
     """
 
     image: Image.Image
     labels: list[str]
     boxes: NDArray[np.float64]
+    cut_outs: list[int]
 
 
 def compose_scene(
@@ -55,18 +57,21 @@ def compose_scene(
     image = draw_landscape(rng)
     labels: list[str] = []
     boxes: list[tuple[int, int, int, int]] = []
+    cut_outs: list[int] = []
     names = sorted(stamps)
     for _ in range(int(rng.integers(*_OBJECTS))):
         label = names[rng.integers(len(names))]
-        cut_out = _vary(stamps[label][rng.integers(len(stamps[label]))], label, rng)
+        number = int(rng.integers(len(stamps[label])))
+        cut_out = _vary(stamps[label][number], label, rng)
         place = _place(cut_out.size, boxes, rng)
         if place is None:
             continue
         image.paste(cut_out, place, cut_out)
         labels.append(label)
         boxes.append((*place, *cut_out.size))
+        cut_outs.append(number)
     scale = np.array([WIDTH, HEIGHT, WIDTH, HEIGHT])
-    return Scene(image, labels, np.array(boxes, dtype=np.float64).reshape(-1, 4) / scale)
+    return Scene(image, labels, np.array(boxes, dtype=np.float64).reshape(-1, 4) / scale, cut_outs)
 
 
 def overlap(box: NDArray[np.float64], others: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -7,6 +7,7 @@ from typing import Any
 from .compute_visualization import ComputeVisualization
 from .exclude_tagged import ExcludeTagged
 from .filter_labels import FilterLabels
+from .find_label_issues import FindLabelIssues, RemoveLabelIssues
 from .save_tagged_view import SaveTaggedView
 from .tag_labels import TagLabels
 from .update_visualization import UpdateVisualization
@@ -18,6 +19,8 @@ OPERATORS = (
     TagLabels,
     SaveTaggedView,
     ExcludeTagged,
+    FindLabelIssues,
+    RemoveLabelIssues,
 )
 
 

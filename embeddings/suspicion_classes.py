@@ -1,0 +1,279 @@
+"""How well each label's class fits: a probability over the classes for every patch.
+
+A conditional logit (McFadden, "Conditional logit analysis of qualitative choice behavior", 1974)
+weighs a handful of clues for each class (what the neighbors are called, what the average of a class
+looks like, what else is in the image, the size of the box), each computed from all labels but the
+patch's own. A few weights are shared by all classes, so hundreds of classes and classes of a few
+labels are no trouble, and a clue that says nothing in a dataset gets no weight there. The share of
+wrong labels is fitted together with the weights: a label is taken to be right, or one of the
+classes at random (the mixture of Angluin and Laird, "Learning from noisy examples", 1988), which
+turns the fit into the probability that a label is wrong.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize
+from scipy.special import expit, log_softmax
+
+from .suspicion_math import unit_rows
+
+# so many (row, class) cells are held at a time, and fitted on
+_CELLS = 500_000
+_FIT_CELLS = 1_000_000
+_RIDGE = 1e-3
+_START_NOISE = 0.05
+
+
+@dataclass(frozen=True, eq=False)
+class ClassFit:
+    """How the labels of n patches fit.
+
+    Attributes:
+        wrong: (n,) float32 probability that the class is wrong
+        fits: (n,) float32 probability of the label's class, before the noise is weighed
+        suggested: (n,) int32 the likeliest other class
+        intercept: the log odds of ``wrong`` are those against ``fits``, plus this
+    """
+
+    wrong: NDArray[np.float32]
+    fits: NDArray[np.float32]
+    suggested: NDArray[np.int32]
+    intercept: float
+
+
+def fit_classes(
+    codes: NDArray[np.int32],
+    num_classes: int,
+    vectors: NDArray[np.float32],
+    neighbors: NDArray[np.int32],
+    similarities: NDArray[np.float32],
+    media: NDArray[np.int32],
+    boxes: NDArray[np.float64],
+    groups: NDArray[np.int64] | None = None,
+) -> ClassFit:
+    """Fits the model to n labeled patches and judges each label by it.
+
+    Args:
+        codes: (n,) the class of each, in ``[0, num_classes)``
+        num_classes: at least 2
+        vectors: (n, d) embeddings
+        neighbors: (n, k) rows of the nearest patches, nearest first, itself not among them
+        similarities: (n, k) their cosine similarities
+        media: (n,) index of each patch's image
+        boxes: (n, 4) ``[x, y, width, height]``
+        groups: (n,) patches of one group do not vouch for each other's class by their look; by
+            default each is a group of its own
+    """
+    clues = _Clues(codes, num_classes, vectors, neighbors, similarities, media, boxes, groups)
+    n = len(codes)
+    sample = np.sort(np.random.default_rng(51).permutation(n)[: max(1, _FIT_CELLS // num_classes)])
+    weights, noise = _fit(np.concatenate(list(clues.blocks(sample))), codes[sample])
+
+    random = noise / num_classes
+
+    wrong = np.empty(n, dtype=np.float32)
+    fits = np.empty(n, dtype=np.float32)
+    suggested = np.empty(n, dtype=np.int32)
+    start = 0
+    for block in clues.blocks(np.arange(n)):
+        rows = slice(start, start := start + len(block))
+        own = np.arange(len(block)), codes[rows]
+        probabilities = np.exp(log_softmax(block @ weights, axis=1))
+        right = fits[rows] = probabilities[own]
+        wrong[rows] = random * (1 - right) / ((1 - noise) * right + random)
+        probabilities[own] = -1
+        suggested[rows] = probabilities.argmax(axis=1)
+    return ClassFit(wrong, fits, suggested, float(np.log(random / (1 - noise + random))))
+
+
+def _fit(clues: NDArray[np.float32], codes: NDArray[np.int32]) -> tuple[NDArray[np.float64], float]:
+    """Returns the weights and the share of wrong labels of the greatest likelihood."""
+    n, num_classes, size = clues.shape
+    own = np.arange(n), codes
+    observed = clues[own]
+
+    def loss(parameters: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        weights, noise = parameters[:-1], float(expit(parameters[-1]))
+        probabilities = np.exp(log_softmax(clues @ weights, axis=1))
+        right = probabilities[own]
+        likelihood = (1 - noise) * right + noise / num_classes
+        trust = (1 - noise) * right / likelihood
+        expected = np.matmul(probabilities[:, None, :], clues)[:, 0]
+        by_weight = -(trust[:, None] * (observed - expected)).mean(axis=0) + _RIDGE * weights
+        by_noise = -((1 / num_classes - right) / likelihood).mean() * noise * (1 - noise)
+        value = -np.log(likelihood).mean() + _RIDGE / 2 * weights @ weights
+        return float(value), np.append(by_weight, by_noise)
+
+    start = np.append(np.zeros(size), np.log(_START_NOISE / (1 - _START_NOISE)))
+    found = minimize(
+        loss, start, jac=True, method="L-BFGS-B", bounds=[(None, None)] * size + [(-9, 2)]
+    )
+    return found.x[:-1], float(expit(found.x[-1]))
+
+
+class _Clues:
+    """What speaks for each class, computed for a block of rows at a time."""
+
+    def __init__(
+        self,
+        codes: NDArray[np.int32],
+        num_classes: int,
+        vectors: NDArray[np.float32],
+        neighbors: NDArray[np.int32],
+        similarities: NDArray[np.float32],
+        media: NDArray[np.int32],
+        boxes: NDArray[np.float64],
+        groups: NDArray[np.int64] | None,
+    ) -> None:
+        self._codes, self._k = codes, num_classes
+        self._vectors, self._center = vectors, vectors.mean(axis=0)
+        self._neighbors, self._similarities = neighbors, similarities
+        self._counts = np.bincount(codes, minlength=num_classes).astype(np.float32)
+        self._groups = np.arange(len(codes)) if groups is None else groups
+        self._sum_looks()
+        self._count_images(media)
+        self._sum_shapes(boxes)
+
+    def blocks(self, rows: NDArray[np.int64]) -> Iterator[NDArray[np.float32]]:
+        """Yields (rows, classes, clues) float32 blocks."""
+        step = max(1, _CELLS // self._k)
+        for start in range(0, len(rows), step):
+            block = rows[start : start + step]
+            others = np.tile(self._counts, (len(block), 1))
+            others[np.arange(len(block)), self._codes[block]] -= 1
+            yield np.stack(
+                [
+                    np.log(others + 0.5),
+                    *self._votes(block),
+                    self._look(block),
+                    *self._company(block),
+                    self._shape(block, others),
+                ],
+                axis=2,
+            ).astype(np.float32)
+
+    def _votes(self, rows: NDArray[np.int64]) -> Iterator[NDArray[np.float32]]:
+        """The neighbors: ten counted, all weighted by similarity, and the nearest of each class."""
+        classes, near = self._codes[self._neighbors[rows]], self._similarities[rows]
+        at = np.arange(len(rows))
+        base = (self._counts + 0.5) / (self._counts.sum() + 0.5 * self._k)
+        counted = np.zeros((len(rows), self._k), dtype=np.float32)
+        weighted = counted.copy()
+        nearest = np.repeat(near[:, -1:], self._k, axis=1)
+        weights = np.exp((near - near[:, :1]) / 0.05)
+        for j in reversed(range(near.shape[1])):
+            cell = at, classes[:, j]
+            nearest[cell] = near[:, j]
+            weighted[cell] += weights[:, j]
+            if j < 10:
+                counted[cell] += 1
+        yield np.log(counted + 0.2 * base + 1e-3)
+        total = weights.sum(axis=1, keepdims=True)
+        yield np.log(weighted + 0.02 * total * base + 5e-3)
+        yield 10 * (nearest - near[:, :1])
+
+    def _sum_looks(self) -> None:
+        """Sums the unit vectors of each class, and of each class within each group."""
+        pairs, self._pair = np.unique(self._groups * self._k + self._codes, return_inverse=True)
+        self._pair_group, self._pair_class = np.divmod(pairs, self._k)
+        self._sums = np.zeros((self._k, self._vectors.shape[1]), dtype=np.float32)
+        self._grouped = len(pairs) < len(self._codes)
+        self._pair_sums = np.zeros(
+            (len(pairs) if self._grouped else 0, self._vectors.shape[1]), dtype=np.float32
+        )
+        for start in range(0, len(self._codes), 4096):
+            rows = slice(start, start + 4096)
+            units = unit_rows(self._vectors[rows] - self._center)
+            np.add.at(self._sums, self._codes[rows], units)
+            if self._grouped:
+                np.add.at(self._pair_sums, self._pair[rows], units)
+        self._pair_counts = np.bincount(self._pair)
+
+    def _look(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        """The similarity to the average of each class, shrunk to 0 for classes of a few."""
+        units = unit_rows(self._vectors[rows] - self._center)
+        similar = units @ self._sums.T
+        counts = np.tile(self._counts, (len(rows), 1))
+        if self._grouped:
+            first, last = (
+                np.searchsorted(self._pair_group, self._groups[rows], side)
+                for side in ("left", "right")
+            )
+            at = np.repeat(np.arange(len(rows)), last - first)
+            offset = np.arange(len(at)) - np.repeat(
+                np.cumsum(last - first) - (last - first), last - first
+            )
+            pairs = np.repeat(first, last - first) + offset
+            cell = at, self._pair_class[pairs]
+            similar[cell] -= np.einsum("ij,ij->i", units[at], self._pair_sums[pairs])
+            counts[cell] -= self._pair_counts[pairs]
+        else:
+            cell = np.arange(len(rows)), self._codes[rows]
+            similar[cell] -= np.einsum("ij,ij->i", units, units)
+            counts[cell] -= 1
+        return np.asarray(10 * similar / (counts + 1))
+
+    def _count_images(self, media: NDArray[np.int32]) -> None:
+        from scipy.sparse import coo_array
+
+        images, self._image = np.unique(media, return_inverse=True)
+        shape = (len(images), self._k)
+        ones = np.ones(len(self._codes), dtype=np.float32)
+        self._content = coo_array((ones, (self._image, self._codes)), shape=shape).tocsr()
+        present = (self._content > 0).astype(np.float32)
+        together = (present.T @ present).toarray()
+        alone = np.diag(together).copy()
+        base = (alone + 0.5) / (len(images) + 1)
+        rest = np.maximum(alone - 1, 0)[:, None] + 2  # the images but one's own
+
+        def log_lift(counts: NDArray[np.float32]) -> NDArray[np.float32]:
+            lift = np.log((counts + 2 * base) / rest / base)
+            np.fill_diagonal(lift, 0)
+            return np.asarray(lift, dtype=np.float32)
+
+        # (class seen, class asked for), where one's own image has that class, and where not
+        self._lift_with = log_lift(np.maximum(together - 1, 0))
+        self._lift_without = log_lift(together)
+
+    def _company(self, rows: NDArray[np.int64]) -> Iterator[NDArray[np.float32]]:
+        """What else is in the image: how many of the class, their share, what goes with it."""
+        content = self._content[self._image[rows]].toarray()
+        others = content.copy()
+        others[np.arange(len(rows)), self._codes[rows]] -= 1
+        yield np.log1p(others)
+        yield 3 * others / (others.sum(axis=1, keepdims=True) + 1)
+        seen = (others > 0).astype(np.float32)
+        lift = np.where(content > 0, seen @ self._lift_with, seen @ self._lift_without)
+        yield lift / np.maximum(seen.sum(axis=1, keepdims=True), 1)
+
+    def _sum_shapes(self, boxes: NDArray[np.float64]) -> None:
+        width, height = np.maximum(boxes[:, 2:], 1e-4).T
+        self._shapes = np.stack([np.log(width * height) / 2, np.log(height / width)], axis=1)
+        self._shape_sums = [
+            np.stack(
+                [np.bincount(self._codes, self._shapes[:, i] ** power, self._k) for i in (0, 1)]
+            )
+            for power in (1, 2)
+        ]
+
+    def _shape(self, rows: NDArray[np.int64], others: NDArray[np.float32]) -> NDArray[np.float64]:
+        """The log likelihood of the box's size and aspect, normal for each class."""
+        own = np.arange(len(rows)), self._codes[rows]
+        strength = 5.0  # of the shape of all boxes, as a prior
+        total = np.zeros((len(rows), self._k))
+        for i in (0, 1):
+            values = self._shapes[rows, i]
+            center, spread = self._shapes[:, i].mean(), max(self._shapes[:, i].var(), 1e-4)
+            first, second = (np.tile(sums[i], (len(rows), 1)) for sums in self._shape_sums)
+            first[own] -= values
+            second[own] -= values**2
+            mean = (first + strength * center) / (others + strength)
+            square = (second + strength * (spread + center**2)) / (others + strength)
+            variance = np.maximum(square - mean**2, 0.05 * spread)
+            total -= (np.log(variance) + (values[:, None] - mean) ** 2 / variance) / 2
+        return np.maximum(total, -8)

@@ -1,0 +1,107 @@
+"""*Find label issues* and *Remove label issues*: the forms, and one call into the engine each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import fiftyone.operators as foo
+import fiftyone.operators.types as types
+
+from ..embeddings.errors import LabelvetError
+from ..embeddings.patches import list_patches_fields
+from .progress import run_with_progress
+from .scheduling import LongOperator, schedule_on
+
+
+class FindLabelIssues(LongOperator):
+    """Judges the labels of a visualization and writes what is suspected into them."""
+
+    @property
+    def config(self) -> foo.OperatorConfig:
+        return foo.OperatorConfig(
+            name="find_label_issues",
+            label="Find label issues",
+            description="Find labels that are probably wrong, say why, and suggest the class",
+            icon="troubleshoot",
+            dynamic=True,
+            execute_as_generator=True,
+            allow_immediate_execution=True,
+            allow_delegated_execution=True,
+        )
+
+    def resolve_input(self, ctx: Any) -> types.Property:
+        inputs = types.Object()
+        keys = types.DropdownView()
+        for key in ctx.dataset.list_brain_runs(type="visualization"):
+            keys.add_choice(key, label=key)
+        if not keys.choices:
+            prop = inputs.view(
+                "none", types.Warning(label="Compute a visualization of a patches field first")
+            )
+            prop.invalid = True
+        inputs.enum(
+            "brain_key",
+            keys.values(),
+            required=True,
+            label="Visualization",
+            description="Its labels are checked, by the embeddings that it was made of",
+            view=keys,
+        )
+        fields = types.DropdownView()
+        for field in list_patches_fields(ctx.dataset):
+            fields.add_choice(field, label=field)
+        inputs.enum(
+            "second_field",
+            fields.values(),
+            label="Second field",
+            description="Labels of another model or ground truth: what they have and these lack "
+            "is missed",
+            view=fields,
+        )
+        schedule_on(ctx, inputs)
+        return types.Property(inputs, view=types.View(label="Find label issues"))
+
+    def execute(self, ctx: Any) -> Iterator[Any]:
+        # the engine loads torch, which the form does not need
+        from ..embeddings.suspicion_labels import find_label_issues
+
+        outcome: list[Any] = []
+        yield from run_with_progress(
+            ctx,
+            lambda report, cancelled: find_label_issues(
+                ctx.dataset,
+                ctx.params["brain_key"],
+                second_field=ctx.params.get("second_field"),
+                progress=report,
+                cancelled=cancelled,
+            ),
+            outcome,
+        )
+        if not ctx.delegated:
+            yield ctx.ops.reload_dataset()
+            yield ctx.ops.notify(outcome[0].summary(), variant="success")
+
+
+class RemoveLabelIssues(foo.Operator):
+    """Removes what *Find label issues* wrote."""
+
+    @property
+    def config(self) -> foo.OperatorConfig:
+        return foo.OperatorConfig(
+            name="remove_label_issues",
+            label="Remove label issues",
+            description="Remove the attributes that Find label issues wrote",
+            icon="layers_clear",
+        )
+
+    def execute(self, ctx: Any) -> None:
+        from ..embeddings.suspicion_labels import remove_label_issues
+
+        try:
+            removed = remove_label_issues(ctx.dataset)
+        except LabelvetError as error:
+            ctx.ops.notify(str(error), variant="error")
+            raise
+        ctx.ops.reload_dataset()
+        ctx.ops.notify(f"{len(removed)} attributes were removed.", variant="success")
