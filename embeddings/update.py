@@ -270,10 +270,10 @@ def _embed(
     tracker: Progress,
 ) -> Any:
     """Embeds the labels as they are now; those of the run are in the store and only read."""
-    from .backbones import load_backbone
     from .crops import CropSettings
     from .embedder import embed_patches
     from .existing import read_embeddings_field, read_similarity_index
+    from .placement import place_backbone
 
     config = run.results.config
     if config.similarity_index is not None or config.embeddings_field is not None:
@@ -290,7 +290,7 @@ def _embed(
     with tracker.stage("Loading the backbone", 0.0):
         dtype = how["precision"].partition(",")[0]
         precision = {"float32": "fp32", "bfloat16": "bf16", "float16": "fp16"}.get(dtype, "auto")
-        backbone = load_backbone(
+        backbone = place_backbone(
             model or config.model, weights=weights, device=device, precision=precision
         )
     if backbone.fingerprint != how["weights"]:

@@ -9,7 +9,10 @@ from typing import Any
 from ...workers.operations import Operation
 from ...workers.targets import Target
 
-_VISUALIZATION = "@labelvet/labelvet/compute_visualization"
+_VISUALIZATIONS = (
+    "@labelvet/labelvet/compute_visualization",
+    "@labelvet/labelvet/update_visualization",
+)
 
 
 def operation(one: Operation) -> dict[str, Any]:
@@ -30,7 +33,7 @@ def operation(one: Operation) -> dict[str, Any]:
         "line": one.line,
         "error": one.error,
         # what can be opened once it has completed
-        "brainKey": one.inputs.get("brain_key") if one.operator == _VISUALIZATION else None,
+        "brainKey": one.inputs.get("brain_key") if one.operator in _VISUALIZATIONS else None,
     }
 
 
