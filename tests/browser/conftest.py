@@ -67,7 +67,7 @@ def app(tmp_path) -> Iterator[Callable[[str], str]]:
 
 @pytest.fixture
 def page():
-    """A page of 1500 x 950 pixels."""
+    """A page of the browser."""
     if CHROMIUM is None:
         pytest.skip("chromium is not installed: apt-get install chromium")
     from playwright.sync_api import sync_playwright
@@ -75,11 +75,16 @@ def page():
     ARTIFACTS.mkdir(exist_ok=True)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=CHROMIUM_FLAGS)
-        page = browser.new_page(viewport={"width": 1500, "height": 950})
-        page.set_default_timeout(60_000)
-        page.add_init_script('localStorage["fiftyone-enterprise-tooltip-seen"] = "true"')
-        yield page
+        yield new_page(browser)
         browser.close()
+
+
+def new_page(browser):
+    """A page of 1500 x 950 pixels, with patience and without the App's advertisement."""
+    page = browser.new_page(viewport={"width": 1500, "height": 950})
+    page.set_default_timeout(60_000)
+    page.add_init_script('localStorage["fiftyone-enterprise-tooltip-seen"] = "true"')
+    return page
 
 
 @pytest.fixture

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 
+import fiftyone as fo
 import pytest
 from labelvet import compute_visualization
 
-from .conftest import open_dataset
+from .conftest import new_page, open_dataset
 
 FIELD = "predictions"
 KEY = "judged_patches"
@@ -86,6 +87,10 @@ def open_map(page, address: str) -> None:
     open_dataset(page, address)
     page.locator('[data-cy="new-panel-btn"]').first.click()
     page.locator('[data-cy="new-panel-option-label_embeddings"]').click()
+    choose_run(page)
+
+
+def choose_run(page) -> None:
     page.get_by_text("Select brain key").wait_for()
     page.locator(".lv-runs button", has=page.get_by_text(KEY, exact=True)).click()
     wait_for_count(page, "628 points")
@@ -244,4 +249,99 @@ def test_a_run_deleted_or_replaced_while_it_is_open(app, page, mapped, noise):
     page.get_by_text(f"There is no visualization run '{KEY}'").first.wait_for()
     page.get_by_role("button", name="All runs").click()
     page.get_by_text("No embeddings yet").wait_for()
+    assert noise == []
+
+
+def test_hover_clusters_similar_density_and_keys(app, page, mapped, screenshot, noise):
+    open_map(page, app(mapped.name))
+    page.locator(".lv-legend", has_text="person").wait_for()
+    # a picture of the patch under the pointer
+    box = page.locator(".lv-map").bounding_box()
+    for step in range(200):
+        across, down = step % 20 / 20, 0.3 + step // 20 / 25
+        page.mouse.move(box["x"] + across * box["width"], box["y"] + down * box["height"])
+        page.wait_for_timeout(40)
+        if page.locator(".lv-hover").count():
+            break
+    page.locator(".lv-hover img").wait_for()
+    screenshot("label-embeddings-hover")
+    page.mouse.move(5, 5)
+
+    # clusters by their strangers, more like them
+    page.locator(".lv-judge").focus()
+    page.keyboard.press("c")
+    page.locator(".lv-clusters li", has_text="differ").first.wait_for()
+    page.keyboard.press("n")
+    page.locator(".lv-tile img").first.wait_for()
+    strangers = count(page, "selected")
+    assert strangers > 0
+    page.keyboard.press("m")
+    page.wait_for_function(
+        "n => !document.querySelector('.lv-count').innerText.includes(` ${n} selected`)",
+        arg=strangers,
+    )
+    assert count(page, "selected") > strangers
+    screenshot("label-embeddings-clusters")
+    # a click on a bar narrows the selection to one class
+    bar = page.locator(".lv-summary .lv-bars li").first
+    members = int(bar.locator("b").inner_text().replace(",", ""))
+    bar.locator("button").click()
+    wait_for_count(page, f"{members} selected")
+    page.locator(".lv-judge").focus()
+    for _ in range(3):
+        page.keyboard.press("z")
+    page.locator(".lv-drawer").wait_for(state="detached")
+    page.keyboard.press("d")
+    page.keyboard.press("?")
+    page.get_by_text("Tag the selection").wait_for()
+    screenshot("label-embeddings-density-and-keys")
+    page.keyboard.press("?")
+    page.keyboard.press("i")
+    wait_for_count(page, "628 selected")
+    page.keyboard.press("Escape")
+
+    # a crop opens its image
+    page.keyboard.press("c")
+    page.keyboard.press("l")
+    drag(page, (0.3, 0.3), (0.7, 0.3), (0.7, 0.7), (0.3, 0.7), (0.3, 0.35))
+    page.locator(".lv-tile").first.click()
+    page.locator('[data-cy="modal"]').wait_for()
+    screenshot("label-embeddings-modal")
+    assert noise == []
+
+
+def test_two_tabs_an_empty_view_and_another_dataset(app, page, mapped, make_dataset, noise):
+    address = app(mapped.name)
+    open_map(page, address)
+    other = new_page(page.context.browser)
+    open_dataset(other, address)  # the panel is open there too
+    choose_run(other)
+    for tab in (page, other):
+        tab.locator(".lv-judge").focus()
+    page.keyboard.press("a")
+    page.keyboard.press("t")
+    page.locator(".lv-status", has_text="628").wait_for()
+    # the other tab knows nothing of it, and does no harm
+    other.keyboard.press("a")
+    other.keyboard.press("t")
+    other.locator(".lv-status", has_text="Nothing changed").wait_for()
+    page.keyboard.press("z")
+    page.locator(".lv-status", has_text="no more").wait_for()
+    assert mapped.count_label_tags(FIELD) == {}
+    other.close()
+
+    page.evaluate(
+        "window.__foo__.executeOperator('set_view', {view: [{_cls: 'fiftyone.core.stages.Match', "
+        "kwargs: [['filter', {filepath: 'none'}]]}]})"
+    )
+    page.get_by_text("No label of this run is in the current view").wait_for()
+
+    unmapped = make_dataset()
+    unmapped.persistent = True
+    unmapped.add_sample(fo.Sample(mapped.first().filepath))
+    page.goto(address.replace(mapped.name, unmapped.name))
+    page.locator('[data-cy="new-panel-btn"]').first.click()
+    page.locator('[data-cy="new-panel-option-label_embeddings"]').click()
+    page.get_by_text("No embeddings yet").wait_for()
+    page.get_by_role("button", name="Compute visualization").first.wait_for()
     assert noise == []
