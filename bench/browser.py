@@ -115,8 +115,9 @@ def start(opened: Any) -> None:
     opened.evaluate(_START)
 
 
-def seconds_to_picture(opened: Any, points: int) -> float:
-    """Waits until a picture of all points is finished and no other follows; seconds from start."""
+def seconds_to_picture(opened: Any, points: int, which: int = 0) -> float:
+    """Waits until a picture of all points is finished and no other follows; seconds from the start
+    to the first (``which`` 0) or the last (-1) of them."""
     opened.wait_for_function(
         """n => {
           const whole = window.clock.draws.filter(({count}) => count >= 0.99 * n);
@@ -126,9 +127,9 @@ def seconds_to_picture(opened: Any, points: int) -> float:
     )
     return float(
         opened.evaluate(
-            "n => (window.clock.draws.filter(({count}) => count >= 0.99 * n).at(0).at"
+            "([n, which]) => (window.clock.draws.filter((d) => d.count >= 0.99 * n).at(which).at"
             " - window.clock.started) / 1000",
-            points,
+            [points, which],
         )
     )
 

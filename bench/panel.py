@@ -168,8 +168,7 @@ def _judge(page: Any) -> dict[str, Any]:
     points = _number(page.locator(".lv-count").inner_text(), "points")
     figures: dict[str, Any] = {}
     for name, attribute in (
-        ("recolor_cold", "confidence"),
-        ("recolor_label", "label"),
+        ("recolor_cold", "tags"),  # the others are read when the map is opened
         ("recolor_warm", "confidence"),
     ):
         page.get_by_label("Color by").fill(attribute)
@@ -177,7 +176,7 @@ def _judge(page: Any) -> dict[str, Any]:
         option.wait_for()
         browser.start(page)
         option.click()
-        figures[name] = round(browser.seconds_to_picture(page, points), 3)
+        figures[name] = round(browser.seconds_to_picture(page, points, -1), 3)
     asked: list[str] = []
     page.on("request", lambda request: "/operators/" in request.url and asked.append(request.url))
     page.get_by_role("button", name="Move the map").click()
