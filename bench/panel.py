@@ -178,7 +178,7 @@ def _judge(page: Any) -> dict[str, Any]:
         option.click()
         figures[name] = round(browser.seconds_to_picture(page, points, -1), 3)
     asked: list[str] = []
-    page.on("request", lambda request: "/operators/" in request.url and asked.append(request.url))
+    page.on("request", lambda request: asked.extend({request.url} if _to_python(request) else ()))
     page.get_by_role("button", name="Move the map").click()
     _drag(page, page.locator(".lv-map"))
     page.mouse.up()
@@ -231,6 +231,10 @@ def _drag(page: Any, canvas: Any) -> None:
     page.mouse.down()
     for place in places[1:]:
         page.mouse.move(*place, steps=6)
+
+
+def _to_python(request: Any) -> bool:
+    return "/operators/" in request.url
 
 
 def _number(text: str, what: str) -> int:
