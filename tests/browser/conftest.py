@@ -2,67 +2,25 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import signal
-import subprocess
-import sys
-import time
-import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from labelvet.bench.browser import FLAGS
+from labelvet.bench.browser import app as run_app
 from labelvet.demo.mongod import free_port
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
-CHROMIUM_FLAGS = [
-    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
-    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
-]
 ARTIFACTS = Path(__file__).resolve().parents[1] / "artifacts"
-
-LAUNCH = """
-import sys, time
-import fiftyone as fo
-if __name__ == "__main__":
-    dataset = fo.load_dataset(sys.argv[1])
-    fo.launch_app(dataset, port=int(sys.argv[2]), address="127.0.0.1", remote=True)
-    time.sleep(3600)
-"""
 
 
 @pytest.fixture
 def app(tmp_path) -> Iterator[Callable[[str], str]]:
     """A function that starts the App on a dataset and returns the address of its page."""
-    script = tmp_path / "launch.py"
-    script.write_text(LAUNCH)
-    processes = []
-
-    def start(dataset_name: str) -> str:
-        port = free_port()
-        process = subprocess.Popen(
-            [sys.executable, str(script), dataset_name, str(port)],
-            start_new_session=True,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        processes.append(process)
-        address = f"http://127.0.0.1:{port}"
-        for _ in range(120):
-            try:
-                urllib.request.urlopen(f"{address}/fiftyone", timeout=5)
-                break
-            except OSError:
-                time.sleep(0.5)
-        return f"{address}/datasets/{dataset_name}"
-
-    try:
-        yield start
-    finally:
-        for process in processes:
-            os.killpg(process.pid, signal.SIGTERM)
-            process.wait(30)
+    with ExitStack() as running:
+        yield lambda name: running.enter_context(run_app(name, free_port(), tmp_path))
 
 
 @pytest.fixture
@@ -74,7 +32,7 @@ def page():
 
     ARTIFACTS.mkdir(exist_ok=True)
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=CHROMIUM_FLAGS)
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS))
         yield new_page(browser)
         browser.close()
 
