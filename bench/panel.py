@@ -75,7 +75,7 @@ def _python(judged: Any, large: Any) -> dict[str, Any]:
     """Seconds in the panel's methods, called as the App's server calls them."""
     import fiftyone.server.view as fosv
     from fiftyone.operators.executor import ExecutionContext, Executor
-    from labelvet.embeddings import attributes, maps
+    from labelvet.labels import attributes, maps
     from labelvet.panels.label_embeddings import LabelEmbeddings
 
     from .panel_data import FIELD, KEY

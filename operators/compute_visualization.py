@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from importlib.util import find_spec
+from threading import Event
 from typing import Any
 
 import fiftyone as fo
@@ -19,13 +20,11 @@ from ..embeddings.patches import (
     label_path,
     list_patches_fields,
 )
+from ..embeddings.progress import Report
 from ..embeddings.projection import METHODS, METRICS, make_method
 from ..embeddings.runs import check_brain_key
-from .outcome import failure, report
-from .progress import run_with_progress
-from .scheduling import LongOperator, schedule_on
-
-LABEL = "Compute visualization"
+from .long_operator import LongOperator, schedule_on
+from .outcome import report
 
 # values of the "embeddings" drop-down: what follows the prefix is a field or a brain key
 _COMPUTE = "compute"
@@ -49,18 +48,10 @@ _METHOD_DESCRIPTIONS = {
 class ComputeVisualization(LongOperator):
     """Embeds the patches of a label field and projects them to a map."""
 
-    @property
-    def config(self) -> foo.OperatorConfig:
-        return foo.OperatorConfig(
-            name="compute_visualization",
-            label="Compute visualization",
-            description="Embed label patches or images and project them to a map",
-            icon="scatter_plot",
-            dynamic=True,
-            execute_as_generator=True,
-            allow_immediate_execution=True,
-            allow_delegated_execution=True,
-        )
+    name = "compute_visualization"
+    label = "Compute visualization"
+    description = "Embed label patches or images and project them to a map"
+    icon = "scatter_plot"
 
     def resolve_placement(self, ctx: Any) -> types.Placement:
         return types.Placement(
@@ -119,32 +110,16 @@ class ComputeVisualization(LongOperator):
         params |= {"brain_key": brain_key, "patches_field": patches_field}
         return foo.execute_operator(self.uri, ctx, params=params)
 
-    def execute(self, ctx: Any) -> Iterator[Any]:
-        # the engine loads torch, which the form does not need
+    def call(self, ctx: Any, progress: Report, cancelled: Event) -> Any:
         from ..embeddings.visualization import compute_visualization
 
-        samples = ctx.target_view()
         arguments = _arguments(ctx.params)
-        outcome: list[Any] = []
-        try:
-            yield from run_with_progress(
-                ctx,
-                lambda report, cancelled: compute_visualization(
-                    samples, **arguments, progress=report, cancelled=cancelled
-                ),
-                outcome,
-            )
-        except LabelvetError as error:
-            if not ctx.delegated:
-                yield ctx.ops.show_output(*failure(LABEL, error))
-            raise
-        if ctx.delegated:
-            # what the run says of itself once it has completed
-            ctx.set_progress(progress=1.0, label=outcome[0].summary())
-        else:
-            # so that the Embeddings panel lists the run
-            yield ctx.ops.reload_dataset()
-            yield ctx.ops.show_output(*report(LABEL, outcome[0]))
+        return compute_visualization(
+            ctx.target_view(), **arguments, progress=progress, cancelled=cancelled
+        )
+
+    def show(self, ctx: Any, result: Any) -> Iterator[Any]:
+        yield ctx.ops.show_output(*report(self.label, result))
 
 
 def _form(inputs: types.Object) -> types.Property:

@@ -8,7 +8,7 @@ import fiftyone.operators as foo
 import fiftyone.operators.types as types
 
 from ..embeddings.errors import LabelvetError
-from ..embeddings.judging import exclude_tagged
+from ..labels.judging import exclude_tagged
 from .forms import DEFAULT_TAG, app_view, field_input, label_tags, one_of, problem, tag_input
 
 _LEVELS = {

@@ -8,8 +8,8 @@ import fiftyone.operators as foo
 import fiftyone.operators.types as types
 
 from ..embeddings.errors import LabelvetError
-from ..embeddings.judging import filter_labels
 from ..embeddings.patches import label_root
+from ..labels.judging import filter_labels
 from .forms import app_view, field_input, label_tags, problem, several
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from threading import Event
 from typing import Any
 
 import fiftyone.operators as foo
@@ -10,25 +11,17 @@ import fiftyone.operators.types as types
 
 from ..embeddings.errors import LabelvetError
 from ..embeddings.patches import list_patches_fields
-from .progress import run_with_progress
-from .scheduling import LongOperator, schedule_on
+from ..embeddings.progress import Report
+from .long_operator import LongOperator, schedule_on
 
 
 class FindLabelIssues(LongOperator):
     """Judges the labels of a visualization and writes what is suspected into them."""
 
-    @property
-    def config(self) -> foo.OperatorConfig:
-        return foo.OperatorConfig(
-            name="find_label_issues",
-            label="Find label issues",
-            description="Find labels that are probably wrong, say why, and suggest the class",
-            icon="troubleshoot",
-            dynamic=True,
-            execute_as_generator=True,
-            allow_immediate_execution=True,
-            allow_delegated_execution=True,
-        )
+    name = "find_label_issues"
+    label = "Find label issues"
+    description = "Find labels that are probably wrong, say why, and suggest the class"
+    icon = "troubleshoot"
 
     def resolve_input(self, ctx: Any) -> types.Property:
         inputs = types.Object()
@@ -62,25 +55,19 @@ class FindLabelIssues(LongOperator):
         schedule_on(ctx, inputs)
         return types.Property(inputs, view=types.View(label="Find label issues"))
 
-    def execute(self, ctx: Any) -> Iterator[Any]:
-        # the engine loads torch, which the form does not need
-        from ..embeddings.suspicion_labels import find_label_issues
+    def call(self, ctx: Any, progress: Report, cancelled: Event) -> Any:
+        from ..issues.attributes import find_label_issues
 
-        outcome: list[Any] = []
-        yield from run_with_progress(
-            ctx,
-            lambda report, cancelled: find_label_issues(
-                ctx.dataset,
-                ctx.params["brain_key"],
-                second_field=ctx.params.get("second_field"),
-                progress=report,
-                cancelled=cancelled,
-            ),
-            outcome,
+        return find_label_issues(
+            ctx.dataset,
+            ctx.params["brain_key"],
+            second_field=ctx.params.get("second_field"),
+            progress=progress,
+            cancelled=cancelled,
         )
-        if not ctx.delegated:
-            yield ctx.ops.reload_dataset()
-            yield ctx.ops.notify(outcome[0].summary(), variant="success")
+
+    def show(self, ctx: Any, result: Any) -> Iterator[Any]:
+        yield ctx.ops.notify(result.summary(), variant="success")
 
 
 class RemoveLabelIssues(foo.Operator):
@@ -96,7 +83,7 @@ class RemoveLabelIssues(foo.Operator):
         )
 
     def execute(self, ctx: Any) -> None:
-        from ..embeddings.suspicion_labels import remove_label_issues
+        from ..issues.attributes import remove_label_issues
 
         try:
             removed = remove_label_issues(ctx.dataset)

@@ -8,7 +8,7 @@ import fiftyone.operators.types as types
 
 from ..embeddings.errors import LabelvetError
 from ..embeddings.patches import label_root, list_label_fields, list_patches_fields
-from ..embeddings.requests import base_view
+from ..labels.requests import base_view
 
 DEFAULT_TAG = "needs-review"
 

@@ -8,8 +8,8 @@ import fiftyone.operators as foo
 import fiftyone.operators.types as types
 
 from ..embeddings.errors import LabelvetError
-from ..embeddings.judging import SavedView, save_tagged_view, tagged_view
 from ..embeddings.patches import label_root
+from ..labels.judging import SavedView, save_tagged_view, tagged_view
 from .forms import DEFAULT_TAG, field_input, label_tags, one_of, problem, tag_input
 
 _TARGETS = {"labels": "Labels that have the tag", "samples": "Samples that have the tag"}

@@ -9,7 +9,7 @@ import fiftyone.operators.types as types
 
 from ..embeddings.errors import LabelvetError
 from ..embeddings.patches import label_root
-from ..embeddings.tagging import Tagged, check_tag, describe, tag_view
+from ..labels.tagging import Tagged, check_tag, describe, tag_view
 from .forms import field_input, label_tags, one_of, problem, tag_input
 
 _TARGETS = {"labels": "Labels", "samples": "Samples"}
@@ -56,7 +56,7 @@ class TagLabels(foo.Operator):
 
             tag_labels = foo.get_operator("@labelvet/labelvet/tag_labels")
             done = tag_labels(view, "needs-review", field="predictions")
-            labelvet.embeddings.tagging.undo(dataset, done.token)
+            labelvet.labels.tagging.undo(dataset, done.token)
 
         Args:
             sample_collection: a dataset or view, a patches view too

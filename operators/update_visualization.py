@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from threading import Event
 from typing import Any
 
 import fiftyone as fo
@@ -11,12 +12,12 @@ import fiftyone.operators as foo
 import fiftyone.operators.types as types
 
 from ..embeddings.errors import LabelvetError
+from ..embeddings.progress import Report
 from ..embeddings.update import find_changes
-from .outcome import failure, report
-from .progress import run_with_progress
-from .scheduling import LongOperator, schedule_on
+from .long_operator import LongOperator, schedule_on
+from .outcome import report
 
-LABEL = "Update visualization"
+_LABEL = "Update visualization"
 
 _PARAMETERS = ("brain_key", "weights", "device", "batch_size", "num_workers")
 
@@ -24,18 +25,10 @@ _PARAMETERS = ("brain_key", "weights", "device", "batch_size", "num_workers")
 class UpdateVisualization(LongOperator):
     """Places the labels that are new since a visualization was computed on its map."""
 
-    @property
-    def config(self) -> foo.OperatorConfig:
-        return foo.OperatorConfig(
-            name="update_visualization",
-            label=LABEL,
-            description="Add new labels to a visualization and drop deleted ones",
-            icon="update",
-            dynamic=True,
-            execute_as_generator=True,
-            allow_immediate_execution=True,
-            allow_delegated_execution=True,
-        )
+    name = "update_visualization"
+    label = _LABEL
+    description = "Add new labels to a visualization and drop deleted ones"
+    icon = "update"
 
     def resolve_input(self, ctx: Any) -> types.Property:
         inputs = types.Object()
@@ -96,33 +89,22 @@ class UpdateVisualization(LongOperator):
         ctx = {"view": sample_collection.view(), "request_delegation": delegate}
         return foo.execute_operator(self.uri, ctx, params=params | {"brain_key": brain_key})
 
-    def execute(self, ctx: Any) -> Iterator[Any]:
-        # the engine loads torch, which the form does not need
+    def call(self, ctx: Any, progress: Report, cancelled: Event) -> Any:
         from ..embeddings.update import update_visualization
 
         arguments = {
             name: ctx.params[name] for name in _PARAMETERS if ctx.params.get(name) not in (None, "")
         }
-        outcome: list[Any] = []
-        try:
-            yield from run_with_progress(
-                ctx,
-                lambda report, cancelled: update_visualization(
-                    ctx.dataset, **arguments, progress=report, cancelled=cancelled
-                ),
-                outcome,
-            )
-        except LabelvetError as error:
-            if not ctx.delegated:
-                yield ctx.ops.show_output(*failure(LABEL, error))
-            raise
-        if not ctx.delegated:
-            yield ctx.ops.reload_dataset()
-            yield ctx.ops.show_output(*report(LABEL, outcome[0]))
+        return update_visualization(
+            ctx.dataset, **arguments, progress=progress, cancelled=cancelled
+        )
+
+    def show(self, ctx: Any, result: Any) -> Iterator[Any]:
+        yield ctx.ops.show_output(*report(self.label, result))
 
 
 def _form(inputs: types.Object) -> types.Property:
-    return types.Property(inputs, view=types.View(label=LABEL))
+    return types.Property(inputs, view=types.View(label=_LABEL))
 
 
 def _changes(inputs: types.Object, changes: Any) -> None:

@@ -4,26 +4,24 @@ It checks what the browser asks, calls the engine once, and encodes the answer."
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import wraps
 from typing import Any
 
 import fiftyone.operators as foo
-import fiftyone.operators.types as types
 
-from ...embeddings.attributes import list_attributes, load_column
-from ...embeddings.clusters import find_clusters, name_clusters
-from ...embeddings.documents import hex_ids
-from ...embeddings.errors import InvalidParameter, LabelvetError, StaleRun
-from ...embeddings.judging import LEVELS, exclude_tagged, save_tagged_view
-from ...embeddings.maps import Map, list_maps, load_map
+from ...embeddings.errors import InvalidParameter
 from ...embeddings.patches import is_patches_view, label_path
-from ...embeddings.requests import base_view, view_without_selection
 from ...embeddings.runs import load_neighbor_graph
-from ...embeddings.selection import select_stages, visible_rows
-from ...embeddings.similar import similar_by_graph, similar_by_map
-from ...embeddings.tagging import check_tag, describe, tag_labels, tag_samples, undo
-from ...embeddings.thumbnails import make_thumbnails
+from ...labels.attributes import list_attributes, load_column
+from ...labels.clusters import find_clusters, name_clusters
+from ...labels.documents import hex_ids
+from ...labels.judging import LEVELS, exclude_tagged, save_tagged_view
+from ...labels.maps import Map, list_maps, load_map
+from ...labels.requests import base_view, view_without_selection
+from ...labels.selection import select_stages, visible_rows
+from ...labels.similar import similar_by_graph, similar_by_map
+from ...labels.tagging import check_tag, describe, tag_labels, tag_samples, undo
+from ...labels.thumbnails import make_thumbnails
+from ..web_panel import Answer, WebPanel, answers
 from . import arguments, wire
 from .computing import computing_runs
 
@@ -32,30 +30,11 @@ TARGETS = ("labels", "samples")
 _MAX_CROPS = 100
 _MAX_SIMILAR = 10_000
 
-Answer = dict[str, Any]
 
-
-def _answered(method: Callable[[Any, Any], Answer]) -> Callable[[Any, Any], Answer]:
-    """Turns what the engine refuses into the sentence that a person reads."""
-
-    @wraps(method)
-    def answer(self: Any, ctx: Any) -> Answer:
-        try:
-            dataset = ctx.dataset
-        except ValueError:  # of a name it is DatasetNotFoundError, of an id its base
-            dataset = None
-        if dataset is None:
-            return {"error": "The dataset was deleted: open another.", "stale": True}
-        try:
-            return method(self, ctx)
-        except LabelvetError as error:
-            return {"error": str(error), "stale": isinstance(error, StaleRun)}
-
-    return answer
-
-
-class LabelEmbeddings(foo.Panel):
+class LabelEmbeddings(WebPanel):
     """A map of patches on which labels are seen, lassoed, judged and tagged."""
+
+    component = "LabelEmbeddings"
 
     @property
     def config(self) -> foo.PanelConfig:
@@ -68,12 +47,7 @@ class LabelEmbeddings(foo.Panel):
             surfaces="grid",
         )
 
-    def render(self, ctx: Any) -> types.Property:
-        methods = {name: getattr(self, name) for name in _METHODS}
-        view = types.View(component="LabelEmbeddings", composite_view=True, **methods)
-        return types.Property(types.Object(), view=view)
-
-    @_answered
+    @answers
     def list_runs(self, ctx: Any) -> Answer:
         """All visualization runs of the dataset, those that are being computed too."""
         computing = computing_runs(ctx.dataset._doc.id)
@@ -88,7 +62,7 @@ class LabelEmbeddings(foo.Panel):
             runs.append(run)
         return {"runs": [*computing, *runs]}
 
-    @_answered
+    @answers
     def open_run(self, ctx: Any) -> Answer:
         """The points of a run, and what they can be colored by."""
         shown = load_map(ctx.dataset, arguments.text(ctx.params, "key"))
@@ -105,13 +79,13 @@ class LabelEmbeddings(foo.Panel):
             "confidencePath": confidence if confidence in paths else None,
         }
 
-    @_answered
+    @answers
     def color_column(self, ctx: Any) -> Answer:
         """The values of an attribute."""
         path = arguments.text(ctx.params, "path")
         return wire.color_column(path, load_column(ctx.dataset, _map(ctx), path))
 
-    @_answered
+    @answers
     def visible_rows(self, ctx: Any) -> Answer:
         """The rows in the App's view under its filters."""
         shown = _map(ctx)
@@ -120,7 +94,7 @@ class LabelEmbeddings(foo.Panel):
             return {"mask": None, "count": len(shown)}
         return {"mask": wire.mask(visible), "count": int(visible.sum())}
 
-    @_answered
+    @answers
     def select_rows(self, ctx: Any) -> Answer:
         """The view stages that make the App's grid show exactly some rows."""
         shown, rows = _selection(ctx)
@@ -129,7 +103,7 @@ class LabelEmbeddings(foo.Panel):
         stages = select_stages(shown, rows, _view(ctx))
         return {"stages": stages, "count": len(rows)}
 
-    @_answered
+    @answers
     def crops(self, ctx: Any) -> Answer:
         """Pictures of some rows."""
         shown = _map(ctx)
@@ -139,7 +113,7 @@ class LabelEmbeddings(foo.Panel):
         thumbnails = make_thumbnails(ctx.dataset, shown, rows, size, margin)
         return {"crops": [wire.crop(thumbnail) for thumbnail in thumbnails]}
 
-    @_answered
+    @answers
     def tag(self, ctx: Any) -> Answer:
         """Adds a tag to the selected labels or samples, or removes it."""
         shown, rows = _selection(ctx)
@@ -162,14 +136,14 @@ class LabelEmbeddings(foo.Panel):
             "sentence": describe(done, tag, "label" if labels else "sample", remove),
         }
 
-    @_answered
+    @answers
     def undo(self, ctx: Any) -> Answer:
         """Takes a change of tags back."""
         undone = undo(ctx.dataset, ctx.params.get("token"))
         ctx.ops.reload_samples()
         return {"changed": undone.changed, "sentence": undone.sentence}
 
-    @_answered
+    @answers
     def save_tagged_view(self, ctx: Any) -> Answer:
         """Saves the view of what has a tag."""
         shown = _map(ctx)
@@ -182,7 +156,7 @@ class LabelEmbeddings(foo.Panel):
             ctx.ops.reload_dataset()  # the App reads its list of saved views with the dataset
         return {"name": saved.name, "created": saved.created, "sentence": saved.sentence}
 
-    @_answered
+    @answers
     def exclude_tagged(self, ctx: Any) -> Answer:
         """Leaves what has a tag out of the App's view."""
         shown = _map(ctx)
@@ -197,7 +171,7 @@ class LabelEmbeddings(foo.Panel):
         ctx.ops.set_view(view)
         return {"sentence": sentence}
 
-    @_answered
+    @answers
     def similar(self, ctx: Any) -> Answer:
         """The rows nearest to the selected ones."""
         shown, rows = _selection(ctx)
@@ -209,7 +183,7 @@ class LabelEmbeddings(foo.Panel):
             return {"rows": similar_by_graph(graph, rows, count).tolist(), "source": "neighbors"}
         return {"rows": similar_by_map(shown.points, rows, count).tolist(), "source": "map"}
 
-    @_answered
+    @answers
     def clusters(self, ctx: Any) -> Answer:
         """The clusters of the map, named by an attribute."""
         shown = _map(ctx)
@@ -226,7 +200,7 @@ class LabelEmbeddings(foo.Panel):
             "clusters": [wire.cluster(cluster) for cluster in clusters],
         }
 
-    @_answered
+    @answers
     def open_sample(self, ctx: Any) -> Answer:
         """Opens a row's image, or its patch in a patches view, in the modal."""
         shown = _map(ctx)
@@ -239,12 +213,6 @@ class LabelEmbeddings(foo.Panel):
             id_ = view.select_by("sample_id", id_).first().id
         ctx.ops.open_sample(id=id_)
         return {}
-
-
-_METHODS = (
-    "list_runs", "open_run", "color_column", "visible_rows", "select_rows", "crops", 
-    "tag", "undo", "save_tagged_view", "exclude_tagged", "similar", "clusters", "open_sample",
-)  # fmt: skip
 
 
 def _map(ctx: Any) -> Map:

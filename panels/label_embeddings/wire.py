@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...embeddings.attributes import Attribute, Column
-from ...embeddings.clusters import Cluster
-from ...embeddings.maps import MapInfo
-from ...embeddings.thumbnails import Thumbnail
+from ...labels.attributes import Attribute, Column
+from ...labels.clusters import Cluster
+from ...labels.maps import MapInfo
+from ...labels.thumbnails import Thumbnail
 
 _TYPES = {"f4": "<f4", "u2": "<u2", "u4": "<u4"}
 

@@ -2,36 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import wraps
 from typing import Any
 
 import fiftyone.operators as foo
-import fiftyone.operators.types as types
 
-from ...embeddings.errors import InvalidParameter, LabelvetError
+from ...embeddings.errors import InvalidParameter
 from ...workers import operations
 from ...workers.targets import list_targets
+from ..web_panel import Answer, WebPanel, answers
 from . import wire
 
 _MAX_PAGE = 200
 
-Answer = dict[str, Any]
 
-
-def _answered(method: Callable[[Any, Any], Answer]) -> Callable[[Any, Any], Answer]:
-    @wraps(method)
-    def answer(self: Any, ctx: Any) -> Answer:
-        try:
-            return method(self, ctx)
-        except LabelvetError as error:
-            return {"error": str(error)}
-
-    return answer
-
-
-class Runs(foo.Panel):
+class Runs(WebPanel):
     """The delegated operations of the dataset, newest first."""
+
+    component = "Runs"
 
     @property
     def config(self) -> foo.PanelConfig:
@@ -44,12 +31,7 @@ class Runs(foo.Panel):
             surfaces="grid",
         )
 
-    def render(self, ctx: Any) -> types.Property:
-        methods = {name: getattr(self, name) for name in _METHODS}
-        view = types.View(component="Runs", composite_view=True, **methods)
-        return types.Property(types.Object(), view=view)
-
-    @_answered
+    @answers
     def list_operations(self, ctx: Any) -> Answer:
         """The newest operations, how many there are in each state, and the workers."""
         operations.settle_lost()
@@ -69,41 +51,38 @@ class Runs(foo.Panel):
             "targets": [wire.target(one) for one in list_targets()],
         }
 
-    @_answered
+    @answers
     def details(self, ctx: Any) -> Answer:
         """All that is known of one operation."""
         return {"operation": wire.details(_operation(ctx))}
 
-    @_answered
+    @answers
     def cancel(self, ctx: Any) -> Answer:
         """Stops an operation, or takes it from the queue."""
         return {"sentence": operations.cancel(_operation(ctx).id)}
 
-    @_answered
+    @answers
     def mark_failed(self, ctx: Any) -> Answer:
         """Fails an operation that nobody runs any more."""
         return {"sentence": operations.mark_failed(_operation(ctx).id)}
 
-    @_answered
+    @answers
     def rerun(self, ctx: Any) -> Answer:
         """Queues an operation once more."""
         operations.rerun(_operation(ctx).id)
         return {"sentence": "Queued once more."}
 
-    @_answered
+    @answers
     def delete(self, ctx: Any) -> Answer:
         """Takes an operation off the list, and stops it if it runs."""
         operations.delete(_operation(ctx).id)
         return {"sentence": "Deleted."}
 
 
-_METHODS = ("list_operations", "details", "cancel", "mark_failed", "rerun", "delete")
-
-
 def _operation(ctx: Any) -> operations.Operation:
     """Returns the operation that is asked for, if it is of the dataset that is open."""
     id_ = str(ctx.params.get("id"))
     operation = operations.get_operation(id_)
-    if ctx.dataset is None or operation.dataset_id != ctx.dataset._doc.id:
+    if operation.dataset_id != ctx.dataset._doc.id:
         raise InvalidParameter(f"There is no run '{id_}' of this dataset.")
     return operation

@@ -7,7 +7,7 @@ import pytest
 from fiftyone import ViewField as F
 from fiftyone.operators.executor import ExecutionContext, Executor
 from labelvet.embeddings.errors import LabelvetError
-from labelvet.embeddings.tagging import undo
+from labelvet.labels.tagging import undo
 from labelvet.operators import ExcludeTagged, FilterLabels, SaveTaggedView, TagLabels
 
 URI = "@labelvet/labelvet/"

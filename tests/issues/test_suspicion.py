@@ -12,13 +12,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from labelvet.embeddings.patches import PatchTable
-from labelvet.embeddings.review import learn
-from labelvet.embeddings.suspicion import find_suspects
-from labelvet.embeddings.suspicion_labels import (
+from labelvet.issues.attributes import (
     ATTRIBUTES,
     find_label_issues,
     remove_label_issues,
 )
+from labelvet.issues.review import learn
+from labelvet.issues.suspicion import find_suspects
 from sklearn.metrics import roc_auc_score
 
 

@@ -1,6 +1,6 @@
 """What a review teaches: a small model that re-ranks what is left, and says how much that is.
 
-A logistic regression over the clues of :mod:`labelvet.embeddings.suspicion`, whose prior is the
+A logistic regression over the clues of :mod:`labelvet.issues.suspicion`, whose prior is the
 ranking before any review: the first answers move it a little, hundreds move it far, and clues that
 the prior does not use (the look, the neighbors, the image's border) come in as they prove
 themselves. The posterior's Laplace approximation (MacKay, "The evidence framework applied to

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from labelvet.embeddings.documents import hex_ids, object_ids, pack_ids, parse_ids
 from labelvet.embeddings.errors import StaleRun, UnknownRun
-from labelvet.embeddings.maps import list_maps, load_map
+from labelvet.labels.documents import hex_ids, object_ids, pack_ids, parse_ids
+from labelvet.labels.maps import list_maps, load_map
 
 
 def test_runs_of_every_origin_are_listed(judged):

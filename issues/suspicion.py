@@ -4,7 +4,7 @@ Four small units, each a score in [0, 1]: *mislabeled* (the class is wrong), *sp
 positive), *missed* (a rejected or unsure label that shows an object which no accepted label
 covers), *duplicate* (a second label on one object, or the same patch in another image). One more,
 *suspicion*, is the probability that a label is wrong in any way; a review goes down that list, and
-learns (:mod:`labelvet.embeddings.review`).
+learns (:mod:`labelvet.issues.review`).
 
 Everything is computed in the order of the labels' ids, so that it does not depend on the order of
 the rows.
@@ -18,13 +18,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit, logit
 
-from .errors import InvalidParameter
-from .neighbors import EXACT_UP_TO, build_neighbor_graph
-from .patches import PatchTable
-from .progress import Progress
-from .suspicion_boxes import IDENTICAL_SIMILARITY, Overlaps, cover, measure_overlaps
-from .suspicion_classes import ClassFit, fit_classes
-from .suspicion_math import unit_rows
+from ..embeddings.errors import InvalidParameter
+from ..embeddings.neighbors import EXACT_UP_TO, build_neighbor_graph
+from ..embeddings.patches import PatchTable
+from ..embeddings.progress import Progress
+from .boxes import IDENTICAL_SIMILARITY, Overlaps, cover, measure_overlaps
+from .classes import ClassFit, fit_classes
+from .numerics import unit_rows
 
 NUM_NEIGHBORS = 50
 # neighbors that a reason counts and a reviewer sees

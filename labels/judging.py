@@ -12,8 +12,8 @@ import fiftyone as fo
 from fiftyone import ViewExpression
 from fiftyone import ViewField as F
 
-from .errors import InvalidParameter
-from .patches import is_patches_view, label_root
+from ..embeddings.errors import InvalidParameter
+from ..embeddings.patches import is_patches_view, label_root
 from .tagging import check_tag
 
 LEVELS = ("labels", "images")

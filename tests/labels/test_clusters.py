@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
-from labelvet.embeddings.attributes import Column
-from labelvet.embeddings.clusters import find_clusters, name_clusters
+from labelvet.labels.attributes import Column
+from labelvet.labels.clusters import find_clusters, name_clusters
 
 
 def blobs(dimensions, each=300, seed=0):

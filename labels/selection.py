@@ -8,10 +8,10 @@ import fiftyone as fo
 import numpy as np
 from numpy.typing import NDArray
 
+from ..embeddings.errors import InvalidParameter
+from ..embeddings.patches import is_patches_view
 from .documents import hex_ids, read_labels, samples_of
-from .errors import InvalidParameter
 from .maps import Map
-from .patches import is_patches_view
 
 Rows = NDArray[np.int64]
 

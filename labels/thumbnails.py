@@ -16,11 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from .crops import CropSettings, UnreadableImage, pixel_windows, read_image
+from ..embeddings.crops import CropSettings, UnreadableImage, pixel_windows, read_image
+from ..embeddings.errors import NoPatches
+from ..embeddings.patches import PatchTable, read_attribute, read_patches
 from .documents import hex_ids
-from .errors import NoPatches
 from .maps import Map
-from .patches import PatchTable, read_attribute, read_patches
 
 _QUALITY = 85
 _KEPT = 4_000

@@ -1,25 +1,83 @@
-"""Runs that are scheduled: the form's part of it, and the drop-down beside *Execute*."""
+"""Operators that take their time: they report progress, and can be scheduled on a compute target
+instead of executed at once."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import datetime, timezone
+from threading import Event
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, ClassVar
 
 import fiftyone.operators as foo
 import fiftyone.operators.types as types
 from fiftyone.internal.util import is_remote_service
 from fiftyone.operators.executor import ExecutionOptions
 
+from ..embeddings.errors import LabelvetError
+from ..embeddings.progress import Report
 from ..workers.operations import mark_scheduled
 from ..workers.targets import VERSION, Target, list_targets
+from .outcome import failure
+from .progress import run_with_progress
 
 _FIELD = "schedule_on"
 
 
 class LongOperator(foo.Operator):
-    """An operator that can be scheduled on a compute target; its form ends with
-    :func:`schedule_on`."""
+    """An operator that reports progress and can be scheduled on a compute target.
+
+    A subclass says its ``name``, ``label``, ``description`` and ``icon``, makes one call into the
+    engine in :meth:`call`, and shows the result in :meth:`show`. Its form ends with
+    :func:`schedule_on`.
+    """
+
+    name: ClassVar[str]
+    label: ClassVar[str]
+    description: ClassVar[str]
+    icon: ClassVar[str]
+
+    @property
+    def config(self) -> foo.OperatorConfig:
+        return foo.OperatorConfig(
+            name=self.name,
+            label=self.label,
+            description=self.description,
+            icon=self.icon,
+            dynamic=True,
+            execute_as_generator=True,
+            allow_immediate_execution=True,
+            allow_delegated_execution=True,
+        )
+
+    def call(self, ctx: Any, progress: Report, cancelled: Event) -> Any:
+        """Calls the engine; what it returns has a ``summary()``.
+
+        The engine is imported here: it loads torch, which the form does not need.
+        """
+        raise NotImplementedError
+
+    def show(self, ctx: Any, result: Any) -> Iterator[Any]:
+        """Yields what the App does with the result of a run that was executed at once."""
+        raise NotImplementedError
+
+    def execute(self, ctx: Any) -> Iterator[Any]:
+        outcome: list[Any] = []
+        try:
+            yield from run_with_progress(
+                ctx, lambda report, cancelled: self.call(ctx, report, cancelled), outcome
+            )
+        except LabelvetError as error:
+            if not ctx.delegated:
+                yield ctx.ops.show_output(*failure(self.label, error))
+            raise
+        (result,) = outcome
+        if ctx.delegated:
+            # what the run says of itself once it has completed
+            ctx.set_progress(progress=1.0, label=result.summary())
+        else:
+            yield ctx.ops.reload_dataset()
+            yield from self.show(ctx, result)
 
     def resolve_execution_options(self, ctx: Any) -> ExecutionOptions:
         options = super().resolve_execution_options(ctx)

@@ -23,8 +23,8 @@ import gridfs
 import numpy as np
 from numpy.typing import NDArray
 
+from ..embeddings.errors import StaleRun, UnknownRun
 from .documents import Ids, byte_keys, parse_ids, run_documents, run_results
-from .errors import StaleRun, UnknownRun
 
 # FiftyOne's native panel lists runs by the path of their config's class
 _VISUALIZATION = "fiftyone.brain.visualization."

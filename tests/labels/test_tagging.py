@@ -5,11 +5,11 @@ import fiftyone as fo
 import numpy as np
 import pytest
 from fiftyone import ViewField as F
-from labelvet.embeddings import tagging
-from labelvet.embeddings.documents import samples_of
 from labelvet.embeddings.errors import InvalidParameter, UnknownField, UnknownUndo
-from labelvet.embeddings.maps import load_map
-from labelvet.embeddings.tagging import tag_labels, tag_samples, tag_view, undo
+from labelvet.labels import tagging
+from labelvet.labels.documents import samples_of
+from labelvet.labels.maps import load_map
+from labelvet.labels.tagging import tag_labels, tag_samples, tag_view, undo
 
 TAGS = "predictions.detections.tags"
 
@@ -145,7 +145,7 @@ def test_another_process_undoes_after_a_crash(judged, monkeypatch):
         tag_rows(judged, [0, 1, 2, 3])
     assert tagged_rows(judged) == [0, 1]
     code = (
-        "import sys, fiftyone as fo; from labelvet.embeddings.tagging import undo;"
+        "import sys, fiftyone as fo; from labelvet.labels.tagging import undo;"
         "print(undo(fo.load_dataset(sys.argv[1]), sys.argv[2]).changed)"
     )
     command = [sys.executable, "-c", code, judged.name, tokens[0]]

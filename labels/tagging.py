@@ -18,6 +18,8 @@ import numpy as np
 from bson import Binary
 from fiftyone.operators.store import ExecutionStore
 
+from ..embeddings.errors import InvalidParameter, UnknownField, UnknownUndo
+from ..embeddings.patches import label_root, sample_id_path
 from .documents import (
     Ids,
     generated_patches,
@@ -28,8 +30,6 @@ from .documents import (
     reload_samples,
     samples_of,
 )
-from .errors import InvalidParameter, UnknownField, UnknownUndo
-from .patches import label_root, sample_id_path
 
 # labels per update: the ids of one fit into a command of MongoDB many times over
 _BATCH = 50_000

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .suspicion_math import box_overlaps
+from .numerics import box_overlaps
 
 # Two labels on one object overlap so much; two objects in a crowd rarely do.
 DUPLICATE_IOU = 0.6

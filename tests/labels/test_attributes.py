@@ -1,10 +1,10 @@
 import fiftyone as fo
 import numpy as np
 import pytest
-from labelvet.embeddings.attributes import list_attributes, load_column
-from labelvet.embeddings.documents import samples_of
 from labelvet.embeddings.errors import UnknownField
-from labelvet.embeddings.maps import load_map
+from labelvet.labels.attributes import list_attributes, load_column
+from labelvet.labels.documents import samples_of
+from labelvet.labels.maps import load_map
 
 ROOT = "predictions.detections"
 

@@ -1,8 +1,8 @@
 import pytest
 from fiftyone import ViewField as F
 from labelvet.embeddings.errors import InvalidParameter, UnknownField
-from labelvet.embeddings.judging import exclude_tagged, filter_labels, save_tagged_view, tagged_view
-from labelvet.embeddings.tagging import tag_view
+from labelvet.labels.judging import exclude_tagged, filter_labels, save_tagged_view, tagged_view
+from labelvet.labels.tagging import tag_view
 
 ROOT = "predictions.detections"
 

@@ -18,14 +18,20 @@ from bson import ObjectId
 from numpy.typing import NDArray
 from pymongo import UpdateOne
 
-from .documents import reload_samples, samples_of
-from .errors import InvalidParameter, NoPatches
-from .existing import load_embeddings
-from .patches import PatchTable, label_path, list_patches_fields, match_ids, read_patches
-from .progress import Progress
-from .runs import raise_if_deleted
+from ..embeddings.errors import InvalidParameter, NoPatches
+from ..embeddings.existing import load_embeddings
+from ..embeddings.patches import (
+    PatchTable,
+    label_path,
+    list_patches_fields,
+    match_ids,
+    read_patches,
+)
+from ..embeddings.progress import Progress
+from ..embeddings.runs import raise_if_deleted
+from ..labels.documents import reload_samples, samples_of
+from .boxes import cover
 from .suspicion import ACCEPTED_CONFIDENCE, Suspicion, find_suspects
-from .suspicion_boxes import cover
 
 REJECTED_TAGS = ("rejected",)
 

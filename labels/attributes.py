@@ -10,10 +10,10 @@ import fiftyone as fo
 import numpy as np
 from numpy.typing import NDArray
 
+from ..embeddings.errors import UnknownField
+from ..embeddings.patches import label_path
 from .documents import collection_named, object_ids, read_labels, revision
-from .errors import UnknownField
 from .maps import Map, MapInfo
-from .patches import label_path
 
 # codes are sent as two bytes, and a legend of more could not be read
 MAX_CATEGORIES = 65_535

@@ -3,9 +3,9 @@ import io
 
 import numpy as np
 import pytest
-from labelvet.embeddings.documents import samples_of
-from labelvet.embeddings.maps import load_map
-from labelvet.embeddings.thumbnails import make_thumbnails
+from labelvet.labels.documents import samples_of
+from labelvet.labels.maps import load_map
+from labelvet.labels.thumbnails import make_thumbnails
 from PIL import Image
 
 

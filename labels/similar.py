@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from .neighbors import NeighborGraph
+from ..embeddings.neighbors import NeighborGraph
 
 Rows = NDArray[np.int64]
 

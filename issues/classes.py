@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.special import expit, log_softmax
 
-from .suspicion_math import unit_rows
+from .numerics import unit_rows
 
 # so many (row, class) cells are held at a time, and fitted on
 _CELLS = 500_000

@@ -5,11 +5,11 @@ import fiftyone.server.view as fosv
 import numpy as np
 import pytest
 from fiftyone import ViewField as F
-from labelvet.embeddings import selection
-from labelvet.embeddings.documents import hex_ids
 from labelvet.embeddings.errors import InvalidParameter
-from labelvet.embeddings.maps import load_map
-from labelvet.embeddings.selection import select_stages, visible_rows
+from labelvet.labels import selection
+from labelvet.labels.documents import hex_ids
+from labelvet.labels.maps import load_map
+from labelvet.labels.selection import select_stages, visible_rows
 
 ROWS = np.array([0, 4, 5, 13, 23])
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 from labelvet.embeddings.neighbors import build_neighbor_graph
-from labelvet.embeddings.similar import similar_by_graph, similar_by_map
+from labelvet.labels.similar import similar_by_graph, similar_by_map
 
 
 @pytest.fixture

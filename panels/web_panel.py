@@ -1,0 +1,54 @@
+"""What every panel with a web half does the same way: its methods, and what it answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, ClassVar
+
+import fiftyone.operators as foo
+import fiftyone.operators.types as types
+
+from ..embeddings.errors import LabelvetError, StaleRun
+
+Answer = dict[str, Any]
+
+
+class WebPanel(foo.Panel):
+    """A panel that a React component draws, and whose public methods the browser calls.
+
+    A method is called with an execution context, the browser's parameters in ``ctx.params``, and
+    returns a dict that JSON can hold. It is marked with :func:`answers`.
+    """
+
+    component: ClassVar[str]
+
+    def render(self, ctx: Any) -> types.Property:
+        methods = {
+            name: getattr(self, name)
+            for name, member in vars(type(self)).items()
+            if getattr(member, "answers", False)
+        }
+        view = types.View(component=self.component, composite_view=True, **methods)
+        return types.Property(types.Object(), view=view)
+
+
+def answers(method: Callable[[Any, Any], Answer]) -> Callable[[Any, Any], Answer]:
+    """Makes a method callable from the browser, and turns what the engine refuses into the
+    sentence that a person reads."""
+
+    @wraps(method)
+    def answer(self: Any, ctx: Any) -> Answer:
+        try:
+            dataset = ctx.dataset
+        except ValueError:  # of a name it is DatasetNotFoundError, of an id its base
+            dataset = None
+        if dataset is None:
+            return {"error": "The dataset was deleted: open another.", "stale": True}
+        try:
+            return method(self, ctx)
+        except LabelvetError as error:
+            return {"error": str(error), "stale": isinstance(error, StaleRun)}
+
+    answer.answers = True  # type: ignore[attr-defined]
+    return answer
