@@ -87,6 +87,8 @@ def _compile(
             "INFERENCE_PRECISION_HINT": _HINTS[dtype],
             "PERFORMANCE_HINT": "LATENCY",
             "INFERENCE_NUM_THREADS": torch.get_num_threads(),
+            # several processes on a machine would all be pinned to its first cores
+            "ENABLE_CPU_PINNING": False,
         }
         compiled.append(core.compile_model(model, "CPU", hints))
     lock = Lock()  # a compiled model answers one call at a time

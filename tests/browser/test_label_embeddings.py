@@ -15,18 +15,39 @@ KEY = "judged_patches"
 TAG = "needs-review"
 
 
+@pytest.fixture(scope="session")
+def scenes(tmp_path_factory):
+    """Generated scenes with a simulated detector's ``predictions``."""
+    from labelvet.demo.dataset import PREDICTIONS, composed_dataset
+    from labelvet.demo.environment import PLUGIN
+    from labelvet.demo.stamps import StampsUnavailable
+
+    folder = tmp_path_factory.mktemp("scenes")
+    try:
+        dataset = composed_dataset(
+            "scenes-in-the-browser", folder, PLUGIN / ".cache" / "stamps", 60
+        )
+    except StampsUnavailable as reason:
+        pytest.skip(str(reason))
+    dataset.rename_sample_field(PREDICTIONS, FIELD)
+    yield dataset
+    dataset.delete()
+
+
 @pytest.fixture
-def mapped(coco128):
-    """``coco128`` with a map of its predictions; what a test adds is taken away after it."""
-    coco128.reload()
-    compute_visualization(coco128, FIELD, KEY, seed=51, progress=False, overwrite=True)
-    yield coco128
-    coco128.reload()
-    coco128.untag_labels(TAG, label_fields=FIELD)
-    for name in coco128.list_saved_views():
-        coco128.delete_saved_view(name)
-    if coco128.has_brain_run(KEY):
-        coco128.delete_brain_run(KEY)
+def mapped(request):
+    """A dataset, ``coco128`` where a test names no other, with a map of its predictions; what a
+    test adds is taken away after it."""
+    dataset = request.getfixturevalue(getattr(request, "param", "coco128"))
+    dataset.reload()
+    compute_visualization(dataset, FIELD, KEY, seed=51, progress=False, overwrite=True)
+    yield dataset
+    dataset.reload()
+    dataset.untag_labels(TAG, label_fields=FIELD)
+    for name in dataset.list_saved_views():
+        dataset.delete_saved_view(name)
+    if dataset.has_brain_run(KEY):
+        dataset.delete_brain_run(KEY)
 
 
 @pytest.fixture
@@ -83,23 +104,32 @@ def color_by(page, path: str) -> None:
     page.get_by_role("option", name=path).click()
 
 
-def open_map(page, address: str) -> None:
+def open_map(page, address: str, points: int = 628) -> None:
+    open_list(page, address)
+    choose_run(page, points)
+
+
+def open_list(page, address: str) -> None:
     open_dataset(page, address)
     page.locator('[data-cy="new-panel-btn"]').first.click()
     page.locator('[data-cy="new-panel-option-label_embeddings"]').click()
-    choose_run(page)
 
 
-def choose_run(page) -> None:
+def choose_run(page, points: int = 628) -> None:
     page.get_by_text("Select brain key").wait_for()
     page.locator(".lv-runs button", has=page.get_by_text(KEY, exact=True)).click()
-    wait_for_count(page, "628 points")
+    wait_for_count(page, f"{points} points")
 
 
-def test_analyze_patch_embeddings(app, page, mapped, screenshot, noise):
-    open_map(page, app(mapped.name))
-    page.locator(".lv-legend", has_text="person").wait_for()
-    screenshot("label-embeddings-by-label")
+@pytest.mark.parametrize("mapped", ["coco128", "scenes"], indirect=True)
+def test_analyze_patch_embeddings(app, page, mapped, screenshot, noise, request):
+    kind = "" if "coco128" in request.node.name else "-scenes"
+    points = mapped.count(f"{FIELD}.detections")
+    classes = mapped.count_values(f"{FIELD}.detections.label")
+    common = max(classes, key=classes.get)
+    open_map(page, app(mapped.name), points)
+    page.locator(".lv-legend", has_text=common).wait_for()
+    screenshot(f"label-embeddings-by-label{kind}")
 
     # Color by > confidence, lasso a cluster, see it in the grid
     color_by(page, f"{FIELD}.detections.confidence")
@@ -107,8 +137,8 @@ def test_analyze_patch_embeddings(app, page, mapped, screenshot, noise):
     drag(page, (0.3, 0.3), (0.7, 0.3), (0.7, 0.7), (0.3, 0.7), (0.3, 0.35))
     page.locator(".lv-tile img").first.wait_for()
     lassoed = count(page, "selected")
-    assert 0 < lassoed < 628
-    screenshot("label-embeddings-by-confidence-lassoed")
+    assert 0 < lassoed < points
+    screenshot(f"label-embeddings-by-confidence-lassoed{kind}")
 
     # one key tags what is selected, another takes it back
     page.keyboard.press("t")
@@ -118,7 +148,7 @@ def test_analyze_patch_embeddings(app, page, mapped, screenshot, noise):
     flagged_images = len(mapped.match_labels(tags=TAG, fields=FIELD))
     wait_for_grid(page, f"{flagged_images} samples")
     page.locator(".lv-bars", has_text=TAG).wait_for()
-    screenshot("label-embeddings-tagged")
+    screenshot(f"label-embeddings-tagged{kind}")
     page.keyboard.press("z")
     page.locator(".lv-status", has_text="no more").wait_for()
     assert mapped.count_label_tags(FIELD) == {}
@@ -132,14 +162,14 @@ def test_analyze_patch_embeddings(app, page, mapped, screenshot, noise):
     assert TAG in mapped.list_saved_views()
     assert mapped.load_saved_view(TAG).count(f"{FIELD}.detections") == lassoed
     page.keyboard.press("Escape")
-    wait_for_grid(page, "128 samples")
+    wait_for_grid(page, f"{len(mapped)} samples")
 
     # class and confidence combined, in the panel and in the sidebar alike
     color_by(page, f"{FIELD}.detections.label")
-    page.locator(".lv-legend li button", has_text="person").dblclick()
-    people = mapped.filter_labels(FIELD, {"$eq": ["$$this.label", "person"]})
-    wait_for_count(page, f"{people.count(f'{FIELD}.detections')} in view")
-    wait_for_grid(page, f"{len(people)} samples")
+    page.locator(".lv-legend li button", has_text=common).first.dblclick()
+    alike = mapped.filter_labels(FIELD, {"$eq": ["$$this.label", common]})
+    wait_for_count(page, f"{alike.count(f'{FIELD}.detections')} in view")
+    wait_for_grid(page, f"{len(alike)} samples")
     least = page.locator(".lv-range input").first
     least.focus()
     for _ in range(60):
@@ -147,9 +177,9 @@ def test_analyze_patch_embeddings(app, page, mapped, screenshot, noise):
     page.keyboard.press("a")
     page.locator(".lv-count", has_text="selected").wait_for()
     sure = count(page, "in view")
-    assert 0 < sure < people.count(f"{FIELD}.detections")
+    assert 0 < sure < alike.count(f"{FIELD}.detections")
     assert count(page, "selected") == sure
-    screenshot("label-embeddings-class-and-confidence")
+    screenshot(f"label-embeddings-class-and-confidence{kind}")
     page.keyboard.press("Escape")
     page.locator('[data-cy="btn-clear-view-bar"]').click()
 
@@ -157,7 +187,7 @@ def test_analyze_patch_embeddings(app, page, mapped, screenshot, noise):
     page.get_by_role("button", name="Exclude flagged").click()
     page.get_by_role("menuitem", name="Labels").click()
     page.locator(".lv-status", has_text="left out").wait_for()
-    screenshot("label-embeddings-excluded")
+    screenshot(f"label-embeddings-excluded{kind}")
     assert noise == []
 
 
@@ -344,4 +374,43 @@ def test_two_tabs_an_empty_view_and_another_dataset(app, page, mapped, make_data
     page.locator('[data-cy="new-panel-option-label_embeddings"]').click()
     page.get_by_text("No embeddings yet").wait_for()
     page.get_by_role("button", name="Compute visualization").first.wait_for()
+    assert noise == []
+
+
+def test_a_run_without_results_says_so(app, page, mapped, make_dataset, noise):
+    import fiftyone.core.brain as fob
+
+    empty = make_dataset()
+    empty.persistent = True
+    empty.add_sample(fo.Sample(mapped.first().filepath))
+    config = mapped.get_brain_info(KEY).config
+    empty.register_brain_run(KEY, fob.BrainInfo(key=KEY, config=config))
+    open_list(page, app(empty.name))
+    card = page.locator(".lv-runs button", has=page.get_by_text(KEY, exact=True))
+    card.get_by_text("It has no results").wait_for()
+    assert card.is_disabled()
+    assert noise == []
+
+
+def test_a_dataset_that_is_switched_while_a_run_loads(app, page, mapped, make_dataset, noise):
+    other = make_dataset()
+    other.persistent = True
+    other.add_sample(fo.Sample(mapped.first().filepath))
+    open_list(page, app(mapped.name))
+    card = page.locator(".lv-runs button", has=page.get_by_text(KEY, exact=True))
+    card.wait_for()
+
+    def slow(route) -> None:
+        if "open_run" in (route.request.post_data or ""):
+            page.wait_for_timeout(3000)
+        route.continue_()
+
+    page.route("**/operators/**", slow)
+    card.click()
+    page.evaluate(
+        "name => window.__foo__.executeOperator('open_dataset', {dataset: name})", other.name
+    )
+    wait_for_grid(page, "1 samples?")
+    page.wait_for_timeout(4000)  # until what was asked for the first dataset has arrived
+    assert page.locator(".lv-judge").count() == 0
     assert noise == []

@@ -95,6 +95,14 @@ def test_schedule_on_the_cluster_watch_and_open(app, page, coco128, worker, scre
     assert row.get_attribute("data-state") == "completed", row.inner_text()
     assert len(seen) > 3
     assert "628 points under" in row.inner_text()
+    # once more: it replaces what it made
+    before = coco128.get_brain_info(KEY).timestamp
+    row.get_by_role("button", name="Re-run").click()
+    page.locator(".lv-run").nth(1).wait_for()
+    row = page.locator(".lv-run").first
+    page.locator('.lv-run[data-state="completed"]').nth(1).wait_for(timeout=120_000)
+    coco128.reload()
+    assert coco128.get_brain_info(KEY).timestamp > before
     row.get_by_role("button", name="Open").click()
     page.get_by_text(KEY).first.wait_for()
     page.locator(".lv-count", has_text="628").wait_for()

@@ -89,6 +89,21 @@ def test_a_run_survives_its_ray_worker_and_its_worker_and_stops_when_told(
     assert second.stop() == 0
 
 
+def test_a_node_that_joins_is_used(coco128, ray_cluster, cluster_worker, tmp_path):
+    cluster_worker(LABELVET_CACHE_DIR=str(tmp_path / "store"))
+    id_ = schedule(coco128, "grown", "gpu-cluster", **SLOW, alpha=0.2)
+    wait_until(lambda: embedding(id_) > 0, seconds=90)
+    assert len(shard_workers()) <= 2
+    node = ray_cluster.add_node()
+    try:
+        wait_until(lambda: len(shard_workers()) == 3, seconds=60)
+        assert get_operation(id_).state == "running"
+        done = wait_for_state(id_, "completed", "failed", seconds=120)
+        assert done.state == "completed", done.trace
+    finally:
+        ray_cluster.stop_node(node)
+
+
 def test_a_cluster_that_is_not_there_is_named(start_worker):
     worker = start_worker("nowhere", "--ray", "127.0.0.1:1", wait=False)
     assert worker.process.wait(90) == 1
