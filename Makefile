@@ -7,7 +7,7 @@ help:
 	@echo "make test   every check and every test"
 	@echo "make lint   ruff, mypy and the rule of imports"
 	@echo "make web    builds the web half of the panels into dist/ (needs Node 20)"
-	@echo "make bench  NAME=embed|reduce|memory|resume|panel|cluster, QUICK=1 for a smaller run"
+	@echo "make bench  NAME=embed|reduce|memory|resume|panel|approval|cluster, QUICK=1 for a smaller run"
 	@echo "make setup  the virtual environment .venv that the others use"
 	@echo "make clean  removes what make created"
 
@@ -20,7 +20,7 @@ demo: setup
 lint: setup
 	@.venv/bin/ruff check . && .venv/bin/ruff format --check .
 	@mkdir -p .cache/mypy && ln -sfn ../.. .cache/mypy/labelvet
-	@MYPYPATH=.cache/mypy .venv/bin/mypy --cache-dir .cache/mypy_cache -p labelvet.embeddings -p labelvet.labels -p labelvet.issues -p labelvet.operators -p labelvet.panels -p labelvet.workers -p labelvet.demo -p labelvet.bench -m labelvet.cli
+	@MYPYPATH=.cache/mypy .venv/bin/mypy --cache-dir .cache/mypy_cache -p labelvet.embeddings -p labelvet.labels -p labelvet.issues -p labelvet.labeling -p labelvet.operators -p labelvet.panels -p labelvet.workers -p labelvet.demo -p labelvet.bench -m labelvet.cli
 	@.venv/bin/lint-imports --no-cache
 
 panels/node_modules: panels/package-lock.json

@@ -35,14 +35,18 @@ def collection_named(name: str) -> Any:
     return foo.get_db_conn()[name]
 
 
-def run_documents(dataset: fo.Dataset) -> dict[str, dict[str, Any]]:
-    """Returns ``{brain key: document}`` of the dataset's brain runs, as the database has them now.
+def run_documents(dataset: fo.Dataset, kind: str = "brain_methods") -> dict[str, dict[str, Any]]:
+    """Returns ``{key: document}`` of the dataset's runs, as the database has them now.
 
     Empty where the dataset was deleted.
+
+    Args:
+        dataset: the dataset
+        kind: "brain_methods", or "runs" for custom runs
     """
     database = foo.get_db_conn()
-    owner = database.datasets.find_one({"_id": dataset._doc.id}, {"brain_methods": 1}) or {}
-    keys = {id_: key for key, id_ in (owner.get("brain_methods") or {}).items()}
+    owner = database.datasets.find_one({"_id": dataset._doc.id}, {kind: 1}) or {}
+    keys = {id_: key for key, id_ in (owner.get(kind) or {}).items()}
     found = database.runs.find({"_id": {"$in": list(keys)}}, {"view_stages": 0})
     return {keys[document["_id"]]: document for document in found}
 

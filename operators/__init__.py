@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from .approve_labels import ApproveLabels
 from .compute_visualization import ComputeVisualization
 from .exclude_tagged import ExcludeTagged
 from .filter_labels import FilterLabels
@@ -19,6 +20,7 @@ OPERATORS = (
     TagLabels,
     SaveTaggedView,
     ExcludeTagged,
+    ApproveLabels,
     FindLabelIssues,
     RemoveLabelIssues,
 )

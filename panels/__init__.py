@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from .auto_labeling import AutoLabeling
 from .label_embeddings import LabelEmbeddings
 from .runs import Runs
 
-PANELS = (LabelEmbeddings, Runs)
+PANELS = (LabelEmbeddings, AutoLabeling, Runs)
 
 
 def register(plugin: Any) -> None:

@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 from ...embeddings.errors import InvalidParameter
 
 _MAX_TEXT = 500
+_MAX_TEXTS = 100_000
+_MAX_NUMBER = 1e300
 
 
 def text(params: dict[str, Any], name: str) -> str:
@@ -63,6 +65,26 @@ def whole_number(params: dict[str, Any], name: str, low: int, high: int, default
     if value != int(value):
         raise InvalidParameter(f"'{name}' must be a whole number.")
     return int(value)
+
+
+def optional_number(params: dict[str, Any], name: str) -> float | None:
+    """Returns a finite number, or None where there is none."""
+    if params.get(name) is None:
+        return None
+    return number(params, name, -_MAX_NUMBER, _MAX_NUMBER, 0)
+
+
+def optional_texts(params: dict[str, Any], name: str) -> list[str | None] | None:
+    """Returns a list of texts, of which one may be None; None where there is no list."""
+    values = params.get(name)
+    if values is None:
+        return None
+    fits = isinstance(values, list) and len(values) <= _MAX_TEXTS
+    if not fits or any(
+        not isinstance(v, str) or len(v) > _MAX_TEXT for v in values if v is not None
+    ):
+        raise InvalidParameter(f"'{name}' must be a list of at most {_MAX_TEXTS:,} texts.")
+    return list(values)
 
 
 def row(params: dict[str, Any], name: str, n: int) -> int:

@@ -12,6 +12,7 @@ export function RangeBar({
   span,
   range,
   colored,
+  steps = STEPS,
   onChange,
 }: {
   label: string;
@@ -19,6 +20,8 @@ export function RangeBar({
   span: Range;
   range: Range;
   colored: boolean;
+  /** how many places a handle has */
+  steps?: number;
   onChange: (range: Range) => void;
 }) {
   const [dragged, setDragged] = useState<Range>(range);
@@ -53,7 +56,7 @@ export function RangeBar({
         size="small"
         min={span[0]}
         max={span[1]}
-        step={(span[1] - span[0]) / STEPS || 1}
+        step={(span[1] - span[0]) / steps || 1}
         value={dragged}
         disableSwap
         getAriaLabel={(handle) => `${label}, ${handle === 0 ? "at least" : "at most"}`}

@@ -1,0 +1,123 @@
+"""*Approve labels*: by confidence and class, into ground truth, in one go."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import fiftyone.operators as foo
+import fiftyone.operators.types as types
+
+from ..embeddings.errors import LabelvetError
+from ..embeddings.patches import label_root
+from ..embeddings.sentences import count
+from ..labeling.approval import RULES, Approved, approve
+from ..labeling.basket import add_labels
+from ..labeling.candidates import Selection, find_candidates, read_candidates
+from .forms import field_input, one_of, problem, several
+
+
+class ApproveLabels(foo.Operator):
+    """Copies labels of the target view into ground truth, with where they came from."""
+
+    @property
+    def config(self) -> foo.OperatorConfig:
+        return foo.OperatorConfig(
+            name="approve_labels",
+            label="Approve labels",
+            description="Copy labels into ground truth, by confidence and class",
+            icon="verified",
+            dynamic=True,
+        )
+
+    def resolve_input(self, ctx: Any) -> types.Property:
+        inputs = types.Object()
+        inputs.view_target(ctx, action_description="Approve labels of")
+        view = ctx.target_view()
+        field = field_input(ctx, inputs, view, "The labels to approve")
+        if field is not None:
+            root, _ = label_root(view, field)
+            half = types.FieldView(space=6)
+            inputs.float("min_confidence", label="Lowest confidence", min=0, max=1, view=half)
+            inputs.float("max_confidence", label="Highest confidence", min=0, max=1, view=half)
+            classes = sorted(str(c) for c in view.distinct(f"{root}.label") if c is not None)
+            several(inputs, "classes", classes, "Classes", "Empty for all")
+            inputs.str(
+                "into",
+                default="ground_truth",
+                required=True,
+                label="Into the field",
+                description="A field of Detections; it is made where there is none",
+            )
+            one_of(ctx, inputs, "rule", RULES, "Of an object that is there already")
+            _preview(ctx, inputs, view, field)
+        return types.Property(inputs, view=types.View(label="Approve labels"))
+
+    def __call__(
+        self,
+        sample_collection: Any,
+        field: str,
+        into: str,
+        min_confidence: float | None = None,
+        max_confidence: float | None = None,
+        classes: list[str] | None = None,
+        rule: str = "keep",
+    ) -> Approved:
+        """Approves labels of a collection; flagged and rejected ones stay out.
+
+        Example::
+
+            approve_labels = foo.get_operator("@labelvet/labelvet/approve_labels")
+            done = approve_labels(view, "predictions", "ground_truth", min_confidence=0.8)
+            labelvet.labeling.undo.undo(dataset, done.token)
+
+        Args:
+            sample_collection: a dataset or view
+            field: a field of Detections
+            into: the field of ground truth, which is made where there is none
+            min_confidence: the lowest confidence, None for any
+            max_confidence: the highest confidence, None for any
+            classes: the classes, None for all
+            rule: of an object that is there already: "keep" it, "replace" it, or "refuse"
+
+        Raises:
+            LabelvetError: if an argument cannot be used, or no label is like that
+        """
+        selection = Selection((min_confidence, max_confidence), classes)
+        candidates = find_candidates(sample_collection._root_dataset, field)
+        add_labels(candidates, selection, sample_collection)
+        return approve(candidates, into, rule)
+
+    def execute(self, ctx: Any) -> dict[str, Any]:
+        params = ctx.params
+        done = self(
+            ctx.target_view(), params["field"], params["into"], params.get("min_confidence"),
+            params.get("max_confidence"), params.get("classes") or None,
+            params.get("rule", "keep"),
+        )  # fmt: skip
+        if not ctx.delegated:
+            ctx.ops.reload_dataset()
+        return {"summary": done.sentence, "approved": done.approved, "undo": done.token}
+
+    def resolve_output(self, ctx: Any) -> types.Property:
+        outputs = types.Object()
+        outputs.str("summary", label="Summary", view=types.MarkdownView())
+        return types.Property(outputs, view=types.View(label="Approve labels"))
+
+
+def _preview(ctx: Any, inputs: types.Object, view: Any, field: str) -> None:
+    params = ctx.params
+    bounds = params.get("min_confidence"), params.get("max_confidence")
+    try:
+        candidates = find_candidates(ctx.dataset, field)
+        selection = Selection(bounds, params.get("classes") or None)
+        number = len(read_candidates(candidates, selection, "open", view)[1])
+        waiting = len(read_candidates(candidates, Selection(), "basket")[1])
+    except LabelvetError as error:
+        problem(inputs, error)
+        return
+    if not number:
+        inputs.view("preview", types.Warning(label="No open label is like that")).invalid = True
+        return
+    also = f", and {waiting:,} that wait in the basket" if waiting else ""
+    line = f"{count(number, 'label')} will be approved{also}"
+    inputs.view("preview", types.Notice(label=line))

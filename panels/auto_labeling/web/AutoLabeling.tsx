@@ -1,0 +1,51 @@
+import * as fos from "@fiftyone/state";
+import React, { useMemo, useState } from "react";
+import { useRecoilValue } from "recoil";
+import { type PanelProps, usePython } from "../../app/panel";
+import panelCss from "../../label_embeddings/web/panel.css?inline";
+import css from "./autoLabeling.css?inline";
+import { useOverview } from "./hooks/useOverview";
+import { SourceList } from "./parts/SourceList";
+import { ReviewPage } from "./ReviewPage";
+import { type Source, Wire } from "./wire";
+
+// what is open of each dataset: the App mounts a panel anew when its layout changes
+const opened = new Map<string, Source>();
+
+/** The panel *Auto Labeling*: choose a run or a field, then review and approve its labels. */
+export function AutoLabeling(props: PanelProps) {
+  const python = usePython(props);
+  const wire = useMemo(() => new Wire(python), [python]);
+  const datasetName = useRecoilValue(fos.datasetName);
+  const { overview, problem, refresh } = useOverview(wire, datasetName);
+  const [, setOpenings] = useState(0);
+  const source = (datasetName !== null && opened.get(datasetName)) || null;
+
+  const open = (next: Source | null) => {
+    if (datasetName === null) return;
+    if (next === null) opened.delete(datasetName);
+    else opened.set(datasetName, next);
+    setOpenings((n) => n + 1);
+    refresh();
+  };
+
+  return (
+    <div className="lv-panel">
+      <style>{panelCss + css}</style>
+      {source ? (
+        <ReviewPage
+          key={`${datasetName} ${source.field} ${source.run}`}
+          wire={wire}
+          source={source}
+          run={overview?.runs.find(({ name }) => name === source.run) ?? null}
+          fields={overview?.fields ?? []}
+          onBack={() => open(null)}
+        />
+      ) : overview ? (
+        <SourceList overview={overview} onOpen={open} />
+      ) : (
+        <p className="lv-message">{problem ?? "Looking for labels…"}</p>
+      )}
+    </div>
+  );
+}

@@ -1,0 +1,106 @@
+import { usePromptOperatorInput } from "@fiftyone/operators";
+import React from "react";
+import type { Overview, Run, RunState, Source } from "../wire";
+
+const AUTO_LABEL = "@labelvet/labelvet/auto_label";
+const STATES: Record<RunState, string> = {
+  generating: "generating",
+  in_review: "in review",
+  approved: "approved",
+  failed: "failed",
+};
+
+/** The runs of auto labeling, the other fields of labels, or how to make the first labels. */
+export function SourceList({
+  overview,
+  onOpen,
+}: {
+  overview: Overview;
+  onOpen: (source: Source) => void;
+}) {
+  const prompt = usePromptOperatorInput();
+  const { runs, fields } = overview;
+  const start = (
+    <button
+      type="button"
+      className="lv-button"
+      data-primary
+      data-cy="auto-label"
+      onClick={() => prompt(AUTO_LABEL)}
+    >
+      Auto label
+    </button>
+  );
+  if (runs.length === 0 && fields.length === 0)
+    return (
+      <div className="lv-message">
+        <h3>No labels yet</h3>
+        <p>
+          <b>Auto label</b> lets a model label the images. Its labels are reviewed here and, once
+          approved, become ground truth.
+        </p>
+        {start}
+      </div>
+    );
+  return (
+    <div className="lv-runs" data-cy="auto-labeling-sources">
+      <header className="lv-sources-head">
+        <h3>Runs</h3>
+        {start}
+      </header>
+      {runs.length === 0 && <p className="lv-faint">No model has labeled this dataset yet.</p>}
+      {runs.map((run) => (
+        <RunCard key={run.name} run={run} onOpen={onOpen} />
+      ))}
+      {fields.length > 0 && <h3>Existing labels</h3>}
+      {fields.map((field) => (
+        <button
+          type="button"
+          key={field}
+          data-cy={`auto-labeling-field-${field}`}
+          onClick={() => onOpen({ field, run: null })}
+        >
+          <span>{field}</span>
+          <small>all labels of the field, from any source</small>
+        </button>
+      ))}
+    </div>
+  );
+}
+
+function RunCard({ run, onOpen }: { run: Run; onOpen: (source: Source) => void }) {
+  const { field, state } = run;
+  const empty = state === "generating" || (state === "failed" && run.labels === 0);
+  return (
+    <button
+      type="button"
+      data-cy={`auto-labeling-run-${run.name}`}
+      data-state={state}
+      disabled={empty || field === null}
+      onClick={() => field !== null && onOpen({ field, run: run.name })}
+    >
+      <span className="lv-source-name">
+        {run.name} <em data-state={state}>{STATES[state]}</em>
+      </span>
+      <small>{describe(run)}</small>
+      {state === "generating" && (
+        <progress max={1} {...(run.progress == null ? {} : { value: run.progress })} />
+      )}
+      {run.error && <small className="lv-source-error">{run.error}</small>}
+    </button>
+  );
+}
+
+function describe(run: Run): string {
+  if (run.state === "generating" && run.line) return run.line;
+  const parts = [
+    run.field,
+    run.model,
+    run.labels > 0 && `${run.labels.toLocaleString()} labels`,
+    run.images > 0 && `${run.images.toLocaleString()} images`,
+    run.unreadable > 0 && `${run.unreadable.toLocaleString()} unreadable`,
+    run.user,
+    run.created && new Date(run.created).toLocaleString(),
+  ];
+  return parts.filter(Boolean).join(" · ");
+}

@@ -1,0 +1,43 @@
+import fiftyone.operators as foo
+import pytest
+from fiftyone import ViewField as F
+from fiftyone.operators.executor import ExecutionContext, Executor
+from labelvet.embeddings.errors import InvalidParameter
+from labelvet.labeling.undo import undo
+from labelvet.operators.approve_labels import ApproveLabels
+
+URI = "@labelvet/labelvet/approve_labels"
+
+
+def form(dataset, **params):
+    request = {"dataset_id": str(dataset._doc.id), "params": params}
+    context = ExecutionContext(request, executor=Executor())
+    return ApproveLabels().resolve_input(context).to_json()
+
+
+def test_labels_are_approved_by_confidence_and_class(judged):
+    approve_labels = foo.get_operator(URI)
+    view = judged.match(F("checked") == True)  # noqa: E712
+    done = approve_labels(view, "predictions", "truth", min_confidence=0.2, classes=["cat"])
+    judged.reload()
+    assert done.approved == judged.count("truth.detections") == 5
+    assert "5 labels went back" in undo(judged, done.token)
+    with pytest.raises(InvalidParameter, match="no such label"):
+        approve_labels(judged, "predictions", "truth", min_confidence=0.99)
+
+
+def test_the_form_says_how_many(judged):
+    about = {"field": "predictions", "into": "truth", "rule": "keep"}
+    assert "16 labels will be approved" in str(form(judged, **about, classes=["cat"]))
+    assert "No open label" in str(form(judged, **about, min_confidence=1.0))
+    assert "only Detections" in str(form(judged, **{**about, "field": "weather"}))
+    assert "swap them" in str(form(judged, **about, min_confidence=0.9, max_confidence=0.1))
+
+
+def test_the_operator_executes(judged):
+    request = {
+        "dataset_id": str(judged._doc.id),
+        "params": {"field": "predictions", "into": "truth", "target": "DATASET"},
+    }
+    result = ApproveLabels().execute(ExecutionContext(request, executor=Executor()))
+    assert result["approved"] == 24 and "24 labels approved into 'truth'" in result["summary"]

@@ -1,0 +1,209 @@
+"""The panel's methods, called as the App's server calls them."""
+
+import base64
+import json
+
+import fiftyone as fo
+import numpy as np
+import pytest
+from fiftyone import ViewField as F
+from fiftyone.operators.executor import ExecutionContext, Executor
+from labelvet.labeling.runs import AutoLabelRun, save_run
+from labelvet.panels.auto_labeling import AutoLabeling
+
+FIELD = "predictions"
+TRUTH = "ground_truth"
+
+
+class App:
+    """What a browser has: a dataset, a view, filters, a selection, and the panel's methods."""
+
+    def __init__(self, dataset, **request):
+        self.dataset, self.request, self.triggered = dataset, request, {}
+
+    def __call__(self, method, **params):
+        request = {"dataset_id": str(self.dataset._doc.id), "params": params, **self.request}
+        executor = Executor()
+        context = ExecutionContext(json.loads(json.dumps(request)), executor=executor)
+        answer = getattr(AutoLabeling(), method)(context)
+        self.triggered = {r.operator_uri.rsplit("/", 1)[-1]: r.params for r in executor._requests}
+        if "clear_view" in self.triggered:
+            self.request["view"] = []
+        if "set_view" in self.triggered:
+            self.request["view"] = json.loads(json.dumps(self.triggered["set_view"]["view"]))
+        return json.loads(json.dumps(answer))
+
+    @property
+    def view(self):
+        import fiftyone.server.view as fosv
+
+        return fosv.get_view(self.dataset, stages=self.request["view"])
+
+
+@pytest.fixture
+def app(judged):
+    return App(judged)
+
+
+def open_counts(answer):
+    counts = np.frombuffer(base64.b64decode(answer["review"]["open"]), "<u4")
+    return counts.reshape(len(answer["review"]["classes"]), -1)
+
+
+def test_every_method_has_a_uri(app):
+    context = ExecutionContext({"params": {}}, executor=Executor())
+    view = AutoLabeling().render(context).to_json()["view"]
+    assert view["component"] == "AutoLabeling"
+    assert {"overview", "review", "show", "add", "approve", "finalize", "undo"} <= set(view)
+
+
+def test_runs_and_fields_are_listed(app):
+    save_run(app.dataset, AutoLabelRun("first", FIELD, "a.pt", None, 0.2, state="in_review"))
+    save_run(app.dataset, AutoLabelRun("next", FIELD, "a.pt", None, 0.2, error=None))
+    overview = app("overview")
+    assert {run["name"]: run["state"] for run in overview["runs"]} == {
+        "first": "in_review",
+        "next": "generating",
+    }
+    assert overview["fields"] == [FIELD]
+
+
+def test_a_run_shows_what_its_operation_says(app, empty_queue):
+    from fiftyone.operators.delegated import DelegatedOperationService
+    from fiftyone.operators.executor import ExecutionProgress
+
+    service = DelegatedOperationService()
+    save_run(app.dataset, AutoLabelRun("first", FIELD, "a.pt", None, 0.2))
+    operations = {}
+    for name in ("first", "second"):
+        params = {"run_name": name, "label_field": FIELD, "model": "a.pt"}
+        operations[name] = service.queue_operation(
+            operator="@labelvet/labelvet/auto_label",
+            context=ExecutionContext(
+                {"dataset_id": str(app.dataset._doc.id), "dataset_name": app.dataset.name,
+                 "params": params}
+            ),
+        )  # fmt: skip
+    service.set_running(operations["first"].id)
+    service.set_progress(operations["first"].id, ExecutionProgress(0.4, "Labeling"))
+    runs = {run["name"]: run for run in app("overview")["runs"]}
+    assert runs["first"]["progress"] == 0.4 and "Labeling" in runs["first"]["line"]
+    assert runs["second"]["state"] == "generating" and runs["second"]["field"] == FIELD
+    service.set_failed(operations["first"].id)
+    assert app("overview")["runs"][-1]["state"] == "failed"
+
+
+def test_the_loop_is_walked(app, tmp_path):
+    about = {"field": FIELD, "run": None}
+    answer = app("review", **about)
+    assert answer["review"]["classes"] == ["cat", "dog"] and open_counts(answer).sum() == 24
+    assert answer["progress"]["found"] == answer["progress"]["left"] == 24
+
+    # the grid shows what is selected, and the review goes on counting all of the view
+    some = {"low": 0.5, "high": None, "classes": ["cat"]}
+    assert app("show", state="open", **some, **about)["shown"] == 8
+    assert [stage["_cls"].rsplit(".", 1)[-1] for stage in app.request["view"]] == [
+        "ToPatches", "FilterLabels",
+    ]  # fmt: skip
+    assert open_counts(app("review", **about)).sum() == 24
+    assert app("show", state="open", **{**some, "low": 0.9}, **about)["shown"] == 1
+    assert len(app.request["view"]) == 2
+
+    done = app("add", **some, **about)
+    assert done["changed"] == 8 and done["undo"] and "reload_samples" in app.triggered
+    assert app("show", state="basket", **about)["shown"] == 8
+    assert app("review", **about)["progress"]["inBasket"] == [["cat", 8]]
+    app.request["selected"] = [app.view.first().id]
+    assert app("remove", selected=True, **about)["changed"] == 1
+    app.request["selected"] = [app.view.first().id]
+    assert app("flag", **about)["sentence"].startswith("1 label flagged")
+    app.request["selected"] = []
+    assert app("review", **about)["progress"]["basket"] == 6
+
+    approved = app("approve", into=TRUTH, rule="keep", **about)
+    assert approved["approved"] == 6 and "reload_dataset" in app.triggered
+    progress = app("review", **about)["progress"]
+    assert (progress["approved"], progress["flagged"], progress["left"]) == (6, 1, 17)
+    assert progress["rounds"][0]["into"] == TRUTH
+    assert "18 labels are not approved now" in app("finalize", count=3, **about)["error"]
+    removed = app("finalize", count=18, **about)
+    assert app("show", state="all", **about)["shown"] == 6
+    app("undo", token=removed["undo"])
+    assert app("show", state="all", **about)["shown"] == 24
+    app("finalize", count=18, **about)
+    assert "18 removed labels" in app("finish", **about)["sentence"]
+    app("show_images")
+    app.dataset.reload()
+    assert app.request["view"] == []
+    assert app.dataset.count(f"{TRUTH}.detections") == app.dataset.count(f"{FIELD}.detections") == 6
+
+
+def test_what_the_view_or_the_sidebar_excludes_never_gets_in(app):
+    about = {"field": FIELD, "run": None}
+    app.request["view"] = app.dataset.filter_labels(FIELD, F("label") == "cat")._serialize()
+    app.request["filters"] = {
+        f"{FIELD}.detections.confidence": {
+            "range": [0.5, 1], "exclude": False, "isMatching": False, "none": False,
+        }
+    }  # fmt: skip
+    assert open_counts(app("review", **about)).sum() == 8
+    assert app("show", state="open", **about)["shown"] == 8
+    assert "clear_sidebar_filters" in app.triggered
+    app.request["filters"] = {}
+    assert app("add", **about)["changed"] == 8
+    app("show_images")
+    assert "ToPatches" not in str(app.request["view"])
+    assert app.view.count(f"{FIELD}.detections") == 8
+    app.request["view"] = app.dataset.match(F("filepath") == "none")._serialize()
+    assert "clear the view" in app("add", **about)["error"]
+
+
+def test_patches_are_selected_before_anything_is_done_with_them(app):
+    about = {"field": FIELD, "run": None}
+    app.request["selected"] = [app.dataset.first().id]
+    for method in ("flag", "remove"):
+        assert "as patches first" in app(method, selected=True, **about)["error"]
+    app("show", state="open", **about)
+    for selected in ([], ["x"], [1], [{"id": "0" * 24}]):
+        app.request["selected"] = selected
+        assert "error" in app("flag", **about)
+
+
+@pytest.mark.parametrize(
+    "method, params",
+    [
+        ("review", {}),
+        ("review", {"field": "nothing"}),
+        ("review", {"field": {"$ne": 1}}),
+        ("review", {"field": "weather"}),
+        ("review", {"field": FIELD, "run": ["first"]}),
+        ("show", {"field": FIELD, "state": "elsewhere"}),
+        ("show", {"field": FIELD, "low": "0"}),
+        ("add", {"field": FIELD, "low": 0.9, "high": 0.1}),
+        ("add", {"field": FIELD, "low": float("nan")}),
+        ("add", {"field": FIELD, "classes": "cat"}),
+        ("add", {"field": FIELD, "classes": [{"$ne": "cat"}]}),
+        ("add", {"field": FIELD, "classes": ["a" * 501]}),
+        ("remove", {"field": FIELD, "selected": "yes"}),
+        ("approve", {"field": FIELD}),
+        ("approve", {"field": FIELD, "into": FIELD}),
+        ("approve", {"field": FIELD, "into": "a.b"}),
+        ("approve", {"field": FIELD, "into": TRUTH, "rule": "merge"}),
+        ("approve", {"field": FIELD, "into": TRUTH, "iou": -1}),
+        ("finalize", {"field": FIELD}),
+        ("finalize", {"field": FIELD, "count": "all"}),
+        ("undo", {}),
+        ("undo", {"token": {"$ne": 1}}),
+    ],
+)
+def test_forged_arguments_are_refused_and_change_nothing(app, method, params):
+    before = [sample.to_dict() for sample in app.dataset]
+    assert app(method, **params)["error"]
+    app.dataset.reload()
+    assert [sample.to_dict() for sample in app.dataset] == before
+
+
+def test_a_deleted_dataset_says_so(judged):
+    app = App(judged)
+    fo.delete_dataset(judged.name)
+    assert "deleted" in app("overview")["error"]
