@@ -1,13 +1,11 @@
 """Tags of many labels or samples at once, and what takes them back.
 
 FiftyOne's ``tag_labels`` writes one update per sample; here one ``update_many`` tags all labels of
-a batch, atomic for each sample. What a change does is written down before it happens, in FiftyOne's
-``ExecutionStore``: it can be undone after a crash, from another process and by another person.
+a batch, atomic for each sample. What a change does is written down before it happens.
 """
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -15,11 +13,10 @@ from typing import Any
 
 import fiftyone as fo
 import numpy as np
-from bson import Binary
-from fiftyone.operators.store import ExecutionStore
 
 from ..embeddings.errors import InvalidParameter, UnknownField, UnknownUndo
 from ..embeddings.patches import label_root, sample_id_path
+from .changes import begin, find_change
 from .documents import (
     Ids,
     generated_patches,
@@ -34,8 +31,7 @@ from .documents import (
 # labels per update: the ids of one fit into a command of MongoDB many times over
 _BATCH = 50_000
 
-_STORE = "labelvet_undo"
-_UNDO_SECONDS = 30 * 24 * 3600
+_KIND = "tags"
 _MAX_TAG = 100
 
 
@@ -156,29 +152,21 @@ def undo(dataset: fo.Dataset, token: Any) -> Undone:
     Raises:
         UnknownUndo: if the dataset has no such change, or it was taken back before
     """
-    store = _store(dataset)
-    # the store finds whatever it is given, so it is given nothing but a token
-    known = isinstance(token, str) and len(token) == 24 and token.isalnum()
-    record = store.get(token) if known else None
-    if record is None:
-        raise UnknownUndo("There is nothing to undo: it is another dataset's, or too long ago.")
-    if record["undone"]:
-        raise UnknownUndo("This was undone before.")
-    target = _Target(dataset, record["field"])
-    changed, number = 0, 0
-    while (batch := store.get(f"{token}.{number}")) is not None:
-        samples, ids = (np.frombuffer(batch[n], np.uint8).reshape(-1, 12) for n in ("s", "i"))
-        samples, ids, _ = _that_differ(target, samples, ids, record["tag"], not record["remove"])
-        _write(target, samples, ids, record["tag"], not record["remove"])
+    change = find_change(dataset, token)
+    if change.kind != _KIND:
+        raise UnknownUndo("There is nothing to undo: this was no change of tags.")
+    field, tag, remove = (change.what[name] for name in ("field", "tag", "remove"))
+    target = _Target(dataset, field)
+    changed = 0
+    for samples, ids in change.batches():
+        samples, ids, _ = _that_differ(target, samples, ids, tag, not remove)
+        _write(target, samples, ids, tag, not remove)
         changed += len(ids)
-        number += 1
-    store.set(token, {**record, "undone": True}, ttl=_UNDO_SECONDS)
-    for old in range(number):
-        store.delete(f"{token}.{old}")
-    what = _count(changed, "sample" if record["field"] is None else "label")
+    change.close()
+    what = _count(changed, "sample" if field is None else "label")
     verb = "have" if changed != 1 else "has"
-    again = "again" if record["remove"] else "no more"
-    return Undone(changed, f"{what} {verb} the tag '{record['tag']}' {again}.")
+    again = "again" if remove else "no more"
+    return Undone(changed, f"{what} {verb} the tag '{tag}' {again}.")
 
 
 def describe(tagged: Tagged, tag: str, what: str, remove: bool) -> str:
@@ -197,23 +185,17 @@ def describe(tagged: Tagged, tag: str, what: str, remove: bool) -> str:
 
 def _change(target: _Target, sample_ids: Ids, ids: Ids, tag: str, remove: bool) -> Tagged:
     _check_writable(target)
-    store, token = _store(target.dataset), secrets.token_hex(12)
+    if not len(ids):
+        return Tagged(0, 0, None)
+    change = begin(target.dataset, _KIND, field=target.field, tag=tag, remove=remove)
     changed = unchanged = 0
-    record = {"field": target.field, "tag": tag, "remove": remove, "undone": False}
-    for number, batch in enumerate(_batches(len(ids))):
+    for batch in _batches(len(ids)):
         samples, differing, same = _that_differ(target, sample_ids[batch], ids[batch], tag, remove)
         unchanged += same
-        # an empty batch is kept too: undo reads until there is none
-        store.set(
-            f"{token}.{number}",
-            {"s": Binary(samples.tobytes()), "i": Binary(differing.tobytes())},
-            ttl=_UNDO_SECONDS,
-        )
-        if number == 0:
-            store.set(token, record, ttl=_UNDO_SECONDS)
+        change.add_batch(samples, differing)
         _write(target, samples, differing, tag, remove)
         changed += len(differing)
-    return Tagged(changed, unchanged, token if changed else None)
+    return Tagged(changed, unchanged, change.token if changed else None)
 
 
 def _that_differ(
@@ -342,10 +324,6 @@ def _check_writable(target: _Target) -> None:
         raise InvalidParameter(
             f"The field '{target.tags}' is read-only: make it writable in the dataset first."
         )
-
-
-def _store(dataset: fo.Dataset) -> ExecutionStore:
-    return ExecutionStore.create(_STORE, dataset_id=dataset._doc.id)
 
 
 def _batches(n: int) -> Iterator[slice]:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from fiftyone import ViewField as F
 from labelvet.embeddings.errors import InvalidParameter, UnknownField, UnknownUndo
-from labelvet.labels import tagging
+from labelvet.labels import changes, tagging
 from labelvet.labels.documents import samples_of
 from labelvet.labels.maps import load_map
 from labelvet.labels.tagging import tag_labels, tag_samples, tag_view, undo
@@ -139,7 +139,7 @@ def test_another_process_undoes_after_a_crash(judged, monkeypatch):
     tokens = []
     monkeypatch.setattr(tagging, "_BATCH", 2)
     monkeypatch.setattr(tagging, "_update", die)
-    monkeypatch.setattr(tagging.secrets, "token_hex", lambda n: tokens.append("ab" * n) or "ab" * n)
+    monkeypatch.setattr(changes.secrets, "token_hex", lambda n: tokens.append("ab" * n) or "ab" * n)
     judged.persistent = True
     with pytest.raises(KeyboardInterrupt):
         tag_rows(judged, [0, 1, 2, 3])
