@@ -7,7 +7,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-NAMES = ("embed", "reduce", "memory", "resume", "panel", "cluster")
+NAMES = ("embed", "reduce", "memory", "resume", "panel", "cluster", "issues")
 
 
 def main() -> None:

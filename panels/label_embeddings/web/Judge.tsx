@@ -7,6 +7,8 @@ import { useCategoryColors } from "./hooks/useCategoryColors";
 import { useClusters } from "./hooks/useClusters";
 import { useColoring } from "./hooks/useColoring";
 import { useColumn } from "./hooks/useColumn";
+import { useReview } from "./hooks/useReview";
+import { useReviewKeys } from "./hooks/useReviewKeys";
 import { useSelection } from "./hooks/useSelection";
 import { type Shortcut, useShortcuts } from "./hooks/useShortcuts";
 import { useTagging } from "./hooks/useTagging";
@@ -16,6 +18,7 @@ import { ClusterList } from "./parts/ClusterList";
 import { ColorBy } from "./parts/ColorBy";
 import { HoverCard } from "./parts/HoverCard";
 import { type Hover, MapView, type Mode, type Place } from "./parts/MapView";
+import { ReviewQueue } from "./parts/ReviewQueue";
 import { SelectionDrawer } from "./parts/SelectionDrawer";
 import { Shortcuts } from "./parts/Shortcuts";
 import { Side } from "./parts/Side";
@@ -50,6 +53,7 @@ export function Judge({
   const [mode, setMode] = useState<Mode>("lasso");
   const [density, setDensity] = useState(false);
   const [helping, setHelping] = useState(false);
+  const [reviewing, setReviewing] = useState(false);
   const [hover, setHover] = useState<Hover | null>(null);
   const [pointed, setPointed] = useState<number | null>(null);
   const [place, setPlace] = useState<Place | null>(null);
@@ -91,6 +95,19 @@ export function Judge({
     select(rows);
   });
 
+  const review = useReview({
+    wire: run,
+    open: reviewing,
+    remember,
+    onProblem: setProblem,
+    onStale,
+  });
+  const endReview = () => {
+    setReviewing(false);
+    changed();
+    root.current?.focus({ preventScroll: true });
+  };
+
   const labelCounts = useMemo(
     () =>
       labels?.kind === "categorical"
@@ -119,6 +136,9 @@ export function Judge({
     );
   };
 
+  const asking = useReviewKeys(review, openRow, endReview, undo);
+  const startReview = () => setReviewing(true);
+
   const toggleDensity = () => setDensity(!density);
   const toggleClusters = () => clusters.setOpen(!clusters.open);
   const toggleKeys = () => setHelping(!helping);
@@ -140,6 +160,7 @@ export function Judge({
     { key: "m", does: "More like this", run: moreLikeThis },
     { key: "d", does: "Density", run: toggleDensity },
     { key: "c", does: "Clusters", run: toggleClusters },
+    { key: "q", does: "Review the most suspicious labels", run: startReview },
     { key: "n", does: "Next cluster", run: () => clusters.next(1) },
     { key: "p", does: "Previous cluster", run: () => clusters.next(-1) },
     { key: "/", does: "Search the legend", run: () => legendSearch.current?.focus() },
@@ -150,7 +171,10 @@ export function Judge({
     },
     { key: "?", does: "These keys", run: toggleKeys },
   ];
-  const onKeyDown = useShortcuts(shortcuts);
+  const keys = reviewing
+    ? [...asking.keys, { key: "?", does: "These keys", run: toggleKeys }]
+    : shortcuts;
+  const onKeyDown = useShortcuts(keys);
   useEffect(() => root.current?.focus({ preventScroll: true }), []);
 
   return (
@@ -199,8 +223,27 @@ export function Judge({
         />
       </header>
 
-      <div className="lv-stage">
-        {clusters.open && (
+      <div className="lv-stage" data-reviewing={reviewing}>
+        {reviewing && (
+          <ReviewQueue
+            wire={run}
+            review={review}
+            edition={edition}
+            paged={asking.paged}
+            current={asking.current}
+            picking={asking.picking}
+            verdicts={asking.verdicts}
+            onPaged={asking.setPaged}
+            onCurrent={asking.setCurrent}
+            onPick={(label) => {
+              asking.pick(label);
+              root.current?.focus({ preventScroll: true });
+            }}
+            onOpen={openRow}
+            onClose={endReview}
+          />
+        )}
+        {clusters.open && !reviewing && (
           <ClusterList
             clusters={clusters.found}
             problem={clusters.problem}
@@ -219,7 +262,7 @@ export function Judge({
             mode={mode}
             density={density}
             backdrop={backdrop}
-            pointed={pointed ?? hover?.row ?? null}
+            pointed={(reviewing ? asking.item?.row : pointed) ?? hover?.row ?? null}
             place={place}
             onSelect={select}
             onClickRow={clickRow}
@@ -227,7 +270,7 @@ export function Judge({
             onHover={setHover}
           />
           {hover && <HoverCard wire={run} hover={hover} edition={edition} />}
-          {helping && <Shortcuts shortcuts={shortcuts} onClose={() => setHelping(false)} />}
+          {helping && <Shortcuts shortcuts={keys} onClose={() => setHelping(false)} />}
           <div className="lv-count" aria-live="polite">
             {describeCounts(length, drawn, judged, waiting)}
           </div>
@@ -240,19 +283,23 @@ export function Judge({
             </div>
           )}
         </div>
-        <Side coloring={coloring} confidences={confidences} searchRef={legendSearch} />
+        {!reviewing && (
+          <Side coloring={coloring} confidences={confidences} searchRef={legendSearch} />
+        )}
       </div>
 
-      <TagBar
-        tagging={tagging}
-        count={judged ? countRows(judged) : 0}
-        hasLabels={opened.run.patchesField !== null}
-        onMore={moreLikeThis}
-        onInvert={() => invert(length, drawn)}
-        onClear={() => select(null)}
-        onUndo={undo}
-      />
-      {judged && (
+      {!reviewing && (
+        <TagBar
+          tagging={tagging}
+          count={judged ? countRows(judged) : 0}
+          hasLabels={opened.run.patchesField !== null}
+          onMore={moreLikeThis}
+          onInvert={() => invert(length, drawn)}
+          onClear={() => select(null)}
+          onUndo={undo}
+        />
+      )}
+      {judged && !reviewing && (
         <SelectionDrawer
           wire={run}
           rows={judged}
@@ -268,12 +315,13 @@ export function Judge({
         />
       )}
       <Status
-        sentence={tagging.sentence}
+        sentence={reviewing ? review.sentence : tagging.sentence}
         problem={problem}
-        onUndo={tagging.canUndo ? undo : null}
+        onUndo={reviewing || tagging.canUndo ? undo : null}
         onClose={() => {
           setProblem(null);
           tagging.say(null);
+          review.say(null);
         }}
       />
     </section>
