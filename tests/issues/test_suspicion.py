@@ -64,6 +64,46 @@ def test_a_lonely_class_and_500_classes():
     assert np.isfinite(find_suspects(many, vectors).mislabeled).all()
 
 
+def test_a_run_s_own_graph_serves_as_well(monkeypatch):
+    from labelvet.embeddings.neighbors import build_neighbor_graph
+    from labelvet.issues import suspicion
+
+    table, vectors, flipped, truth = clusters(400)
+    graph = build_neighbor_graph(vectors, 15)
+    monkeypatch.setattr(suspicion, "EXACT_UP_TO", 100)  # as above 30,000 labels
+    found = find_suspects(table, vectors, graph=graph)
+    assert roc_auc_score(flipped, found.mislabeled) > 0.97
+    assert (found.suggested[flipped] == truth[flipped]).all()
+    order = np.random.default_rng(3).permutation(400)
+    shuffled = find_suspects(table.take(order), vectors[order], graph=graph.take(order))
+    np.testing.assert_array_equal(found.mislabeled[order], shuffled.mislabeled)
+    np.testing.assert_array_equal(found.clues[order], shuffled.clues)
+
+
+def test_duplicates_in_an_image_and_across_images():
+    table, vectors, _, _ = clusters(90)
+    boxes, vectors = table.boxes.copy(), vectors.copy()
+    boxes[1] = boxes[0] + [0.005, 0, 0, 0]  # of the same image
+    vectors[60] = vectors[30]  # of another
+    found = find_suspects(replace(table, boxes=boxes), vectors)
+    pair = max(0, 1, key=lambda row: found.duplicate[row])
+    assert found.original[pair] == 1 - pair and found.duplicate[pair] > 0.9
+    later = max(30, 60, key=lambda row: found.duplicate[row])
+    assert found.original[later] == 90 - later and found.duplicate[later] > 0.99
+    assert "another image" in found.reason(table, later)
+
+
+def test_what_a_class_of_one_label_looks_like():
+    table, vectors, _, _ = clusters(40)
+    codes = np.where(np.arange(40) == 20, 4, table.codes).astype(np.int32)
+    found = find_suspects(
+        replace(table, codes=codes, classes=np.append(table.classes, "x")), vectors
+    )
+    for row in range(40):
+        examples = found.examples[row][found.examples[row] >= 0]
+        assert (codes[examples] == found.suggested[row]).all() and row not in examples
+
+
 def test_answers_move_the_ranking():
     table, vectors, flipped, _ = clusters(300)
     found = find_suspects(table, vectors)
