@@ -105,7 +105,6 @@ export function Judge({
   const endReview = () => {
     setReviewing(false);
     changed();
-    root.current?.focus({ preventScroll: true });
   };
 
   const labelCounts = useMemo(
@@ -175,7 +174,11 @@ export function Judge({
     ? [...asking.keys, { key: "?", does: "These keys", run: toggleKeys }]
     : shortcuts;
   const onKeyDown = useShortcuts(keys);
-  useEffect(() => root.current?.focus({ preventScroll: true }), []);
+  // what was clicked may be gone with the label that was answered, the keys must not go with it
+  // biome-ignore lint/correctness/useExhaustiveDependencies: so do other labels
+  useEffect(() => {
+    if (!asking.picking) root.current?.focus({ preventScroll: true });
+  }, [reviewing, review.items, asking.picking]);
 
   return (
     <section
@@ -235,10 +238,7 @@ export function Judge({
             verdicts={asking.verdicts}
             onPaged={asking.setPaged}
             onCurrent={asking.setCurrent}
-            onPick={(label) => {
-              asking.pick(label);
-              root.current?.focus({ preventScroll: true });
-            }}
+            onPick={asking.pick}
             onOpen={openRow}
             onClose={endReview}
           />
