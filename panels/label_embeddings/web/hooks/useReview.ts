@@ -36,13 +36,13 @@ export function useReview({
   const sinceLearned = useRef(0);
   const turns = useRef(0);
 
-  const failed = useCallback(
-    (error: Error) => {
-      onProblem(error.message);
-      if ((error as PythonError).stale) onStale();
-    },
-    [onProblem, onStale],
-  );
+  // these change with every render of the App, what asks Python must not
+  const told = useRef({ onProblem, onStale });
+  told.current = { onProblem, onStale };
+  const failed = useCallback((error: Error) => {
+    told.current.onProblem(error.message);
+    if ((error as PythonError).stale) told.current.onStale();
+  }, []);
   const refresh = useCallback(() => {
     const turn = ++turns.current;
     sinceLearned.current = 0;
