@@ -136,7 +136,7 @@ export function Judge({
   };
 
   const asking = useReviewKeys(review, openRow, endReview, undo);
-  const startReview = () => setReviewing(true);
+  const startReview = () => setReviewing(opened.run.patchesField !== null);
 
   const toggleDensity = () => setDensity(!density);
   const toggleClusters = () => clusters.setOpen(!clusters.open);
@@ -197,6 +197,17 @@ export function Judge({
           loading={coloring.loading}
           onChange={coloring.setPath}
         />
+        {opened.run.patchesField !== null && (
+          <button
+            type="button"
+            className="lv-button"
+            aria-pressed={reviewing}
+            title="Asks about the most suspicious labels, one after the other"
+            onClick={reviewing ? endReview : startReview}
+          >
+            Review <kbd>q</kbd>
+          </button>
+        )}
         <Tools mode={mode} dims={dims} onMode={setMode} />
         <Views
           views={[

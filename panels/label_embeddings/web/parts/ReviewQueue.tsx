@@ -154,7 +154,7 @@ function One({
     wire,
     items.slice(0, PREFETCH).map(({ row }) => row),
     512,
-    0.5,
+    1,
     edition,
   );
   const rows = items
@@ -275,20 +275,41 @@ function Page({
 }
 
 function Buttons({ item, paged, verdicts }: { item: Item; paged: boolean; verdicts: Verdicts }) {
+  const likely =
+    item.issue === "mislabeled" && item.suggested
+      ? "suggested"
+      : item.issue === "spurious" || item.issue === "duplicate"
+        ? "not an object"
+        : "right";
   return (
     <div className="lv-verdicts">
-      <button type="button" className="lv-button" onClick={verdicts.right}>
+      <button
+        type="button"
+        className="lv-button"
+        data-primary={likely === "right" || undefined}
+        onClick={verdicts.right}
+      >
         Right <kbd>y</kbd>
       </button>
       {item.suggested && (
-        <button type="button" className="lv-button" data-primary onClick={verdicts.suggested}>
+        <button
+          type="button"
+          className="lv-button"
+          data-primary={likely === "suggested" || undefined}
+          onClick={verdicts.suggested}
+        >
           It is {item.suggested} <kbd>w</kbd>
         </button>
       )}
       <button type="button" className="lv-button" onClick={verdicts.pick}>
         Another class… <kbd>o</kbd>
       </button>
-      <button type="button" className="lv-button" onClick={verdicts.notAnObject}>
+      <button
+        type="button"
+        className="lv-button"
+        data-primary={likely === "not an object" || undefined}
+        onClick={verdicts.notAnObject}
+      >
         Not an object <kbd>n</kbd>
       </button>
       <button type="button" className="lv-button" onClick={verdicts.skip}>
