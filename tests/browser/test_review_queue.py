@@ -6,7 +6,7 @@ import re
 
 import pytest
 from labelvet import compute_visualization
-from labelvet.issues.attributes import find_label_issues, remove_label_issues
+from labelvet.issues.attributes import find_label_issues
 
 from .conftest import open_dataset
 
@@ -115,9 +115,8 @@ def test_review_queue(app, page, mapped, screenshot):
     page.locator(".lv-review-crop img").wait_for()
 
     # what was deleted meanwhile is refused, with a sentence
-    mapped.delete_labels(fields=FIELD)
+    mapped.delete_labels(ids=mapped.values(f"{LABELS}.id", unwind=True), fields=FIELD)
     page.locator(".lv-judge").focus()
     page.keyboard.press("y")
     wait_for(page, "changed or deleted since")
     screenshot("review-deleted")
-    remove_label_issues(mapped)
