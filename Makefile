@@ -7,7 +7,7 @@ help:
 	@echo "make test   every check and every test"
 	@echo "make lint   ruff, mypy and the rule of imports"
 	@echo "make web    builds the web half of the panels into dist/ (needs Node 20)"
-	@echo "make bench  NAME=embed|reduce|memory|resume|panel|approval|cluster, QUICK=1 for a smaller run"
+	@echo "make bench  NAME=..., QUICK=1 for a smaller run; without NAME it lists them"
 	@echo "make setup  the virtual environment .venv that the others use"
 	@echo "make clean  removes what make created"
 

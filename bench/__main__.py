@@ -7,7 +7,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-NAMES = ("embed", "reduce", "memory", "resume", "panel", "approval", "cluster")
+NAMES = ("embed", "reduce", "memory", "resume", "panel", "approval", "issues", "cluster")
 
 
 def main() -> None:

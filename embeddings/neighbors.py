@@ -31,6 +31,12 @@ class NeighborGraph:
     distances: NDArray[np.float32]
     metric: str
 
+    def take(self, order: NDArray[np.integer]) -> NeighborGraph:
+        """Returns the graph of the same vectors in another order, a permutation of their rows."""
+        place = np.empty(len(order), dtype=np.int32)
+        place[order] = np.arange(len(order), dtype=np.int32)
+        return NeighborGraph(place[self.indices[order]], self.distances[order], self.metric)
+
 
 def build_neighbor_graph(
     vectors: NDArray[np.float32],

@@ -7,7 +7,7 @@ color by them, and they are readable where labelvet is not installed.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from threading import Event
 from typing import Any
@@ -20,6 +20,7 @@ from pymongo import UpdateOne
 
 from ..embeddings.errors import InvalidParameter, NoPatches
 from ..embeddings.existing import load_embeddings
+from ..embeddings.neighbors import NeighborGraph
 from ..embeddings.patches import (
     PatchTable,
     label_path,
@@ -28,9 +29,10 @@ from ..embeddings.patches import (
     read_patches,
 )
 from ..embeddings.progress import Progress
-from ..embeddings.runs import raise_if_deleted
+from ..embeddings.runs import load_neighbor_graph, raise_if_deleted
 from ..labels.documents import reload_samples, samples_of
 from .boxes import cover
+from .kept import forget, keep
 from .suspicion import ACCEPTED_CONFIDENCE, Suspicion, find_suspects
 
 REJECTED_TAGS = ("rejected",)
@@ -117,7 +119,7 @@ def find_label_issues(
     dataset = samples._root_dataset
     tracker = Progress(progress, cancelled)
     with tracker.stage("Reading labels and embeddings", 0.2):
-        table, vectors, missing = read_run(dataset, brain_key)
+        table, vectors, graph, missing = read_run(dataset, brain_key)
         field = str(table.patches_field)
         if second_field == field:
             raise InvalidParameter("The second field must be another one than the run's own.")
@@ -125,17 +127,44 @@ def find_label_issues(
         fields = [field, second_field] if second_field else [field]
         for name in fields:
             _check_attributes(dataset, label_path(dataset, name))
-    found = find_suspects(table, vectors, rejected, progress=tracker, share=0.5)
-    with tracker.stage("Writing attributes", 0.3, len(table), "labels") as stage:
+    found = find_suspects(table, vectors, rejected, graph=graph, progress=tracker, share=0.5)
+    issues = write_label_issues(dataset, brain_key, table, found, second_field, tracker, 0.3)
+    raise_if_deleted(dataset)
+    return replace(issues, missing=missing)
+
+
+def write_label_issues(
+    dataset: fo.Dataset,
+    brain_key: str,
+    table: PatchTable,
+    found: Suspicion,
+    second_field: str | None = None,
+    progress: Progress | None = None,
+    share: float = 1.0,
+) -> LabelIssues:
+    """Writes what is suspected into the labels, and keeps with the run what a review needs.
+
+    Args:
+        dataset: the dataset
+        brain_key: the visualization
+        table: its labels
+        found: what is suspected of them
+        second_field: see :func:`find_label_issues`
+        progress: where to report, as a stage that takes ``share`` of the whole
+        share: see ``progress``
+    """
+    field = str(table.patches_field)
+    tracker = progress or Progress()
+    with tracker.stage("Writing attributes", share, len(table), "labels") as stage:
         issues = _issues(found)
-        for name in fields:
+        for name in [field, second_field] if second_field else [field]:
             _clear(dataset, label_path(dataset, name))
         _write(dataset, table, _columns(found, table, issues), stage.advance)
         elsewhere = _write_second(dataset, second_field, table, found) if second_field else 0
-    raise_if_deleted(dataset)
+        keep(dataset, brain_key, table, found)
     names = ("mislabeled", "spurious", "missed", "duplicate")
     counts = {name: int((issues == name).sum()) for name in names}
-    return LabelIssues(field, len(table), counts, missing, elsewhere, found.notes)
+    return LabelIssues(field, len(table), counts, 0, elsewhere, found.notes)
 
 
 def remove_label_issues(
@@ -157,15 +186,19 @@ def remove_label_issues(
     removed = [path for path in paths if _is_ours(dataset, path)]
     if removed:
         dataset.delete_sample_fields(removed)
+    forget(dataset, patches_field)
     return removed
 
 
-def read_run(dataset: fo.Dataset, brain_key: str) -> tuple[PatchTable, NDArray[np.float32], int]:
+def read_run(
+    dataset: fo.Dataset, brain_key: str
+) -> tuple[PatchTable, NDArray[np.float32], NeighborGraph | None, int]:
     """Reads the labels of a run as they are now, and their embeddings.
 
     Returns:
-        a tuple of the table of n labels, (n, d) embeddings, and how many of the run are left out,
-        as they were deleted or their embeddings were
+        a tuple of the table of n labels, (n, d) embeddings, their neighbor graph where the run has
+        one of all of them, and how many of the run are left out, as they were deleted or their
+        embeddings were
 
     Raises:
         InvalidParameter: if there is no such visualization, or it shows whole images
@@ -198,7 +231,12 @@ def read_run(dataset: fo.Dataset, brain_key: str) -> tuple[PatchTable, NDArray[n
     if not len(rows):
         raise NoPatches(f"None of the labels of '{brain_key}' exists any more: compute it again.")
     missing = len(results.label_ids) - len(rows)
-    return table.take(rows), embeddings.vectors[vectors], missing
+    graph = None if missing else load_neighbor_graph(dataset, brain_key)
+    if graph is not None and (len(graph.indices) != len(rows) or (graph.indices < 0).any()):
+        graph = None
+    if graph is not None:
+        graph = graph.take(embeddings.rows[vectors])
+    return table.take(rows), embeddings.vectors[vectors], graph, missing
 
 
 def read_tags(dataset: fo.Dataset, table: PatchTable) -> list[list[str]]:

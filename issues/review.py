@@ -74,6 +74,7 @@ def learn(
     rows: NDArray[np.int64],
     wrong: NDArray[np.bool_],
     skipped: NDArray[np.int64] | None = None,
+    asking: NDArray[np.int64] | None = None,
     seed: int = 51,
 ) -> Learned:
     """Re-ranks the labels by what a reviewer said of some of them.
@@ -83,6 +84,8 @@ def learn(
         rows: (m,) the rows that were answered, each once
         wrong: (m,) whether the label was found wrong
         skipped: rows to leave out of the queue, though nothing is known of them
+        asking: those of ``rows`` that someone flagged for a review: what was said is learned from,
+            and they come first in the queue
         seed: of the interval
     """
     n = len(found.suspicion)
@@ -103,11 +106,15 @@ def learn(
     done = np.zeros(n, dtype=bool)
     done[rows] = True
     left = order[~done[order]]
+    if asking is not None and len(asking):
+        flagged = np.zeros(n, dtype=bool)
+        flagged[asking] = True
+        left = np.concatenate([order[flagged[order]], left])
     estimate = _estimate(clues, weights, precision, suspicion, left, seed)
     suspicion[rows] = wrong
     if skipped is not None:
-        done[skipped] = True
-    return Learned(suspicion.astype(np.float32), order[~done[order]], estimate)
+        left = left[~np.isin(left, skipped)]
+    return Learned(suspicion.astype(np.float32), left, estimate)
 
 
 def _fit(

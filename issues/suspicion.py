@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from scipy.special import expit, logit
 
 from ..embeddings.errors import InvalidParameter
-from ..embeddings.neighbors import EXACT_UP_TO, build_neighbor_graph
+from ..embeddings.neighbors import EXACT_UP_TO, NeighborGraph, build_neighbor_graph
 from ..embeddings.patches import PatchTable
 from ..embeddings.progress import Progress
 from .boxes import IDENTICAL_SIMILARITY, Overlaps, cover, measure_overlaps
@@ -29,10 +29,13 @@ from .numerics import unit_rows
 NUM_NEIGHBORS = 50
 # neighbors that a reason counts and a reviewer sees
 SHOWN_NEIGHBORS = 10
+# patches of the suggested class that a reviewer sees beside a label
+SHOWN_EXAMPLES = 5
 # a detector's box below this is no accepted label, it may be a missed object
 ACCEPTED_CONFIDENCE = 0.2
 
 _SEED = 51
+_COMPARED = 2048  # patches of a class that examples are looked for among
 _DIMENSIONS = 32  # of the look, for the model that learns
 
 # Weights of the clues before any review. They were fitted to a small real detector's output on one
@@ -57,6 +60,8 @@ class Suspicion:
         duplicate: (n,) float32 how much the label repeats another; 0 where it repeats none
         original: (n,) int32 row of that other label, -1 where there is none
         neighbors: (n, up to 10) int32 rows of the most similar patches, nearest first: the evidence
+        examples: (n, 5) int32 rows of patches of the suggested class, most similar first, -1 where
+            there are no more; the evidence for the suggestion
         clues: (n, 7 + up to 32) float32 what the model that learns from a review looks at
         prior: (7 + up to 32,) float64 weights of the clues before a review
         intercept: goes with ``prior``
@@ -71,6 +76,7 @@ class Suspicion:
     duplicate: NDArray[np.float32]
     original: NDArray[np.int32]
     neighbors: NDArray[np.int32]
+    examples: NDArray[np.int32]
     clues: NDArray[np.float32]
     prior: NDArray[np.float64]
     intercept: float
@@ -95,6 +101,7 @@ def find_suspects(
     vectors: NDArray[np.float32],
     rejected: NDArray[np.bool_] | None = None,
     groups: NDArray[np.int64] | None = None,
+    graph: NeighborGraph | None = None,
     progress: Progress | None = None,
     share: float = 1.0,
 ) -> Suspicion:
@@ -106,6 +113,8 @@ def find_suspects(
         rejected: (n,) which labels were rejected; with those of a low confidence they are what
             missed objects are looked for among
         groups: (n,) patches of one group do not vouch for each other's class by their look
+        graph: the neighbor graph of these embeddings where there is one, of any metric; up to
+            30,000 labels an exact one is built anyhow, as it has more neighbors
         progress: where to report, as stages that take ``share`` of the whole
         share: see ``progress``
 
@@ -125,7 +134,9 @@ def find_suspects(
     with progress.stage("Finding neighbors", share * 0.6):
         ordered = vectors[order]
         neighbors, similarities = _find_neighbors(
-            ordered, groups[order] if groups is not None else None
+            ordered,
+            groups[order] if groups is not None else None,
+            graph.take(order) if graph is not None else None,
         )
     with progress.stage("Judging labels", share * 0.4):
         judged = _judge(
@@ -140,25 +151,37 @@ def find_suspects(
 
 
 def _find_neighbors(
-    vectors: NDArray[np.float32], groups: NDArray[np.int64] | None
+    vectors: NDArray[np.float32],
+    groups: NDArray[np.int64] | None,
+    graph: NeighborGraph | None = None,
 ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
     """Returns the nearest rows but oneself (and but one's group), and their cosine similarities."""
     n = len(vectors)
-    if groups is None:
-        # an approximate search is slow for many neighbors
-        k = min((NUM_NEIGHBORS if n <= EXACT_UP_TO else SHOWN_NEIGHBORS + 5) + 1, n)
-        graph = build_neighbor_graph(vectors, k, "cosine", _SEED)
-        own = graph.indices == np.arange(n)[:, None]
-        own[~own.any(axis=1), -1] = True  # an approximate search may miss a row itself
-        own &= own.cumsum(axis=1) == 1
-        return (
-            graph.indices[~own].reshape(n, k - 1),
-            1 - graph.distances[~own].reshape(n, k - 1),
-        )
-    similar = unit_rows(vectors) @ unit_rows(vectors).T
-    similar[groups[:, None] == groups[None]] = -1
-    nearest = np.argsort(-similar, axis=1, kind="stable")[:, : min(NUM_NEIGHBORS, n - 1)]
-    return nearest.astype(np.int32), np.take_along_axis(similar, nearest, axis=1)
+    if groups is not None:
+        similar = unit_rows(vectors) @ unit_rows(vectors).T
+        similar[groups[:, None] == groups[None]] = -1
+        nearest = np.argsort(-similar, axis=1, kind="stable")[:, : min(NUM_NEIGHBORS, n - 1)]
+        return nearest.astype(np.int32), np.take_along_axis(similar, nearest, axis=1)
+    if n <= EXACT_UP_TO:
+        graph = build_neighbor_graph(vectors, min(NUM_NEIGHBORS + 1, n), "cosine", _SEED)
+    elif graph is None:
+        # an approximate search is slow for many neighbors; of unit vectors the Euclidean distance
+        # ranks as the cosine does, and is compiled already where a map was computed
+        graph = build_neighbor_graph(unit_rows(vectors), SHOWN_NEIGHBORS + 5, "euclidean", _SEED)
+    k = graph.indices.shape[1]
+    own = graph.indices == np.arange(n)[:, None]
+    own[~own.any(axis=1), -1] = True  # an approximate search may miss a row itself
+    own &= own.cumsum(axis=1) == 1
+    nearest = graph.indices[~own].reshape(n, k - 1)
+    if graph.metric == "cosine":
+        return nearest, 1 - graph.distances[~own].reshape(n, k - 1)
+    similarities = np.empty((n, k - 1), dtype=np.float32)
+    for start in range(0, n, _COMPARED):
+        rows = slice(start, start + _COMPARED)
+        near = unit_rows(vectors[nearest[rows].ravel()]).reshape(-1, k - 1, vectors.shape[1])
+        similarities[rows] = np.einsum("nkd,nd->nk", near, unit_rows(vectors[rows]))
+    order = np.argsort(-similarities, axis=1, kind="stable")
+    return np.take_along_axis(nearest, order, axis=1), np.take_along_axis(similarities, order, 1)
 
 
 def _judge(
@@ -197,9 +220,10 @@ def _judge(
         )
     suspicion = np.maximum(suspicion, duplicate * (original >= 0) * 0.5)
     missed = _missed(table, fit, confident, rejected)
+    examples = _examples(table.codes, fit.suggested, vectors, neighbors)
     return Suspicion(
         suspicion, fit.wrong, fit.suggested, spurious, missed, duplicate, original,
-        neighbors[:, :SHOWN_NEIGHBORS], clues, prior, intercept, notes,
+        neighbors[:, :SHOWN_NEIGHBORS], examples, clues, prior, intercept, notes,
     )  # fmt: skip
 
 
@@ -315,6 +339,31 @@ def _duplicates(
     return np.clip(duplicate, 0, 1), original
 
 
+def _examples(
+    codes: NDArray[np.int32],
+    suggested: NDArray[np.int32],
+    vectors: NDArray[np.float32],
+    neighbors: NDArray[np.int32],
+) -> NDArray[np.int32]:
+    """Finds the patches of each label's suggested class that are most similar to it."""
+    n = len(codes)
+    examples = np.full((n, SHOWN_EXAMPLES), -1, dtype=np.int32)
+    fits = codes[neighbors] == suggested[:, None]
+    first = np.argsort(~fits, axis=1, kind="stable")[:, :SHOWN_EXAMPLES]
+    near = np.take_along_axis(neighbors, first, axis=1)
+    examples[:, : near.shape[1]] = np.where(np.take_along_axis(fits, first, axis=1), near, -1)
+    # the neighbors hold too few of a rare class: then all of it is compared
+    for code in np.unique(suggested[(examples[:, -1] < 0) & (suggested >= 0)]).tolist():
+        members = np.flatnonzero(codes == code)[:_COMPARED]
+        units = unit_rows(vectors[members]).T
+        lacking = np.flatnonzero((suggested == code) & (examples[:, -1] < 0))
+        for rows in np.array_split(lacking, 1 + len(lacking) // _COMPARED):
+            similar = unit_rows(vectors[rows]) @ units
+            best = np.argsort(-similar, axis=1, kind="stable")[:, :SHOWN_EXAMPLES]
+            examples[rows, : best.shape[1]] = members[best]
+    return examples
+
+
 def _missed(
     table: PatchTable, fit: ClassFit, confident: NDArray[np.bool_], rejected: NDArray[np.bool_]
 ) -> NDArray[np.float32]:
@@ -347,6 +396,7 @@ def _restore(judged: Suspicion, order: NDArray[np.int64]) -> Suspicion:
         judged,
         original=rows(judged.original)[place],
         neighbors=rows(judged.neighbors)[place],
+        examples=rows(judged.examples)[place],
         **{name: getattr(judged, name)[place] for name in columns},
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from importlib.util import find_spec
 from threading import Event
 from typing import Any
@@ -30,6 +31,9 @@ from .outcome import report
 _COMPUTE = "compute"
 _FIELD = "field:"
 _INDEX = "index:"
+
+# of the whole, where label issues are looked for after it
+_MAP_SHARE = 0.85
 
 _GEOMETRY_ATTRIBUTES = ("bounding_box", "mask", "points")
 
@@ -68,6 +72,14 @@ class ComputeVisualization(LongOperator):
             return _form(inputs)
         _embeddings(ctx, inputs, samples)
         _projection(ctx, inputs)
+        if ctx.params.get("patches_field"):
+            inputs.bool(
+                "label_issues",
+                default=False,
+                label="Find label issues",
+                description="After the map: rank the labels by how likely they are wrong",
+                view=types.CheckboxView(),
+            )
         inputs.bool(
             "advanced",
             default=False,
@@ -114,9 +126,26 @@ class ComputeVisualization(LongOperator):
         from ..embeddings.visualization import compute_visualization
 
         arguments = _arguments(ctx.params)
-        return compute_visualization(
-            ctx.target_view(), **arguments, progress=progress, cancelled=cancelled
+        samples = ctx.target_view()
+        if not (ctx.params.get("label_issues") and ctx.params.get("patches_field")):
+            return compute_visualization(
+                samples, **arguments, progress=progress, cancelled=cancelled
+            )
+        run = compute_visualization(
+            samples, **arguments, progress=_part(progress, 0, _MAP_SHARE), cancelled=cancelled
         )
+        from ..issues.attributes import find_label_issues
+
+        try:
+            issues = find_label_issues(
+                samples,
+                ctx.params["brain_key"],
+                progress=_part(progress, _MAP_SHARE, 1),
+                cancelled=cancelled,
+            )
+        except LabelvetError as error:  # the map is complete whatever comes of its labels
+            return replace(run, notes=[*run.notes, f"Label issues were not found. {error}"])
+        return replace(run, notes=[*run.notes, issues.summary()])
 
     def show(self, ctx: Any, result: Any) -> Iterator[Any]:
         yield ctx.ops.show_output(*report(self.label, result))
@@ -377,6 +406,11 @@ def _vector_fields(samples: Any, patches_field: str | None) -> list[str]:
 
 def _similarity_indexes(samples: Any, patches_field: str | None) -> list[str]:
     return list(samples.list_brain_runs(type="similarity", patches_field=patches_field))
+
+
+def _part(progress: Report, start: float, end: float) -> Report:
+    """Returns a report of what takes a part of the whole."""
+    return lambda fraction, line: progress(start + (end - start) * fraction, line)
 
 
 def _arguments(params: dict[str, Any]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from threading import Event
 from typing import Any
 
+import fiftyone as fo
 import fiftyone.operators as foo
 import fiftyone.operators.types as types
 
@@ -37,6 +38,7 @@ class FindLabelIssues(LongOperator):
             "brain_key",
             keys.values(),
             required=True,
+            default=keys.choices[-1].value if keys.choices else None,
             label="Visualization",
             description="Its labels are checked, by the embeddings that it was made of",
             view=keys,
@@ -54,6 +56,28 @@ class FindLabelIssues(LongOperator):
         )
         schedule_on(ctx, inputs)
         return types.Property(inputs, view=types.View(label="Find label issues"))
+
+    def __call__(
+        self,
+        sample_collection: fo.core.collections.SampleCollection,
+        brain_key: str,
+        second_field: str | None = None,
+        delegate: bool = False,
+    ) -> Any:
+        """Runs the operator from Python, as the App would.
+
+        Args:
+            sample_collection: the dataset, or any view of it
+            brain_key: a visualization of a patches field
+            second_field: labels of another model, or ground truth, to find missed objects by
+            delegate: whether to queue the run for a worker
+
+        Raises:
+            fiftyone.operators.executor.ExecutionError: if an input is wrong or the run fails
+        """
+        ctx = {"view": sample_collection.view(), "request_delegation": delegate}
+        params = {"brain_key": brain_key, "second_field": second_field}
+        return foo.execute_operator(self.uri, ctx, params=params)
 
     def call(self, ctx: Any, progress: Report, cancelled: Event) -> Any:
         from ..issues.attributes import find_label_issues
@@ -81,6 +105,10 @@ class RemoveLabelIssues(foo.Operator):
             description="Remove the attributes that Find label issues wrote",
             icon="layers_clear",
         )
+
+    def __call__(self, sample_collection: fo.core.collections.SampleCollection) -> Any:
+        """Runs the operator from Python, as the App would."""
+        return foo.execute_operator(self.uri, {"view": sample_collection.view()}, params={})
 
     def execute(self, ctx: Any) -> None:
         from ..issues.attributes import remove_label_issues

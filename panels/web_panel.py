@@ -26,8 +26,8 @@ class WebPanel(foo.Panel):
     def render(self, ctx: Any) -> types.Property:
         methods = {
             name: getattr(self, name)
-            for name, member in vars(type(self)).items()
-            if getattr(member, "answers", False)
+            for name in dir(type(self))
+            if getattr(getattr(type(self), name), "answers", False)
         }
         view = types.View(component=self.component, composite_view=True, **methods)
         return types.Property(types.Object(), view=view)

@@ -12,13 +12,20 @@ from base64 import b64decode
 from typing import Any
 
 import numpy as np
+from bson import ObjectId
 from numpy.typing import NDArray
 
 from ...embeddings.errors import InvalidParameter
+from ...labels.maps import Map, load_map
 
 _MAX_TEXT = 500
 _MAX_TEXTS = 100_000
 _MAX_NUMBER = 1e300
+
+
+def shown_map(ctx: Any) -> Map:
+    """Returns the map that the browser shows, by its key and its identity."""
+    return load_map(ctx.dataset, text(ctx.params, "key"), text(ctx.params, "run"))
 
 
 def text(params: dict[str, Any], name: str) -> str:
@@ -32,6 +39,14 @@ def text(params: dict[str, Any], name: str) -> str:
 def optional_text(params: dict[str, Any], name: str) -> str | None:
     """Returns a text, or None where there is none."""
     return None if params.get(name) is None else text(params, name)
+
+
+def object_id(params: dict[str, Any], name: str) -> str:
+    """Returns an id of a sample or a label."""
+    value = params.get(name)
+    if not isinstance(value, str) or not ObjectId.is_valid(value):
+        raise InvalidParameter(f"'{name}' must be an id of 24 digits.")
+    return value
 
 
 def choice(params: dict[str, Any], name: str, choices: tuple[str, ...], default: str) -> str:

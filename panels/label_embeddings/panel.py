@@ -24,6 +24,7 @@ from ...labels.thumbnails import make_thumbnails
 from ..web_panel import Answer, WebPanel, answers
 from . import arguments, wire
 from .computing import computing_runs
+from .reviewing import Reviewing
 
 TARGETS = ("labels", "samples")
 
@@ -31,7 +32,7 @@ _MAX_CROPS = 100
 _MAX_SIMILAR = 10_000
 
 
-class LabelEmbeddings(WebPanel):
+class LabelEmbeddings(Reviewing, WebPanel):
     """A map of patches on which labels are seen, lassoed, judged and tagged."""
 
     component = "LabelEmbeddings"
@@ -83,12 +84,12 @@ class LabelEmbeddings(WebPanel):
     def color_column(self, ctx: Any) -> Answer:
         """The values of an attribute."""
         path = arguments.text(ctx.params, "path")
-        return wire.color_column(path, load_column(ctx.dataset, _map(ctx), path))
+        return wire.color_column(path, load_column(ctx.dataset, arguments.shown_map(ctx), path))
 
     @answers
     def visible_rows(self, ctx: Any) -> Answer:
         """The rows in the App's view under its filters."""
-        shown = _map(ctx)
+        shown = arguments.shown_map(ctx)
         visible = visible_rows(shown, _view(ctx))
         if visible is None or visible.all():
             return {"mask": None, "count": len(shown)}
@@ -106,7 +107,7 @@ class LabelEmbeddings(WebPanel):
     @answers
     def crops(self, ctx: Any) -> Answer:
         """Pictures of some rows."""
-        shown = _map(ctx)
+        shown = arguments.shown_map(ctx)
         rows = arguments.row_list(ctx.params, "rows", len(shown), _MAX_CROPS)
         size = arguments.whole_number(ctx.params, "size", 32, 512, 128)
         margin = arguments.number(ctx.params, "margin", 0, 1, 0.25)
@@ -146,7 +147,7 @@ class LabelEmbeddings(WebPanel):
     @answers
     def save_tagged_view(self, ctx: Any) -> Answer:
         """Saves the view of what has a tag."""
-        shown = _map(ctx)
+        shown = arguments.shown_map(ctx)
         tag = check_tag(ctx.params.get("tag"))
         target = arguments.choice(ctx.params, "target", TARGETS, "labels")
         field = shown.info.patches_field if target == "labels" else None
@@ -159,7 +160,7 @@ class LabelEmbeddings(WebPanel):
     @answers
     def exclude_tagged(self, ctx: Any) -> Answer:
         """Leaves what has a tag out of the App's view."""
-        shown = _map(ctx)
+        shown = arguments.shown_map(ctx)
         field = shown.info.patches_field
         level = arguments.choice(ctx.params, "level", LEVELS, "labels")
         if field is None:
@@ -186,7 +187,7 @@ class LabelEmbeddings(WebPanel):
     @answers
     def clusters(self, ctx: Any) -> Answer:
         """The clusters of the map, named by an attribute."""
-        shown = _map(ctx)
+        shown = arguments.shown_map(ctx)
         path = arguments.text(ctx.params, "path")
         labels = load_column(ctx.dataset, shown, path)
         if labels.codes is None:
@@ -203,7 +204,7 @@ class LabelEmbeddings(WebPanel):
     @answers
     def open_sample(self, ctx: Any) -> Answer:
         """Opens a row's image, or its patch in a patches view, in the modal."""
-        shown = _map(ctx)
+        shown = arguments.shown_map(ctx)
         row = arguments.row(ctx.params, "row", len(shown))
         view = _view(ctx)
         own = is_patches_view(view) and shown.info.patches_field in view._label_fields
@@ -215,15 +216,10 @@ class LabelEmbeddings(WebPanel):
         return {}
 
 
-def _map(ctx: Any) -> Map:
-    key, run = arguments.text(ctx.params, "key"), arguments.text(ctx.params, "run")
-    return load_map(ctx.dataset, key, run)
-
-
 def _view(ctx: Any) -> Any:
     return view_without_selection(ctx.dataset, ctx.request_params)
 
 
 def _selection(ctx: Any) -> tuple[Map, Any]:
-    shown = _map(ctx)
+    shown = arguments.shown_map(ctx)
     return shown, arguments.rows(ctx.params, "rows", len(shown))

@@ -12,9 +12,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ...issues.queue import Item, Queue
 from ...labels.attributes import Attribute, Column
 from ...labels.clusters import Cluster
-from ...labels.maps import MapInfo
+from ...labels.documents import parse_ids
+from ...labels.maps import Map, MapInfo
 from ...labels.thumbnails import Thumbnail
 
 _TYPES = {"f4": "<f4", "u2": "<u2", "u4": "<u4"}
@@ -96,3 +98,43 @@ def cluster(cluster: Cluster) -> dict[str, Any]:
         "center": list(cluster.center),
         "strangers": column(cluster.strangers, "u4"),
     }
+
+
+def queue(queue: Queue, shown: Map) -> dict[str, Any]:
+    """Encodes a review queue; patches beside a label are rows of the map."""
+    return {
+        "items": [item for each in queue.items if (item := _item(each, shown)) is not None],
+        "left": queue.left,
+        "reviewed": queue.reviewed,
+        "expected": queue.estimate.left,
+        "low": queue.estimate.low,
+        "high": queue.estimate.high,
+        "stop": queue.estimate.stop,
+        "sentence": queue.sentence,
+        "classes": list(queue.classes),
+        "notes": queue.notes,
+    }
+
+
+def _item(item: Item, shown: Map) -> dict[str, Any] | None:
+    (row,) = shown.rows_of(parse_ids([item.id])).tolist()
+    if row < 0:
+        return None
+    return {
+        "row": row,
+        "id": item.id,
+        "sampleId": item.sample_id,
+        "label": item.label,
+        "confidence": item.confidence,
+        "suggested": item.suggested,
+        "issue": item.issue,
+        "reason": item.reason,
+        "suspicion": item.suspicion,
+        "flagged": item.flagged,
+        "neighbors": _rows(item.neighbors, shown),
+        "examples": _rows(item.examples, shown),
+    }
+
+
+def _rows(ids: list[str], shown: Map) -> list[int]:
+    return [row for row in shown.rows_of(parse_ids(ids)).tolist() if row >= 0] if ids else []

@@ -5,13 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 import fiftyone as fo
-import fiftyone.brain as fob
-import labelvet
 import numpy as np
 import pytest
+from clusters import clusters
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from labelvet.embeddings.patches import PatchTable
 from labelvet.issues.attributes import (
     ATTRIBUTES,
     find_label_issues,
@@ -20,31 +18,6 @@ from labelvet.issues.attributes import (
 from labelvet.issues.review import learn
 from labelvet.issues.suspicion import find_suspects
 from sklearn.metrics import roc_auc_score
-
-
-def clusters(n=120, num_classes=4, seed=0, confidence=True):
-    """Labels in clusters of their class, the first 6 flipped; returns table, vectors, flipped."""
-    rng = np.random.default_rng(seed)
-    truth = rng.integers(0, num_classes, n)
-    vectors = (3 * np.eye(num_classes, 16)[truth] + 0.3 * rng.normal(size=(n, 16))).astype("f4")
-    flipped = np.arange(n) < (6 if num_classes > 1 else 0)
-    codes = np.where(flipped, (truth + 1) % num_classes, truth).astype(np.int32)
-    table = PatchTable(
-        patches_field="labels",
-        sample_ids=np.array([f"{i // 3:024x}" for i in range(n)]),
-        label_ids=np.array([f"{i:024x}" for i in rng.permutation(n)]),
-        media=(np.arange(n) // 3).astype(np.int32),
-        filepaths=np.array([f"{i}.jpg" for i in range(n)], dtype=object),
-        boxes=np.column_stack([rng.random((n, 2)) / 2, rng.uniform(0.1, 0.3, (n, 2))]),
-        codes=codes,
-        classes=np.array([f"c{i}" for i in range(num_classes)], dtype=object),
-        confidences=rng.uniform(0.3, 1, n).astype("f4") if confidence else np.full(n, np.nan, "f4"),
-    )
-    return table, vectors, flipped, truth
-
-
-def vectors_by_sample(dataset, vectors):
-    return dict(zip(dataset.values("id"), vectors.reshape(-1, 3, vectors.shape[1]), strict=True))
 
 
 def test_flips_are_found_and_corrected():
@@ -91,6 +64,46 @@ def test_a_lonely_class_and_500_classes():
     assert np.isfinite(find_suspects(many, vectors).mislabeled).all()
 
 
+def test_a_run_s_own_graph_serves_as_well(monkeypatch):
+    from labelvet.embeddings.neighbors import build_neighbor_graph
+    from labelvet.issues import suspicion
+
+    table, vectors, flipped, truth = clusters(400)
+    graph = build_neighbor_graph(vectors, 15)
+    monkeypatch.setattr(suspicion, "EXACT_UP_TO", 100)  # as above 30,000 labels
+    found = find_suspects(table, vectors, graph=graph)
+    assert roc_auc_score(flipped, found.mislabeled) > 0.97
+    assert (found.suggested[flipped] == truth[flipped]).all()
+    order = np.random.default_rng(3).permutation(400)
+    shuffled = find_suspects(table.take(order), vectors[order], graph=graph.take(order))
+    np.testing.assert_array_equal(found.mislabeled[order], shuffled.mislabeled)
+    np.testing.assert_array_equal(found.clues[order], shuffled.clues)
+
+
+def test_duplicates_in_an_image_and_across_images():
+    table, vectors, _, _ = clusters(90)
+    boxes, vectors = table.boxes.copy(), vectors.copy()
+    boxes[1] = boxes[0] + [0.005, 0, 0, 0]  # of the same image
+    vectors[60] = vectors[30]  # of another
+    found = find_suspects(replace(table, boxes=boxes), vectors)
+    pair = max(0, 1, key=lambda row: found.duplicate[row])
+    assert found.original[pair] == 1 - pair and found.duplicate[pair] > 0.9
+    later = max(30, 60, key=lambda row: found.duplicate[row])
+    assert found.original[later] == 90 - later and found.duplicate[later] > 0.99
+    assert "another image" in found.reason(table, later)
+
+
+def test_what_a_class_of_one_label_looks_like():
+    table, vectors, _, _ = clusters(40)
+    codes = np.where(np.arange(40) == 20, 4, table.codes).astype(np.int32)
+    found = find_suspects(
+        replace(table, codes=codes, classes=np.append(table.classes, "x")), vectors
+    )
+    for row in range(40):
+        examples = found.examples[row][found.examples[row] >= 0]
+        assert (codes[examples] == found.suggested[row]).all() and row not in examples
+
+
 def test_answers_move_the_ranking():
     table, vectors, flipped, _ = clusters(300)
     found = find_suspects(table, vectors)
@@ -101,35 +114,16 @@ def test_answers_move_the_ranking():
     assert learned.estimate.low <= learned.estimate.left <= learned.estimate.high
 
 
-def test_attributes_are_written_and_removed(make_dataset):
-    table, vectors, flipped, _ = clusters()
-    dataset = make_dataset()
-    for start in range(0, len(table), 3):
-        detections = [
-            fo.Detection(
-                label=str(table.labels[row]),
-                bounding_box=table.boxes[row].tolist(),
-                confidence=float(table.confidences[row]),
-            )
-            for row in range(start, start + 3)
-        ]
-        dataset.add_sample(
-            fo.Sample(filepath=f"/{start}.jpg", labels=fo.Detections(detections=detections))
-        )
-    # a similarity index keeps the vectors, as there are no images
-    fob.compute_similarity(
-        dataset, patches_field="labels", embeddings=vectors_by_sample(dataset, vectors),
-        brain_key="stored", model=None,
-    )  # fmt: skip
-    labelvet.compute_visualization(
-        dataset, "labels", "map", similarity_index="stored", method="pca"
-    )
+def test_attributes_are_written_and_removed(flipped_labels):
+    dataset, flipped = flipped_labels
     issues = find_label_issues(dataset, "map")
-    assert issues.checked == len(table)
+    assert issues.checked == 120
     schema = dataset.get_field_schema(flat=True)
     assert all(f"labels.detections.{name}" in schema for name in ATTRIBUTES)
-    mislabeled = np.array(dataset.values("labels.detections.mislabeled", unwind=True))
-    assert roc_auc_score(flipped, mislabeled) > 0.97
+    ids, mislabeled = dataset.values(
+        ["labels.detections.id", "labels.detections.mislabeled"], unwind=True
+    )
+    assert roc_auc_score(np.isin(ids, flipped), mislabeled) > 0.97
     assert len(dataset.match(fo.ViewField("labels.detections.issue") != None)) > 0  # noqa: E711
     assert len(remove_label_issues(dataset)) == len(ATTRIBUTES)
     assert dataset.get_field("labels.detections.suspicion") is None

@@ -101,6 +101,23 @@ def test_runs_from_python(dataset):
     assert len(dataset.load_brain_results("small").points) == 2
 
 
+def test_label_issues_on_request(dataset):
+    assert "label_issues" in form(dataset, patches_field="predictions")
+    assert "label_issues" not in form(dataset)
+    compute = foo.get_operator(URI)
+    compute(dataset, "map", patches_field="predictions", method="pca", label_issues=True)
+    dataset.reload()
+    suspicions = dataset.values("predictions.detections.suspicion", unwind=True)
+    assert len(suspicions) == 12 and None not in suspicions
+    remove = foo.get_operator("@labelvet/labelvet/remove_label_issues")
+    remove(dataset)
+    dataset.reload()
+    assert dataset.get_field("predictions.detections.suspicion") is None
+    foo.get_operator("@labelvet/labelvet/find_label_issues")(dataset, "map")
+    dataset.reload()
+    assert dataset.get_field("predictions.detections.suspicion") is not None
+
+
 def test_faults_are_raised_in_python(dataset):
     compute_visualization = foo.get_operator(URI)
     with pytest.raises(ExecutionError, match="no field 'nowhere'"):

@@ -1,19 +1,14 @@
 import * as fos from "@fiftyone/state";
 import React, { useCallback, useEffect, useMemo, useRef, useState } from "react";
-import { useRecoilState, useRecoilValue } from "recoil";
-import { paintRows, type RGB } from "./colors";
-import { countCodes, histogram, spanOf } from "./counting";
-import {
-  filterHiding,
-  filterRange,
-  hiddenCategories,
-  type Range,
-  rangeOf,
-  withFilter,
-} from "./filters";
+import { useRecoilValue } from "recoil";
+import type { RGB } from "./colors";
+import { countCodes } from "./counting";
 import { useCategoryColors } from "./hooks/useCategoryColors";
 import { useClusters } from "./hooks/useClusters";
+import { useColoring } from "./hooks/useColoring";
 import { useColumn } from "./hooks/useColumn";
+import { useReview } from "./hooks/useReview";
+import { useReviewKeys } from "./hooks/useReviewKeys";
 import { useSelection } from "./hooks/useSelection";
 import { type Shortcut, useShortcuts } from "./hooks/useShortcuts";
 import { useTagging } from "./hooks/useTagging";
@@ -22,18 +17,17 @@ import { useVisible } from "./hooks/useVisible";
 import { ClusterList } from "./parts/ClusterList";
 import { ColorBy } from "./parts/ColorBy";
 import { HoverCard } from "./parts/HoverCard";
-import { IconButton } from "./parts/Icon";
-import { Legend } from "./parts/Legend";
 import { type Hover, MapView, type Mode, type Place } from "./parts/MapView";
-import { RangeBar } from "./parts/RangeBar";
+import { ReviewQueue } from "./parts/ReviewQueue";
 import { SelectionDrawer } from "./parts/SelectionDrawer";
 import { Shortcuts } from "./parts/Shortcuts";
+import { Side } from "./parts/Side";
 import { Status } from "./parts/Status";
 import { TagBar } from "./parts/TagBar";
+import { Tools, Views } from "./parts/Tools";
 import { type Combine, countRows, everyRows, type Rows, rowsOf } from "./rows";
 import type { OpenRun, Wire } from "./wire";
 
-const BINS = 50;
 const MORE = 50;
 const DARK: RGB = [24, 24, 24];
 const LIGHT: RGB = [250, 250, 250];
@@ -56,10 +50,10 @@ export function Judge({
   const tagsPath =
     attributes.find(({ kind, scope }) => kind === "tags" && scope === "label")?.path ?? null;
 
-  const [colorPath, setColorPath] = useState(labelPath);
   const [mode, setMode] = useState<Mode>("lasso");
   const [density, setDensity] = useState(false);
   const [helping, setHelping] = useState(false);
+  const [reviewing, setReviewing] = useState(false);
   const [hover, setHover] = useState<Hover | null>(null);
   const [pointed, setPointed] = useState<number | null>(null);
   const [place, setPlace] = useState<Place | null>(null);
@@ -70,11 +64,15 @@ export function Judge({
   const legendSearch = useRef<HTMLInputElement>(null);
 
   const { remember, undo } = useUndo();
-  const { column, loading } = useColumn(run, colorPath, edition, setProblem);
+  const coloring = useColoring(run, attributes, labelPath, edition, setProblem);
   const { column: labels } = useColumn(run, labelPath, edition, setProblem);
   const { column: confidences } = useColumn(run, confidencePath, edition, setProblem);
-  const known = useMemo(() => [labels, confidences, column], [labels, confidences, column]);
+  const known = useMemo(
+    () => [labels, confidences, coloring.column],
+    [labels, confidences, coloring.column],
+  );
   const { visible, waiting } = useVisible(run, length, known, edition, setProblem);
+  const drawn = useMemo(() => everyRows([visible, coloring.shown]), [visible, coloring.shown]);
   const { selected, select, invert } = useSelection(run, remember, setProblem);
   const judged = useMemo(
     () => (selected ? everyRows([selected, visible]) : null),
@@ -92,35 +90,23 @@ export function Judge({
     onProblem: setProblem,
     onStale,
   });
-  const clusters = useClusters(run, labelPath);
+  const clusters = useClusters(run, labelPath, (center, rows) => {
+    setPlace({ center });
+    select(rows);
+  });
 
-  // what the sidebar's filters say of the attribute that colors, and back
-  const [filters, setFilters] = useRecoilState(fos.filters);
-  const attribute = attributes.find(({ path }) => path === colorPath);
-  const setFilter = (path: string, filter: Record<string, unknown> | null) =>
-    setFilters(withFilter(filters, path, filter));
-  const [hiddenHere, setHiddenHere] = useState<Set<string>>(new Set());
-  // biome-ignore lint/correctness/useExhaustiveDependencies: another attribute starts with all shown
-  useEffect(() => setHiddenHere(new Set()), [colorPath]);
-  // a set of tags has no filter of its own in the sidebar, so it is hidden in the map alone
-  const local = attribute?.kind === "tags";
-  const hidden = useMemo(() => {
-    if (column?.kind !== "categorical") return new Set<string>();
-    return local ? hiddenHere : hiddenCategories(filters[column.path], column.categories);
-  }, [column, filters, local, hiddenHere]);
-  const drawn = useMemo(() => {
-    if (!local || hidden.size === 0 || column?.kind !== "categorical") return visible;
-    const shown = Uint8Array.from([1, ...column.categories.map((c) => Number(!hidden.has(c)))]);
-    return everyRows([visible, Uint8Array.from(column.codes, (code) => shown[code])]);
-  }, [visible, local, hidden, column]);
+  const review = useReview({
+    wire: run,
+    open: reviewing,
+    remember,
+    onProblem: setProblem,
+    onStale,
+  });
+  const endReview = () => {
+    setReviewing(false);
+    changed();
+  };
 
-  const counts = useMemo(
-    () =>
-      column?.kind === "categorical"
-        ? countCodes(column.codes, column.categories.length + 1, null)
-        : null,
-    [column],
-  );
   const labelCounts = useMemo(
     () =>
       labels?.kind === "categorical"
@@ -128,42 +114,15 @@ export function Judge({
         : null,
     [labels],
   );
-  const palette = useCategoryColors(column, counts);
   const labelColors = useCategoryColors(labels, labelCounts);
-  const span = useMemo(
-    () => (column?.kind === "continuous" ? spanOf(column.values) : ([0, 1] as Range)),
-    [column],
-  );
-  const paint = useCallback(
-    (looks: Uint8Array) => paintRows(looks, column, palette, span),
-    [column, palette, span],
-  );
-
   const backdrop = useRecoilValue(fos.theme) === "light" ? LIGHT : DARK;
+
   const clickRow = (row: number | null, how: Combine) => {
     if (row !== null) select(rowsOf(length, [row]), how);
     else if (how === "replace") select(null);
   };
-  const goToCluster = (index: number, whole = false) => {
-    const cluster = clusters.found?.[index];
-    if (!cluster || !clusters.codes) return;
-    clusters.setCurrent(index);
-    setPlace({ center: cluster.center });
-    select(
-      whole
-        ? Uint8Array.from(clusters.codes, (code) => Number(code === cluster.code))
-        : rowsOf(length, cluster.strangers),
-    );
-  };
-  const nextCluster = (step: number) => {
-    const found = clusters.found;
-    if (!found) return clusters.setOpen(true);
-    const withStrangers = found.flatMap(({ strangers }, i) => (strangers.length ? [i] : []));
-    if (withStrangers.length === 0) return;
-    const at = withStrangers.indexOf(clusters.current ?? -1);
-    const next = at < 0 ? (step > 0 ? 0 : -1) : at + step;
-    goToCluster(withStrangers.at(next % withStrangers.length) as number);
-  };
+  const openRow = (row: number) =>
+    run.openSample(row).catch((error: Error) => setProblem(error.message));
   const moreLikeThis = () => {
     if (!judged) return;
     run.similar(judged, MORE).then(
@@ -175,11 +134,14 @@ export function Judge({
       (error: Error) => setProblem(error.message),
     );
   };
-  const firstRows = useMemo(
-    () => (clusters.current === null ? [] : (clusters.found?.[clusters.current]?.strangers ?? [])),
-    [clusters.current, clusters.found],
-  );
 
+  const asking = useReviewKeys(review, openRow, endReview, undo);
+  const startReview = () => setReviewing(opened.run.patchesField !== null);
+
+  const toggleDensity = () => setDensity(!density);
+  const toggleClusters = () => clusters.setOpen(!clusters.open);
+  const toggleKeys = () => setHelping(!helping);
+  const seeAll = () => setPlace({ everything: true });
   const shortcuts: Shortcut[] = [
     { key: "t", does: `Tag the selection '${tagging.tag}'`, run: () => tagging.apply(false) },
     { key: "r", does: `Remove the tag '${tagging.tag}'`, run: () => tagging.apply(true) },
@@ -191,37 +153,32 @@ export function Judge({
     { key: "v", does: "Move the map", run: () => setMode("explore") },
     { key: "+", does: "Zoom in", run: () => setPlace({ zoom: 1.5 }) },
     { key: "-", does: "Zoom out", run: () => setPlace({ zoom: 1 / 1.5 }) },
-    { key: "f", does: "See the whole map", run: () => setPlace({ everything: true }) },
+    { key: "f", does: "See the whole map", run: seeAll },
     { key: "i", does: "Invert the selection", run: () => invert(length, drawn) },
     { key: "a", does: "Select all", run: () => select(drawn ?? new Uint8Array(length).fill(1)) },
     { key: "m", does: "More like this", run: moreLikeThis },
-    { key: "d", does: "Density", run: () => setDensity(!density) },
-    { key: "c", does: "Clusters", run: () => clusters.setOpen(!clusters.open) },
-    { key: "n", does: "Next cluster", run: () => nextCluster(1) },
-    { key: "p", does: "Previous cluster", run: () => nextCluster(-1) },
+    { key: "d", does: "Density", run: toggleDensity },
+    { key: "c", does: "Clusters", run: toggleClusters },
+    { key: "q", does: "Review the most suspicious labels", run: startReview },
+    { key: "n", does: "Next cluster", run: () => clusters.next(1) },
+    { key: "p", does: "Previous cluster", run: () => clusters.next(-1) },
     { key: "/", does: "Search the legend", run: () => legendSearch.current?.focus() },
     {
       key: "Esc",
       does: "Clear the selection",
       run: () => (helping ? setHelping(false) : select(null)),
     },
-    { key: "?", does: "These keys", run: () => setHelping(!helping) },
+    { key: "?", does: "These keys", run: toggleKeys },
   ];
-  const onKeyDown = useShortcuts(shortcuts);
-  useEffect(() => root.current?.focus({ preventScroll: true }), []);
-
-  const confidenceCounts = useMemo(() => {
-    if (confidences?.kind !== "continuous") return null;
-    const confidenceSpan = spanOf(confidences.values);
-    return {
-      span: confidenceSpan,
-      counts: histogram(confidences.values, confidenceSpan, BINS, null),
-    };
-  }, [confidences]);
-  const colorCounts = useMemo(
-    () => (column?.kind === "continuous" ? histogram(column.values, span, BINS, null) : null),
-    [column, span],
-  );
+  const keys = reviewing
+    ? [...asking.keys, { key: "?", does: "These keys", run: toggleKeys }]
+    : shortcuts;
+  const onKeyDown = useShortcuts(keys);
+  // what was clicked may be gone with the label that was answered, the keys must not go with it
+  // biome-ignore lint/correctness/useExhaustiveDependencies: so do other labels
+  useEffect(() => {
+    if (!asking.picking) root.current?.focus({ preventScroll: true });
+  }, [reviewing, review.items, asking.picking]);
 
   return (
     <section
@@ -236,164 +193,128 @@ export function Judge({
         {picker}
         <ColorBy
           attributes={attributes}
-          path={colorPath}
-          loading={loading}
-          onChange={setColorPath}
+          path={coloring.path}
+          loading={coloring.loading}
+          onChange={coloring.setPath}
         />
-        <fieldset className="lv-tools" aria-label="Tools">
-          <IconButton
-            icon="gesture"
-            label="Lasso"
-            shortcut="l"
-            active={mode === "lasso"}
-            onClick={() => setMode("lasso")}
-          />
-          <IconButton
-            icon="highlight_alt"
-            label="Box"
-            shortcut="b"
-            active={mode === "box"}
-            onClick={() => setMode("box")}
-          />
-          <IconButton
-            icon="open_with"
-            label={dims === 3 ? "Turn the map" : "Move the map"}
-            shortcut="v"
-            active={mode === "explore"}
-            onClick={() => setMode("explore")}
-          />
-        </fieldset>
-        <fieldset className="lv-tools" aria-label="Views">
-          <IconButton
-            icon="zoom_out_map"
-            label="See the whole map"
-            shortcut="f"
-            onClick={() => setPlace({ everything: true })}
-          />
-          <IconButton
-            icon="blur_on"
-            label="Density"
-            shortcut="d"
-            active={density}
-            onClick={() => setDensity(!density)}
-          />
-          <IconButton
-            icon="bubble_chart"
-            label="Clusters"
-            shortcut="c"
-            active={clusters.open}
-            onClick={() => clusters.setOpen(!clusters.open)}
-          />
-          <IconButton
-            icon="keyboard"
-            label="Keys"
-            shortcut="?"
-            active={helping}
-            onClick={() => setHelping(!helping)}
-          />
-        </fieldset>
+        {opened.run.patchesField !== null && (
+          <button
+            type="button"
+            className="lv-button"
+            aria-pressed={reviewing}
+            title="Asks about the most suspicious labels, one after the other"
+            onClick={reviewing ? endReview : startReview}
+          >
+            Review <kbd>q</kbd>
+          </button>
+        )}
+        <Tools mode={mode} dims={dims} onMode={setMode} />
+        <Views
+          views={[
+            { icon: "zoom_out_map", label: "See the whole map", shortcut: "f", onClick: seeAll },
+            {
+              icon: "blur_on",
+              label: "Density",
+              shortcut: "d",
+              active: density,
+              onClick: toggleDensity,
+            },
+            {
+              icon: "bubble_chart",
+              label: "Clusters",
+              shortcut: "c",
+              active: clusters.open,
+              onClick: toggleClusters,
+            },
+            {
+              icon: "keyboard",
+              label: "Keys",
+              shortcut: "?",
+              active: helping,
+              onClick: toggleKeys,
+            },
+          ]}
+        />
       </header>
 
-      <div className="lv-stage">
-        {clusters.open && (
+      <div className="lv-stage" data-reviewing={reviewing}>
+        {reviewing && (
+          <ReviewQueue
+            wire={run}
+            review={review}
+            edition={edition}
+            paged={asking.paged}
+            current={asking.current}
+            picking={asking.picking}
+            verdicts={asking.verdicts}
+            onPaged={asking.setPaged}
+            onCurrent={asking.setCurrent}
+            onPick={asking.pick}
+            onOpen={openRow}
+            onClose={endReview}
+          />
+        )}
+        {clusters.open && !reviewing && (
           <ClusterList
             clusters={clusters.found}
             problem={clusters.problem}
             current={clusters.current}
-            onStrangers={(index) => goToCluster(index)}
-            onWhole={(index) => goToCluster(index, true)}
+            onStrangers={(index) => clusters.go(index)}
+            onWhole={(index) => clusters.go(index, true)}
           />
         )}
         <div className="lv-map-frame">
           <MapView
             points={points}
             dims={dims}
-            paint={paint}
+            paint={coloring.paint}
             visible={drawn}
             selected={selected}
             mode={mode}
             density={density}
             backdrop={backdrop}
-            pointed={pointed ?? hover?.row ?? null}
+            pointed={(reviewing ? asking.item?.row : pointed) ?? hover?.row ?? null}
             place={place}
             onSelect={select}
             onClickRow={clickRow}
-            onOpenRow={(row) =>
-              run.openSample(row).catch((error: Error) => setProblem(error.message))
-            }
+            onOpenRow={openRow}
             onHover={setHover}
           />
           {hover && <HoverCard wire={run} hover={hover} edition={edition} />}
-          {helping && <Shortcuts shortcuts={shortcuts} onClose={() => setHelping(false)} />}
+          {helping && <Shortcuts shortcuts={keys} onClose={() => setHelping(false)} />}
           <div className="lv-count" aria-live="polite">
             {describeCounts(length, drawn, judged, waiting)}
           </div>
           {visible && countRows(visible) === 0 && !waiting && (
             <div className="lv-message lv-over">
               <p>No label of this run is in the current view with the sidebar's filters.</p>
-              <button type="button" className="lv-button" onClick={() => setFilters({})}>
+              <button type="button" className="lv-button" onClick={coloring.clearFilters}>
                 Clear the filters
               </button>
             </div>
           )}
         </div>
-        <aside className="lv-side">
-          {column?.kind === "categorical" && counts && (
-            <Legend
-              categories={column.categories}
-              counts={counts}
-              colors={palette}
-              hidden={hidden}
-              searchRef={legendSearch}
-              onChange={(next) =>
-                local
-                  ? setHiddenHere(next)
-                  : setFilter(
-                      column.path,
-                      filterHiding(next, column.categories, attribute?.kind ?? "categorical"),
-                    )
-              }
-            />
-          )}
-          {column?.kind === "continuous" && colorCounts && (
-            <RangeBar
-              label={attribute?.name ?? column.path}
-              counts={colorCounts}
-              span={span}
-              range={rangeOf(filters[column.path], span)}
-              colored
-              onChange={(range) => setFilter(column.path, filterRange(range, span))}
-            />
-          )}
-          {confidencePath && confidencePath !== colorPath && confidenceCounts && (
-            <RangeBar
-              label="confidence"
-              counts={confidenceCounts.counts}
-              span={confidenceCounts.span}
-              range={rangeOf(filters[confidencePath], confidenceCounts.span)}
-              colored={false}
-              onChange={(range) =>
-                setFilter(confidencePath, filterRange(range, confidenceCounts.span))
-              }
-            />
-          )}
-        </aside>
+        {!reviewing && (
+          <Side coloring={coloring} confidences={confidences} searchRef={legendSearch} />
+        )}
       </div>
 
-      <TagBar
-        tagging={tagging}
-        count={judged ? countRows(judged) : 0}
-        hasLabels={opened.run.patchesField !== null}
-        onMore={moreLikeThis}
-        onInvert={() => invert(length, drawn)}
-        onClear={() => select(null)}
-        onUndo={undo}
-      />
-      {judged && (
+      {!reviewing && (
+        <TagBar
+          tagging={tagging}
+          count={judged ? countRows(judged) : 0}
+          hasLabels={opened.run.patchesField !== null}
+          onMore={moreLikeThis}
+          onInvert={() => invert(length, drawn)}
+          onClear={() => select(null)}
+          onUndo={undo}
+        />
+      )}
+      {judged && !reviewing && (
         <SelectionDrawer
           wire={run}
           rows={judged}
-          first={firstRows}
+          first={clusters.strangers}
           labels={labels}
           labelColors={labelColors}
           confidences={confidences}
@@ -401,16 +322,17 @@ export function Judge({
           edition={edition}
           onNarrow={(rows) => select(rows, "intersect")}
           onPoint={setPointed}
-          onOpen={(row) => run.openSample(row).catch((error: Error) => setProblem(error.message))}
+          onOpen={openRow}
         />
       )}
       <Status
-        sentence={tagging.sentence}
+        sentence={reviewing ? review.sentence : tagging.sentence}
         problem={problem}
-        onUndo={tagging.canUndo ? undo : null}
+        onUndo={reviewing || tagging.canUndo ? undo : null}
         onClose={() => {
           setProblem(null);
           tagging.say(null);
+          review.say(null);
         }}
       />
     </section>

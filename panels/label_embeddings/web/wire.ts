@@ -72,6 +72,51 @@ export interface Done {
   name?: string;
 }
 
+/** What a reviewer says of a label; the words are those that are kept in it. */
+export type Verdict = "right" | "wrong class" | "not an object" | "skipped";
+
+/** A label to look at. */
+export interface Item {
+  row: number;
+  id: string;
+  sampleId: string;
+  label: string | null;
+  confidence: number | null;
+  /** the class that it should be, null where it cannot be known */
+  suggested: string | null;
+  /** its main problem, null where nothing stands out */
+  issue: "mislabeled" | "spurious" | "missed" | "duplicate" | null;
+  reason: string | null;
+  /** probability that it is wrong, as learned so far */
+  suspicion: number;
+  /** whether somebody tagged it for a review */
+  flagged: boolean;
+  /** rows of the most similar patches, and of those of the suggested class */
+  neighbors: number[];
+  examples: number[];
+}
+
+/** What is left to review, the most suspicious first. */
+export interface Queue {
+  items: Item[];
+  left: number;
+  reviewed: number;
+  /** issues that are expected to be left, and the interval */
+  expected: number;
+  low: number;
+  high: number;
+  stop: boolean;
+  sentence: string;
+  classes: string[];
+  notes: string[];
+}
+
+export interface Answer {
+  item: Item;
+  verdict: Verdict;
+  label?: string;
+}
+
 interface Column {
   dtype: "f4" | "u1" | "u2" | "u4" | "i4";
   data: string;
@@ -206,6 +251,27 @@ export class RunWire {
         strangers: Array.from(decodeColumn(cluster.strangers)),
       })),
     };
+  }
+
+  /** null where label issues were not looked for yet */
+  async nextIssues(count: number): Promise<Queue | null> {
+    return (await this.ask<{ queue: Queue | null }>("next_issues", { count })).queue;
+  }
+
+  answer(answers: Answer[]): Promise<Done & { refused: number }> {
+    return this.ask("answer", {
+      answers: answers.map(({ item, verdict, label }) => ({
+        id: item.id,
+        sampleId: item.sampleId,
+        seen: item.label,
+        verdict,
+        label: label ?? null,
+      })),
+    });
+  }
+
+  undoAnswer(token: string): Promise<Done> {
+    return this.ask<Done>("undo_answer", { token });
   }
 
   openSample(row: number): Promise<unknown> {

@@ -1,0 +1,137 @@
+"""What label issues are measured on: real boxes with a truth, and composed scenes."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from labelvet.embeddings.backbones import load_backbone
+from labelvet.embeddings.embedder import embed_patches
+from labelvet.embeddings.patches import PatchTable
+from labelvet.issues.numerics import box_overlaps
+from numpy.typing import NDArray
+
+from .data import COCO128, ROOT
+
+ACCEPTED = 0.2
+_MATCH_IOU = 0.5
+
+
+@dataclass(frozen=True, eq=False)
+class Labels:
+    """Labels and their embeddings.
+
+    Attributes:
+        table: n labels
+        vectors: (n, d) float32
+        groups: (n,) which cut-out each shows, None for real images
+    """
+
+    table: PatchTable
+    vectors: NDArray[np.float32]
+    groups: NDArray[np.int64] | None = None
+
+    def take(self, rows: NDArray[Any]) -> Labels:
+        """Returns some of them."""
+        groups = None if self.groups is None else self.groups[rows]
+        return Labels(self.table.take(rows), self.vectors[rows], groups)
+
+
+def coco128() -> tuple[Labels, Labels]:
+    """Returns the true labels of coco128, and a real detector's; needs the folder."""
+    paths = sorted((COCO128 / "images").glob("*.jpg"))
+    both = []
+    for name in ("ground_truth", "predictions"):
+        of_image = json.loads((COCO128 / f"{name}.json").read_text())
+        rows = [
+            (number, entry["label"], entry["box"], entry.get("confidence", np.nan))
+            for number, path in enumerate(paths)
+            for entry in of_image.get(path.name, [])
+        ]
+        both.append(_embed(name, [str(path) for path in paths], rows))
+    return both[0], both[1]
+
+
+def scenes(folder: Path, seed: int, num_scenes: int) -> Labels:
+    """Composes scenes of cut-outs and returns their true labels."""
+    from labelvet.demo.scenes import compose_scene
+    from labelvet.demo.stamps import load_stamps
+
+    stamps = load_stamps(ROOT / ".cache" / "stamps")
+    rng = np.random.default_rng(seed)
+    folder.mkdir(parents=True, exist_ok=True)
+    paths: list[str] = []
+    rows: list[tuple[Any, ...]] = []
+    shown: list[str] = []
+    for number in range(num_scenes):
+        scene = compose_scene(stamps, rng)
+        paths.append(str(folder / f"{number}.jpg"))
+        scene.image.save(paths[-1], quality=90)
+        for label, box, cut_out in zip(scene.labels, scene.boxes, scene.cut_outs, strict=True):
+            rows.append((number, label, box, np.nan))
+            shown.append(f"{label}/{cut_out}")
+    groups = np.unique(shown, return_inverse=True)[1]
+    return replace(_embed("truth", paths, rows), groups=groups.astype(np.int64))
+
+
+def flip(labels: Labels, share: float, seed: int) -> tuple[PatchTable, NDArray[np.bool_]]:
+    """Gives a share of the labels a random other class; returns the table, and which they are."""
+    rng = np.random.default_rng(seed)
+    codes = labels.table.codes.copy()
+    rows = rng.choice(len(codes), round(share * len(codes)), replace=False)
+    other = rng.integers(len(labels.table.classes) - 1, size=len(rows))
+    codes[rows] = other + (other >= codes[rows])
+    flipped = np.zeros(len(codes), dtype=bool)
+    flipped[rows] = True
+    return replace(labels.table, codes=codes), flipped
+
+
+def wrong_boxes(predictions: PatchTable, truth: PatchTable) -> NDArray[np.bool_]:
+    """Says which predictions match no object: of the class, an overlap of .5, the most confident
+    first and each object once."""
+    wrong = np.ones(len(predictions), dtype=bool)
+    for prediction, _ in matches(predictions, truth):
+        wrong[prediction] = False
+    return wrong
+
+
+def matches(predictions: PatchTable, truth: PatchTable) -> list[tuple[int, int]]:
+    """Matches predictions with objects; returns pairs of their rows."""
+    names, true_names = predictions.labels, truth.labels
+    pairs = []
+    for media in np.unique(predictions.media):
+        rows, objects = (np.flatnonzero(table.media == media) for table in (predictions, truth))
+        if not len(objects):
+            continue
+        iou, _ = box_overlaps(predictions.boxes[rows], truth.boxes[objects])
+        free = np.ones(len(objects), dtype=bool)
+        for place in np.argsort(-predictions.confidences[rows], kind="stable"):
+            row = int(rows[place])
+            same = np.array([true_names[other] == names[row] for other in objects])
+            fits = np.where(free & same, iou[place], 0)
+            best = int(fits.argmax())
+            if fits[best] >= _MATCH_IOU:
+                free[best] = False
+                pairs.append((row, int(objects[best])))
+    return pairs
+
+
+def _embed(field: str, paths: list[str], rows: list[tuple[Any, ...]]) -> Labels:
+    media, names, boxes, confidences = zip(*rows, strict=True)
+    classes, codes = np.unique(names, return_inverse=True)
+    table = PatchTable(
+        patches_field=field,
+        sample_ids=np.array([f"{number:024x}" for number in media]),
+        label_ids=np.array([f"{row:024x}" for row in range(len(rows))]),
+        media=np.array(media, dtype=np.int32),
+        filepaths=np.array(paths, dtype=object),
+        boxes=np.array(boxes, dtype=np.float64),
+        codes=codes.astype(np.int32),
+        classes=classes.astype(object),
+        confidences=np.array(confidences, dtype=np.float32),
+    )
+    embeddings = embed_patches(table, load_backbone())
+    return Labels(table.take(embeddings.rows), embeddings.vectors)

@@ -1,0 +1,89 @@
+import * as fos from "@fiftyone/state";
+import { useCallback, useEffect, useMemo, useState } from "react";
+import { useRecoilState } from "recoil";
+import { paintRows } from "../colors";
+import { countCodes, spanOf } from "../counting";
+import { filterHiding, filterRange, hiddenCategories, type Range, withFilter } from "../filters";
+import type { Rows } from "../rows";
+import type { Attribute, RunWire } from "../wire";
+import { useCategoryColors } from "./useCategoryColors";
+import { useColumn } from "./useColumn";
+
+/**
+ * What colors the map: an attribute, its values and colors, and which of them are hidden. What is
+ * hidden is what the sidebar's filters say, and is said to them.
+ */
+export function useColoring(
+  wire: RunWire,
+  attributes: Attribute[],
+  firstPath: string | null,
+  edition: number,
+  onProblem: (problem: string) => void,
+) {
+  const [path, setPath] = useState(firstPath);
+  const { column, loading } = useColumn(wire, path, edition, onProblem);
+  const attribute = attributes.find((other) => other.path === path);
+  const [filters, setFilters] = useRecoilState(fos.filters);
+  const setFilter = (of: string, filter: Record<string, unknown> | null) =>
+    setFilters(withFilter(filters, of, filter));
+
+  const [hiddenHere, setHiddenHere] = useState<Set<string>>(new Set());
+  // biome-ignore lint/correctness/useExhaustiveDependencies: another attribute starts with all shown
+  useEffect(() => setHiddenHere(new Set()), [path]);
+  // a set of tags has no filter of its own in the sidebar, so it is hidden in the map alone
+  const local = attribute?.kind === "tags";
+  const hidden = useMemo(() => {
+    if (column?.kind !== "categorical") return new Set<string>();
+    return local ? hiddenHere : hiddenCategories(filters[column.path], column.categories);
+  }, [column, filters, local, hiddenHere]);
+  /** the rows that are not hidden in the map alone, null for all */
+  const shown = useMemo((): Rows | null => {
+    if (!local || hidden.size === 0 || column?.kind !== "categorical") return null;
+    const keep = Uint8Array.from([1, ...column.categories.map((c) => Number(!hidden.has(c)))]);
+    return Uint8Array.from(column.codes, (code) => keep[code]);
+  }, [local, hidden, column]);
+
+  const counts = useMemo(
+    () =>
+      column?.kind === "categorical"
+        ? countCodes(column.codes, column.categories.length + 1, null)
+        : null,
+    [column],
+  );
+  const palette = useCategoryColors(column, counts);
+  const span = useMemo(
+    () => (column?.kind === "continuous" ? spanOf(column.values) : ([0, 1] as Range)),
+    [column],
+  );
+  const paint = useCallback(
+    (looks: Uint8Array) => paintRows(looks, column, palette, span),
+    [column, palette, span],
+  );
+
+  return {
+    path,
+    setPath,
+    attribute,
+    column,
+    loading,
+    counts,
+    palette,
+    span,
+    paint,
+    hidden,
+    shown,
+    filters,
+    hide: (next: Set<string>) => {
+      if (local) setHiddenHere(next);
+      else if (column?.kind === "categorical")
+        setFilter(
+          column.path,
+          filterHiding(next, column.categories, attribute?.kind ?? "categorical"),
+        );
+    },
+    keepRange: (of: string, range: Range, whole: Range) => setFilter(of, filterRange(range, whole)),
+    clearFilters: () => setFilters({}),
+  };
+}
+
+export type Coloring = ReturnType<typeof useColoring>;

@@ -1,0 +1,57 @@
+import { describe, expect, it } from "vitest";
+import { partDone, pickable, rerank, without } from "./reviewing";
+import type { Item } from "./wire";
+
+const item = (id: string, more: Partial<Item> = {}): Item => ({
+  row: 0,
+  id,
+  sampleId: "s",
+  label: "cat",
+  confidence: null,
+  suggested: "dog",
+  issue: null,
+  reason: null,
+  suspicion: 0.5,
+  flagged: false,
+  neighbors: [],
+  examples: [],
+  ...more,
+});
+const ids = (items: Item[]) => items.map(({ id }) => id).join("");
+
+describe("the order of a review", () => {
+  it("follows what was learned, but not under the reviewer's eyes", () => {
+    const waiting = ["a", "b", "c"].map((id) => item(id));
+    const fresh = ["c", "d", "a", "b"].map((id) => item(id, { suspicion: 0.9 }));
+    const next = rerank(waiting, fresh, new Set(["d"]));
+    expect(ids(next)).toBe("acb");
+    expect(next[0].suspicion).toBe(0.9);
+  });
+
+  it("keeps what is looked at when it is not ranked any more", () => {
+    expect(ids(rerank([item("a")], [item("b")], new Set()))).toBe("ab");
+    expect(ids(rerank([], [item("b")], new Set()))).toBe("b");
+  });
+
+  it("goes on without what was answered", () => {
+    expect(ids(without([item("a"), item("b")], [item("a")]))).toBe("b");
+  });
+});
+
+describe("the classes to pick from", () => {
+  const classes = ["bus", "cat", "dog", "hot dog", "truck", "train"];
+  it("begin with the suggested one and lack the label's own", () => {
+    expect(pickable(classes, item("a"), "")).toEqual(["dog", "bus", "hot dog", "train", "truck"]);
+  });
+  it("are searched, the beginnings first", () => {
+    expect(pickable(classes, item("a", { suggested: null }), " D")).toEqual(["dog", "hot dog"]);
+    expect(pickable(classes, item("a"), "zebra")).toEqual([]);
+  });
+});
+
+describe("how far a review is", () => {
+  it("is a part of what is expected", () => {
+    expect(partDone(0, 0)).toBe(0);
+    expect(partDone(30, 10)).toBe(0.75);
+  });
+});

@@ -1,0 +1,122 @@
+"""A review in *Label embeddings*: from nothing to answers by keys, and after a reload."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from labelvet import compute_visualization
+from labelvet.issues.attributes import find_label_issues
+
+from .conftest import open_dataset
+
+FIELD = "predictions"
+KEY = "review_patches"
+LABELS = f"{FIELD}.detections"
+
+
+@pytest.fixture
+def mapped(coco128):
+    """A copy of ``coco128`` with a map of its predictions."""
+    dataset = coco128.clone(persistent=True)
+    compute_visualization(dataset, FIELD, KEY, seed=51, progress=False)
+    yield dataset
+    dataset.delete()
+
+
+def open_review(page, address: str) -> None:
+    open_dataset(page, address)
+    page.locator('[data-cy="new-panel-btn"]').first.click()
+    page.locator('[data-cy="new-panel-option-label_embeddings"]').click()
+    page.locator(".lv-runs button", has=page.get_by_text(KEY, exact=True)).click()
+    page.locator(".lv-count", has_text="628 points").wait_for()
+    page.keyboard.press("q")
+    page.locator(".lv-review").wait_for()
+
+
+def wait_for(page, text: str) -> None:
+    page.locator(".lv-status", has_text=text).wait_for()
+
+
+def reviewed(page) -> int:
+    match = re.search(r"([\d,]+) reviewed", page.locator(".lv-review header").inner_text())
+    return int(match[1].replace(",", ""))
+
+
+def test_review_queue(app, page, mapped, screenshot):
+    address = app(mapped.name)
+    open_review(page, address)
+    # nothing was looked for: the panel leads to the operator
+    page.get_by_text("No issues were looked for yet").wait_for()
+    screenshot("review-empty")
+    page.locator(".lv-review").get_by_role("button", name="Find label issues").click()
+    page.get_by_text("Its labels are checked").wait_for()
+    screenshot("review-find-form")
+    page.keyboard.press("Escape")
+    find_label_issues(mapped, KEY)
+
+    # it is there without a reload
+    page.locator(".lv-review-crop img").wait_for()
+    page.locator(".lv-expected", has_text="issues are left").wait_for()
+    page.locator(".lv-beside img").first.wait_for()
+    page.wait_for_timeout(500)
+    screenshot("review-one")
+
+    page.locator(".lv-judge").focus()
+    label = page.locator(".lv-review-facts h2")
+    first = label.inner_text()
+    page.keyboard.press("w")
+    wait_for(page, f"'{first}' is now")
+    page.keyboard.press("n")
+    wait_for(page, "not an object")
+    page.keyboard.press("y")
+    wait_for(page, "is right")
+    page.keyboard.press("k")
+    wait_for(page, "Skipped")
+    # another class, searched for
+    page.keyboard.press("o")
+    page.get_by_label("Search classes").fill("zeb")
+    page.wait_for_timeout(300)
+    screenshot("review-pick")
+    page.keyboard.press("Enter")
+    wait_for(page, "is now 'zebra'")
+    mapped.reload()
+    assert mapped.count_values(f"{LABELS}.review") == {
+        None: 623, "wrong class": 2, "not an object": 1, "right": 1, "skipped": 1
+    }  # fmt: skip
+    assert mapped.count_label_tags(FIELD) == {"reviewed": 3, "rejected": 1}
+    assert len(mapped.distinct(f"{LABELS}.reviewed_by")) == 1
+    assert reviewed(page) == 5
+
+    # the same key as ever takes one back
+    page.keyboard.press("z")
+    wait_for(page, "taken back")
+    assert mapped.count_values(f"{LABELS}.review")["wrong class"] == 1
+
+    # a page of crops: a click chooses, the keys answer
+    page.keyboard.press("g")
+    page.locator(".lv-review-page .lv-tile img").nth(5).wait_for()
+    page.locator(".lv-review-page .lv-tile").nth(2).click()
+    page.wait_for_timeout(500)
+    screenshot("review-page")
+    page.keyboard.press("n")
+    wait_for(page, "not an object")
+    page.keyboard.press("Shift+Y")
+    wait_for(page, "24 answers are kept")
+    page.locator(".lv-review header", has_text="29 reviewed").wait_for()
+
+    # another day: what was answered is not asked again
+    page.reload()
+    page.wait_for_selector('[data-cy="looker"]')
+    page.locator(".lv-runs button", has=page.get_by_text(KEY, exact=True)).click()
+    page.locator(".lv-count", has_text="628 points").wait_for()
+    page.keyboard.press("q")
+    page.locator(".lv-review header", has_text="29 reviewed").wait_for()
+    page.locator(".lv-review-crop img").wait_for()
+
+    # what was deleted meanwhile is refused, with a sentence
+    mapped.delete_labels(ids=mapped.values(f"{LABELS}.id", unwind=True), fields=FIELD)
+    page.locator(".lv-judge").focus()
+    page.keyboard.press("y")
+    wait_for(page, "changed or deleted since")
+    screenshot("review-deleted")
