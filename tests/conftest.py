@@ -130,9 +130,9 @@ def start_worker(tmp_path):
 
     workers = []
 
-    def start(name, *options, wait=True, env=None):
+    def start(name, *options, wait=True, env=None, cwd=None):
         log = tmp_path / f"worker-{len(workers)}.log"
-        workers.append(WorkerProcess(name, *options, log=log, env=env))
+        workers.append(WorkerProcess(name, *options, log=log, env=env, cwd=cwd))
         if wait:
             workers[-1].wait_for("serves this database")
         return workers[-1]
