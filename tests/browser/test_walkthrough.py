@@ -68,7 +68,8 @@ def picture(page):
                 folder / f"{name}.png", optimize=True
             )
 
-    return take
+    yield take
+    page.screenshot(path=ARTIFACTS / "walkthrough-last.png")
 
 
 def cy(page, name: str):
@@ -108,8 +109,10 @@ def wait_for_run(page, label: str):
     return row
 
 
-def close_panel(page, label: str) -> None:
-    page.get_by_text(label, exact=True).first.locator("xpath=following::*[name()='svg'][1]").click()
+def replace_panel(page, old: str, new: str) -> None:
+    """Closes a panel and opens another beside the grid."""
+    page.evaluate("name => window.__foo__.executeOperator('close_panel', {name})", old)
+    open_panel(page, new)
 
 
 def color_by(page, path: str) -> None:
@@ -147,13 +150,13 @@ def doubtful_cluster(dataset: fo.Dataset) -> np.ndarray:
     values = np.array([confidence[id_] for id_ in results.label_ids])
     distances = np.linalg.norm(results.points[:, None] - results.points[None], axis=2)
     nearest = np.argsort(distances, axis=1)[:, :15]
-    return results.points[nearest[values[nearest].mean(axis=1).argmin()]]
+    return results.points[nearest[values[nearest].mean(axis=1).argmin()]].astype(float)
 
 
 def lasso(page, dataset: fo.Dataset, points: np.ndarray) -> None:
     """Drags around points of the map, as it is when it shows all of them."""
     box = page.locator(".lv-map").bounding_box()
-    everything = dataset.load_brain_results(KEY).points
+    everything = dataset.load_brain_results(KEY).points.astype(float)
     least, most = everything.min(axis=0), everything.max(axis=0)
     size, center = most - least, (most + least) / 2
     # the map's own margin around what it shows
@@ -162,11 +165,11 @@ def lasso(page, dataset: fo.Dataset, points: np.ndarray) -> None:
     radius = np.linalg.norm(points - middle, axis=1).max() / scale + 6
     x = box["x"] + box["width"] / 2 + (middle[0] - center[0]) / scale
     y = box["y"] + box["height"] / 2 - (middle[1] - center[1]) / scale
-    turns = np.linspace(0, 2 * np.pi, 25)
-    page.mouse.move(x + radius, y)
+    circle = np.exp(1j * np.linspace(0, 2 * np.pi, 25)) * radius + complex(x, y)
+    page.mouse.move(x + float(radius), y)
     page.mouse.down()
-    for turn in turns:
-        page.mouse.move(x + radius * np.cos(turn), y + radius * np.sin(turn), steps=2)
+    for place in circle.tolist():
+        page.mouse.move(place.real, place.imag, steps=2)
     page.mouse.up()
 
 
@@ -212,7 +215,9 @@ def test_from_images_to_ground_truth(app, page, unlabeled, worker, picture):
     # Compute visualization, scheduled and watched in Runs
     open_dataset(page, address)
     open_form(page, "Compute visualization")
+    page.get_by_text(f"{NUM_SCENES} images will be embedded").wait_for()
     field(page, "Brain key").fill(KEY)
+    page.wait_for_timeout(1500)  # the form asks Python what it thinks of the key
     page.get_by_text("Patches field", exact=True).locator(
         "xpath=following::*[@role='combobox'][1]"
     ).click()
@@ -226,7 +231,7 @@ def test_from_images_to_ground_truth(app, page, unlabeled, worker, picture):
 
     # New panel > Label embeddings, colored by confidence
     open_dataset(page, address)
-    open_panel(page, "label_embeddings")
+    replace_panel(page, "labelvet_runs", "label_embeddings")
     page.locator(".lv-runs button", has=page.get_by_text(KEY, exact=True)).click()
     wait_for_count(page, f"{found:,} points")
     color_by(page, f"{LABELS}.confidence")
@@ -252,13 +257,12 @@ def test_from_images_to_ground_truth(app, page, unlabeled, worker, picture):
     picture("06-colored-by-label")
     counts = dataset.count_values(f"{LABELS}.label")
     name = max(counts, key=counts.get)
-    page.locator(".lv-legend li button", has=page.get_by_text(name, exact=True)).dblclick()
+    page.locator(".lv-legend li button", has_text=name).dblclick()
     wait_for_count(page, f"{counts[name]:,} in view")
     most = page.locator(".lv-range input").last
     most.focus()
     for _ in range(65):
         page.keyboard.press("ArrowLeft")
-    page.locator(".lv-map").focus()
     page.keyboard.press("a")
     page.locator(".lv-count", has_text="selected").wait_for()
     unsure = number(page, "selected")
@@ -282,7 +286,6 @@ def test_from_images_to_ground_truth(app, page, unlabeled, worker, picture):
 
     # what is flagged is excluded, and the rest reviewed in Auto Labeling
     open_dataset(page, address)
-    open_panel(page, "label_embeddings")
     page.locator(".lv-runs button", has=page.get_by_text(KEY, exact=True)).click()
     wait_for_count(page, f"{found:,} points")
     page.get_by_role("button", name="Exclude flagged").click()
@@ -290,9 +293,9 @@ def test_from_images_to_ground_truth(app, page, unlabeled, worker, picture):
     wait_for_said(page, "left out")
     wait_for_count(page, f"{found - len(flagged):,} in view")
     picture("09-flagged-excluded")
-    open_panel(page, "auto_labeling")
+    replace_panel(page, "label_embeddings", "auto_labeling")
     cy(page, f"auto-labeling-run-{RUN}").click()
-    cy(page, "loop-line").get_by_text(f"{len(flagged):,}", exact=True).wait_for()
+    page.locator('[data-cy="loop-line"]', has_text=f"{len(flagged):,} flagged").wait_for()
     at_least = page.get_by_label("Confidence of what is to review, at least")
     at_least.focus()
     for _ in range(50):
@@ -300,10 +303,13 @@ def test_from_images_to_ground_truth(app, page, unlabeled, worker, picture):
     rest = dataset.filter_labels(FIELD, ~F("tags").contains(TAG))
     sure = rest.filter_labels(FIELD, F("confidence") >= 0.5)
     expected = confidences(sure, f"{LABELS}.id", LABELS)
-    cy(page, "add").get_by_text(f"Add {len(expected):,} labels for approval").wait_for()
+    adding = f"Add {len(expected):,} labels for approval"
+    page.locator('[data-cy="add"]', has_text=adding).wait_for()
     picture("10-review")
     cy(page, "add").click()
     wait_for_said(page, "added for approval")
+    cy(page, "grid-basket").click()
+    wait_for_grid(page, f"{len(expected):,} patches")
     picture("11-for-approval")
 
     # approve: the basket becomes ground truth
