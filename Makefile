@@ -1,4 +1,4 @@
-.PHONY: help setup demo test lint web web-check web-checked bench clean
+.PHONY: help setup demo test lint web web-check web-checked bench walkthrough clean
 PY = .venv/bin/python
 NPM = npm --prefix panels
 
@@ -9,6 +9,7 @@ help:
 	@echo "make web    builds the web half of the panels into dist/ (needs Node 20)"
 	@echo "make bench  NAME=..., QUICK=1 for a smaller run; without NAME it lists them"
 	@echo "make setup  the virtual environment .venv that the others use"
+	@echo "make walkthrough  the pictures of docs/walkthrough.md, taken anew"
 	@echo "make clean  removes what make created"
 
 setup:
@@ -47,6 +48,9 @@ test: lint web-check
 
 bench: setup
 	@QUICK=$(QUICK) $(PY) -m labelvet.bench $(NAME)
+
+walkthrough: setup
+	@LABELVET_WALKTHROUGH=1 $(PY) -m pytest tests/browser/test_walkthrough.py
 
 clean:
 	rm -rf .venv .demo .cache panels/node_modules .hypothesis .ruff_cache *.egg-info build tests/artifacts

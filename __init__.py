@@ -16,11 +16,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from labelvet.embeddings.update import Update, update_visualization
     from labelvet.embeddings.visualization import Visualization, compute_visualization
+    from labelvet.labeling.auto_label import AutoLabeled, auto_label
 
 __version__ = "0.1.0"
 __all__ = [
+    "AutoLabeled",
     "Update",
     "Visualization",
+    "auto_label",
     "compute_visualization",
     "register",
     "update_visualization",
@@ -65,4 +68,8 @@ def __getattr__(name: str) -> Any:
         from labelvet.embeddings import update
 
         return getattr(update, name)
+    if name in ("AutoLabeled", "auto_label"):
+        from labelvet.labeling import auto_label
+
+        return getattr(auto_label, name)
     raise AttributeError(f"module 'labelvet' has no attribute '{name}'")

@@ -89,7 +89,7 @@ def _add_runs(commands: Any) -> None:
     listing.set_defaults(run=_list_runs)
     for name, action, description in (
         ("show", _show_run, "inputs, progress, error and log of a run"),
-        ("cancel", _cancel_run, "stop a run; what was embedded is kept"),
+        ("cancel", _cancel_run, "stop a run; what was done is kept"),
         ("rerun", _rerun_run, "queue a run once more, with the same inputs"),
         ("mark-failed", _mark_run_failed, "end a run that nobody runs any more"),
         ("delete", _delete_run, "take a run off the list"),

@@ -16,6 +16,7 @@ from .table import WHOLE_IMAGE, PatchTable
 
 __all__ = [
     "PatchTable",
+    "check_images",
     "count_patches",
     "is_patches_view",
     "label_path",
@@ -79,7 +80,7 @@ def read_patches(
         InvalidParameter: if the media are not images
         NoPatches: if the collection holds nothing to embed
     """
-    _check_media(samples)
+    check_images(samples, "Patches can only be cropped from")
     if patches_field is None:
         return _read_images(samples)
 
@@ -190,6 +191,36 @@ def sample_id_path(samples: fo.core.collections.SampleCollection) -> str:
     return "sample_id" if is_patches_view(samples) else "id"
 
 
+def check_images(samples: fo.core.collections.SampleCollection, sentence: str) -> None:
+    """Checks that a collection is of images; of a grouped one, its active slice.
+
+    Args:
+        samples: the collection
+        sentence: how the sentence on other media begins, up to "images"
+
+    Raises:
+        NoPatches: if it has no samples and no media type yet
+        InvalidParameter: if its media are not images
+    """
+    media_type: Any = samples.media_type
+    if media_type == fom.GROUP:
+        media_type = (samples.group_media_types or {}).get(samples.group_slice)
+    if media_type is None and not samples.count():
+        raise NoPatches("There are no samples in this view: add images, or choose another view.")
+    if media_type != fom.IMAGE:
+        images = [
+            name
+            for name, type_ in (getattr(samples, "group_media_types", None) or {}).items()
+            if type_ == fom.IMAGE
+        ]
+        advice = (
+            f"switch to an image slice ({', '.join(sorted(images))})"
+            if images
+            else "use a dataset or view of images"
+        )
+        raise InvalidParameter(f"{sentence} images, not {media_type}: {advice}.")
+
+
 def _read_images(samples: Any) -> PatchTable:
     sample_ids, filepaths = samples.values([sample_id_path(samples), "filepath"])
     if not sample_ids:
@@ -207,28 +238,6 @@ def _read_images(samples: Any) -> PatchTable:
         classes=np.array([], dtype=object),
         confidences=np.full(n, np.nan, dtype=np.float32),
     )
-
-
-def _check_media(samples: Any) -> None:
-    media_type: Any = samples.media_type
-    if media_type == fom.GROUP:
-        media_type = (samples.group_media_types or {}).get(samples.group_slice)
-    if media_type is None and not samples.count():
-        raise NoPatches("There are no samples in this view: add images, or choose another view.")
-    if media_type != fom.IMAGE:
-        images = [
-            name
-            for name, type_ in (getattr(samples, "group_media_types", None) or {}).items()
-            if type_ == fom.IMAGE
-        ]
-        advice = (
-            f"switch to an image slice ({', '.join(sorted(images))})"
-            if images
-            else "use a dataset or view of images"
-        )
-        raise InvalidParameter(
-            f"Patches can only be cropped from images, not {media_type}: {advice}."
-        )
 
 
 def _geometry_of(samples: Any, patches_field: str) -> tuple[str | None, str]:

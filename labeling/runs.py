@@ -12,13 +12,16 @@ from typing import Any
 import fiftyone as fo
 import fiftyone.core.odm as foo
 
-from ..embeddings.errors import InvalidParameter, UnknownRun
+from ..embeddings.errors import InvalidParameter, UnknownField, UnknownRun
 from ..labels.documents import run_documents
 
 RUN_ATTRIBUTE = "auto_label_run"
 
 GENERATING, IN_REVIEW, APPROVED, FAILED = "generating", "in_review", "approved", "failed"
 STATES = (GENERATING, IN_REVIEW, APPROVED, FAILED)
+
+# what to do where a run of the same name exists
+REPLACE, ONLY_NEW = "replace", "only_new"
 
 _METHOD = "labelvet_auto_label"
 
@@ -72,6 +75,67 @@ def check_run_name(dataset: fo.Dataset, name: Any) -> None:
         raise InvalidParameter(
             f"The run name '{name}' belongs to a run of another kind: choose another name."
         )
+
+
+def check_label_field(dataset: fo.Dataset, label_field: Any) -> None:
+    """Checks that labels can be written to a field, or that a new one may have the name.
+
+    Raises:
+        UnknownField: if it holds anything but Detections
+        InvalidParameter: if no field can have the name
+    """
+    schema_field = dataset.get_field(label_field) if isinstance(label_field, str) else None
+    if schema_field is None:
+        if not isinstance(label_field, str) or not label_field.isidentifier():
+            raise InvalidParameter(
+                f"The label field '{label_field}' must be letters, digits and underscores, and "
+                "must not start with a digit: for example 'yolow_detections'."
+            )
+        return
+    if getattr(schema_field, "document_type", None) is not fo.Detections:
+        raise UnknownField(
+            f"The field '{label_field}' holds no Detections: choose one that does, or a new name."
+        )
+
+
+def check_existing(
+    dataset: fo.Dataset, run: AutoLabelRun, existing: str | None
+) -> AutoLabelRun | None:
+    """Returns the run that has a run's name already, if it may be replaced or gone on with.
+
+    Raises:
+        InvalidParameter: if it has finished and nobody says what to do with it, or it is another
+    """
+    if existing not in (None, REPLACE, ONLY_NEW):
+        raise InvalidParameter(f"What exists is '{REPLACE}' or '{ONLY_NEW}', not '{existing}'.")
+    check_run_name(dataset, run.name)
+    found = [each for each in list_runs(dataset) if each.name == run.name]
+    if not found:
+        return None
+    earlier = found[0]
+    if earlier.label_field != run.label_field:
+        raise InvalidParameter(
+            f"The run '{run.name}' is in '{earlier.label_field}': label that field, or choose "
+            "another name."
+        )
+    if existing is None and earlier.state not in (GENERATING, FAILED):
+        raise InvalidParameter(
+            f"There is a run '{run.name}' already: replace it, label only what is new, or choose "
+            "another name."
+        )
+    if existing != REPLACE and not asks_the_same(earlier, run):
+        raise InvalidParameter(
+            f"The run '{run.name}' was made with {_settings(earlier)}: go on with the same, "
+            "replace it, or choose another name."
+        )
+    return earlier
+
+
+def asks_the_same(one: AutoLabelRun, other: AutoLabelRun) -> bool:
+    """Whether two runs ask the same of the same model."""
+    return (one.model, one.classes, one.confidence) == (
+        other.model, other.classes, other.confidence
+    )  # fmt: skip
 
 
 def list_runs(dataset: fo.Dataset) -> list[AutoLabelRun]:
@@ -135,3 +199,8 @@ def _run(name: str, config: dict[str, Any]) -> AutoLabelRun:
     if values["classes"] is not None:
         values["classes"] = tuple(values["classes"])
     return AutoLabelRun(name=name, **values)
+
+
+def _settings(run: AutoLabelRun) -> str:
+    classes = f"the classes {', '.join(run.classes)}" if run.classes else "all its classes"
+    return f"'{run.model}', {classes} and a confidence of {run.confidence}"

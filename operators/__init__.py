@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from .approve_labels import ApproveLabels
+from .auto_label import AutoLabel
 from .compute_visualization import ComputeVisualization
 from .exclude_tagged import ExcludeTagged
 from .filter_labels import FilterLabels
@@ -14,6 +15,7 @@ from .tag_labels import TagLabels
 from .update_visualization import UpdateVisualization
 
 OPERATORS = (
+    AutoLabel,
     ComputeVisualization,
     UpdateVisualization,
     FilterLabels,

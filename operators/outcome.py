@@ -26,12 +26,23 @@ def report(label: str, run: Any) -> tuple[dict[str, Any], dict[str, Any]]:
         "",
     ]
     for title, reasons in (("Images", run.unreadable), ("Patches", run.skipped)):
-        if reasons:
-            lines += [f"**{title} that were skipped**", ""]
-            lines += [f"- `{what}`: {reason}" for what, reason in list(reasons.items())[:_LISTED]]
-            if len(reasons) > _LISTED:
-                lines.append(f"- and {len(reasons) - _LISTED:,} more")
-            lines.append("")
+        lines += list_skipped(title, reasons)
+    return show_lines(label, lines)
+
+
+def list_skipped(title: str, reasons: dict[str, str]) -> list[str]:
+    """Returns the lines that list what was skipped, none where nothing was."""
+    if not reasons:
+        return []
+    lines = [f"**{title} that were skipped**", ""]
+    lines += [f"- `{what}`: {reason}" for what, reason in list(reasons.items())[:_LISTED]]
+    if len(reasons) > _LISTED:
+        lines.append(f"- and {len(reasons) - _LISTED:,} more")
+    return [*lines, ""]
+
+
+def show_lines(label: str, lines: list[str]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Returns an output form of lines of Markdown."""
     outputs = types.Object()
     outputs.str("summary", label="Summary", view=types.MarkdownView())
     view = types.View(label=label)

@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
+CACHE = ROOT / ".cache"
 COCO128 = Path(os.environ.get("LABELVET_COCO128", ROOT.parent / "shared" / "data" / "coco128"))
 
 
@@ -79,6 +80,49 @@ def coco128():
     dataset.delete()
 
 
+@pytest.fixture(scope="session")
+def cut_outs():
+    """The cut-outs of the classes that ``detector_file`` knows."""
+    from labelvet.demo.stamps import StampsUnavailable
+    from labelvet.demo.training import load_detector_stamps
+
+    try:
+        return load_detector_stamps(CACHE / "stamps")
+    except StampsUnavailable as reason:
+        pytest.skip(str(reason))
+
+
+@pytest.fixture(scope="session")
+def detector_file(cut_outs):
+    """A real detector of composed scenes, trained in minutes where it is not cached."""
+    from labelvet.demo.training import trained_detector
+
+    return str(trained_detector(CACHE / "detector", CACHE / "stamps"))
+
+
+@pytest.fixture(scope="session")
+def scene_files(cut_outs, tmp_path_factory):
+    """A dozen scenes that the detector was not trained on."""
+    import numpy as np
+    from labelvet.demo.scenes import compose_scene
+
+    rng, folder = np.random.default_rng(7), tmp_path_factory.mktemp("scenes")
+    files = [folder / f"{number:02d}.jpg" for number in range(12)]
+    for file in files:
+        compose_scene(cut_outs, rng).image.save(file)
+    return [str(file) for file in files]
+
+
+@pytest.fixture
+def scenes(make_dataset, scene_files):
+    """A dataset of those scenes, without labels."""
+    import fiftyone as fo
+
+    dataset = make_dataset()
+    dataset.add_samples([fo.Sample(file) for file in scene_files])
+    return dataset
+
+
 @pytest.fixture
 def start_worker(tmp_path):
     """Starts workers, which end with the test."""
@@ -86,9 +130,9 @@ def start_worker(tmp_path):
 
     workers = []
 
-    def start(name, *options, wait=True, env=None):
+    def start(name, *options, wait=True, env=None, cwd=None):
         log = tmp_path / f"worker-{len(workers)}.log"
-        workers.append(WorkerProcess(name, *options, log=log, env=env))
+        workers.append(WorkerProcess(name, *options, log=log, env=env, cwd=cwd))
         if wait:
             workers[-1].wait_for("serves this database")
         return workers[-1]

@@ -19,7 +19,7 @@ from fiftyone.operators.executor import ExecutionError
 from ..embeddings.errors import LabelvetError
 from .operations import Claim, RunCancelled, RunLost
 
-CANCELLED = "Cancelled. What was embedded is kept, and nothing else was changed."
+CANCELLED = "Cancelled. What was done until then is kept."
 
 
 def main() -> None:

@@ -337,7 +337,7 @@ def settle_lost() -> None:
         claim = Claim(document["_id"], document["labelvet"]["claim"])
         claim.fail(
             f"Its worker ({document['labelvet'].get('worker')}) was killed or lost its connection. "
-            "What was embedded is kept: re-run it, and it goes on from there."
+            "What was done is kept: re-run it, and it goes on from there."
         )
 
 
@@ -409,7 +409,7 @@ def cancel(id_: str) -> str:
         {"_id": _id(id_), "run_state": RUNNING, "labelvet.claim": {"$exists": True}},
         {"$set": {"labelvet.cancel": True}},
     ).matched_count:
-        return "Stopping: what was embedded is kept."
+        return "Stopping: what was done is kept."
     return mark_failed(id_, "Cancelled.")
 
 
@@ -443,8 +443,9 @@ def rerun(id_: str) -> str:
         raise InvalidParameter(f"This run cannot be repeated: {error}.") from error
     request: dict[str, Any] = {"labelvet": _scheduler()}
     if get_operation(id_).state == COMPLETED and again.operator.startswith(PLUGIN):
-        # it made the run that has its brain key now
+        # it made the run that has its brain key, or its name, now
         request["params.overwrite_brain_key"] = True
+        request["params.existing"] = "replace"
     changes = {f"context.request_params.{name}": value for name, value in request.items()}
     _operations().update_one({"_id": again.id}, {"$set": changes})
     return str(again.id)

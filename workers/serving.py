@@ -154,7 +154,7 @@ def _settle(claim: Claim, code: int, log: str, reason: str | None, stop: Event) 
     claim.fail(
         reason
         or f"The process of this run ended unexpectedly ({ended}), as it does when the memory is "
-        "full. What was embedded is kept: re-run it, and it goes on from there."
+        "full. What was done is kept: re-run it, and it goes on from there."
     )
 
 

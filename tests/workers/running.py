@@ -18,7 +18,7 @@ URI = "@labelvet/labelvet/compute_visualization"
 class WorkerProcess:
     """A ``labelvet worker`` and what it printed."""
 
-    def __init__(self, name, *options, log, env=None):
+    def __init__(self, name, *options, log, env=None, cwd=None):
         self._log = log
         with open(log, "wb") as file:
             self.process = subprocess.Popen(
@@ -27,6 +27,7 @@ class WorkerProcess:
                 stdout=file,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
+                cwd=cwd,
             )
 
     @property

@@ -1,0 +1,276 @@
+"""*Auto label*: the form, one call into the engine, and what the user reads after it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from importlib.util import find_spec
+from threading import Event
+from typing import Any
+
+import fiftyone as fo
+import fiftyone.core.collections as foc
+import fiftyone.operators as foo
+import fiftyone.operators.types as types
+
+from ..embeddings.errors import LabelvetError
+from ..embeddings.patches import check_images, sample_id_path
+from ..embeddings.progress import Report
+from ..embeddings.sentences import count
+from ..labeling.runs import (
+    FAILED,
+    GENERATING,
+    AutoLabelRun,
+    check_existing,
+    check_label_field,
+    list_runs,
+)
+from .forms import problem
+from .long_operator import LongOperator, schedule_on
+from .outcome import list_skipped, show_lines
+
+DEFAULT_CONFIDENCE = 0.25
+
+_MODELS = {
+    "yolov8s-world.pt": "YOLO-World: finds what the classes say",
+    "yolov8x-worldv2.pt": "the largest YOLO-World; wants a GPU",
+    "yoloe-11s-seg.pt": "finds what the classes say, with masks",
+    "yolo11n.pt": "the 80 classes of COCO; fast on a CPU",
+    "yolo11x.pt": "the 80 classes of COCO; wants a GPU",
+    "faster-rcnn-resnet50-fpn-coco-torch": "of FiftyOne's zoo; needs no further package",
+}
+_EXISTING = {
+    "only_new": "Label only images that it has not labeled",
+    "replace": "Replace it: its labels are found anew, and lose their tags",
+}
+_ADVANCED = ("device", "batch_size", "num_workers")
+
+
+class AutoLabel(LongOperator):
+    """Finds objects with a model and writes them as labels."""
+
+    name = "auto_label"
+    label = "Auto label"
+    description = "Find objects with a detector and write them as labels, to be approved"
+    icon = "auto_awesome"
+
+    def resolve_placement(self, ctx: Any) -> types.Placement:
+        return types.Placement(
+            types.Places.SAMPLES_GRID_SECONDARY_ACTIONS,
+            types.Button(label="Auto label", icon="auto_awesome", prompt=True),
+        )
+
+    def resolve_input(self, ctx: Any) -> types.Property:
+        inputs = types.Object()
+        inputs.view_target(ctx, action_description="Label")
+        samples = ctx.target_view()
+        try:
+            check_images(samples, "Objects can only be found in")
+        except LabelvetError as error:
+            problem(inputs, error)
+            return _form(inputs)
+        _model(ctx, inputs)
+        _field_and_run(ctx, inputs)
+        inputs.bool(
+            "advanced",
+            default=False,
+            label="Advanced",
+            description="Device, batch size, workers",
+            view=types.SwitchView(),
+        )
+        if ctx.params.get("advanced"):
+            _advanced(inputs)
+        images = len(samples.distinct(sample_id_path(samples)))
+        inputs.view("estimate", types.Notice(label=f"{count(images, 'image')} will be labeled"))
+        schedule_on(ctx, inputs)
+        return _form(inputs)
+
+    def __call__(
+        self,
+        sample_collection: foc.SampleCollection,
+        model: str,
+        label_field: str,
+        run_name: str,
+        delegate: bool = False,
+        **params: Any,
+    ) -> Any:
+        """Runs the operator from Python, as the App would.
+
+        Example::
+
+            auto_label = foo.get_operator("@labelvet/labelvet/auto_label")
+            auto_label(dataset, "yolov8s-world.pt", "yolow_detections", "first_pass",
+                       classes=["car", "traffic sign"])
+
+        Args:
+            sample_collection: a dataset or view of images
+            model: the name or file of a detector
+            label_field: the field that gets the labels
+            run_name: the name of the run
+            delegate: whether to queue the run for a worker
+            **params: other inputs of the form, by name
+
+        Raises:
+            fiftyone.operators.executor.ExecutionError: if an input is wrong or the run fails
+        """
+        ctx = {"view": sample_collection.view(), "request_delegation": delegate}
+        params |= {"model": model, "label_field": label_field, "run_name": run_name}
+        return foo.execute_operator(self.uri, ctx, params=params)
+
+    def call(self, ctx: Any, progress: Report, cancelled: Event) -> Any:
+        from ..labeling.auto_label import auto_label
+
+        params = ctx.params
+        options = {name: params[name] for name in _ADVANCED if params.get(name) not in (None, "")}
+        scheduler = ctx.request_params.get("labelvet") or {}
+        return auto_label(
+            ctx.target_view(),
+            params["model"],
+            params["label_field"],
+            params["run_name"],
+            classes=params.get("classes") or None,
+            confidence=_confidence(ctx),
+            existing=params.get("existing"),
+            user=scheduler.get("user"),
+            progress=progress,
+            cancelled=cancelled,
+            **options,
+        )
+
+    def show(self, ctx: Any, result: Any) -> Iterator[Any]:
+        lines = [
+            result.summary(),
+            "",
+            "Look at its labels in **New panel > Label embeddings** once **Compute visualization** "
+            f"has embedded **{result.run.label_field}**.",
+            "",
+            *list_skipped("Images", result.unreadable),
+        ]
+        yield ctx.ops.show_output(*show_lines(self.label, lines))
+
+    def resolve_run_name(self, ctx: Any) -> str:
+        name = ctx.params.get("run_name")
+        return f"{self.label}: {name}" if name else self.label
+
+
+def _form(inputs: types.Object) -> types.Property:
+    return types.Property(inputs, view=types.View(label="Auto label"))
+
+
+def _model(ctx: Any, inputs: types.Object) -> None:
+    models = types.AutocompleteView(allow_user_input=True)
+    for name, description in _MODELS.items():
+        models.add_choice(name, label=name, description=description)
+    chosen = ctx.params.get("model")
+    inputs.str(
+        "model",
+        required=True,
+        label="Model",
+        description=_MODELS.get(
+            chosen,
+            "An ultralytics model by name, its .pt file on the machine that runs this, or a "
+            "detector of FiftyOne's zoo",
+        ),
+        view=models,
+    )
+    if isinstance(chosen, str) and chosen.endswith(".pt") and not find_spec("ultralytics"):
+        inputs.view(
+            "no_ultralytics",
+            types.Warning(label="This needs ultralytics: pip install 'labelvet[ultralytics]'"),
+        )
+    inputs.list(
+        "classes",
+        types.String(),
+        label="Classes",
+        description="What to look for; empty is all that the model knows. Models such as "
+        "YOLO-World find what the words say",
+        view=types.AutocompleteView(multiple=True, allow_user_input=True),
+    )
+    inputs.float(
+        "confidence",
+        default=DEFAULT_CONFIDENCE,
+        min=0,
+        max=1,
+        label="Minimum confidence",
+        description="Labels below it are not written",
+    )
+
+
+def _field_and_run(ctx: Any, inputs: types.Object) -> None:
+    fields = types.AutocompleteView(allow_user_input=True, space=6)
+    for name in _detections_fields(ctx.dataset):
+        fields.add_choice(name, label=name)
+    field_input = inputs.str(
+        "label_field",
+        required=True,
+        label="Label field",
+        description="New or existing, such as yolow_detections; other labels in it stay",
+        view=fields,
+    )
+    run_input = inputs.str(
+        "run_name",
+        required=True,
+        label="Run name",
+        description="A name for these labels, such as first_pass",
+        view=types.View(space=6),
+    )
+    field, name = ctx.params.get("label_field"), ctx.params.get("run_name")
+    if field:
+        try:
+            check_label_field(ctx.dataset, field)
+        except LabelvetError as error:
+            _refuse(field_input, error)
+    if not (field and name):
+        return
+    for earlier in list_runs(ctx.dataset):
+        if earlier.name == name:
+            _existing(inputs, earlier)
+    classes = tuple(dict.fromkeys(ctx.params.get("classes") or ())) or None
+    asked = AutoLabelRun(name, field, ctx.params.get("model") or "", classes, _confidence(ctx))
+    try:
+        check_existing(ctx.dataset, asked, ctx.params.get("existing"))
+    except LabelvetError as error:
+        _refuse(run_input, error)
+
+
+def _existing(inputs: types.Object, earlier: AutoLabelRun) -> None:
+    had = f"{count(earlier.labels, 'label')} in {count(earlier.images, 'image')}"
+    ended = {GENERATING: " and did not end", FAILED: " and failed"}.get(earlier.state, "")
+    group = types.RadioGroup(orientation="vertical")
+    for value, text in _EXISTING.items():
+        group.add_choice(value, label=text)
+    inputs.enum(
+        "existing",
+        group.values(),
+        required=True,
+        label=f"'{earlier.name}' exists: {had}{ended}",
+        view=group,
+    )
+
+
+def _advanced(inputs: types.Object) -> None:
+    inputs.str("device", label="Device", description="Such as cpu or cuda:0; empty chooses")
+    inputs.int("batch_size", min=1, label="Batch size", description="Images; empty chooses")
+    inputs.int(
+        "num_workers",
+        min=1,
+        max=4 * (os.cpu_count() or 1),
+        label="Workers",
+        description="Threads that decode images; empty chooses",
+    )
+
+
+def _confidence(ctx: Any) -> float:
+    value = ctx.params.get("confidence")
+    return DEFAULT_CONFIDENCE if value is None else float(value)
+
+
+def _detections_fields(dataset: fo.Dataset) -> list[str]:
+    return list(
+        dataset.get_field_schema(ftype=fo.EmbeddedDocumentField, embedded_doc_type=fo.Detections)
+    )
+
+
+def _refuse(prop: types.Property, error: LabelvetError) -> None:
+    prop.invalid = True
+    prop.error_message = str(error)

@@ -1,0 +1,347 @@
+"""The guide, and the approval that it leads to, walked through by a real browser with a real
+detector and a real worker: from images without labels to ground truth.
+
+Its pictures are those of docs/walkthrough.md, where ``make walkthrough`` puts them.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import shutil
+
+import fiftyone as fo
+import numpy as np
+import pytest
+from fiftyone import ViewField as F
+from PIL import Image
+
+from .conftest import ARTIFACTS, open_dataset, open_panel
+
+NAME = "scenes"
+FIELD, RUN, KEY, TAG, TRUTH = (
+    "yolow_detections", "first_pass", "yolow_patches", "needs-review", "ground_truth",
+)  # fmt: skip
+LABELS, APPROVED = f"{FIELD}.detections", f"{TRUTH}.detections"
+NUM_SCENES = 48
+DOCS = ARTIFACTS.parents[1] / "docs" / "images" / "walkthrough"
+
+
+@pytest.fixture
+def unlabeled(cut_outs, tmp_path):
+    """Scenes without any label, and what is in each: ``(dataset, {filepath: Scene})``."""
+    from labelvet.demo.scenes import compose_scene
+
+    rng, scenes = np.random.default_rng(2026), {}
+    folder = tmp_path / "scenes"
+    folder.mkdir()
+    for number in range(NUM_SCENES):
+        scene = compose_scene(cut_outs, rng)
+        path = str(folder / f"{number:03d}.jpg")
+        scene.image.save(path, quality=90)
+        scenes[path] = scene
+    dataset = fo.Dataset(NAME, persistent=True)
+    dataset.add_samples([fo.Sample(path) for path in scenes])
+    yield dataset, scenes
+    dataset.delete()
+
+
+@pytest.fixture
+def worker(start_worker, empty_queue, detector_file, tmp_path):
+    """A worker whose folder holds the detector as ``scenes.pt``."""
+    shutil.copy(detector_file, tmp_path / "scenes.pt")
+    environment = {"LABELVET_CACHE_DIR": str(tmp_path / "store")}
+    return start_worker("workstation", env=environment, cwd=tmp_path)
+
+
+@pytest.fixture
+def picture(page):
+    """Keeps a small picture of the page."""
+    folder = DOCS if os.environ.get("LABELVET_WALKTHROUGH") else ARTIFACTS / "walkthrough"
+    folder.mkdir(parents=True, exist_ok=True)
+
+    def take(name):
+        page.wait_for_timeout(800)  # what slides in has arrived
+        with Image.open(io.BytesIO(page.screenshot())) as shot:
+            shot.convert("RGB").quantize(96, dither=Image.Dither.NONE).save(
+                folder / f"{name}.png", optimize=True
+            )
+
+    yield take
+    page.screenshot(path=ARTIFACTS / "walkthrough-last.png")
+
+
+def cy(page, name: str):
+    return page.locator(f'[data-cy="{name}"]')
+
+
+def field(page, label: str):
+    return page.get_by_text(label, exact=True).locator("xpath=following::input[1]")
+
+
+def open_form(page, operator: str) -> None:
+    """Browse operations > the operator."""
+    page.keyboard.press("Backquote")
+    page.get_by_placeholder("Search operations by name...").fill(operator)
+    page.get_by_text(operator, exact=True).last.click()
+
+
+def schedule(page, worker: str) -> None:
+    """The arrow beside Execute > the worker > Schedule."""
+    page.get_by_role("button", name="Execute").locator("xpath=following::button[1]").click()
+    page.get_by_text(f"Schedule on {worker}").click()
+    page.get_by_role("button", name=re.compile("Schedule")).first.click()
+
+
+def wait_for_run(page, label: str):
+    """Waits in *Runs* until a run has completed, and returns its row."""
+    row = page.locator(".lv-run", has_text=label)
+    row.wait_for()
+    page.wait_for_function(
+        """label => [...document.querySelectorAll('.lv-run')].some((row) =>
+             row.innerText.includes(label)
+             && !['queued', 'running'].includes(row.dataset.state))""",
+        arg=label,
+        timeout=240_000,
+    )
+    assert row.get_attribute("data-state") == "completed", row.inner_text()
+    return row
+
+
+def replace_panel(page, old: str, new: str) -> None:
+    """Closes a panel and opens another beside the grid."""
+    page.evaluate("name => window.__foo__.executeOperator('close_panel', {name})", old)
+    open_panel(page, new)
+
+
+def color_by(page, path: str) -> None:
+    page.get_by_label("Color by").fill(path.rpartition(".")[2])
+    page.get_by_role("option", name=path).click()
+
+
+def wait_for_count(page, text: str) -> None:
+    page.locator(".lv-count", has_text=text).wait_for()
+
+
+def number(page, what: str) -> int:
+    """A number that the panel shows under its map."""
+    match = re.search(rf"([\d,]+) {what}", page.locator(".lv-count").inner_text())
+    return int(match[1].replace(",", "")) if match else 0
+
+
+def wait_for_said(page, text: str) -> None:
+    page.locator(".lv-status", has_text=text).wait_for()
+
+
+def wait_for_grid(page, text: str) -> None:
+    page.locator('[data-cy="entry-counts"]', has_text=re.compile(f"^{text}$")).wait_for()
+
+
+def confidences(samples, ids: str, labels: str) -> dict[str, float]:
+    """``{id: confidence}`` of labels, by the path of what tells them apart."""
+    return dict(zip(*samples.values([ids, f"{labels}.confidence"], unwind=True), strict=True))
+
+
+def doubtful_cluster(dataset: fo.Dataset) -> np.ndarray:
+    """Where the labels around one another have the lowest confidence: (n, 2) points of the map."""
+    results = dataset.load_brain_results(KEY)
+    confidence = confidences(dataset, f"{LABELS}.id", LABELS)
+    values = np.array([confidence[id_] for id_ in results.label_ids])
+    distances = np.linalg.norm(results.points[:, None] - results.points[None], axis=2)
+    nearest = np.argsort(distances, axis=1)[:, :15]
+    return results.points[nearest[values[nearest].mean(axis=1).argmin()]].astype(float)
+
+
+def lasso(page, dataset: fo.Dataset, points: np.ndarray) -> None:
+    """Drags around points of the map, as it is when it shows all of them."""
+    box = page.locator(".lv-map").bounding_box()
+    everything = dataset.load_brain_results(KEY).points.astype(float)
+    least, most = everything.min(axis=0), everything.max(axis=0)
+    size, center = most - least, (most + least) / 2
+    # the map's own margin around what it shows
+    scale = 1.08 * max(size[1], size[0] * box["height"] / box["width"]) / box["height"]
+    middle = (points.min(axis=0) + points.max(axis=0)) / 2
+    radius = np.linalg.norm(points - middle, axis=1).max() / scale + 6
+    x = box["x"] + box["width"] / 2 + (middle[0] - center[0]) / scale
+    y = box["y"] + box["height"] / 2 - (middle[1] - center[1]) / scale
+    circle = np.exp(1j * np.linspace(0, 2 * np.pi, 25)) * radius + complex(x, y)
+    page.mouse.move(x + float(radius), y)
+    page.mouse.down()
+    for place in circle.tolist():
+        page.mouse.move(place.real, place.imag, steps=2)
+    page.mouse.up()
+
+
+def precision(dataset: fo.Dataset, labels: str, scenes: dict) -> float:
+    """The part of the boxes that hit an object of their class by an IoU of a half."""
+    from labelvet.demo.scenes import overlap
+
+    right = total = 0
+    columns = dataset.values(["filepath", f"{labels}.label", f"{labels}.bounding_box"])
+    for path, names, boxes in zip(*columns, strict=True):
+        scene = scenes[path]
+        for name, box in zip(names or (), boxes or (), strict=True):
+            same = scene.boxes[[label == name for label in scene.labels]]
+            right += bool(len(same) and overlap(np.array(box), same).max() >= 0.5)
+            total += 1
+    return right / total
+
+
+@pytest.mark.timeout(900)
+def test_from_images_to_ground_truth(app, page, unlabeled, worker, picture):
+    dataset, scenes = unlabeled
+    page.set_viewport_size({"width": 1280, "height": 800})
+    address = app(NAME)
+    open_dataset(page, address)
+
+    # Browse operations > Auto label, scheduled on the worker
+    open_form(page, "Auto label")
+    field(page, "Model").fill("scenes.pt")
+    field(page, "Minimum confidence").fill("0.1")
+    field(page, "Label field").fill(FIELD)
+    field(page, "Run name").fill(RUN)
+    page.get_by_text(f"{NUM_SCENES} images will be labeled").wait_for()
+    page.get_by_text("Run name", exact=True).click()
+    picture("01-auto-label")
+    schedule(page, "workstation")
+    open_panel(page, "labelvet_runs")
+    row = wait_for_run(page, f"Auto label: {RUN}")
+    assert f"labels of '{RUN}' in '{FIELD}', in {NUM_SCENES} images" in row.inner_text()
+    dataset.reload()
+    found = dataset.count(LABELS)
+    assert found > 100 and dataset.distinct(f"{LABELS}.auto_label_run") == [RUN]
+
+    # Compute visualization, scheduled and watched in Runs
+    open_dataset(page, address)
+    open_form(page, "Compute visualization")
+    page.get_by_text(f"{NUM_SCENES} images will be embedded").wait_for()
+    field(page, "Brain key").fill(KEY)
+    page.wait_for_timeout(1500)  # the form asks Python what it thinks of the key
+    page.get_by_text("Patches field", exact=True).locator(
+        "xpath=following::*[@role='combobox'][1]"
+    ).click()
+    page.get_by_role("option", name=FIELD).click()
+    page.get_by_text(f"{found:,} patches in {NUM_SCENES} images will be embedded").wait_for()
+    picture("02-compute-visualization")
+    schedule(page, "workstation")
+    open_panel(page, "labelvet_runs")
+    wait_for_run(page, f"Compute visualization: {KEY}")
+    picture("03-runs")
+
+    # New panel > Label embeddings, colored by confidence
+    open_dataset(page, address)
+    replace_panel(page, "labelvet_runs", "label_embeddings")
+    page.locator(".lv-runs button", has=page.get_by_text(KEY, exact=True)).click()
+    wait_for_count(page, f"{found:,} points")
+    color_by(page, f"{LABELS}.confidence")
+    page.locator(".lv-ramp").wait_for()
+    picture("04-colored-by-confidence")
+
+    # lasso the cluster of the lowest confidence, and tag it
+    dataset.reload()
+    lasso(page, dataset, doubtful_cluster(dataset))
+    page.locator(".lv-tile img").first.wait_for()
+    doubtful = number(page, "selected")
+    assert 5 <= doubtful < found / 2
+    picture("05-low-confidence-lassoed")
+    page.keyboard.press("t")
+    wait_for_said(page, "was added")
+    assert dataset.count_label_tags(FIELD) == {TAG: doubtful}
+    page.keyboard.press("Escape")
+    wait_for_grid(page, f"{NUM_SCENES} samples")
+
+    # by label, and class and confidence combined: what is doubtful of one class is tagged too
+    color_by(page, f"{LABELS}.label")
+    page.locator(".lv-legend").wait_for()
+    picture("06-colored-by-label")
+    counts = dataset.count_values(f"{LABELS}.label")
+    name = max(counts, key=counts.get)
+    page.locator(".lv-legend li button", has_text=name).dblclick()
+    wait_for_count(page, f"{counts[name]:,} in view")
+    most = page.locator(".lv-range input").last
+    most.focus()
+    for _ in range(65):
+        page.keyboard.press("ArrowLeft")
+    page.keyboard.press("a")
+    page.locator(".lv-count", has_text="selected").wait_for()
+    unsure = number(page, "selected")
+    assert 0 < unsure < counts[name] and unsure == number(page, "in view")
+    picture("07-class-and-confidence")
+    page.keyboard.press("t")
+    wait_for_said(page, "was added")
+    flagged = set(dataset.match_labels(tags=TAG, fields=FIELD).filter_labels(
+        FIELD, F("tags").contains(TAG)).values(f"{LABELS}.id", unwind=True))  # fmt: skip
+    assert max(doubtful, unsure) <= len(flagged) <= doubtful + unsure
+
+    # the tag is a saved view
+    page.keyboard.press("s")
+    wait_for_said(page, "The saved view")
+    page.keyboard.press("Escape")
+    page.goto(f"{address}?view={TAG}")
+    page.wait_for_selector('[data-cy="looker"]')
+    flagged_images = len(dataset.match_labels(tags=TAG, fields=FIELD))
+    wait_for_grid(page, f"{flagged_images} samples?")
+    picture("08-saved-view")
+
+    # what is flagged is excluded, and the rest reviewed in Auto Labeling
+    open_dataset(page, address)
+    page.locator(".lv-runs button", has=page.get_by_text(KEY, exact=True)).click()
+    wait_for_count(page, f"{found:,} points")
+    page.get_by_role("button", name="Exclude flagged").click()
+    page.get_by_role("menuitem", name="Labels").click()
+    wait_for_said(page, "left out")
+    wait_for_count(page, f"{found - len(flagged):,} in view")
+    picture("09-flagged-excluded")
+    replace_panel(page, "label_embeddings", "auto_labeling")
+    cy(page, f"auto-labeling-run-{RUN}").click()
+    page.locator('[data-cy="loop-line"]', has_text=f"{len(flagged):,} flagged").wait_for()
+    at_least = page.get_by_label("Confidence of what is to review, at least")
+    at_least.focus()
+    for _ in range(50):
+        page.keyboard.press("ArrowRight")
+    rest = dataset.filter_labels(FIELD, ~F("tags").contains(TAG))
+    sure = rest.filter_labels(FIELD, F("confidence") >= 0.5)
+    expected = confidences(sure, f"{LABELS}.id", LABELS)
+    adding = f"Add {len(expected):,} labels for approval"
+    page.locator('[data-cy="add"]', has_text=adding).wait_for()
+    picture("10-review")
+    cy(page, "add").click()
+    wait_for_said(page, "added for approval")
+    cy(page, "grid-basket").click()
+    wait_for_grid(page, f"{len(expected):,} patches")
+    picture("11-for-approval")
+
+    # approve: the basket becomes ground truth
+    cy(page, "approve-into").fill(TRUTH)
+    cy(page, "approve").click()
+    wait_for_said(page, f"{len(expected):,} labels approved into '{TRUTH}'")
+    cy(page, "grid-approved").click()
+    wait_for_grid(page, f"{len(expected):,} patches")
+    picture("12-approved")
+
+    # finalize: what was not approved leaves
+    cy(page, "finalize").click()
+    page.get_by_role("alertdialog", name=f"Remove {found - len(expected):,}").wait_for()
+    picture("13-finalize")
+    cy(page, "confirm").click()
+    wait_for_said(page, f"{found - len(expected):,} label")
+    cy(page, "finish").click()
+    cy(page, "confirm").click()
+    wait_for_said(page, "Finished")
+    picture("14-finished")
+
+    # the dataset's truth
+    dataset.reload()
+    attributes = ("approved_from", "approved_run", "approved_model", "approved_by", "approved_at")
+    columns = dataset.values([f"{APPROVED}.{name}" for name in attributes], unwind=True)
+    assert set(columns[0]) == set(expected) and len(columns[0]) == len(expected)
+    assert not set(columns[0]) & flagged
+    assert set(columns[1]) == {RUN} and set(columns[2]) == {"scenes.pt"}
+    assert all(columns[3]) and all(columns[4])
+    assert confidences(dataset, f"{APPROVED}.approved_from", APPROVED) == expected
+    assert set(dataset.values(f"{LABELS}.id", unwind=True)) == set(expected)
+    assert len(dataset) == NUM_SCENES and dataset.has_brain_run(KEY)
+    assert dataset.list_saved_views() == [TAG]
+    # and that of the scenes: what was approved is more often right than what was found
+    assert precision(dataset, APPROVED, scenes) > 0.6
