@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -73,23 +74,23 @@ def _python(dataset: Any) -> dict[str, Any]:
 
     added = 0
     for _ in range(_TURNS):
-        timed("review", lambda: call("review"))
-        timed("show", lambda: call("show", state="open", low=0.66))
-        done = timed("add", lambda: call("add", low=0.66))
+        timed("review", partial(call, "review"))
+        timed("show", partial(call, "show", state="open", low=0.66))
+        done = timed("add", partial(call, "add", low=0.66))
         added = done["changed"]
         token = done["undo"]
-        timed("undo_add", lambda token=token: call("undo", token=token))
+        timed("undo_add", partial(call, "undo", token=token))
         call("add", low=0.66)
-        token = timed("approve", lambda: call("approve", into=_TRUTH))["undo"]
-        timed("undo_approve", lambda token=token: call("undo", token=token))
+        token = timed("approve", partial(call, "approve", into=_TRUTH))["undo"]
+        timed("undo_approve", partial(call, "undo", token=token))
         first = call("approve", into=_TRUTH)["undo"]
         rest = call("add", high=0.66)["undo"]
-        token = timed("merge", lambda: call("approve", into=_TRUTH, rule="keep"))["undo"]
+        token = timed("merge", partial(call, "approve", into=_TRUTH, rule="keep"))["undo"]
         call("undo", token=token)
         call("undo", token=rest)
         count = call("review")["progress"]["notApproved"]
-        token = timed("finalize", lambda count=count: call("finalize", count=count))["undo"]
-        timed("undo_finalize", lambda token=token: call("undo", token=token))
+        token = timed("finalize", partial(call, "finalize", count=count))["undo"]
+        timed("undo_finalize", partial(call, "undo", token=token))
         call("undo", token=first)
         call("remove")
     dataset.reload()

@@ -57,6 +57,19 @@ def without_patches(stages: list[dict[str, Any]] | None) -> list[dict[str, Any]]
     return rest
 
 
+def with_new_patches(stages: list[dict[str, Any]] | None) -> list[dict[str, Any]]:
+    """Returns the stages of the App's view with patches that are made anew when it is loaded.
+
+    Made anew in place, under their old name, they would fail the App's requests meanwhile.
+    """
+    return [
+        {**stage, "kwargs": [[k, v] for k, v in stage["kwargs"] if k != "_state"]}
+        if stage.get("_cls") == _PATCHES
+        else stage
+        for stage in stages or ()
+    ]
+
+
 def _is_marked(stage: dict[str, Any]) -> bool:
     if stage.get("_cls") != _FILTER:
         return False

@@ -21,13 +21,20 @@ from ...labeling.candidates import (
     list_candidate_fields,
 )
 from ...labeling.expressions import FLAGGED, STATES
+from ...labeling.finalizing import KIND as REMOVAL
 from ...labeling.finalizing import finalize, finish
 from ...labeling.loop import progress
 from ...labeling.removed import is_ours
 from ...labeling.review import review
 from ...labeling.runs import list_runs
-from ...labeling.showing import shown_view, without_patches, without_review
+from ...labeling.showing import (
+    shown_view,
+    with_new_patches,
+    without_patches,
+    without_review,
+)
 from ...labeling.undo import undo
+from ...labels.changes import find_change
 from ...labels.documents import Ids, parse_ids
 from ...labels.requests import base_view, view_without_selection
 from ...labels.tagging import tag_view
@@ -156,11 +163,14 @@ class AutoLabeling(WebPanel):
     @answers
     def undo(self, ctx: Any) -> Answer:
         """Takes a change back."""
-        sentence = undo(ctx.dataset, ctx.params.get("token"))
-        view = base_view(ctx.dataset, ctx.request_params)
-        if is_patches_view(view):
-            view.reload()  # labels that came back have no patch in it
+        token = ctx.params.get("token")
+        comes_back = find_change(ctx.dataset, token).kind == REMOVAL
+        sentence = undo(ctx.dataset, token)
         ctx.ops.reload_dataset()
+        if comes_back and is_patches_view(base_view(ctx.dataset, ctx.request_params)):
+            # labels that came back have no patch in the one that is open
+            stages = with_new_patches(ctx.request_params["view"])
+            ctx.ops.set_view(fosv.get_view(ctx.dataset, stages=stages))
         return {"sentence": sentence}
 
 

@@ -22,9 +22,9 @@ LABELS = f"{PREDICTIONS}.detections"
 
 @pytest.fixture
 def labeled(tmp_path):
-    """40 scenes whose predictions are those of a run, 30 of them flagged."""
+    """24 scenes whose predictions are those of a run, 30 of them flagged."""
     try:
-        dataset = composed_dataset("labeled", tmp_path / "scenes", PLUGIN / ".cache" / "stamps", 40)
+        dataset = composed_dataset("labeled", tmp_path / "scenes", PLUGIN / ".cache" / "stamps", 24)
     except StampsUnavailable as error:
         pytest.skip(str(error))
     samples_of(dataset).update_many({}, {"$set": {f"{LABELS}.$[].auto_label_run": RUN}})
@@ -33,7 +33,7 @@ def labeled(tmp_path):
         dataset,
         AutoLabelRun(
             RUN, PREDICTIONS, "simulated", None, 0.0, "in_review", labels=dataset.count(LABELS),
-            images=40,
+            images=24,
         ),
     )  # fmt: skip
     weakest = sorted(dataset.values(f"{LABELS}.confidence", unwind=True))[29]
@@ -80,6 +80,7 @@ def test_the_loop_of_approval(app, page, labeled, screenshot):
     wait_for_loop(page, f"{found:,} found · 0 approved · {flagged} flagged")
     wait_for_grid(page, found - flagged)
     assert number(page, '[data-cy="add"]', r"Add ([\d,]+)") == found - flagged
+    page.wait_for_timeout(2000)
     screenshot("auto-labeling-review")
 
     # a class alone, above a confidence
@@ -114,11 +115,10 @@ def test_the_loop_of_approval(app, page, labeled, screenshot):
     wait_for_loop(page, f"{in_basket:,} in the basket")
     cy(page, "grid-basket").click()
     wait_for_grid(page, in_basket)
+    page.wait_for_timeout(2000)  # until the tiles are drawn, for the picture
     screenshot("auto-labeling-basket")
 
     # one patch of the basket is flagged after all
-    page.locator('[data-cy="looker"]').first.hover()
-    page.locator('[data-cy="looker-checkbox"], input[type="checkbox"]').first.wait_for()
     select_first_patch(page)
     cy(page, "flag").click()
     wait_for_said(page, "1 label flagged")
@@ -150,6 +150,7 @@ def test_the_loop_of_approval(app, page, labeled, screenshot):
     page.locator(".lv-status").get_by_role("button", name="Undo").click()
     wait_for_said(page, "came back")
     assert labeled.count(LABELS) == found
+    wait_for_grid(page, in_basket - 1)
     wait_for_loop(page, f"{found:,} found")
     cy(page, "finalize").click()
     cy(page, "confirm").click()
@@ -157,13 +158,15 @@ def test_the_loop_of_approval(app, page, labeled, screenshot):
     cy(page, "finish").click()
     cy(page, "confirm").click()
     wait_for_said(page, "Finished")
+    wait_for_loop(page, f"{in_basket - 1:,} found")
+    wait_for_grid(page, in_basket - 1)
     screenshot("auto-labeling-finished")
     labeled.reload()
     assert labeled.count(LABELS) == labeled.count(f"{TRUTH}.detections") == in_basket - 1
     assert not labeled.has_sample_field(f"{PREDICTIONS}_removed")
 
     cy(page, "grid-images").click()
-    wait_for_grid(page, 40, "samples")
+    wait_for_grid(page, 24, "samples")
 
 
 def select_first_patch(page) -> None:

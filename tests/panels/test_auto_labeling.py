@@ -129,7 +129,7 @@ def test_the_loop_is_walked(app, tmp_path):
     removed = app("finalize", count=18, **about)
     assert app("show", state="all", **about)["shown"] == 6
     app("undo", token=removed["undo"])
-    assert app("show", state="all", **about)["shown"] == 24
+    assert "set_view" in app.triggered and len(app.view) == 24
     app("finalize", count=18, **about)
     assert "18 removed labels" in app("finish", **about)["sentence"]
     app("show_images")
