@@ -1,5 +1,5 @@
 import * as fos from "@fiftyone/state";
-import { useCallback, useEffect, useMemo, useState } from "react";
+import { useCallback, useEffect, useMemo, useRef, useState } from "react";
 import { useRecoilState } from "recoil";
 import { paintRows } from "../colors";
 import { countCodes, spanOf } from "../counting";
@@ -21,15 +21,19 @@ export function useColoring(
   onProblem: (problem: string) => void,
 ) {
   const [path, setPath] = useState(firstPath);
-  const { column, loading } = useColumn(wire, path, edition, onProblem);
-  const attribute = attributes.find((other) => other.path === path);
+  const { column: asked, loading } = useColumn(wire, path, edition, onProblem);
+  // until it arrives, the map keeps the colors that it has
+  const drawn = useRef(asked);
+  if (asked !== null || path === null) drawn.current = asked;
+  const column = drawn.current;
+  const attribute = attributes.find((other) => other.path === (column?.path ?? path));
   const [filters, setFilters] = useRecoilState(fos.filters);
   const setFilter = (of: string, filter: Record<string, unknown> | null) =>
     setFilters(withFilter(filters, of, filter));
 
   const [hiddenHere, setHiddenHere] = useState<Set<string>>(new Set());
   // biome-ignore lint/correctness/useExhaustiveDependencies: another attribute starts with all shown
-  useEffect(() => setHiddenHere(new Set()), [path]);
+  useEffect(() => setHiddenHere(new Set()), [attribute]);
   // a set of tags has no filter of its own in the sidebar, so it is hidden in the map alone
   const local = attribute?.kind === "tags";
   const hidden = useMemo(() => {
