@@ -21,7 +21,13 @@ _FILTER = "fiftyone.core.stages.FilterLabels"
 _PATCHES = "fiftyone.core.stages.ToPatches"
 
 
-def shown_view(view: Any, candidates: Candidates, selection: Selection, state: str | None) -> Any:
+def shown_view(
+    view: Any,
+    candidates: Candidates,
+    selection: Selection,
+    state: str | None,
+    edition: int = 0,
+) -> Any:
     """Shows some candidates of a view, as patches.
 
     Args:
@@ -29,6 +35,8 @@ def shown_view(view: Any, candidates: Candidates, selection: Selection, state: s
         candidates: the candidates
         selection: which of them
         state: one of ``STATES``, None for all
+        edition: another number makes another view of the same: the App keeps the page of a view,
+            whatever becomes of its labels
 
     Raises:
         UnknownField: if it is a view of the patches of another field
@@ -38,7 +46,7 @@ def shown_view(view: Any, candidates: Candidates, selection: Selection, state: s
     condition = {"$and": [candidates.belongs(), selection.has()]}
     if state is not None:
         condition["$and"].append(is_state(state))
-    variables = {"l": F(), _MARK: True}
+    variables = {"l": F(), _MARK: edition}
     marked = ViewExpression({"$let": {"vars": variables, "in": condition}})
     return patches.filter_labels(candidates.field, marked)
 
@@ -60,7 +68,8 @@ def without_patches(stages: list[dict[str, Any]] | None) -> list[dict[str, Any]]
 def with_new_patches(stages: list[dict[str, Any]] | None) -> list[dict[str, Any]]:
     """Returns the stages of the App's view with patches that are made anew when it is loaded.
 
-    Made anew in place, under their old name, they would fail the App's requests meanwhile.
+    Labels that came back have none in those that are open. Made anew in place, under their old
+    name, these would fail the App's requests meanwhile.
     """
     return [
         {**stage, "kwargs": [[k, v] for k, v in stage["kwargs"] if k != "_state"]}

@@ -89,8 +89,13 @@ class AutoLabeling(WebPanel):
     def show(self, ctx: Any) -> Answer:
         """Makes the grid show some labels as patches."""
         state = arguments.choice(ctx.params, "state", _SHOWN, "open")
+        edition = arguments.whole_number(ctx.params, "edition", 0, 10**15, 0)
         view = shown_view(
-            _view(ctx), _candidates(ctx), _selection(ctx), None if state == "all" else state
+            _view(ctx, anew=arguments.flag(ctx.params, "anew")),
+            _candidates(ctx),
+            _selection(ctx),
+            None if state == "all" else state,
+            edition,
         )
         if ctx.request_params.get("filters"):
             ctx.ops.clear_sidebar_filters()  # the view has them now
@@ -164,14 +169,10 @@ class AutoLabeling(WebPanel):
     def undo(self, ctx: Any) -> Answer:
         """Takes a change back."""
         token = ctx.params.get("token")
-        comes_back = find_change(ctx.dataset, token).kind == REMOVAL
+        anew = find_change(ctx.dataset, token).kind == REMOVAL
         sentence = undo(ctx.dataset, token)
         ctx.ops.reload_dataset()
-        if comes_back and is_patches_view(base_view(ctx.dataset, ctx.request_params)):
-            # labels that came back have no patch in the one that is open
-            stages = with_new_patches(ctx.request_params["view"])
-            ctx.ops.set_view(fosv.get_view(ctx.dataset, stages=stages))
-        return {"sentence": sentence}
+        return {"sentence": sentence, "anew": anew}
 
 
 def _candidates(ctx: Any) -> Candidates:
@@ -179,12 +180,12 @@ def _candidates(ctx: Any) -> Candidates:
     return find_candidates(ctx.dataset, field, run)
 
 
-def _view(ctx: Any) -> Any:
+def _view(ctx: Any, anew: bool = False) -> Any:
     """The App's view under the sidebar's filters, without what the review shows of it."""
-    request = ctx.request_params
-    return view_without_selection(
-        ctx.dataset, {**request, "view": without_review(request.get("view"))}
-    )
+    stages = without_review(ctx.request_params.get("view"))
+    if anew:
+        stages = with_new_patches(stages)
+    return view_without_selection(ctx.dataset, {**ctx.request_params, "view": stages})
 
 
 def _selection(ctx: Any) -> Selection:

@@ -68,6 +68,8 @@ def cy(page, name: str):
 
 
 def test_the_loop_of_approval(app, page, labeled, screenshot):
+    from playwright.sync_api import expect
+
     found, flagged = labeled.count(LABELS), labeled.count_label_tags(PREDICTIONS)["needs-review"]
     address = app(labeled.name)
     open_dataset(page, address)
@@ -80,7 +82,8 @@ def test_the_loop_of_approval(app, page, labeled, screenshot):
     wait_for_loop(page, f"{found:,} found · 0 approved · {flagged} flagged")
     wait_for_grid(page, found - flagged)
     assert number(page, '[data-cy="add"]', r"Add ([\d,]+)") == found - flagged
-    page.wait_for_timeout(2000)
+    page.locator('[data-cy="looker"]').first.wait_for()
+    page.wait_for_timeout(1500)  # until the tiles are drawn, for the picture
     screenshot("auto-labeling-review")
 
     # a class alone, above a confidence
@@ -100,6 +103,7 @@ def test_the_loop_of_approval(app, page, labeled, screenshot):
     page.keyboard.press("a")
     wait_for_said(page, f"{sure} label")
     cy(page, f"basket-{name}").wait_for()
+    expect(page.locator('[data-cy="looker"]')).to_have_count(0)  # nothing of it is left to review
 
     # all classes above it; one class is taken out again, and that undone
     page.get_by_label("All classes").check()
@@ -150,7 +154,10 @@ def test_the_loop_of_approval(app, page, labeled, screenshot):
     page.locator(".lv-status").get_by_role("button", name="Undo").click()
     wait_for_said(page, "came back")
     assert labeled.count(LABELS) == found
-    wait_for_grid(page, in_basket - 1)
+    cy(page, "grid-all").click()
+    in_range = labeled.filter_labels(PREDICTIONS, F("confidence") >= 0.5).count(LABELS)
+    wait_for_grid(page, in_range)
+    cy(page, "grid-approved").click()
     wait_for_loop(page, f"{found:,} found")
     cy(page, "finalize").click()
     cy(page, "confirm").click()

@@ -10,7 +10,7 @@ from labelvet.labeling.approval import approve
 from labelvet.labeling.basket import add_labels, remove_labels
 from labelvet.labeling.candidates import Selection, find_candidates, read_candidates
 from labelvet.labeling.finalizing import finalize, finish
-from labelvet.labeling.loop import progress
+from labelvet.labeling.loop import open_changes, progress
 from labelvet.labeling.runs import AutoLabelRun, delete_run, get_run, save_run
 from labelvet.labeling.undo import undo
 from labelvet.labels.tagging import tag_view
@@ -315,6 +315,21 @@ def test_what_was_not_approved_is_removed_and_comes_back(predicted):
         finalize(candidates)
     assert "18 labels came back" in undo(predicted, done.token)
     assert state(predicted) == before and not predicted.has_sample_field(f"{FIELD}_removed")
+
+
+def test_a_removal_that_was_cut_off_is_finished_by_a_second_click(predicted, monkeypatch):
+    candidates, before = find_candidates(predicted, FIELD), state(predicted)
+    monkeypatch.setattr(writing, "_BATCH", 4)
+    monkeypatch.setattr(writing, "reload_samples", lambda *args: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        finalize(candidates)
+    monkeypatch.undo()
+    assert len(numbers(predicted)) == 8 and predicted.count(f"{FIELD}_removed.detections") == 16
+    second = finalize(candidates)
+    assert second.removed == 8 and numbers(predicted) == []
+    for token in open_changes(candidates):
+        undo(predicted, token)
+    assert state(predicted) == before and second.token
 
 
 def test_finish_makes_it_final(predicted):

@@ -128,8 +128,8 @@ def test_the_loop_is_walked(app, tmp_path):
     assert "18 labels are not approved now" in app("finalize", count=3, **about)["error"]
     removed = app("finalize", count=18, **about)
     assert app("show", state="all", **about)["shown"] == 6
-    app("undo", token=removed["undo"])
-    assert "set_view" in app.triggered and len(app.view) == 24
+    assert app("undo", token=removed["undo"])["anew"] is True
+    assert app("show", state="all", anew=True, edition=2, **about)["shown"] == 24
     app("finalize", count=18, **about)
     assert "18 removed labels" in app("finish", **about)["sentence"]
     app("show_images")

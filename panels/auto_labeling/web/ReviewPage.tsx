@@ -11,7 +11,7 @@ import { useReview } from "./hooks/useReview";
 import { Basket, Ending } from "./parts/Basket";
 import { ClassTable } from "./parts/ClassTable";
 import { LoopLine } from "./parts/LoopLine";
-import type { Done, Rule, Run, Source, Wire } from "./wire";
+import type { Done, Edition, Rule, Run, Source, Wire } from "./wire";
 
 const TRUTH = "ground_truth";
 const GRIDS: [Shown, string][] = [
@@ -39,11 +39,11 @@ export function ReviewPage({
 }) {
   const { field, run: runName } = source;
   const ours = useMemo(() => wire.of({ field, run: runName }), [wire, field, runName]);
-  /** counts what the panel changed in the dataset, so that it is read again */
-  const [edition, setEdition] = useState(0);
+  /** another one with each change of the dataset, so that it is read again */
+  const [edition, setEdition] = useState<Edition>(() => ({ at: Date.now(), anew: false }));
   const { review, progress, problem, range, setRange, ticked, tick, waiting } = useReview(
     ours,
-    edition,
+    edition.at,
   );
   const [sentence, setSentence] = useState<string | null>(null);
   const [failure, setFailure] = useState<string | null>(null);
@@ -60,7 +60,7 @@ export function ReviewPage({
     () => (review && range ? selectionOf(review, range, ticked) : null),
     [review, range, ticked],
   );
-  const { shown, setShown } = useGrid(wire, ours, selection, setFailure);
+  const { shown, setShown } = useGrid(wire, ours, selection, edition, setFailure);
   const addable = review && range ? countSelected(review, range, ticked) : 0;
   const bars = useMemo(() => review && histogramOf(review, ticked), [review, ticked]);
 
@@ -68,8 +68,10 @@ export function ReviewPage({
     async (act: () => Promise<Done>) => {
       setBusy(true);
       setFailure(null);
+      let anew = false;
       try {
         const done = await act();
+        anew = Boolean(done.anew);
         const token = done.undo;
         if (token) remember(() => perform(() => wire.undo(token)));
         setSentence(done.sentence);
@@ -78,8 +80,10 @@ export function ReviewPage({
         setFailure((error as Error).message);
       } finally {
         // what was refused was often refused because the dataset is not what it was
-        setEdition((n) => n + 1);
+        setEdition({ at: Date.now(), anew });
         setBusy(false);
+        // a button that is disabled loses the focus, and the panel its keys
+        if (document.activeElement === document.body) root.current?.focus({ preventScroll: true });
       }
     },
     [wire, remember],

@@ -1,7 +1,7 @@
 // Which stages of the App's view the review itself added; its twin is labeling/showing.py.
-const MARK = "auto_labeling";
+const MARK = /"auto_labeling":\d/;
 
 /** The stages without those that show what is selected in the review. */
 export function chosenStages(stages: unknown[]): unknown[] {
-  return stages.filter((stage) => !JSON.stringify(stage).includes(`"${MARK}":true`));
+  return stages.filter((stage) => !MARK.test(JSON.stringify(stage)));
 }

@@ -79,6 +79,13 @@ export interface Selection {
 export interface Done {
   sentence: string;
   undo?: string | null;
+  anew?: boolean;
+}
+
+/** A state of the dataset: when it began, and whether labels came back that had no patch. */
+export interface Edition {
+  at: number;
+  anew: boolean;
 }
 
 /** How labels that are in ground truth already are merged. */
@@ -124,8 +131,13 @@ export class SourceWire {
     };
   }
 
-  show(state: State | "all", selection: Selection): Promise<{ shown: number }> {
-    return this.call("show", { state, ...selection });
+  /** Shows labels in the grid; another edition of the same ones is fetched again by the App. */
+  show(
+    state: State | "all",
+    selection: Selection,
+    { at, anew }: Edition,
+  ): Promise<{ shown: number }> {
+    return this.call("show", { state, ...selection, edition: at, anew });
   }
 
   add(selection: Selection): Promise<Done> {

@@ -1,37 +1,41 @@
 import { useEffect, useRef, useState } from "react";
-import type { Selection, SourceWire, State, Wire } from "../wire";
+import type { Edition, Selection, SourceWire, State, Wire } from "../wire";
 
 const SETTLE_MS = 250;
+const ALL: Selection = { low: null, high: null, classes: null };
 
 /** What the grid shows of a source: labels of a state as patches, all of them, or images. */
 export type Shown = State | "all" | "images";
 
-/** Makes the grid follow the selection. */
+/** Makes the grid follow the selection, and the dataset as it changes. */
 export function useGrid(
   wire: Wire,
   source: SourceWire,
   selection: Selection | null,
+  edition: Edition,
   onProblem: (problem: string) => void,
 ) {
   const [shown, setShown] = useState<Shown>("open");
   const asked = useRef<string | null>(null);
+  const known = selection !== null;
   // what is in the basket or approved is shown whole, whatever is selected to be added
-  const whole = shown !== "open" && shown !== "all";
-  const wanted = selection && JSON.stringify(whole ? null : selection);
+  const narrowed = JSON.stringify(shown === "open" || shown === "all" ? selection : ALL);
+  const { at, anew } = edition;
 
   useEffect(() => {
-    if (wanted === null || asked.current === `${shown} ${wanted}`) return;
+    // images are shown once, and change by themselves
+    const wanted = shown === "images" ? shown : `${shown} ${narrowed} ${at}`;
+    if (!known || asked.current === wanted) return;
     const timer = setTimeout(() => {
-      asked.current = `${shown} ${wanted}`;
-      const all = { low: null, high: null, classes: null };
+      asked.current = wanted;
       const showing =
         shown === "images"
           ? wire.showImages()
-          : source.show(shown, (JSON.parse(wanted) as Selection | null) ?? all);
+          : source.show(shown, JSON.parse(narrowed) as Selection, { at, anew });
       showing.catch((error: Error) => onProblem(error.message));
     }, SETTLE_MS);
     return () => clearTimeout(timer);
-  }, [wire, source, shown, wanted, onProblem]);
+  }, [wire, source, shown, narrowed, known, at, anew, onProblem]);
 
   return { shown, setShown };
 }

@@ -35,7 +35,7 @@ export function Basket({
           stay out.
         </p>
       ) : (
-        <ul className="lv-chips">
+        <ul className="lv-basket-classes">
           {progress.inBasket.map(([name, number]) => (
             <li key={name} data-cy={`basket-${name}`}>
               {name ?? "no class"} <b>{number.toLocaleString()}</b>

@@ -27,7 +27,7 @@ export function ClassTable({
     onTick(next);
   };
   return (
-    <table className="lv-classes" aria-label="Classes">
+    <table className="lv-class-table" aria-label="Classes">
       <thead>
         <tr>
           <th>
