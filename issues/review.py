@@ -18,7 +18,7 @@ from scipy.special import expit
 from .suspicion import CLUES, Suspicion
 
 # How many answers' worth the prior is: of a clue's weight, of the look's weights, of the intercept.
-_TRUST_CLUES, _TRUST_LOOK, _TRUST_INTERCEPT = 3.0, 16.0, 0.3
+_TRUST_CLUES, _TRUST_LOOK, _TRUST_INTERCEPT = 30.0, 16.0, 0.3
 _STEPS = 30
 _DRAWS = 100
 _DRAWN_ROWS = 20_000

@@ -8,7 +8,7 @@ import pytest
 from labelvet import compute_visualization
 from labelvet.issues.attributes import find_label_issues
 
-from .conftest import open_dataset
+from .conftest import open_dataset, open_panel
 
 FIELD = "predictions"
 KEY = "review_patches"
@@ -26,8 +26,7 @@ def mapped(coco128):
 
 def open_review(page, address: str) -> None:
     open_dataset(page, address)
-    page.locator('[data-cy="new-panel-btn"]').first.click()
-    page.locator('[data-cy="new-panel-option-label_embeddings"]').click()
+    open_panel(page, "label_embeddings")
     page.locator(".lv-runs button", has=page.get_by_text(KEY, exact=True)).click()
     page.locator(".lv-count", has_text="628 points").wait_for()
     page.keyboard.press("q")
@@ -106,11 +105,7 @@ def test_review_queue(app, page, mapped, screenshot):
     page.locator(".lv-review header", has_text="29 reviewed").wait_for()
 
     # another day: what was answered is not asked again
-    page.reload()
-    page.wait_for_selector('[data-cy="looker"]')
-    page.locator(".lv-runs button", has=page.get_by_text(KEY, exact=True)).click()
-    page.locator(".lv-count", has_text="628 points").wait_for()
-    page.keyboard.press("q")
+    open_review(page, address)
     page.locator(".lv-review header", has_text="29 reviewed").wait_for()
     page.locator(".lv-review-crop img").wait_for()
 
