@@ -38,7 +38,7 @@ from ...labels.changes import find_change
 from ...labels.documents import Ids, parse_ids
 from ...labels.requests import base_view, view_without_selection
 from ...labels.tagging import tag_view
-from ..label_embeddings import arguments
+from .. import arguments
 from ..web_panel import Answer, WebPanel, answers
 from . import wire
 from .generating import newest_operations

@@ -21,8 +21,9 @@ from ...labels.selection import select_stages, visible_rows
 from ...labels.similar import similar_by_graph, similar_by_map
 from ...labels.tagging import check_tag, describe, tag_labels, tag_samples, undo
 from ...labels.thumbnails import make_thumbnails
+from .. import arguments
 from ..web_panel import Answer, WebPanel, answers
-from . import arguments, wire
+from . import wire
 from .computing import computing_runs
 from .reviewing import Reviewing
 

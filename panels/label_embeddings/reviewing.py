@@ -8,9 +8,10 @@ from typing import Any
 from ...embeddings.errors import InvalidParameter
 from ...issues.answers import VERDICTS, Answer, give_answers, take_back
 from ...issues.queue import next_issues
+from .. import arguments
 from ..web_panel import Answer as Reply
 from ..web_panel import answers
-from . import arguments, wire
+from . import wire
 
 _MAX_ITEMS = 200
 _MAX_ANSWERS = 100

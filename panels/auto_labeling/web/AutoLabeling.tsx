@@ -2,7 +2,7 @@ import * as fos from "@fiftyone/state";
 import React, { useMemo, useState } from "react";
 import { useRecoilValue } from "recoil";
 import { type PanelProps, usePython } from "../../app/panel";
-import panelCss from "../../label_embeddings/web/panel.css?inline";
+import panelCss from "../../app/panel.css?inline";
 import css from "./autoLabeling.css?inline";
 import { useOverview } from "./hooks/useOverview";
 import { SourceList } from "./parts/SourceList";

@@ -1,10 +1,10 @@
 import React, { useCallback, useEffect, useMemo, useRef, useState } from "react";
-import { type Shortcut, useShortcuts } from "../../label_embeddings/web/hooks/useShortcuts";
-import { useUndo } from "../../label_embeddings/web/hooks/useUndo";
-import { Icon, IconButton } from "../../label_embeddings/web/parts/Icon";
-import { RangeBar } from "../../label_embeddings/web/parts/RangeBar";
-import { Shortcuts } from "../../label_embeddings/web/parts/Shortcuts";
-import { Status } from "../../label_embeddings/web/parts/Status";
+import { Icon, IconButton } from "../../app/Icon";
+import { RangeBar } from "../../app/RangeBar";
+import { Shortcuts } from "../../app/Shortcuts";
+import { Status } from "../../app/Status";
+import { type Shortcut, useShortcuts } from "../../app/useShortcuts";
+import { useUndo } from "../../app/useUndo";
 import { countSelected, histogramOf, nearestEdge, selectionOf } from "./counting";
 import { type Shown, useGrid } from "./hooks/useGrid";
 import { useReview } from "./hooks/useReview";
@@ -161,7 +161,6 @@ export function ReviewPage({
               span={[review.edges[0], review.edges[review.edges.length - 1]]}
               range={[review.edges[range[0]], review.edges[range[1]]]}
               steps={review.edges.length - 1}
-              colored={false}
               onChange={([low, high]) =>
                 setRange([nearestEdge(review, low), nearestEdge(review, high)])
               }

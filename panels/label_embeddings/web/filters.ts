@@ -1,6 +1,7 @@
 // The sidebar's filters are the only state of what the legend hides and what range is set: the
 // panel reads them and writes them back, so neither can differ from the other.
 import type { Filters } from "@fiftyone/state";
+import type { Range } from "../../app/range";
 import type { Rows } from "./rows";
 import type { Attribute, ColorColumn } from "./wire";
 
@@ -62,8 +63,6 @@ export function isolateCategory(
   const alone = hidden.size === categories.length - 1 && !hidden.has(category);
   return alone ? new Set() : new Set(categories.filter((other) => other !== category));
 }
-
-export type Range = [number, number];
 
 /** Returns the range of a filter of the App, cut to what the values span. */
 export function rangeOf(filter: Filter | undefined, [least, most]: Range): Range {

@@ -4,7 +4,7 @@ import React, { useMemo, useState } from "react";
 import { useRecoilValue } from "recoil";
 import { openRun } from "../../app/opening";
 import { type PanelProps, usePython } from "../../app/panel";
-import panelCss from "../../label_embeddings/web/panel.css?inline";
+import panelCss from "../../app/panel.css?inline";
 import { Row } from "./Row";
 import css from "./runs.css?inline";
 import { useListing } from "./useListing";

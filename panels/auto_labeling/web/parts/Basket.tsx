@@ -1,5 +1,5 @@
 import React, { useState } from "react";
-import { Icon } from "../../../label_embeddings/web/parts/Icon";
+import { Icon } from "../../../app/Icon";
 import { type Progress, RULES, type Rule } from "../wire";
 
 /** What waits for approval, by class, and the approval itself. */

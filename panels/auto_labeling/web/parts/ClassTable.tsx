@@ -1,5 +1,6 @@
 import React from "react";
-import { countWithin, type Range } from "../counting";
+import type { Range } from "../../../app/range";
+import { countWithin } from "../counting";
 import { type Review, STATES, type State } from "../wire";
 
 const COLUMNS: [State, string][] = [

@@ -1,9 +1,10 @@
 import * as fos from "@fiftyone/state";
 import { useCallback, useEffect, useMemo, useRef, useState } from "react";
 import { useRecoilState } from "recoil";
+import type { Range } from "../../../app/range";
 import { paintRows } from "../colors";
 import { countCodes, spanOf } from "../counting";
-import { filterHiding, filterRange, hiddenCategories, type Range, withFilter } from "../filters";
+import { filterHiding, filterRange, hiddenCategories, withFilter } from "../filters";
 import type { Rows } from "../rows";
 import type { Attribute, RunWire } from "../wire";
 import { useCategoryColors } from "./useCategoryColors";

@@ -1,7 +1,7 @@
 import { useState } from "react";
+import type { Shortcut } from "../../../app/useShortcuts";
 import { PAGE, type Verdicts } from "../parts/ReviewQueue";
 import type { Review } from "./useReview";
-import type { Shortcut } from "./useShortcuts";
 
 /** Which label of the queue is looked at, what is said of it, and the keys for it. */
 export function useReviewKeys(

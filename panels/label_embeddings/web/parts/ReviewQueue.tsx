@@ -1,11 +1,11 @@
 import { usePromptOperatorInput } from "@fiftyone/operators";
 import React, { useState } from "react";
+import { IconButton } from "../../../app/Icon";
 import { useCrops } from "../hooks/useCrops";
 import type { Review } from "../hooks/useReview";
 import { partDone, pickable } from "../reviewing";
 import type { Crop, Item, RunWire } from "../wire";
 import { CropCaption, CropImage } from "./CropImage";
-import { IconButton } from "./Icon";
 
 export const PAGE = 24;
 const PREFETCH = 4;

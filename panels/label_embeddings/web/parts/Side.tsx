@@ -1,10 +1,11 @@
 import React, { useMemo } from "react";
+import { RangeBar } from "../../../app/RangeBar";
+import { rampGradient } from "../colors";
 import { histogram, spanOf } from "../counting";
 import { rangeOf } from "../filters";
 import type { Coloring } from "../hooks/useColoring";
 import type { ColorColumn } from "../wire";
 import { Legend } from "./Legend";
-import { RangeBar } from "./RangeBar";
 
 const BINS = 50;
 
@@ -46,7 +47,7 @@ export function Side({
           counts={colored}
           span={span}
           range={rangeOf(filters[column.path], span)}
-          colored
+          gradient={rampGradient()}
           onChange={(range) => coloring.keepRange(column.path, range, span)}
         />
       )}
@@ -56,7 +57,6 @@ export function Side({
           counts={confident.counts}
           span={confident.span}
           range={rangeOf(filters[confidences.path], confident.span)}
-          colored={false}
           onChange={(range) => coloring.keepRange(confidences.path, range, confident.span)}
         />
       )}

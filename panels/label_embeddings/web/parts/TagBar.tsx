@@ -1,6 +1,6 @@
 import React, { useState } from "react";
+import { Icon, IconButton } from "../../../app/Icon";
 import type { Tagging } from "../hooks/useTagging";
-import { Icon, IconButton } from "./Icon";
 
 /** What is done with the selection: tag it, save the tag as a view, leave out what is flagged. */
 export function TagBar({

@@ -1,5 +1,5 @@
 import React from "react";
-import { IconButton } from "./Icon";
+import { IconButton } from "../../../app/Icon";
 import type { Mode } from "./MapView";
 
 /** What the pointer does on the map. */

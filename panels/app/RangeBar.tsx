@@ -1,17 +1,16 @@
 import { Slider } from "@mui/material";
 import React, { useEffect, useState } from "react";
-import { rampGradient } from "../colors";
-import type { Range } from "../filters";
+import type { Range } from "./range";
 
 const STEPS = 200;
 
-/** A histogram over a range with two handles; colored where the map's points are colored by it. */
+/** A histogram over a range with two handles, and the colors of its values where they have any. */
 export function RangeBar({
   label,
   counts,
   span,
   range,
-  colored,
+  gradient,
   steps = STEPS,
   onChange,
 }: {
@@ -19,7 +18,7 @@ export function RangeBar({
   counts: Uint32Array;
   span: Range;
   range: Range;
-  colored: boolean;
+  gradient?: string;
   /** how many places a handle has */
   steps?: number;
   onChange: (range: Range) => void;
@@ -51,7 +50,7 @@ export function RangeBar({
           );
         })}
       </div>
-      {colored && <div className="lv-ramp" style={{ background: rampGradient() }} />}
+      {gradient && <div className="lv-ramp" style={{ background: gradient }} />}
       <Slider
         size="small"
         min={span[0]}

@@ -1,5 +1,5 @@
 import React from "react";
-import type { Shortcut } from "../hooks/useShortcuts";
+import type { Shortcut } from "./useShortcuts";
 
 /** All keys of the panel. */
 export function Shortcuts({ shortcuts, onClose }: { shortcuts: Shortcut[]; onClose: () => void }) {

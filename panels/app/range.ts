@@ -1,0 +1,2 @@
+/** Where something begins and ends. */
+export type Range = [number, number];
