@@ -1,9 +1,9 @@
-import type { Range } from "../../app/range";
 // What a confidence range and ticked classes come to, told from counts at hand: the database is not
 // asked while a handle moves.
 import type { Review, Selection } from "./wire";
 
 /** Two edges by their places, both inclusive. */
+export type Range = [number, number];
 
 /** The columns of a class: one on each edge, one between each two, one below and above all, and one
  * for labels without a confidence. */

@@ -1,8 +1,7 @@
 import * as fos from "@fiftyone/state";
 import { useCallback, useEffect, useRef, useState } from "react";
 import { useRecoilValue } from "recoil";
-import type { Range } from "../../../app/range";
-import { tickedAgain, wholeRange } from "../counting";
+import { type Range, tickedAgain, wholeRange } from "../counting";
 import { chosenStages } from "../showing";
 import type { Progress, Review, SourceWire } from "../wire";
 

@@ -1,6 +1,5 @@
 import React from "react";
-import type { Range } from "../../../app/range";
-import { countWithin } from "../counting";
+import { countWithin, type Range } from "../counting";
 import { type Review, STATES, type State } from "../wire";
 
 const COLUMNS: [State, string][] = [
