@@ -18,10 +18,26 @@ class WebPanel(foo.Panel):
     """A panel that a React component draws, and whose public methods the browser calls.
 
     A method is called with an execution context, the browser's parameters in ``ctx.params``, and
-    returns a dict that JSON can hold. It is marked with :func:`answers`.
+    returns a dict that JSON can hold. It is marked with :func:`answers`. A subclass also says its
+    ``name``, ``label``, ``icon`` and ``help``, and which ``component`` of the bundle draws it.
     """
 
+    name: ClassVar[str]
+    label: ClassVar[str]
+    icon: ClassVar[str]
+    help: ClassVar[str]
     component: ClassVar[str]
+
+    @property
+    def config(self) -> foo.PanelConfig:
+        return foo.PanelConfig(
+            name=self.name,
+            label=self.label,
+            icon=self.icon,
+            help_markdown=self.help,
+            allow_multiple=False,
+            surfaces="grid",
+        )
 
     def render(self, ctx: Any) -> types.Property:
         methods = {

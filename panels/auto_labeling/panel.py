@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import fiftyone.operators as foo
 import fiftyone.server.view as fosv
 
 from ...embeddings.errors import InvalidParameter
@@ -50,18 +49,11 @@ _RULES = tuple(RULES)
 class AutoLabeling(WebPanel):
     """Labels that a model found are reviewed, approved in rounds, and become ground truth."""
 
+    name = "auto_labeling"
+    label = "Auto Labeling"
+    icon = "auto_awesome"
+    help = "Review what a model found, approve it, make it ground truth."
     component = "AutoLabeling"
-
-    @property
-    def config(self) -> foo.PanelConfig:
-        return foo.PanelConfig(
-            name="auto_labeling",
-            label="Auto Labeling",
-            icon="auto_awesome",
-            help_markdown="Review what a model found, approve it, make it ground truth.",
-            allow_multiple=False,
-            surfaces="grid",
-        )
 
     @answers
     def overview(self, ctx: Any) -> Answer:

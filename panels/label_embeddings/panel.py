@@ -6,8 +6,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import fiftyone.operators as foo
-
 from ...embeddings.errors import InvalidParameter
 from ...embeddings.patches import is_patches_view, label_path
 from ...embeddings.runs import load_neighbor_graph
@@ -36,18 +34,11 @@ _MAX_SIMILAR = 10_000
 class LabelEmbeddings(Reviewing, WebPanel):
     """A map of patches on which labels are seen, lassoed, judged and tagged."""
 
+    name = "label_embeddings"
+    label = "Label embeddings"
+    icon = "workspaces"
+    help = "Find wrong labels on a map of their patches: lasso, look, tag."
     component = "LabelEmbeddings"
-
-    @property
-    def config(self) -> foo.PanelConfig:
-        return foo.PanelConfig(
-            name="label_embeddings",
-            label="Label embeddings",
-            icon="workspaces",
-            help_markdown="Find wrong labels on a map of their patches: lasso, look, tag.",
-            allow_multiple=False,
-            surfaces="grid",
-        )
 
     @answers
     def list_runs(self, ctx: Any) -> Answer:

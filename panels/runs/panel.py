@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import fiftyone.operators as foo
-
 from ...embeddings.errors import InvalidParameter
 from ...workers import operations
 from ...workers.targets import list_targets
@@ -18,18 +16,11 @@ _MAX_PAGE = 200
 class Runs(WebPanel):
     """The delegated operations of the dataset, newest first."""
 
+    name = "labelvet_runs"
+    label = "Runs"
+    icon = "playlist_play"
+    help = "What was scheduled on this dataset: progress, results, logs."
     component = "Runs"
-
-    @property
-    def config(self) -> foo.PanelConfig:
-        return foo.PanelConfig(
-            name="labelvet_runs",
-            label="Runs",
-            icon="playlist_play",
-            help_markdown="What was scheduled on this dataset: progress, results, logs.",
-            allow_multiple=False,
-            surfaces="grid",
-        )
 
     @answers
     def list_operations(self, ctx: Any) -> Answer:
