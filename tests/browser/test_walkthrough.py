@@ -63,7 +63,9 @@ def picture(page):
     folder.mkdir(parents=True, exist_ok=True)
 
     def take(name):
-        page.wait_for_timeout(800)  # what slides in has arrived
+        page.locator(".lv-count", has_text="asking").wait_for(state="detached")
+        page.locator('[data-cy="looker"]').first.wait_for()
+        page.wait_for_timeout(1500)  # images are drawn, and what slides in has arrived
         with Image.open(io.BytesIO(page.screenshot())) as shot:
             # without the refinement, the few pixels of a map's dots lose their colors
             small = shot.convert("RGB").quantize(128, kmeans=1, dither=Image.Dither.NONE)
@@ -279,8 +281,9 @@ def test_from_images_to_ground_truth(app, page, unlabeled, worker, picture):
     page.keyboard.press("s")
     wait_for_said(page, "The saved view")
     page.keyboard.press("Escape")
-    page.goto(f"{address}?view={TAG}")
-    page.wait_for_selector('[data-cy="looker"]')
+    open_dataset(page, address)
+    page.get_by_text("Unsaved view", exact=True).first.click()
+    page.locator('[data-cy$="-selection-option"]', has_text=TAG).click()
     flagged_images = len(dataset.match_labels(tags=TAG, fields=FIELD))
     wait_for_grid(page, f"{flagged_images} samples?")
     picture("08-saved-view")
