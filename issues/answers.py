@@ -115,7 +115,6 @@ def give_answers(dataset: fo.Dataset, field: str, answers: list[Answer], user: s
     for answer in answers:
         _check(answer)
     root, listed = label_root(dataset, field)
-    _declare(dataset, root)
     now = datetime.now(timezone.utc).replace(tzinfo=None, microsecond=0)
     labels = read_documents(dataset, root, listed, [(a.sample_id, a.label_id) for a in answers])
     entries = []
@@ -125,6 +124,7 @@ def give_answers(dataset: fo.Dataset, field: str, answers: list[Answer], user: s
             entries.append(_entry(answer, label, user, now))
     if not entries:
         return Answered(0, len(answers), None, _describe(answers, len(answers)))
+    _declare(dataset, root)
     change = begin(dataset, _KIND, field=field, entries=entries)
     changed = _write(dataset, field, root, listed, entries, "before", "after")
     refused = len(answers) - changed

@@ -202,6 +202,7 @@ def test_a_run_whose_labels_were_deleted_still_opens(app):
 ROWS = [None, 3, "AAAA", {}, {"bits": 1}, {"bits": "AAA"}, {"bits": "AAAAAA=="}, {"bits": "!!!!"},
         {"bits": "A" * 10_000_000}, {"rows": [1]}, [1, 2]]  # fmt: skip
 NUMBERS = [-1, 8.5, float("nan"), float("inf"), 10**30, "64", None, [64], True]
+ANSWER = {"id": "0" * 24, "sampleId": "0" * 24, "seen": "cat", "verdict": "right"}
 FORGED = [
     *(("open_run", {"key": key}) for key in (None, 1, "", "a\0", "x" * 501, {"$ne": 1}, "../x")),
     *(("color_column", {"path": path}) for path in (None, "$where", "filepath", "a.$b", "x" * 501,
@@ -220,6 +221,17 @@ FORGED = [
     ("save_tagged_view", {"tag": "a", "name": {"$x": 1}}),
     ("exclude_tagged", {"tag": "a", "level": "all"}),
     *(("undo", {"token": token}) for token in (None, {}, "0" * 24, "a.0")),
+    *(("undo_answer", {"token": token}) for token in (None, {}, "0" * 24, {"$ne": None})),
+    *(("next_issues", {"count": number}) for number in (0, 201, *NUMBERS) if number is not None),
+    *(("answer", {"answers": answers}) for answers in (None, [], {}, [1], [ANSWER] * 101)),
+    *(
+        ("answer", {"answers": [{**ANSWER, **forged}]})
+        for forged in (
+            {"verdict": "maybe"}, {"verdict": None}, {"id": "x"}, {"id": 1}, {"sampleId": {}},
+            {"seen": {"$ne": 1}}, {"verdict": "wrong class"},
+            {"verdict": "wrong class", "label": "a\n"}, {"verdict": "wrong class", "label": "cat"},
+        )
+    ),
     *(("visible_rows", {"run": run}) for run in (None, 1, "", "0" * 48)),
 ]  # fmt: skip
 
@@ -235,3 +247,33 @@ def test_forged_arguments_are_answered_with_a_sentence_and_change_nothing(app):
         assert len(answer["error"]) < 1_000 and not app.triggered
     assert [sample.to_dict() for sample in app.dataset] == before
     assert app.dataset.list_saved_views() == []
+
+
+def test_a_review_asks_writes_and_takes_back(app):
+    from labelvet.embeddings.patches import read_patches
+    from labelvet.issues.attributes import write_label_issues
+    from labelvet.issues.suspicion import find_suspects
+
+    about = app.open()
+    assert app("next_issues", **about) == {"queue": None}
+    table = read_patches(app.dataset, "predictions")
+    found = find_suspects(table, np.random.default_rng(51).random((24, 5), dtype=np.float32))
+    write_label_issues(app.dataset, "ours", table, found)
+    queue = app("next_issues", count=10, **about)["queue"]
+    assert len(queue["items"]) == 10 and queue["left"] == 24 and queue["classes"] == ["cat", "dog"]
+    first, second = queue["items"][:2]
+    ours = app.dataset.load_brain_results("ours")
+    assert ours.label_ids[first["row"]] == first["id"]
+
+    def say(item, verdict, **more):
+        answer = {key: item[key] for key in ("id", "sampleId")} | {"seen": item["label"]}
+        return app("answer", answers=[{**answer, "verdict": verdict, **more}], **about)
+
+    done = say(first, "wrong class", label="bird")
+    assert done["changed"] == 1 and "reload_samples" in app.triggered
+    assert say(first, "right")["refused"] == 1  # it is a bird by now
+    say(second, "not an object")
+    assert app.dataset.count_values(LABEL)["bird"] == 1
+    assert app("next_issues", **about)["queue"]["reviewed"] == 2
+    assert app("undo_answer", token=done["undo"])["changed"] == 1
+    assert "bird" not in app.dataset.count_values(LABEL)
