@@ -68,7 +68,7 @@ def picture(page):
         page.wait_for_timeout(1500)  # images are drawn, and what slides in has arrived
         with Image.open(io.BytesIO(page.screenshot())) as shot:
             # without the refinement, the few pixels of a map's dots lose their colors
-            small = shot.convert("RGB").quantize(128, kmeans=1, dither=Image.Dither.NONE)
+            small = shot.convert("RGB").quantize(64, kmeans=1, dither=Image.Dither.NONE)
             small.save(folder / f"{name}.png", optimize=True)
 
     yield take
@@ -112,9 +112,17 @@ def wait_for_run(page, label: str):
     return row
 
 
-def replace_panel(page, old: str, new: str) -> None:
-    """Closes a panel and opens another beside the grid."""
-    page.evaluate("name => window.__foo__.executeOperator('close_panel', {name})", old)
+def replace_panel(page, old: str, title: str, new: str) -> None:
+    """Closes a panel, once it is there, and opens another beside the grid."""
+    tab = page.get_by_text(title, exact=True)
+    tab.first.wait_for()
+
+    def close() -> bool:
+        page.evaluate("name => window.__foo__.executeOperator('close_panel', {name})", old)
+        page.wait_for_timeout(500)
+        return tab.count() == 0
+
+    wait_until(close)
     open_panel(page, new)
 
 
@@ -234,7 +242,7 @@ def test_from_images_to_ground_truth(app, page, unlabeled, worker, picture):
 
     # New panel > Label embeddings, colored by confidence
     open_dataset(page, address)
-    replace_panel(page, "labelvet_runs", "label_embeddings")
+    replace_panel(page, "labelvet_runs", "Runs", "label_embeddings")
     page.locator(".lv-runs button", has=page.get_by_text(KEY, exact=True)).click()
     wait_for_count(page, f"{found:,} points")
     color_by(page, f"{LABELS}.confidence")
@@ -289,7 +297,8 @@ def test_from_images_to_ground_truth(app, page, unlabeled, worker, picture):
     picture("08-saved-view")
 
     # what is flagged is excluded, and the rest reviewed in Auto Labeling
-    open_dataset(page, address)
+    cy(page, "btn-clear-view-bar").click()
+    wait_for_grid(page, f"{NUM_SCENES} samples")
     page.locator(".lv-runs button", has=page.get_by_text(KEY, exact=True)).click()
     wait_for_count(page, f"{found:,} points")
     page.get_by_role("button", name="Exclude flagged").click()
@@ -297,7 +306,7 @@ def test_from_images_to_ground_truth(app, page, unlabeled, worker, picture):
     wait_for_said(page, "left out")
     wait_for_count(page, f"{found - len(flagged):,} in view")
     picture("09-flagged-excluded")
-    replace_panel(page, "label_embeddings", "auto_labeling")
+    replace_panel(page, "label_embeddings", "Label embeddings", "auto_labeling")
     cy(page, f"auto-labeling-run-{RUN}").click()
     page.locator('[data-cy="loop-line"]', has_text=f"{len(flagged):,} flagged").wait_for()
     at_least = page.get_by_label("Confidence of what is to review, at least")
