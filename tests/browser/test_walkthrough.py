@@ -64,11 +64,12 @@ def picture(page):
 
     def take(name):
         page.locator(".lv-count", has_text="asking").wait_for(state="detached")
+        page.get_by_text("counting…").first.wait_for(state="detached")
         page.locator('[data-cy="looker"]').first.wait_for()
-        page.wait_for_timeout(1500)  # images are drawn, and what slides in has arrived
+        page.wait_for_timeout(2500)  # images are drawn, and what slides in has arrived
         with Image.open(io.BytesIO(page.screenshot())) as shot:
             # without the refinement, the few pixels of a map's dots lose their colors
-            small = shot.convert("RGB").quantize(64, kmeans=1, dither=Image.Dither.NONE)
+            small = shot.convert("RGB").quantize(112, kmeans=1, dither=Image.Dither.NONE)
             small.save(folder / f"{name}.png", optimize=True)
 
     yield take
