@@ -51,6 +51,7 @@ def run(folder: Path) -> None:
 
 def _python(dataset: Any) -> dict[str, Any]:
     """Seconds in the panel's methods, called as the App's server calls them."""
+    import fiftyone as fo
     from fiftyone.operators.executor import ExecutionContext, Executor
     from labelvet.panels.auto_labeling import AutoLabeling
 
@@ -102,6 +103,7 @@ def _python(dataset: Any) -> dict[str, Any]:
         call("show", state="open", anew=True)  # as the panel does: what came back has a patch again
         call("undo", token=first)
         call("remove")
+    fo.delete_non_persistent_datasets()  # the patches: the App makes its own
     dataset.reload()
     return {"added": added, **{name: round(median(all_), 3) for name, all_ in seconds.items()}}
 
