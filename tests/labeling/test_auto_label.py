@@ -125,7 +125,8 @@ def test_a_run_that_is_killed_goes_on(scenes, detector_file, existing):
     assert found(scenes) == cut_off
 
 
-def test_a_cancelled_run_keeps_what_is_done(scenes, detector_file):
+def test_a_cancelled_run_keeps_what_is_done(scenes, detector_file, monkeypatch):
+    monkeypatch.setattr("labelvet.embeddings.progress._SECONDS_BETWEEN_REPORTS", 0)
     cancelled = Event()
 
     def cancel(fraction, line):
