@@ -1,23 +1,57 @@
-// Which run Label embeddings shows of each dataset. It is kept here, because the App mounts a panel
-// anew when its layout changes, and because other panels open runs too.
-const opened = new Map<string, string>();
-const listeners = new Set<() => void>();
+// What panels show of each dataset. It is kept here, because the App mounts a panel anew when its
+// layout changes, and because other panels open things in them.
+import { executeOperator } from "@fiftyone/operators";
+import { useEffect, useState } from "react";
 
-/** The key of the run that is open, or null. */
-export function openedRun(datasetName: string | null): string | null {
-  return (datasetName !== null && opened.get(datasetName)) || null;
+/** What one panel shows: of each dataset one thing, or none. */
+class Opening<What> {
+  private readonly opened = new Map<string, What>();
+  private readonly listeners = new Set<() => void>();
+
+  constructor(private readonly panel: string) {}
+
+  of(datasetName: string | null): What | null {
+    return (datasetName !== null && this.opened.get(datasetName)) || null;
+  }
+
+  set(datasetName: string | null, what: What | null): void {
+    if (datasetName === null) return;
+    if (what === null) this.opened.delete(datasetName);
+    else this.opened.set(datasetName, what);
+    for (const listener of this.listeners) listener();
+  }
+
+  /** Shows something in the panel, and the panel beside the grid. */
+  show(datasetName: string | null, what: What): void {
+    this.set(datasetName, what);
+    executeOperator("open_panel", { name: this.panel, isActive: true, layout: "horizontal" });
+  }
+
+  /** Calls a function whenever something is opened, until what this returns is called. */
+  listen(listener: () => void): () => void {
+    this.listeners.add(listener);
+    return () => this.listeners.delete(listener);
+  }
 }
 
-/** Opens a run, or none. */
-export function openRun(datasetName: string | null, key: string | null): void {
-  if (datasetName === null) return;
-  if (key === null) opened.delete(datasetName);
-  else opened.set(datasetName, key);
-  for (const listener of listeners) listener();
+/** What a panel shows of a dataset, and another when another is opened. */
+export function useOpened<What>(opening: Opening<What>, datasetName: string | null): What | null {
+  const [opened, setOpened] = useState(() => opening.of(datasetName));
+  useEffect(() => {
+    const follow = () => setOpened(opening.of(datasetName));
+    follow();
+    return opening.listen(follow);
+  }, [opening, datasetName]);
+  return opened;
 }
 
-/** Calls a function whenever a run is opened, until what it returns is called. */
-export function onOpened(listener: () => void): () => void {
-  listeners.add(listener);
-  return () => listeners.delete(listener);
+/** Labels with a confidence: of a field, of one run of auto labeling or of all. */
+export interface Source {
+  field: string;
+  run: string | null;
 }
+
+/** The brain key of the run that *Label embeddings* shows. */
+export const openMaps = new Opening<string>("label_embeddings");
+/** The labels that *Auto Labeling* shows. */
+export const openSources = new Opening<Source>("auto_labeling");

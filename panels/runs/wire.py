@@ -6,13 +6,12 @@ import json
 from datetime import datetime
 from typing import Any
 
-from ...workers.operations import Operation
+from ...workers.operations import PLUGIN, Operation
 from ...workers.targets import Target
 
-_VISUALIZATIONS = (
-    "@labelvet/labelvet/compute_visualization",
-    "@labelvet/labelvet/update_visualization",
-)
+# operators after which there is a map, or labels, to look at
+_MAPS = ("compute_visualization", "update_visualization", "find_label_issues")
+_LABELS = ("auto_label",)
 
 
 def operation(one: Operation) -> dict[str, Any]:
@@ -33,8 +32,17 @@ def operation(one: Operation) -> dict[str, Any]:
         "line": one.line,
         "error": one.error,
         # what can be opened once it has completed
-        "brainKey": one.inputs.get("brain_key") if one.operator in _VISUALIZATIONS else None,
+        "brainKey": one.inputs.get("brain_key") if _is_one(one, _MAPS) else None,
+        "source": _source(one) if _is_one(one, _LABELS) else None,
     }
+
+
+def _is_one(one: Operation, names: tuple[str, ...]) -> bool:
+    return one.operator.startswith(PLUGIN) and one.operator.removeprefix(PLUGIN) in names
+
+
+def _source(one: Operation) -> dict[str, Any]:
+    return {"field": one.inputs.get("label_field"), "run": one.inputs.get("run_name")}
 
 
 def details(one: Operation) -> dict[str, Any]:

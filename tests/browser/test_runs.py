@@ -96,6 +96,7 @@ def test_schedule_on_the_cluster_watch_and_open(app, page, coco128, worker, scre
     assert len(seen) > 3
     assert "628 points under" in row.inner_text()
     # once more: it replaces what it made
+    coco128.reload()
     before = coco128.get_brain_info(KEY).timestamp
     row.get_by_role("button", name="Re-run").click()
     page.locator(".lv-run").nth(1).wait_for()

@@ -1,16 +1,14 @@
 import * as fos from "@fiftyone/state";
-import React, { useMemo, useState } from "react";
+import React, { useMemo } from "react";
 import { useRecoilValue } from "recoil";
+import { openSources, type Source, useOpened } from "../../app/opening";
 import { type PanelProps, usePython } from "../../app/panel";
 import panelCss from "../../app/panel.css?inline";
 import css from "./autoLabeling.css?inline";
 import { useOverview } from "./hooks/useOverview";
 import { SourceList } from "./parts/SourceList";
 import { ReviewPage } from "./ReviewPage";
-import { type Source, Wire } from "./wire";
-
-// what is open of each dataset: the App mounts a panel anew when its layout changes
-const opened = new Map<string, Source>();
+import { Wire } from "./wire";
 
 /** The panel *Auto Labeling*: choose a run or a field, then review and approve its labels. */
 export function AutoLabeling(props: PanelProps) {
@@ -18,14 +16,10 @@ export function AutoLabeling(props: PanelProps) {
   const wire = useMemo(() => new Wire(python), [python]);
   const datasetName = useRecoilValue(fos.datasetName);
   const { overview, problem, refresh } = useOverview(wire, datasetName);
-  const [, setOpenings] = useState(0);
-  const source = (datasetName !== null && opened.get(datasetName)) || null;
+  const source = useOpened(openSources, datasetName);
 
   const open = (next: Source | null) => {
-    if (datasetName === null) return;
-    if (next === null) opened.delete(datasetName);
-    else opened.set(datasetName, next);
-    setOpenings((n) => n + 1);
+    openSources.set(datasetName, next);
     refresh();
   };
 

@@ -1,5 +1,6 @@
 import React, { useCallback, useEffect, useMemo, useRef, useState } from "react";
 import { Icon, IconButton } from "../../app/Icon";
+import type { Source } from "../../app/opening";
 import { RangeBar } from "../../app/RangeBar";
 import { Shortcuts } from "../../app/Shortcuts";
 import { Status } from "../../app/Status";
@@ -11,7 +12,7 @@ import { useReview } from "./hooks/useReview";
 import { Basket, Ending } from "./parts/Basket";
 import { ClassTable } from "./parts/ClassTable";
 import { LoopLine } from "./parts/LoopLine";
-import type { Done, Edition, Rule, Run, Source, Wire } from "./wire";
+import type { Done, Edition, Rule, Run, Wire } from "./wire";
 
 const TRUTH = "ground_truth";
 const GRIDS: [Shown, string][] = [

@@ -1,4 +1,5 @@
 // What travels between the panel and its Python half. Its twin is wire.py.
+import type { Source } from "../../app/opening";
 import type { CallPython } from "../../app/panel";
 
 export type RunState = "generating" | "in_review" | "approved" | "failed";
@@ -26,10 +27,6 @@ export interface Overview {
 }
 
 /** What is reviewed: the labels of a field, or of one run in it. */
-export interface Source {
-  field: string;
-  run: string | null;
-}
 
 /** The places of the states in the counts of a class. */
 export const STATES = ["approved", "rejected", "flagged", "basket", "open"] as const;

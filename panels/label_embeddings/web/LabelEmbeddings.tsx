@@ -1,7 +1,7 @@
 import * as fos from "@fiftyone/state";
-import React, { useCallback, useEffect, useMemo, useState } from "react";
+import React, { useCallback, useMemo } from "react";
 import { useRecoilValue } from "recoil";
-import { onOpened, openedRun, openRun } from "../../app/opening";
+import { openMaps, useOpened } from "../../app/opening";
 import { type PanelProps, usePython } from "../../app/panel";
 import css from "../../app/panel.css?inline";
 import { useOpenRun } from "./hooks/useOpenRun";
@@ -17,18 +17,12 @@ export function LabelEmbeddings(props: PanelProps) {
   const wire = useMemo(() => new Wire(python), [python]);
   const datasetName = useRecoilValue(fos.datasetName);
   const { runs, problem: listProblem, refresh } = useRuns(wire, datasetName);
-  const [key, setKey] = useState<string | null>(null);
+  const key = useOpened(openMaps, datasetName);
   const { opened, problem: openProblem, reopen } = useOpenRun(wire, key);
-
-  useEffect(() => {
-    const follow = () => setKey(openedRun(datasetName));
-    follow();
-    return onOpened(follow);
-  }, [datasetName]);
 
   const open = useCallback(
     (next: string | null) => {
-      openRun(datasetName, next);
+      openMaps.set(datasetName, next);
       refresh();
     },
     [datasetName, refresh],

@@ -3,7 +3,7 @@ import { actionsFor, percent, timing } from "./describing";
 import type { Action, Details, Operation, Wire } from "./wire";
 
 const ACTIONS: Record<Action, { label: string; icon: string; hint: string }> = {
-  cancel: { label: "Cancel", icon: "cancel", hint: "Stop it; what was embedded is kept" },
+  cancel: { label: "Cancel", icon: "cancel", hint: "Stop it; what is done is kept" },
   rerun: { label: "Re-run", icon: "replay", hint: "Queue it once more, with the same inputs" },
   mark_failed: { label: "Mark failed", icon: "block", hint: "If nobody runs it any more" },
   delete: { label: "Delete", icon: "delete", hint: "Take it off this list" },
@@ -16,13 +16,13 @@ interface RowProps {
   unfolded: boolean;
   onToggle: () => void;
   onAct: (action: Action) => void;
-  onOpen: (brainKey: string) => void;
+  onOpen: () => void;
 }
 
 /** One operation: what it is, how far it is, and what can be done with it. */
 export function Row(props: RowProps) {
   const { operation, now, unfolded } = props;
-  const { state, brainKey } = operation;
+  const { state } = operation;
   const line = state === "failed" ? operation.error : operation.line;
   return (
     <li className="lv-run" data-state={state}>
@@ -38,13 +38,8 @@ export function Row(props: RowProps) {
         </button>
         <span className="lv-run-state">{operation.cancelling ? "stopping" : state}</span>
         <span className="lv-run-actions">
-          {state === "completed" && brainKey && (
-            <button
-              type="button"
-              className="lv-button"
-              data-primary
-              onClick={() => props.onOpen(brainKey)}
-            >
+          {state === "completed" && (operation.brainKey || operation.source) && (
+            <button type="button" className="lv-button" data-primary onClick={props.onOpen}>
               Open
             </button>
           )}

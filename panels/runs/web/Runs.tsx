@@ -1,14 +1,13 @@
-import { executeOperator } from "@fiftyone/operators";
 import * as fos from "@fiftyone/state";
 import React, { useMemo, useState } from "react";
 import { useRecoilValue } from "recoil";
-import { openRun } from "../../app/opening";
+import { openMaps, openSources } from "../../app/opening";
 import { type PanelProps, usePython } from "../../app/panel";
 import panelCss from "../../app/panel.css?inline";
 import { Row } from "./Row";
 import css from "./runs.css?inline";
 import { useListing } from "./useListing";
-import { type Action, type Listing, STATES, type State, Wire } from "./wire";
+import { type Action, type Listing, type Operation, STATES, type State, Wire } from "./wire";
 
 const PAGE = 25;
 const LONGEST = 200;
@@ -33,13 +32,9 @@ export function Runs(props: PanelProps) {
       (error) => setSaid(String(error.message ?? error)),
     );
   };
-  const open = (key: string) => {
-    openRun(datasetName, key);
-    executeOperator("open_panel", {
-      name: "label_embeddings",
-      isActive: true,
-      layout: "horizontal",
-    });
+  const open = ({ brainKey, source }: Operation) => {
+    if (source) openSources.show(datasetName, source);
+    else if (brainKey) openMaps.show(datasetName, brainKey);
   };
 
   if (listing === null)
@@ -95,7 +90,7 @@ export function Runs(props: PanelProps) {
               unfolded={unfolded === operation.id}
               onToggle={() => setUnfolded(unfolded === operation.id ? null : operation.id)}
               onAct={(action) => act(action, operation.id)}
-              onOpen={open}
+              onOpen={() => open(operation)}
             />
           ))}
           {matching > listing.operations.length && (

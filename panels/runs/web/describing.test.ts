@@ -19,6 +19,7 @@ const QUEUED: Operation = {
   line: null,
   error: null,
   brainKey: null,
+  source: null,
 };
 const RUNNING: Operation = {
   ...QUEUED,

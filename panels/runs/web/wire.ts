@@ -1,3 +1,4 @@
+import type { Source } from "../../app/opening";
 import type { CallPython } from "../../app/panel";
 
 export const STATES = ["scheduled", "queued", "running", "completed", "failed"] as const;
@@ -19,7 +20,10 @@ export interface Operation {
   progress: number | null;
   line: string | null;
   error: string | null;
+  /** the map that it made or changed */
   brainKey: string | null;
+  /** the labels that it found */
+  source: Source | null;
 }
 
 export interface Details extends Operation {

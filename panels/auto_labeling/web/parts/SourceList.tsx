@@ -1,6 +1,7 @@
 import { usePromptOperatorInput } from "@fiftyone/operators";
 import React from "react";
-import type { Overview, Run, RunState, Source } from "../wire";
+import type { Source } from "../../../app/opening";
+import type { Overview, Run, RunState } from "../wire";
 
 const AUTO_LABEL = "@labelvet/labelvet/auto_label";
 const STATES: Record<RunState, string> = {
