@@ -39,6 +39,7 @@ from .runs import (
     check_existing,
     check_label_field,
     save_run,
+    staying_seen,
 )
 
 # the names of the runs that went through an image, beside the list of its labels
@@ -148,10 +149,11 @@ def auto_label(
         save_run(dataset, run)
         unreadable: dict[str, str] = {}
         try:
-            images, before = _label_images(
-                samples, detector, run, batch_size, num_workers, unreadable, tracker
-            )
-            _drop_unmarked(dataset, run)
+            with staying_seen(dataset, run):
+                images, before = _label_images(
+                    samples, detector, run, batch_size, num_workers, unreadable, tracker
+                )
+                _drop_unmarked(dataset, run)
         except BaseException as error:
             _finish(dataset, run, unreadable, FAILED, _reason(error))
             if isinstance(error, Cancelled):

@@ -5,12 +5,16 @@ Each label that a run wrote has the run's name in its attribute ``auto_label_run
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, fields
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
+from threading import Event, Thread
 from typing import Any
 
 import fiftyone as fo
 import fiftyone.core.odm as foo
+from pymongo.errors import PyMongoError
 
 from ..embeddings.errors import InvalidParameter, UnknownField, UnknownRun
 from ..labels.documents import run_documents
@@ -24,6 +28,12 @@ STATES = (GENERATING, IN_REVIEW, APPROVED, FAILED)
 REPLACE, ONLY_NEW = "replace", "only_new"
 
 _METHOD = "labelvet_auto_label"
+_SEEN_EVERY_SECONDS = 5.0
+_CUT_OFF_AFTER = timedelta(minutes=1)
+
+
+def _now() -> datetime:
+    return datetime.now(timezone.utc)
 
 
 @dataclass(frozen=True)
@@ -36,8 +46,9 @@ class AutoLabelRun:
         model: the name or file of the model
         classes: the classes that were asked for, None for all of the model
         confidence: the least confidence, in [0, 1]
-        state: one of ``STATES``; a run that is killed stays "generating"
+        state: one of ``STATES``; a run that is killed stays "generating", and is ``cut_off``
         created: when it was started, in UTC
+        seen: when its process was last alive, in UTC; later states do not change it
         labels: how many labels it wrote
         images: how many images it went through, the unreadable ones left out
         unreadable: how many images could not be read
@@ -51,12 +62,18 @@ class AutoLabelRun:
     classes: tuple[str, ...] | None
     confidence: float
     state: str = GENERATING
-    created: datetime = field(default_factory=lambda: datetime.now(timezone.utc))
+    created: datetime = field(default_factory=_now)
+    seen: datetime = field(default_factory=_now)
     labels: int = 0
     images: int = 0
     unreadable: int = 0
     error: str | None = None
     user: str | None = None
+
+    @property
+    def cut_off(self) -> bool:
+        """Whether its process ended without a word."""
+        return self.state == GENERATING and _now() - self.seen > _CUT_OFF_AFTER
 
 
 def check_run_name(dataset: fo.Dataset, name: Any) -> None:
@@ -169,7 +186,7 @@ def save_run(dataset: fo.Dataset, run: AutoLabelRun) -> None:
     check_run_name(dataset, run.name)
     values = asdict(run)
     del values["name"]
-    values["created"] = run.created.isoformat()
+    values |= {"created": run.created.isoformat(), "seen": run.seen.isoformat()}
     config = dataset.init_run(method=_METHOD, **values)
     document = run_documents(dataset, "runs").get(run.name)
     if document is None:
@@ -179,6 +196,29 @@ def save_run(dataset: fo.Dataset, run: AutoLabelRun) -> None:
         foo.get_db_conn().runs.update_one(
             {"_id": document["_id"]}, {"$set": {"config": config.serialize()}}
         )
+
+
+@contextmanager
+def staying_seen(dataset: fo.Dataset, run: AutoLabelRun) -> Iterator[None]:
+    """Has the record of a run say that its process is alive, until the block ends."""
+    document = run_documents(dataset, "runs")[run.name]
+    done = Event()
+
+    def say() -> None:
+        while not done.wait(_SEEN_EVERY_SECONDS):
+            # a database that is away for a while is no reason to stop
+            with suppress(PyMongoError):
+                foo.get_db_conn().runs.update_one(
+                    {"_id": document["_id"]}, {"$set": {"config.seen": _now().isoformat()}}
+                )
+
+    thread = Thread(target=say, name="labelvet-seen", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
 
 
 def delete_run(dataset: fo.Dataset, name: str) -> None:
@@ -196,6 +236,7 @@ def _run(name: str, config: dict[str, Any]) -> AutoLabelRun:
     known = {each.name for each in fields(AutoLabelRun)}
     values = {key: value for key, value in config.items() if key in known}
     values["created"] = datetime.fromisoformat(values["created"])
+    values["seen"] = datetime.fromisoformat(config.get("seen") or config["created"])
     if values["classes"] is not None:
         values["classes"] = tuple(values["classes"])
     return AutoLabelRun(name=name, **values)

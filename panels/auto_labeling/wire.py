@@ -14,6 +14,7 @@ from ...labeling.runs import FAILED, GENERATING, AutoLabelRun
 from .generating import Operation
 
 _WAITING = ("scheduled", "queued", "running")
+_CUT_OFF = "It was cut off: start it again under the same name, and it goes on from there."
 
 
 def run(one: AutoLabelRun, operation: Operation | None) -> dict[str, Any]:
@@ -24,6 +25,8 @@ def run(one: AutoLabelRun, operation: Operation | None) -> dict[str, Any]:
         state, error = FAILED, operation.error
     if waits:
         state = GENERATING
+    elif state == GENERATING and one.cut_off:
+        state, error = FAILED, _CUT_OFF
     return {
         "name": one.name,
         "field": one.label_field,

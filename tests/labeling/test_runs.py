@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from datetime import timedelta
 
@@ -15,6 +16,7 @@ from labelvet.labeling.runs import (
     get_run,
     list_runs,
     save_run,
+    staying_seen,
 )
 
 RUN = AutoLabelRun("first_pass", "yolow_detections", "yolov8s-world.pt", ("car", "dog"), 0.2)
@@ -70,3 +72,18 @@ def test_a_run_of_another_kind_is_left_alone(make_dataset):
     with pytest.raises(InvalidParameter, match="another kind"):
         save_run(dataset, replace(RUN, name="theirs"))
     assert list_runs(dataset) == []
+
+
+def test_a_run_whose_process_ended_is_cut_off(make_dataset, monkeypatch):
+    monkeypatch.setattr("labelvet.labeling.runs._SEEN_EVERY_SECONDS", 0.05)
+    dataset = make_dataset()
+    run = replace(RUN, seen=RUN.created - timedelta(minutes=5))
+    save_run(dataset, run)
+    assert get_run(dataset, RUN.name).cut_off
+    with staying_seen(dataset, run):
+        deadline = time.monotonic() + 20
+        while get_run(dataset, RUN.name).cut_off and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert not get_run(dataset, RUN.name).cut_off
+    save_run(dataset, replace(run, state=IN_REVIEW))
+    assert not get_run(dataset, RUN.name).cut_off

@@ -2,6 +2,7 @@
 
 import base64
 import json
+from datetime import datetime, timedelta, timezone
 
 import fiftyone as fo
 import numpy as np
@@ -66,6 +67,14 @@ def test_runs_and_fields_are_listed(app):
         "next": "generating",
     }
     assert overview["fields"] == [FIELD]
+
+
+def test_a_run_that_was_cut_off_says_how_it_goes_on(app):
+    long_ago = datetime.now(timezone.utc) - timedelta(hours=1)
+    run = AutoLabelRun("first", FIELD, "a.pt", None, 0.2, created=long_ago, seen=long_ago)
+    save_run(app.dataset, run)
+    (shown,) = app("overview")["runs"]
+    assert shown["state"] == "failed" and "goes on from there" in shown["error"]
 
 
 def test_a_run_shows_what_its_operation_says(app, empty_queue):
