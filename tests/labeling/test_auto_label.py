@@ -36,6 +36,11 @@ def found(dataset):
     return {path: (labels, scores) for path, labels, scores in zip(*columns, strict=True)}
 
 
+@pytest.fixture(autouse=True)
+def every_step_is_reported(monkeypatch):
+    monkeypatch.setattr("labelvet.embeddings.progress._SECONDS_BETWEEN_REPORTS", 0)
+
+
 def test_labels_are_written_with_their_run(scenes, detector_file):
     lines = []
     done = label(scenes, detector_file, progress=lambda *update: lines.append(update), user="me")
@@ -125,8 +130,7 @@ def test_a_run_that_is_killed_goes_on(scenes, detector_file, existing):
     assert found(scenes) == cut_off
 
 
-def test_a_cancelled_run_keeps_what_is_done(scenes, detector_file, monkeypatch):
-    monkeypatch.setattr("labelvet.embeddings.progress._SECONDS_BETWEEN_REPORTS", 0)
+def test_a_cancelled_run_keeps_what_is_done(scenes, detector_file):
     cancelled = Event()
 
     def cancel(fraction, line):
