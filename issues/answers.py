@@ -8,7 +8,7 @@ is still what the reviewer saw. What it replaces is written down before
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import datetime
 from typing import Any
 
 import fiftyone as fo
@@ -20,11 +20,18 @@ from pymongo import UpdateOne
 from ..embeddings.errors import InvalidParameter, UnknownUndo
 from ..embeddings.patches import label_root
 from ..labels.changes import begin, find_change
-from ..labels.documents import Ids, generated_patches, pack_ids, reload_samples, samples_of
+from ..labels.documents import (
+    Ids,
+    generated_patches,
+    now,
+    pack_ids,
+    reload_samples,
+    samples_of,
+)
+from ..labels.tagging import APPROVED_TAG, FLAGGED_TAG, REJECTED_TAG, REVIEWED_TAG
 
 RIGHT, WRONG_CLASS, NOT_AN_OBJECT, SKIPPED = "right", "wrong class", "not an object", "skipped"
 VERDICTS = (RIGHT, WRONG_CLASS, NOT_AN_OBJECT, SKIPPED)
-REVIEWED_TAG, REJECTED_TAG = "reviewed", "rejected"
 
 # attribute → (its type, what the sidebar says of it)
 ATTRIBUTES: dict[str, tuple[type[fo.Field], str]] = {
@@ -37,9 +44,7 @@ _OWNER = {"labelvet": "review"}
 _TAGS = {RIGHT: REVIEWED_TAG, WRONG_CLASS: REVIEWED_TAG, NOT_AN_OBJECT: REJECTED_TAG}
 
 # tags that were set anywhere, and whether they say that a label is wrong
-LEARNED_TAGS = {"approved": False, REVIEWED_TAG: False, REJECTED_TAG: True, "needs-review": True}
-# of which this one asks for an answer instead of being one
-ASKING_TAG = "needs-review"
+LEARNED_TAGS = {APPROVED_TAG: False, REVIEWED_TAG: False, REJECTED_TAG: True, FLAGGED_TAG: True}
 
 _KIND = "review"
 _MAX_CLASS = 200
@@ -115,13 +120,13 @@ def give_answers(dataset: fo.Dataset, field: str, answers: list[Answer], user: s
     for answer in answers:
         _check(answer)
     root, listed = label_root(dataset, field)
-    now = datetime.now(timezone.utc).replace(tzinfo=None, microsecond=0)
+    moment = now().replace(microsecond=0)
     labels = read_documents(dataset, root, listed, [(a.sample_id, a.label_id) for a in answers])
     entries = []
     for answer in answers:
         label = labels.get(answer.label_id)
         if label is not None and label.get("label") == answer.seen:
-            entries.append(_entry(answer, label, user, now))
+            entries.append(_entry(answer, label, user, moment))
     if not entries:
         return Answered(0, len(answers), None, _describe(answers, len(answers)))
     _declare(dataset, root)
@@ -188,7 +193,8 @@ def read_known(dataset: fo.Dataset, field: str) -> Known:
             ids.append(label["i"])
             wrong.append(verdict in (WRONG_CLASS, NOT_AN_OBJECT) if verdict else any(flags))
             learned.append(verdict != SKIPPED)
-            asking.append(not verdict and ASKING_TAG in its and REJECTED_TAG not in its)
+            # this one asks for an answer instead of being one
+            asking.append(not verdict and FLAGGED_TAG in its and REJECTED_TAG not in its)
             reviewed += bool(verdict)
     columns = [np.array(column, dtype=bool) for column in (wrong, learned, asking)]
     return Known(pack_ids(ids), columns[0], columns[1], columns[2], reviewed)
@@ -232,10 +238,10 @@ def _check(answer: Answer) -> None:
             raise InvalidParameter(f"It is '{name}' already: choose another class, or say right.")
 
 
-def _entry(answer: Answer, label: dict[str, Any], user: str, now: datetime) -> dict[str, Any]:
+def _entry(answer: Answer, label: dict[str, Any], user: str, moment: datetime) -> dict[str, Any]:
     """Returns what a label has before an answer and after it; what it lacks is None."""
     before = {name: label.get(name) for name in ("label", *ATTRIBUTES)}
-    after = {**before, "review": answer.verdict, "reviewed_by": user, "reviewed_at": now}
+    after = {**before, "review": answer.verdict, "reviewed_by": user, "reviewed_at": moment}
     if answer.verdict == WRONG_CLASS:
         after |= {"label": answer.label, "label_before": answer.seen}
     tag = _TAGS.get(answer.verdict)
@@ -295,8 +301,7 @@ def _update(
         where |= {f"{root}.{name}": value for name, value in guard.items()}
         options = {}
     values = entry[new]
-    now = datetime.now(timezone.utc).replace(tzinfo=None)
-    what: dict[str, Any] = {"$set": {"last_modified_at": now}}
+    what: dict[str, Any] = {"$set": {"last_modified_at": now()}}
     for name, value in values.items():
         if value is not None:
             what["$set"][f"{at}.{name}"] = value

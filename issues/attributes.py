@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import datetime, timezone
 from threading import Event
 from typing import Any
 
@@ -30,12 +29,11 @@ from ..embeddings.patches import (
 )
 from ..embeddings.progress import Progress
 from ..embeddings.runs import load_neighbor_graph, raise_if_deleted
-from ..labels.documents import reload_samples, samples_of
+from ..labels.documents import now, reload_samples, samples_of
+from ..labels.tagging import REJECTED_TAG
 from .boxes import cover
 from .kept import forget, keep
 from .suspicion import ACCEPTED_CONFIDENCE, Suspicion, find_suspects
-
-REJECTED_TAGS = ("rejected",)
 
 # attribute → (its type, what the sidebar says of it)
 ATTRIBUTES: dict[str, tuple[type[fo.Field], str]] = {
@@ -123,7 +121,7 @@ def find_label_issues(
         field = str(table.patches_field)
         if second_field == field:
             raise InvalidParameter("The second field must be another one than the run's own.")
-        rejected = _tagged(dataset, table, REJECTED_TAGS)
+        rejected = _tagged(dataset, table, (REJECTED_TAG,))
         fields = [field, second_field] if second_field else [field]
         for name in fields:
             _check_attributes(dataset, label_path(dataset, name))
@@ -371,7 +369,7 @@ def _write(
     root = label_path(dataset, field)
     listed = root != field
     place = _places(dataset, root) if listed else {}
-    now = datetime.now(timezone.utc).replace(tzinfo=None)
+    moment = now()
     names, values = list(columns), list(zip(*columns.values(), strict=True))
     order = np.argsort(table.sample_ids, kind="stable")
     groups = np.split(
@@ -382,7 +380,7 @@ def _write(
         updates, count = [], 0
         for rows in groups[start : start + _SAMPLES_PER_WRITE]:
             where: dict[str, Any] = {"_id": ObjectId(str(table.sample_ids[rows[0]]))}
-            what: dict[str, Any] = {"last_modified_at": now}
+            what: dict[str, Any] = {"last_modified_at": moment}
             for row in rows.tolist():
                 at = f"{root}.{place[changed[row]]}" if listed else root
                 where[f"{at}._id"] = ObjectId(changed[row])

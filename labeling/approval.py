@@ -8,7 +8,6 @@ and a second click approves what is left.
 
 from __future__ import annotations
 
-import getpass
 import secrets
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,9 +18,10 @@ import fiftyone.core.odm as foo
 
 from ..embeddings.errors import InvalidParameter
 from ..embeddings.sentences import count
+from ..embeddings.user import current_user
 from ..issues.attributes import ATTRIBUTES as ISSUES
 from ..labels.changes import Change, begin
-from ..labels.documents import samples_of
+from ..labels.documents import now, samples_of
 from . import removed
 from .candidates import Candidates
 from .expressions import (
@@ -38,7 +38,7 @@ from .expressions import (
 )
 from .loop import APPROVED_AT, begin_round, progress, settle_run
 from .runs import RUN_ATTRIBUTE, list_runs
-from .writing import count_moment, now, write
+from .writing import count_moment, write
 
 KIND = "approval"
 
@@ -128,7 +128,7 @@ def approve(
     update = _update(candidates, into, rule, iou, moment, by)
     in_basket = {f"{candidates.root}.tags": BASKET}
     write(candidates, in_basket, update, _chosen(candidates), _marked(moment))
-    settle_run(candidates, progress(candidates))
+    settle_run(candidates)
     return _done(candidates, change, into, rule)
 
 
@@ -165,16 +165,8 @@ def undo_approval(change: Change) -> str:
     ):
         dataset.delete_sample_field(into, error_level=1)
     change.close()
-    settle_run(candidates, progress(candidates))
+    settle_run(candidates)
     return f"{count(number, 'label')} went back from '{into}' into the basket."
-
-
-def current_user() -> str:
-    """Returns the name of the user of this process."""
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a process without a name, as in some containers
-        return "unknown"
 
 
 def _check_target(candidates: Candidates, into: Any) -> None:

@@ -11,7 +11,6 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timezone
 from threading import Event
 from typing import Any
 
@@ -26,7 +25,7 @@ from ..embeddings.patches import check_images, sample_id_path
 from ..embeddings.progress import Progress, Report
 from ..embeddings.sentences import count
 from ..embeddings.visualization import deletion_named, reporting
-from ..labels.documents import reload_samples, samples_of
+from ..labels.documents import now, reload_samples, samples_of
 from .detectors import Detector, load_detector
 from .runs import (
     FAILED,
@@ -228,7 +227,7 @@ def _replacing(run: AutoLabelRun, documents: list[dict[str, Any]]) -> list[dict[
         _MARK: {"$setUnion": [_or(f"${path}.{_MARK}", []), [run.name]]},
     }
     before = _or(f"${path}", {"_cls": "Detections"})
-    return [{"$set": {path: {"$mergeObjects": [before, labels]}, "last_modified_at": _now()}}]
+    return [{"$set": {path: {"$mergeObjects": [before, labels]}, "last_modified_at": now()}}]
 
 
 def _unmark(dataset: fo.Dataset, run: AutoLabelRun) -> None:
@@ -244,7 +243,7 @@ def _drop_unmarked(dataset: fo.Dataset, run: AutoLabelRun) -> None:
         {f"{path}.{_MARK}": {"$ne": run.name}, f"{path}.detections.{RUN_ATTRIBUTE}": run.name},
         {
             "$pull": {f"{path}.detections": {RUN_ATTRIBUTE: run.name}},
-            "$set": {"last_modified_at": _now()},
+            "$set": {"last_modified_at": now()},
         },
     )
 
@@ -339,7 +338,3 @@ def _not_of(run: AutoLabelRun) -> dict[str, Any]:
 
 def _or(path: str, default: Any) -> dict[str, Any]:
     return {"$ifNull": [path, default]}
-
-
-def _now() -> datetime:
-    return datetime.now(timezone.utc).replace(tzinfo=None)

@@ -193,9 +193,9 @@ def _load_ultralytics(
             "segmenter."
         )
 
-    names = [str(each) for each in dict(enumerate(yolo.names)).values()]
-    if isinstance(yolo.names, dict):
-        names = [str(yolo.names[key]) for key in sorted(yolo.names)]
+    known = yolo.names
+    listed = [known[key] for key in sorted(known)] if isinstance(known, dict) else known
+    names = [str(each) for each in listed]
     if classes is None or classes == names:
         return _UltralyticsDetector(name, yolo, None, confidence, device)
     if isinstance(yolo, (YOLOWorld, YOLOE)):

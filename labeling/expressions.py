@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..labels.tagging import APPROVED_TAG, FLAGGED_TAG, REJECTED_TAG
+
 Expression = dict[str, Any]
 
-FLAGGED, BASKET, APPROVED, REJECTED = "needs-review", "for-approval", "approved", "rejected"
+FLAGGED, BASKET, APPROVED, REJECTED = FLAGGED_TAG, "for-approval", APPROVED_TAG, REJECTED_TAG
 
 # in the order in which they decide
 STATES = ("approved", "rejected", "flagged", "basket", "open")

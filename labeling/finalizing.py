@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from ..embeddings.errors import InvalidParameter, UnknownUndo
 from ..embeddings.sentences import count
 from ..labels.changes import Change, begin, find_change
+from ..labels.documents import now
 from . import removed
 from .approval import KIND as APPROVAL
 from .candidates import Candidates
 from .expressions import Expression, in_list, is_state, keep
 from .loop import begin_removal, close_changes, open_changes, progress, settle_run
-from .writing import now, write
+from .writing import write
 
 KIND = "finalizing"
 
@@ -26,15 +27,26 @@ class Finalized:
     sentence: str
 
 
-def finalize(candidates: Candidates) -> Finalized:
+def finalize(candidates: Candidates, agreed: int | None = None) -> Finalized:
     """Removes the labels that are not approved: they go to the field ``<field>_removed``.
 
+    Args:
+        candidates: the candidates
+        agreed: how many labels a person agreed to remove, None for however many
+
     Raises:
-        InvalidParameter: if all are approved, or the dataset has a field of its own of that name
+        InvalidParameter: if it is another number, all are approved, or the dataset has a field of
+            its own of that name
     """
     dataset, field = candidates.dataset, candidates.field
     dataset.reload()
-    if not progress(candidates).not_approved:
+    there = progress(candidates).not_approved
+    if agreed is not None and there != agreed:
+        raise InvalidParameter(
+            f"{there:,} labels are not approved now, not {agreed:,}: look at them, and confirm "
+            "again."
+        )
+    if not there:
         raise InvalidParameter("There is nothing to remove: every label is approved.")
     removed.prepare(dataset, field)
     moment = now()
@@ -49,7 +61,7 @@ def finalize(candidates: Candidates) -> Finalized:
     }
     which = {f"{candidates.root}.0": {"$exists": True}}
     write(candidates, which, update, leaves, None)
-    settle_run(candidates, progress(candidates))
+    settle_run(candidates)
     number = removed.count_at(dataset, field, moment)
     sentence = (
         f"{count(number, 'label')} removed that {'was' if number == 1 else 'were'} not approved."
@@ -83,7 +95,7 @@ def undo_finalize(change: Change) -> str:
     write(candidates, removed.at_moment(field, moment), update, {"$literal": False}, "$$l")
     removed.drop_empty(dataset, field)
     change.close()
-    settle_run(candidates, progress(candidates))
+    settle_run(candidates)
     return f"{count(number, 'label')} came back."
 
 
@@ -104,7 +116,7 @@ def finish(candidates: Candidates) -> str:
         number += removed.forget(dataset, where, change.what["moment"])
         change.close()
     close_changes(candidates)
-    settle_run(candidates, progress(candidates))
+    settle_run(candidates)
     return f"Finished: {count(number, 'removed label')} deleted for good."
 
 

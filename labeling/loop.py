@@ -136,7 +136,7 @@ def close_changes(candidates: Candidates) -> None:
         _store(candidates.dataset).set(token, {**record, "closed": True})
 
 
-def settle_run(candidates: Candidates, now: Progress) -> None:
+def settle_run(candidates: Candidates) -> None:
     """Says in the record of the run whether anything is left to review."""
     if candidates.run is None:
         return
@@ -144,8 +144,11 @@ def settle_run(candidates: Candidates, now: Progress) -> None:
         run = get_run(candidates.dataset, candidates.run)
     except UnknownRun:  # its labels can be approved without it
         return
+    if run.state not in (APPROVED, IN_REVIEW):
+        return
+    now = progress(candidates)
     state = APPROVED if now.approved and not now.left else IN_REVIEW
-    if run.state != state and run.state in (APPROVED, IN_REVIEW):
+    if run.state != state:
         save_run(candidates.dataset, replace(run, state=state))
 
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import fiftyone as fo
 
-from ..labels import tagging
-from ..labels.changes import find_change
+from ..labels.changes import Change, find_change
+from ..labels.tagging import undo_tags
 from . import approval, finalizing
 
 
@@ -20,9 +20,13 @@ def undo(dataset: fo.Dataset, token: Any) -> str:
     Raises:
         UnknownUndo: if the dataset has no such change, or it was taken back or closed before
     """
-    change = find_change(dataset, token)
+    return undo_change(find_change(dataset, token))
+
+
+def undo_change(change: Change) -> str:
+    """Takes a change back that was found; see :func:`undo`."""
     if change.kind == approval.KIND:
         return approval.undo_approval(change)
     if change.kind == finalizing.KIND:
         return finalizing.undo_finalize(change)
-    return tagging.undo(dataset, token).sentence
+    return undo_tags(change).sentence

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
+from datetime import datetime
 from typing import Any
 
 import fiftyone as fo
@@ -12,12 +12,6 @@ from .candidates import Candidates
 from .expressions import Expression, each, in_list, keep
 
 _BATCH = 10_000  # documents per update
-
-
-def now() -> datetime:
-    """Returns the moment, in UTC, as the database keeps it: to the millisecond."""
-    moment = datetime.now(timezone.utc).replace(tzinfo=None)
-    return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
 
 
 def count_moment(dataset: fo.Dataset, root: str, name: str, moment: datetime) -> int:

@@ -9,6 +9,7 @@ Ids are ``(n, 12)`` uint8 arrays here: the bytes of MongoDB's ObjectIds.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime, timezone
 from typing import Any
 
 import fiftyone as fo
@@ -23,6 +24,12 @@ Ids = NDArray[np.uint8]
 
 _NO_ID = 24 * "0"
 _GENERATED_PATCHES = "^patches\\."
+
+
+def now() -> datetime:
+    """Returns the moment, in UTC, as the database keeps it: to the millisecond."""
+    moment = datetime.now(timezone.utc).replace(tzinfo=None)
+    return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
 
 
 def samples_of(dataset: fo.Dataset) -> Any:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import datetime
 from typing import Any
 
 import fiftyone as fo
@@ -16,11 +16,12 @@ import numpy as np
 
 from ..embeddings.errors import InvalidParameter, UnknownField, UnknownUndo
 from ..embeddings.patches import label_root, sample_id_path
-from .changes import begin, find_change
+from .changes import Change, begin, find_change
 from .documents import (
     Ids,
     generated_patches,
     hex_ids,
+    now,
     object_ids,
     pack_ids,
     parse_ids,
@@ -30,6 +31,10 @@ from .documents import (
 
 # labels per update: the ids of one fit into a command of MongoDB many times over
 _BATCH = 50_000
+
+# the tags that this plugin itself sets and reads, beside any others
+FLAGGED_TAG, APPROVED_TAG = "needs-review", "approved"
+REVIEWED_TAG, REJECTED_TAG = "reviewed", "rejected"
 
 _KIND = "tags"
 _MAX_TAG = 100
@@ -152,11 +157,19 @@ def undo(dataset: fo.Dataset, token: Any) -> Undone:
     Raises:
         UnknownUndo: if the dataset has no such change, or it was taken back before
     """
-    change = find_change(dataset, token)
+    return undo_tags(find_change(dataset, token))
+
+
+def undo_tags(change: Change) -> Undone:
+    """Takes a change of tags back.
+
+    Raises:
+        UnknownUndo: if it is a change of another kind
+    """
     if change.kind != _KIND:
         raise UnknownUndo("There is nothing to undo: this was no change of tags.")
     field, tag, remove = (change.what[name] for name in ("field", "tag", "remove"))
-    target = _Target(dataset, field)
+    target = _Target(change.dataset, field)
     changed = 0
     for samples, ids in change.batches():
         samples, ids, _ = _that_differ(target, samples, ids, tag, not remove)
@@ -247,25 +260,30 @@ def _has(tags: str, tag: str) -> dict[str, Any]:
 def _write(target: _Target, sample_ids: Ids, ids: Ids, tag: str, remove: bool) -> None:
     if not len(ids):
         return
-    now = datetime.now(timezone.utc).replace(tzinfo=None)
-    samples = _unique(sample_ids)
-    _update(samples_of(target.dataset), target, samples, ids, tag, remove, now)
-    _update_generated(target, samples, ids, tag, remove, now)
+    samples, moment = _unique(sample_ids), now()
+    _update(samples_of(target.dataset), target, samples, ids, tag, remove, moment)
+    _update_generated(target, samples, ids, tag, remove, moment)
     reload_samples(target.dataset, [str(id_) for id_ in samples])
 
 
 def _update(
-    collection: Any, target: _Target, samples: Any, ids: Ids, tag: str, remove: bool, now: datetime
+    collection: Any,
+    target: _Target,
+    samples: Any,
+    ids: Ids,
+    tag: str,
+    remove: bool,
+    moment: datetime,
 ) -> None:
     root = target.root
     if root is None or root == target.field:
-        _push(collection, {"_id": {"$in": samples}}, target.tags, tag, remove, now)
+        _push(collection, {"_id": {"$in": samples}}, target.tags, tag, remove, moment)
         return
-    _push_into_list(collection, {"_id": {"$in": samples}}, root, ids, tag, remove, now)
+    _push_into_list(collection, {"_id": {"$in": samples}}, root, ids, tag, remove, moment)
 
 
 def _update_generated(
-    target: _Target, samples: Any, ids: Ids, tag: str, remove: bool, now: datetime
+    target: _Target, samples: Any, ids: Ids, tag: str, remove: bool, moment: datetime
 ) -> None:
     """Changes the copies that patches views hold, as FiftyOne does of the view it tags in."""
     for collection, dataset in generated_patches(target.field):
@@ -273,24 +291,24 @@ def _update_generated(
         if collection.find_one(of_samples, {"_id": 1}) is None:
             continue
         if target.field is None:
-            _push(collection, of_samples, "tags", tag, remove, now)
+            _push(collection, of_samples, "tags", tag, remove, moment)
         else:
             root = label_root(dataset, target.field)[0]
             if root == target.field:
                 which = {"_id": {"$in": object_ids(ids)}}  # a patch has the id of its label
-                _push(collection, which, f"{root}.tags", tag, remove, now)
+                _push(collection, which, f"{root}.tags", tag, remove, moment)
             else:
-                _push_into_list(collection, of_samples, root, ids, tag, remove, now)
+                _push_into_list(collection, of_samples, root, ids, tag, remove, moment)
         reload_samples(dataset, hex_ids(ids))
 
 
 def _push(
-    collection: Any, which: dict[str, Any], path: str, tag: str, remove: bool, now: datetime
+    collection: Any, which: dict[str, Any], path: str, tag: str, remove: bool, moment: datetime
 ) -> None:
     if not remove:  # a set cannot be added to null
         collection.update_many({**which, path: None}, {"$set": {path: []}})
     how = "$pull" if remove else "$addToSet"
-    collection.update_many(which, {how: {path: tag}, "$set": {"last_modified_at": now}})
+    collection.update_many(which, {how: {path: tag}, "$set": {"last_modified_at": moment}})
 
 
 def _push_into_list(
@@ -300,7 +318,7 @@ def _push_into_list(
     ids: Ids,
     tag: str,
     remove: bool,
-    now: datetime,
+    moment: datetime,
 ) -> None:
     path, picked = f"{root}.$[l].tags", {"l._id": {"$in": object_ids(ids)}}
     if not remove:
@@ -311,7 +329,7 @@ def _push_into_list(
         )
     how = "$pull" if remove else "$addToSet"
     collection.update_many(
-        which, {how: {path: tag}, "$set": {"last_modified_at": now}}, array_filters=[picked]
+        which, {how: {path: tag}, "$set": {"last_modified_at": moment}}, array_filters=[picked]
     )
 
 

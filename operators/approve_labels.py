@@ -14,6 +14,7 @@ from ..labeling.approval import RULES, Approved, approve
 from ..labeling.basket import add_labels
 from ..labeling.candidates import Selection, find_candidates, read_candidates
 from .forms import field_input, one_of, problem, several
+from .outcome import summary_output
 
 
 class ApproveLabels(foo.Operator):
@@ -99,9 +100,7 @@ class ApproveLabels(foo.Operator):
         return {"summary": done.sentence, "approved": done.approved, "undo": done.token}
 
     def resolve_output(self, ctx: Any) -> types.Property:
-        outputs = types.Object()
-        outputs.str("summary", label="Summary", view=types.MarkdownView())
-        return types.Property(outputs, view=types.View(label="Approve labels"))
+        return summary_output("Approve labels")
 
 
 def _preview(ctx: Any, inputs: types.Object, view: Any, field: str) -> None:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from importlib.util import find_spec
 from threading import Event
 from typing import Any
 
-import fiftyone as fo
 import fiftyone.core.collections as foc
 import fiftyone.operators as foo
 import fiftyone.operators.types as types
@@ -17,6 +15,7 @@ from ..embeddings.errors import LabelvetError
 from ..embeddings.patches import check_images, sample_id_path
 from ..embeddings.progress import Report
 from ..embeddings.sentences import count
+from ..labeling.candidates import list_candidate_fields
 from ..labeling.runs import (
     FAILED,
     GENERATING,
@@ -25,7 +24,7 @@ from ..labeling.runs import (
     check_label_field,
     list_runs,
 )
-from .forms import problem
+from .forms import advanced_switch, batch_inputs, device_input, filled, problem, refuse
 from .long_operator import LongOperator, schedule_on
 from .outcome import list_skipped, show_lines
 
@@ -71,14 +70,7 @@ class AutoLabel(LongOperator):
             return _form(inputs)
         _model(ctx, inputs)
         _field_and_run(ctx, inputs)
-        inputs.bool(
-            "advanced",
-            default=False,
-            label="Advanced",
-            description="Device, batch size, workers",
-            view=types.SwitchView(),
-        )
-        if ctx.params.get("advanced"):
+        if advanced_switch(ctx, inputs, "Device, batch size, workers"):
             _advanced(inputs)
         images = len(samples.distinct(sample_id_path(samples)))
         inputs.view("estimate", types.Notice(label=f"{count(images, 'image')} will be labeled"))
@@ -121,7 +113,7 @@ class AutoLabel(LongOperator):
         from ..labeling.auto_label import auto_label
 
         params = ctx.params
-        options = {name: params[name] for name in _ADVANCED if params.get(name) not in (None, "")}
+        options = filled(params, _ADVANCED)
         scheduler = ctx.request_params.get("labelvet") or {}
         return auto_label(
             ctx.target_view(),
@@ -198,7 +190,7 @@ def _model(ctx: Any, inputs: types.Object) -> None:
 
 def _field_and_run(ctx: Any, inputs: types.Object) -> None:
     fields = types.AutocompleteView(allow_user_input=True, space=6)
-    for name in _detections_fields(ctx.dataset):
+    for name in list_candidate_fields(ctx.dataset):
         fields.add_choice(name, label=name)
     field_input = inputs.str(
         "label_field",
@@ -219,7 +211,7 @@ def _field_and_run(ctx: Any, inputs: types.Object) -> None:
         try:
             check_label_field(ctx.dataset, field)
         except LabelvetError as error:
-            _refuse(field_input, error)
+            refuse(field_input, str(error))
     if not (field and name):
         return
     for earlier in list_runs(ctx.dataset):
@@ -230,7 +222,7 @@ def _field_and_run(ctx: Any, inputs: types.Object) -> None:
     try:
         check_existing(ctx.dataset, asked, ctx.params.get("existing"))
     except LabelvetError as error:
-        _refuse(run_input, error)
+        refuse(run_input, str(error))
 
 
 def _existing(inputs: types.Object, earlier: AutoLabelRun) -> None:
@@ -249,28 +241,10 @@ def _existing(inputs: types.Object, earlier: AutoLabelRun) -> None:
 
 
 def _advanced(inputs: types.Object) -> None:
-    inputs.str("device", label="Device", description="Such as cpu or cuda:0; empty chooses")
-    inputs.int("batch_size", min=1, label="Batch size", description="Images; empty chooses")
-    inputs.int(
-        "num_workers",
-        min=1,
-        max=4 * (os.cpu_count() or 1),
-        label="Workers",
-        description="Threads that decode images; empty chooses",
-    )
+    device_input(inputs)
+    batch_inputs(inputs, "Images; empty chooses")
 
 
 def _confidence(ctx: Any) -> float:
     value = ctx.params.get("confidence")
     return DEFAULT_CONFIDENCE if value is None else float(value)
-
-
-def _detections_fields(dataset: fo.Dataset) -> list[str]:
-    return list(
-        dataset.get_field_schema(ftype=fo.EmbeddedDocumentField, embedded_doc_type=fo.Detections)
-    )
-
-
-def _refuse(prop: types.Property, error: LabelvetError) -> None:
-    prop.invalid = True
-    prop.error_message = str(error)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from dataclasses import replace
 from importlib.util import find_spec
@@ -24,6 +23,7 @@ from ..embeddings.patches import (
 from ..embeddings.progress import Report
 from ..embeddings.projection import METHODS, METRICS, make_method
 from ..embeddings.runs import check_brain_key
+from .forms import advanced_switch, batch_inputs, device_input, filled, refuse
 from .long_operator import LongOperator, schedule_on
 from .outcome import report
 
@@ -42,6 +42,10 @@ _METHOD_PARAMETERS = {
     "tsne": ("perplexity", "pca_dims", "learning_rate", "max_iters", "metric"),
     "pca": ("svd_solver",),
 }
+_FILLED = (
+    "brain_key", "patches_field", "model", "weights", "alpha", "force_square", "device",
+    "precision", "batch_size", "num_workers", "similarity_key", "similarity_backend",
+)  # fmt: skip
 _METHOD_DESCRIPTIONS = {
     "umap": "Keeps neighbors together and clusters apart; the usual choice",
     "tsne": "Shows local detail; slower, distances between clusters mean little",
@@ -80,14 +84,7 @@ class ComputeVisualization(LongOperator):
                 description="After the map: rank the labels by how likely they are wrong",
                 view=types.CheckboxView(),
             )
-        inputs.bool(
-            "advanced",
-            default=False,
-            label="Advanced",
-            description="Crops, method parameters, device, indexes",
-            view=types.SwitchView(),
-        )
-        if ctx.params.get("advanced"):
+        if advanced_switch(ctx, inputs, "Crops, method parameters, device, indexes"):
             _advanced(ctx, inputs, samples)
         _estimate(ctx, inputs, samples)
         schedule_on(ctx, inputs)
@@ -174,11 +171,11 @@ def _brain_key(
         try:
             check_brain_key(samples, key, run_type, overwrite=True)
         except LabelvetError as error:
-            _refuse(prop, str(error))
+            refuse(prop, str(error))
             return
         overwrite = f"overwrite_{name}"
         if not ctx.params.get(overwrite):
-            _refuse(prop, str(in_use))
+            refuse(prop, str(in_use))
         inputs.bool(
             overwrite,
             default=False,
@@ -187,7 +184,7 @@ def _brain_key(
             view=types.CheckboxView(),
         )
     except LabelvetError as error:
-        _refuse(prop, str(error))
+        refuse(prop, str(error))
 
 
 def _patches_field(ctx: Any, inputs: types.Object, samples: Any) -> bool:
@@ -216,7 +213,7 @@ def _patches_field(ctx: Any, inputs: types.Object, samples: Any) -> bool:
         try:
             label_path(samples, chosen)
         except LabelvetError as error:
-            _refuse(prop, str(error))
+            refuse(prop, str(error))
             return False
     return True
 
@@ -317,18 +314,11 @@ def _advanced(ctx: Any, inputs: types.Object, samples: Any) -> None:
             description="A state dict (.safetensors, .pt, .pth) for the default or a torchvision "
             "model, on the machine that runs this",
         )
-        inputs.str("device", label="Device", description="Such as cpu or cuda:0; empty chooses")
+        device_input(inputs)
         _choose(
             inputs, "precision", PRECISIONS, "auto", "Precision", "auto is the fastest that is safe"
         )
-        inputs.int("batch_size", min=1, label="Batch size", description="Empty chooses")
-        inputs.int(
-            "num_workers",
-            min=1,
-            max=4 * (os.cpu_count() or 1),
-            label="Workers",
-            description="Threads that decode images; empty chooses",
-        )
+        batch_inputs(inputs, "Empty chooses")
     if ctx.params.get("num_dims", 2) == 2:
         inputs.bool(
             "spatial_index",
@@ -419,14 +409,7 @@ def _arguments(params: dict[str, Any]) -> dict[str, Any]:
     method = params.get("method") or "umap"
     names = [*_METHOD_PARAMETERS.get(method, ()), "num_dims", "seed"]
     arguments = {name: params[name] for name in names if params.get(name) is not None}
-    arguments |= {
-        name: params[name]
-        for name in (
-            "brain_key", "patches_field", "model", "weights", "alpha", "force_square", "device",
-            "precision", "batch_size", "num_workers", "similarity_key", "similarity_backend",
-        )
-        if params.get(name) not in (None, "")
-    }  # fmt: skip
+    arguments |= filled(params, _FILLED)
     arguments["method"] = method
     arguments["overwrite"] = bool(
         params.get("overwrite_brain_key") or params.get("overwrite_similarity_key")
@@ -438,8 +421,3 @@ def _arguments(params: dict[str, Any]) -> dict[str, Any]:
     if params.get("spatial_index"):
         arguments["points_field"] = params["brain_key"]
     return arguments
-
-
-def _refuse(prop: types.Property, sentence: str) -> None:
-    prop.invalid = True
-    prop.error_message = sentence

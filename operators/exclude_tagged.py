@@ -9,7 +9,9 @@ import fiftyone.operators.types as types
 
 from ..embeddings.errors import LabelvetError
 from ..labels.judging import exclude_tagged
-from .forms import DEFAULT_TAG, app_view, field_input, label_tags, one_of, problem, tag_input
+from ..labels.tagging import FLAGGED_TAG
+from .forms import app_view, field_input, label_tags, one_of, problem, tag_input
+from .outcome import summary_output
 
 _LEVELS = {
     "labels": "Labels with the tag leave, their images stay",
@@ -38,7 +40,7 @@ class ExcludeTagged(foo.Operator):
             tag_input(inputs, label_tags(view, field), "What leaves")
             level = one_of(ctx, inputs, "level", _LEVELS, "How")
             try:
-                tag = ctx.params.get("tag", DEFAULT_TAG)
+                tag = ctx.params.get("tag", FLAGGED_TAG)
                 _, sentence = exclude_tagged(view, tag, field, level)
                 inputs.view("preview", types.Notice(label=sentence))
             except LabelvetError as error:
@@ -68,6 +70,4 @@ class ExcludeTagged(foo.Operator):
         return {"summary": sentence}
 
     def resolve_output(self, ctx: Any) -> types.Property:
-        outputs = types.Object()
-        outputs.str("summary", label="Summary", view=types.MarkdownView())
-        return types.Property(outputs, view=types.View(label="Exclude tagged"))
+        return summary_output("Exclude tagged")

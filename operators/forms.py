@@ -1,7 +1,8 @@
-"""Parts that the forms about labels and tags share."""
+"""Parts that forms share."""
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import fiftyone.operators.types as types
@@ -9,8 +10,7 @@ import fiftyone.operators.types as types
 from ..embeddings.errors import LabelvetError
 from ..embeddings.patches import label_root, list_label_fields, list_patches_fields
 from ..labels.requests import base_view
-
-DEFAULT_TAG = "needs-review"
+from ..labels.tagging import FLAGGED_TAG
 
 # more choices than this make a drop-down slow
 _CHOICES = 1_000
@@ -47,10 +47,10 @@ def field_input(ctx: Any, inputs: types.Object, samples: Any, description: str) 
 def tag_input(inputs: types.Object, known: list[str], description: str) -> None:
     """Adds the field of a tag, which suggests those that exist."""
     view = types.AutocompleteView(allow_user_input=True)
-    for name in sorted({DEFAULT_TAG, *known})[:_CHOICES]:
+    for name in sorted({FLAGGED_TAG, *known})[:_CHOICES]:
         view.add_choice(name, label=name)
     inputs.str(
-        "tag", default=DEFAULT_TAG, required=True, label="Tag", description=description, view=view
+        "tag", default=FLAGGED_TAG, required=True, label="Tag", description=description, view=view
     )
 
 
@@ -82,3 +82,43 @@ def label_tags(samples: Any, field: str | None) -> list[str]:
 def problem(inputs: types.Object, error: LabelvetError) -> None:
     """Shows what is wrong and disables the form."""
     inputs.view("problem", types.Error(label=str(error))).invalid = True
+
+
+def refuse(prop: types.Property, sentence: str) -> None:
+    """Says beside an input what is wrong with it, and disables the form."""
+    prop.invalid = True
+    prop.error_message = sentence
+
+
+def advanced_switch(ctx: Any, inputs: types.Object, description: str) -> bool:
+    """Adds the switch of the advanced inputs, and returns whether it is on."""
+    inputs.bool(
+        "advanced",
+        default=False,
+        label="Advanced",
+        description=description,
+        view=types.SwitchView(),
+    )
+    return bool(ctx.params.get("advanced"))
+
+
+def device_input(inputs: types.Object) -> None:
+    """Adds the field of the torch device."""
+    inputs.str("device", label="Device", description="Such as cpu or cuda:0; empty chooses")
+
+
+def batch_inputs(inputs: types.Object, of: str) -> None:
+    """Adds the fields of the batch size and of the threads that decode."""
+    inputs.int("batch_size", min=1, label="Batch size", description=of)
+    inputs.int(
+        "num_workers",
+        min=1,
+        max=4 * (os.cpu_count() or 1),
+        label="Workers",
+        description="Threads that decode images; empty chooses",
+    )
+
+
+def filled(params: dict[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
+    """Returns those of some inputs that were filled in."""
+    return {name: params[name] for name in names if params.get(name) not in (None, "")}

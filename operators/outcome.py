@@ -43,10 +43,14 @@ def list_skipped(title: str, reasons: dict[str, str]) -> list[str]:
 
 def show_lines(label: str, lines: list[str]) -> tuple[dict[str, Any], dict[str, Any]]:
     """Returns an output form of lines of Markdown."""
+    return summary_output(label).to_json(), {"summary": "\n".join(lines)}
+
+
+def summary_output(label: str) -> types.Property:
+    """Returns an output form of one text in Markdown, the value ``summary``."""
     outputs = types.Object()
     outputs.str("summary", label="Summary", view=types.MarkdownView())
-    view = types.View(label=label)
-    return types.Property(outputs, view=view).to_json(), {"summary": "\n".join(lines)}
+    return types.Property(outputs, view=types.View(label=label))
 
 
 def failure(label: str, error: LabelvetError) -> tuple[dict[str, Any], dict[str, Any]]:

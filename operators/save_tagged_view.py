@@ -10,7 +10,9 @@ import fiftyone.operators.types as types
 from ..embeddings.errors import LabelvetError
 from ..embeddings.patches import label_root
 from ..labels.judging import SavedView, save_tagged_view, tagged_view
-from .forms import DEFAULT_TAG, field_input, label_tags, one_of, problem, tag_input
+from ..labels.tagging import FLAGGED_TAG
+from .forms import field_input, label_tags, one_of, problem, tag_input
+from .outcome import summary_output
 
 _TARGETS = {"labels": "Labels that have the tag", "samples": "Samples that have the tag"}
 
@@ -64,9 +66,7 @@ class SaveTaggedView(foo.Operator):
         return {"summary": saved.sentence, "name": saved.name}
 
     def resolve_output(self, ctx: Any) -> types.Property:
-        outputs = types.Object()
-        outputs.str("summary", label="Summary", view=types.MarkdownView())
-        return types.Property(outputs, view=types.View(label="Save tagged view"))
+        return summary_output("Save tagged view")
 
 
 def _form(inputs: types.Object) -> types.Property:
@@ -75,7 +75,7 @@ def _form(inputs: types.Object) -> types.Property:
 
 def _preview(ctx: Any, inputs: types.Object, field: str | None) -> None:
     try:
-        view = tagged_view(ctx.dataset, ctx.params.get("tag", DEFAULT_TAG), field)
+        view = tagged_view(ctx.dataset, ctx.params.get("tag", FLAGGED_TAG), field)
     except LabelvetError as error:
         problem(inputs, error)
         return

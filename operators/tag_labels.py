@@ -9,8 +9,9 @@ import fiftyone.operators.types as types
 
 from ..embeddings.errors import LabelvetError
 from ..embeddings.patches import label_root
-from ..labels.tagging import Tagged, check_tag, describe, tag_view
+from ..labels.tagging import FLAGGED_TAG, Tagged, check_tag, describe, tag_view
 from .forms import field_input, label_tags, one_of, problem, tag_input
+from .outcome import summary_output
 
 _TARGETS = {"labels": "Labels", "samples": "Samples"}
 
@@ -84,9 +85,7 @@ class TagLabels(foo.Operator):
         }
 
     def resolve_output(self, ctx: Any) -> types.Property:
-        outputs = types.Object()
-        outputs.str("summary", label="Summary", view=types.MarkdownView())
-        return types.Property(outputs, view=types.View(label="Tag labels or samples"))
+        return summary_output("Tag labels or samples")
 
 
 def _form(inputs: types.Object) -> types.Property:
@@ -95,7 +94,7 @@ def _form(inputs: types.Object) -> types.Property:
 
 def _preview(ctx: Any, inputs: types.Object, samples: Any, field: str | None) -> None:
     try:
-        check_tag(ctx.params.get("tag", "needs-review"))
+        check_tag(ctx.params.get("tag", FLAGGED_TAG))
     except LabelvetError as error:
         problem(inputs, error)
         return

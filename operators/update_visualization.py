@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from threading import Event
 from typing import Any
@@ -14,6 +13,7 @@ import fiftyone.operators.types as types
 from ..embeddings.errors import LabelvetError
 from ..embeddings.progress import Report
 from ..embeddings.update import find_changes
+from .forms import advanced_switch, batch_inputs, device_input, filled, refuse
 from .long_operator import LongOperator, schedule_on
 from .outcome import report
 
@@ -54,16 +54,8 @@ class UpdateVisualization(LongOperator):
             try:
                 _changes(inputs, find_changes(ctx.dataset, key))
             except LabelvetError as error:
-                chosen.invalid = True
-                chosen.error_message = str(error)
-        inputs.bool(
-            "advanced",
-            default=False,
-            label="Advanced",
-            description="Checkpoint, device",
-            view=types.SwitchView(),
-        )
-        if ctx.params.get("advanced"):
+                refuse(chosen, str(error))
+        if advanced_switch(ctx, inputs, "Checkpoint, device"):
             _advanced(inputs)
         schedule_on(ctx, inputs)
         return _form(inputs)
@@ -92,9 +84,7 @@ class UpdateVisualization(LongOperator):
     def call(self, ctx: Any, progress: Report, cancelled: Event) -> Any:
         from ..embeddings.update import update_visualization
 
-        arguments = {
-            name: ctx.params[name] for name in _PARAMETERS if ctx.params.get(name) not in (None, "")
-        }
+        arguments = filled(ctx.params, _PARAMETERS)
         return update_visualization(
             ctx.dataset, **arguments, progress=progress, cancelled=cancelled
         )
@@ -119,12 +109,5 @@ def _advanced(inputs: types.Object) -> None:
         label="Checkpoint file",
         description="Where the run was made with one, on the machine that runs this",
     )
-    inputs.str("device", label="Device", description="Such as cpu or cuda:0; empty chooses")
-    inputs.int("batch_size", min=1, label="Batch size", description="Empty chooses")
-    inputs.int(
-        "num_workers",
-        min=1,
-        max=4 * (os.cpu_count() or 1),
-        label="Workers",
-        description="Threads that decode images; empty chooses",
-    )
+    device_input(inputs)
+    batch_inputs(inputs, "Empty chooses")

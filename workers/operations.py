@@ -11,7 +11,6 @@ one gets an operation, and one that lost it cannot finish it any more.
 from __future__ import annotations
 
 import asyncio
-import getpass
 import re
 import socket
 from collections.abc import Mapping
@@ -27,6 +26,7 @@ from pymongo.collection import Collection
 from pymongo.errors import ConnectionFailure
 
 from ..embeddings.errors import InvalidParameter
+from ..embeddings.user import current_user
 from .database import collection, older_than, patient
 from .targets import VERSION
 
@@ -487,11 +487,7 @@ def _id(id_: str) -> ObjectId:
 
 
 def _scheduler() -> dict[str, Any]:
-    try:
-        user = getpass.getuser()
-    except (KeyError, OSError):  # a process without a name, as in some containers
-        user = "unknown"
-    return {"version": VERSION, "user": f"{user}@{socket.gethostname()}"}
+    return {"version": VERSION, "user": f"{current_user()}@{socket.gethostname()}"}
 
 
 def _failure(sentence: str, trace: str | None = None) -> dict[str, Any]:

@@ -32,7 +32,7 @@ from ...labeling.showing import (
     without_patches,
     without_review,
 )
-from ...labeling.undo import undo
+from ...labeling.undo import undo_change
 from ...labels.changes import find_change
 from ...labels.documents import Ids, parse_ids
 from ...labels.requests import base_view, view_without_selection
@@ -138,15 +138,8 @@ class AutoLabeling(WebPanel):
     @answers
     def finalize(self, ctx: Any) -> Answer:
         """Removes what was not approved, if that is as many as a person agreed to."""
-        candidates = _candidates(ctx)
         agreed = arguments.whole_number(ctx.params, "count", 0, 10**12, -1)
-        there = progress(candidates).not_approved
-        if there != agreed:
-            raise InvalidParameter(
-                f"{there:,} labels are not approved now, not {agreed:,}: look at them, and confirm "
-                "again."
-            )
-        done = finalize(candidates)
+        done = finalize(_candidates(ctx), agreed)
         ctx.ops.reload_dataset()
         return {"undo": done.token, "sentence": done.sentence}
 
@@ -160,11 +153,10 @@ class AutoLabeling(WebPanel):
     @answers
     def undo(self, ctx: Any) -> Answer:
         """Takes a change back."""
-        token = ctx.params.get("token")
-        anew = find_change(ctx.dataset, token).kind == REMOVAL
-        sentence = undo(ctx.dataset, token)
+        change = find_change(ctx.dataset, ctx.params.get("token"))
+        sentence = undo_change(change)
         ctx.ops.reload_dataset()
-        return {"sentence": sentence, "anew": anew}
+        return {"sentence": sentence, "anew": change.kind == REMOVAL}
 
 
 def _candidates(ctx: Any) -> Candidates:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import getpass
 from typing import Any
 
 from ...embeddings.errors import InvalidParameter
+from ...embeddings.user import current_user
 from ...issues.answers import VERDICTS, Answer, give_answers, take_back
 from ...issues.queue import next_issues
 from .. import arguments
@@ -69,4 +69,4 @@ def _answer(given: Any) -> Answer:
 
 def _user(ctx: Any) -> str:
     """Who answers: FiftyOne Enterprise knows, elsewhere it is who runs the App."""
-    return str(ctx.user_id or getpass.getuser())
+    return str(ctx.user_id or current_user())

@@ -11,28 +11,24 @@ from fiftyone import ViewField as F
 from fiftyone.operators.executor import ExecutionContext, Executor
 from labelvet.labeling.runs import AutoLabelRun, save_run
 from labelvet.panels.auto_labeling import AutoLabeling
+from panel_app import PanelApp
 
 FIELD = "predictions"
 TRUTH = "ground_truth"
 
 
-class App:
-    """What a browser has: a dataset, a view, filters, a selection, and the panel's methods."""
+class App(PanelApp):
+    """Its view follows what the panel does with it."""
 
-    def __init__(self, dataset, **request):
-        self.dataset, self.request, self.triggered = dataset, request, {}
+    panel = AutoLabeling
 
     def __call__(self, method, **params):
-        request = {"dataset_id": str(self.dataset._doc.id), "params": params, **self.request}
-        executor = Executor()
-        context = ExecutionContext(json.loads(json.dumps(request)), executor=executor)
-        answer = getattr(AutoLabeling(), method)(context)
-        self.triggered = {r.operator_uri.rsplit("/", 1)[-1]: r.params for r in executor._requests}
+        answer = super().__call__(method, **params)
         if "clear_view" in self.triggered:
             self.request["view"] = []
         if "set_view" in self.triggered:
             self.request["view"] = json.loads(json.dumps(self.triggered["set_view"]["view"]))
-        return json.loads(json.dumps(answer))
+        return answer
 
     @property
     def view(self):

@@ -1,7 +1,6 @@
 """The panel's methods, called as the App's server calls them."""
 
 import base64
-import json
 
 import fiftyone as fo
 import fiftyone.core.odm as foo
@@ -10,23 +9,13 @@ import pytest
 from fiftyone import ViewField as F
 from fiftyone.operators.executor import ExecutionContext, Executor
 from labelvet.panels.label_embeddings import LabelEmbeddings
+from panel_app import PanelApp
 
 LABEL = "predictions.detections.label"
 
 
-class App:
-    """What a browser has: a dataset, a view, filters, and the panel's methods."""
-
-    def __init__(self, dataset, **request):
-        self.dataset, self.request, self.triggered = dataset, request, {}
-
-    def __call__(self, method, **params):
-        request = {"dataset_id": str(self.dataset._doc.id), "params": params, **self.request}
-        executor = Executor()
-        context = ExecutionContext(json.loads(json.dumps(request)), executor=executor)
-        answer = getattr(LabelEmbeddings(), method)(context)
-        self.triggered = {r.operator_uri.rsplit("/", 1)[-1]: r.params for r in executor._requests}
-        return json.loads(json.dumps(answer))
+class App(PanelApp):
+    panel = LabelEmbeddings
 
     def open(self, key="ours"):
         return {"key": key, "run": self("open_run", key=key)["run"]["run"]}
