@@ -13,6 +13,7 @@ from typing import Any
 
 import fiftyone as fo
 import numpy as np
+from pymongo.errors import WriteError
 
 from ..embeddings.errors import InvalidParameter, UnknownField, UnknownUndo
 from ..embeddings.patches import label_root, sample_id_path
@@ -20,7 +21,6 @@ from .changes import Change, begin, find_change
 from .documents import (
     Ids,
     generated_patches,
-    hex_ids,
     now,
     object_ids,
     pack_ids,
@@ -260,30 +260,19 @@ def _has(tags: str, tag: str) -> dict[str, Any]:
 def _write(target: _Target, sample_ids: Ids, ids: Ids, tag: str, remove: bool) -> None:
     if not len(ids):
         return
-    samples, moment = _unique(sample_ids), now()
-    _update(samples_of(target.dataset), target, samples, ids, tag, remove, moment)
-    _update_generated(target, samples, ids, tag, remove, moment)
-    reload_samples(target.dataset, [str(id_) for id_ in samples])
-
-
-def _update(
-    collection: Any,
-    target: _Target,
-    samples: Any,
-    ids: Ids,
-    tag: str,
-    remove: bool,
-    moment: datetime,
-) -> None:
-    root = target.root
+    samples, labels, moment = _unique(sample_ids), object_ids(ids), now()
+    dataset, root = target.dataset, target.root
+    of_samples = {"_id": {"$in": samples}}
     if root is None or root == target.field:
-        _push(collection, {"_id": {"$in": samples}}, target.tags, tag, remove, moment)
-        return
-    _push_into_list(collection, {"_id": {"$in": samples}}, root, ids, tag, remove, moment)
+        _push(samples_of(dataset), of_samples, target.tags, tag, remove, moment)
+    else:
+        _push_into_list(samples_of(dataset), of_samples, root, labels, tag, remove, moment)
+    _write_generated(target, samples, labels, tag, remove, moment)
+    reload_samples(dataset, [str(id_) for id_ in samples])
 
 
-def _update_generated(
-    target: _Target, samples: Any, ids: Ids, tag: str, remove: bool, moment: datetime
+def _write_generated(
+    target: _Target, samples: Any, labels: Any, tag: str, remove: bool, moment: datetime
 ) -> None:
     """Changes the copies that patches views hold, as FiftyOne does of the view it tags in."""
     for collection, dataset in generated_patches(target.field):
@@ -295,42 +284,49 @@ def _update_generated(
         else:
             root = label_root(dataset, target.field)[0]
             if root == target.field:
-                which = {"_id": {"$in": object_ids(ids)}}  # a patch has the id of its label
+                which = {"_id": {"$in": labels}}  # a patch has the id of its label
                 _push(collection, which, f"{root}.tags", tag, remove, moment)
             else:
-                _push_into_list(collection, of_samples, root, ids, tag, remove, moment)
-        reload_samples(dataset, hex_ids(ids))
+                _push_into_list(collection, of_samples, root, labels, tag, remove, moment)
+        reload_samples(dataset, [str(id_) for id_ in labels])
 
 
 def _push(
     collection: Any, which: dict[str, Any], path: str, tag: str, remove: bool, moment: datetime
 ) -> None:
-    if not remove:  # a set cannot be added to null
+    change = _change_of(path, tag, remove, moment)
+    try:
+        collection.update_many(which, change)
+    except WriteError:  # a set cannot be added to null, which few labels have: they come first then
         collection.update_many({**which, path: None}, {"$set": {path: []}})
-    how = "$pull" if remove else "$addToSet"
-    collection.update_many(which, {how: {path: tag}, "$set": {"last_modified_at": moment}})
+        collection.update_many(which, change)
 
 
 def _push_into_list(
     collection: Any,
     which: dict[str, Any],
     root: str,
-    ids: Ids,
+    labels: Any,
     tag: str,
     remove: bool,
     moment: datetime,
 ) -> None:
-    path, picked = f"{root}.$[l].tags", {"l._id": {"$in": object_ids(ids)}}
-    if not remove:
+    path, picked = f"{root}.$[l].tags", {"l._id": {"$in": labels}}
+    change = _change_of(path, tag, remove, moment)
+    try:
+        collection.update_many(which, change, array_filters=[picked])
+    except WriteError:
         collection.update_many(
             {**which, root: {"$elemMatch": {"tags": None}}},
             {"$set": {path: []}},
             array_filters=[{**picked, "l.tags": None}],
         )
+        collection.update_many(which, change, array_filters=[picked])
+
+
+def _change_of(path: str, tag: str, remove: bool, moment: datetime) -> dict[str, Any]:
     how = "$pull" if remove else "$addToSet"
-    collection.update_many(
-        which, {how: {path: tag}, "$set": {"last_modified_at": moment}}, array_filters=[picked]
-    )
+    return {how: {path: tag}, "$set": {"last_modified_at": moment}}
 
 
 def _check_writable(target: _Target) -> None:
