@@ -27,6 +27,7 @@ from .candidates import Candidates
 from .expressions import (
     APPROVED,
     BASKET,
+    NOT_APPROVED,
     Expression,
     covers_any,
     each,
@@ -34,11 +35,12 @@ from .expressions import (
     is_state,
     keep,
     retagged,
+    tags,
     without,
 )
 from .loop import APPROVED_AT, begin_round, progress, settle_run
 from .runs import RUN_ATTRIBUTE, list_runs
-from .writing import count_moment, write
+from .writing import count_moment, is_at, write
 
 KIND = "approval"
 
@@ -88,6 +90,8 @@ def approve(
 ) -> Approved:
     """Makes ground truth of the labels in the basket, as they are now.
 
+    All other candidates stay, with the tag ``not-approved``.
+
     Args:
         candidates: the candidates whose basket is approved
         into: a field of Detections, which is made where there is none
@@ -126,8 +130,8 @@ def approve(
     )  # fmt: skip
     begin_round(candidates, change.token, moment, by, into, progress(candidates))
     update = _update(candidates, into, rule, iou, moment, by)
-    in_basket = {f"{candidates.root}.tags": BASKET}
-    write(candidates, in_basket, update, _chosen(candidates), _marked(moment))
+    after = _after(candidates, _chosen(candidates), moment)
+    write(candidates, _concerned(candidates), update, candidates.belongs(), after)
     settle_run(candidates)
     return _done(candidates, change, into, rule)
 
@@ -141,15 +145,20 @@ def undo_approval(change: Change) -> str:
     dataset, what = change.dataset, change.what
     candidates = Candidates(dataset, what["field"], what["run"])
     into, moment = what["into"], what["moment"]
-    ours = {"$eq": [f"$$l.{APPROVED_AT}", moment]}
-    back = {"$mergeObjects": ["$$l", {"tags": retagged(APPROVED, BASKET)}]}
-    unmarked = without(back, APPROVED_AT)
-    labels = each(in_list(candidates.root), {"$cond": [ours, unmarked, "$$l"]})
+    ours = is_at(APPROVED_AT, moment)
+    last = not _is_another(candidates, moment)
+    back = retagged([APPROVED], [BASKET] if last else [BASKET, NOT_APPROVED])
+    rest = retagged([NOT_APPROVED], []) if last else "$$l"
+    before = {"$cond": [ours, without(back, APPROVED_AT), rest]}
+    belongs = candidates.belongs()
+    labels = each(in_list(candidates.root), {"$cond": [belongs, before, "$$l"]})
     truth: Any = keep(in_list(f"{into}.detections"), {"$not": [ours]})
     which: list[dict[str, Any]] = [
         {f"{candidates.root}.{APPROVED_AT}": moment},
         {f"{into}.detections.{APPROVED_AT}": moment},
     ]
+    if last:
+        which.append({f"{candidates.root}.tags": NOT_APPROVED})
     update: dict[str, Any] = {candidates.root: labels, "last_modified_at": now()}
     if what["replaces"] and removed.exists(dataset, into):
         truth = {"$concatArrays": [truth, removed.of_moment(into, moment)]}
@@ -157,7 +166,7 @@ def undo_approval(change: Change) -> str:
         which.append(removed.at_moment(into, moment))
     update[f"{into}.detections"] = truth
     number = count_moment(dataset, candidates.root, APPROVED_AT, moment)
-    write(candidates, {"$or": which}, update, ours, unmarked)
+    write(candidates, {"$or": which}, update, belongs, before)
     if what["replaces"]:
         removed.drop_empty(dataset, into)
     if what["made"] and not samples_of(dataset).find_one(
@@ -219,8 +228,32 @@ def _chosen(candidates: Candidates) -> Expression:
     return {"$and": [candidates.belongs(), is_state("basket")]}
 
 
-def _marked(moment: datetime) -> Expression:
-    return {"$mergeObjects": ["$$l", {"tags": retagged(BASKET, APPROVED), APPROVED_AT: moment}]}
+def _concerned(candidates: Candidates) -> dict[str, Any]:
+    """The filter of the documents that an approval changes."""
+    left: dict[str, Any] = {"tags": {"$nin": [APPROVED, NOT_APPROVED]}}
+    if candidates.run is not None:
+        left[RUN_ATTRIBUTE] = candidates.run
+    return {"$or": [{f"{candidates.root}.tags": BASKET}, {candidates.root: {"$elemMatch": left}}]}
+
+
+def _after(candidates: Candidates, moves: Expression, moment: datetime) -> Expression:
+    """What a label ``$$l`` is after an approval: approved if it moves, else marked."""
+    left = {"$not": [{"$or": [is_state("approved"), {"$in": [NOT_APPROVED, tags()]}]}]}
+    approved = retagged([BASKET, NOT_APPROVED], [APPROVED])
+    branches = [
+        {"case": moves, "then": {"$mergeObjects": [approved, {APPROVED_AT: moment}]}},
+        {"case": {"$and": [candidates.belongs(), left]}, "then": retagged([], [NOT_APPROVED])},
+    ]
+    return {"$switch": {"branches": branches, "default": "$$l"}}
+
+
+def _is_another(candidates: Candidates, moment: datetime) -> bool:
+    """Whether candidates were approved at another moment, too."""
+    approved: dict[str, Any] = {APPROVED_AT: {"$type": "date", "$ne": moment}}
+    if candidates.run is not None:
+        approved[RUN_ATTRIBUTE] = candidates.run
+    which = {candidates.root: {"$elemMatch": approved}}
+    return samples_of(candidates.dataset).find_one(which, {"_id": 1}) is not None
 
 
 def _prepare(candidates: Candidates, into: str) -> None:
@@ -262,7 +295,7 @@ def _update(
     arrives = chosen if rule == "replace" else {"$and": [chosen, fresh]}
     new = each(keep(in_list(root), arrives), _as_truth(candidates, moment, by))
     update: dict[str, Any] = {
-        root: each(in_list(root), {"$cond": [moves, _marked(moment), "$$l"]}),
+        root: each(in_list(root), _after(candidates, moves, moment)),
         "last_modified_at": moment,
     }
     stays = truth

@@ -14,6 +14,9 @@ Expression = dict[str, Any]
 
 FLAGGED, BASKET, APPROVED, REJECTED = FLAGGED_TAG, "for-approval", APPROVED_TAG, REJECTED_TAG
 
+# what an approval leaves behind has this tag: it is no state, and decides nothing
+NOT_APPROVED = "not-approved"
+
 # in the order in which they decide
 STATES = ("approved", "rejected", "flagged", "basket", "open")
 _TAGS = dict(zip(STATES, (APPROVED, REJECTED, FLAGGED, BASKET), strict=False))
@@ -53,10 +56,11 @@ def is_state(name: str) -> Expression:
     return {"$eq": [state(), STATES.index(name)]}
 
 
-def retagged(remove: str, add: str) -> Expression:
-    """The label's tags with one replaced by another."""
-    rest = {"$setDifference": [tags(), [remove, add]]}
-    return {"$concatArrays": [rest, [add]]}
+def retagged(remove: list[str], add: list[str]) -> Expression:
+    """The label with tags that come in place of others."""
+    goes = {"$in": ["$$t", [*remove, *add]]}
+    rest = {"$filter": {"input": tags(), "as": "t", "cond": {"$not": [goes]}}}
+    return {"$mergeObjects": ["$$l", {"tags": {"$concatArrays": [rest, add]}}]}
 
 
 def without(label: Any, *names: str) -> Any:

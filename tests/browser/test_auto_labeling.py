@@ -86,6 +86,14 @@ def test_the_loop_of_approval(app, page, labeled, screenshot):
     page.wait_for_timeout(1500)  # until the tiles are drawn, for the picture
     screenshot("auto-labeling-review")
 
+    # the classes in another order
+    names = page.locator("tbody .lv-class").all_inner_texts()
+    page.get_by_role("button", name="Class", exact=True).click()
+    assert page.locator("tbody .lv-class").all_inner_texts() == sorted(names)
+    page.get_by_role("button", name="Labels", exact=True).click()
+    assert page.locator("tbody .lv-class").all_inner_texts()[0] == names[0]
+    screenshot("auto-labeling-ordered")
+
     # a class alone, above a confidence
     page.locator('[data-cy^="class-"] .lv-class').first.click()
     handle = page.get_by_label("Confidence of what is to review, at least")
@@ -139,6 +147,8 @@ def test_the_loop_of_approval(app, page, labeled, screenshot):
     labeled.reload()
     assert labeled.count(f"{TRUTH}.detections") == in_basket - 1
     assert labeled.distinct(f"{TRUTH}.detections.approved_model") == ["simulated"]
+    left = labeled.count_label_tags(PREDICTIONS)["not-approved"]
+    assert left == found - (in_basket - 1)
     cy(page, "grid-approved").click()
     wait_for_grid(page, in_basket - 1)
     screenshot("auto-labeling-approved")

@@ -126,6 +126,24 @@ def test_the_basket_becomes_ground_truth_that_says_where_it_came_from(predicted,
     assert len(set(predicted.values(f"{TRUTH}.detections.id", unwind=True))) == 6
 
 
+def test_what_was_not_approved_stays_and_is_marked(predicted, labels_with):
+    of_run = find_candidates(predicted, FIELD, "first")
+    patches = predicted.to_patches(FIELD)
+    add(predicted, 0.6, None, run="first")
+    first = approve(of_run, TRUTH)
+    left = [4, 5, 6, 7, 12, 13, 14]
+    assert labels_with("not-approved") == left
+    assert patches.count_label_tags(FIELD) == {"approved": 5, "not-approved": len(left)}
+    add(predicted, 0.4, None, run="first")
+    second = approve(of_run, TRUTH)
+    assert labels_with("not-approved") == [4, 5, 6, 7]
+    undo(predicted, second.token)
+    assert labels_with("not-approved") == left
+    undo(predicted, first.token)
+    assert patches.count_label_tags(FIELD) == {"for-approval": 8}
+    assert labels_with("not-approved") == []
+
+
 def test_an_approval_is_undone_without_a_trace(predicted):
     added = add(predicted, 0.2, 0.4)
     before = state(predicted)
@@ -389,7 +407,7 @@ def test_open_patches_views_follow(predicted, evaluation):
     add(predicted, 0.2, 0.4)
     assert patches.count_values(path) == {"for-approval": 6}
     done = approve(candidates, TRUTH)
-    assert patches.count_values(path) == {"approved": 6}
+    assert patches.count_values(path) == {"approved": 6, "not-approved": 18}
     undo(predicted, done.token)
     assert patches.count_values(path) == {"for-approval": 6}
     approve(candidates, TRUTH)

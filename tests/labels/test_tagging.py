@@ -128,17 +128,17 @@ def test_views_of_labels_are_tagged_as_fiftyone_does(judged):
 
 def test_another_process_undoes_after_a_crash(judged, monkeypatch):
     # the process dies between writing down what it will do and having done it
-    update, calls = tagging._update, []
+    push, calls = tagging._push_into_list, []
 
     def die(*args):
         calls.append(args)
         if len(calls) == 2:
             raise KeyboardInterrupt
-        update(*args)
+        push(*args)
 
     tokens = []
     monkeypatch.setattr(tagging, "_BATCH", 2)
-    monkeypatch.setattr(tagging, "_update", die)
+    monkeypatch.setattr(tagging, "_push_into_list", die)
     monkeypatch.setattr(changes.secrets, "token_hex", lambda n: tokens.append("ab" * n) or "ab" * n)
     judged.persistent = True
     with pytest.raises(KeyboardInterrupt):

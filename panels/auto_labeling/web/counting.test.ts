@@ -5,6 +5,7 @@ import {
   histogramOf,
   nearestEdge,
   percent,
+  placesInOrder,
   selectionOf,
   tickedAgain,
   wholeRange,
@@ -80,4 +81,10 @@ test("percentages are whole only at the ends", () => {
 test("counts that are cut off are no counts", () => {
   expect([...decodeCounts("AQAAAAIAAAA=")]).toEqual([1, 2]);
   expect(() => decodeCounts("AQA=")).toThrow("reload");
+});
+
+test("what has no value comes last, whichever way the rest is ordered", () => {
+  expect(placesInOrder([2, null, 3, 2], false)).toEqual([0, 3, 2, 1]);
+  expect(placesInOrder([2, null, 3, 2], true)).toEqual([2, 0, 3, 1]);
+  expect(placesInOrder(["dog", "cat", null], false)).toEqual([1, 0, 2]);
 });

@@ -79,6 +79,17 @@ export function tickedAgain(
   return new Set(after.classes.flatMap((name, row) => (unticked.has(name) ? [] : [row])));
 }
 
+/** The places of values in order; those without a value come last either way. */
+export function placesInOrder(values: (number | string | null)[], descending: boolean): number[] {
+  const sign = descending ? -1 : 1;
+  return [...values.keys()].sort((a, b) => {
+    const [one, other] = [values[a], values[b]];
+    if (one === null || other === null) return Number(one === null) - Number(other === null);
+    if (typeof one === "string") return sign * one.localeCompare(String(other));
+    return sign * (one - Number(other));
+  });
+}
+
 /** A part in percent, with one digit where it is neither none nor all. */
 export function percent(part: number, whole: number): string {
   if (whole === 0) return "0 %";

@@ -26,8 +26,6 @@ export interface Overview {
   fields: string[];
 }
 
-/** What is reviewed: the labels of a field, or of one run in it. */
-
 /** The places of the states in the counts of a class. */
 export const STATES = ["approved", "rejected", "flagged", "basket", "open"] as const;
 export type State = (typeof STATES)[number];

@@ -1,12 +1,15 @@
-import React from "react";
-import { countWithin, type Range } from "../counting";
+import React, { useMemo, useState } from "react";
+import { countWithin, placesInOrder, type Range } from "../counting";
 import { type Review, STATES, type State } from "../wire";
 
-const COLUMNS: [State, string][] = [
-  ["flagged", "Flagged"],
-  ["basket", "Basket"],
-  ["approved", "Approved"],
-];
+interface Column {
+  name: string;
+  title?: string;
+  value: (row: number) => number | string | null;
+  text?: (value: number | string) => string;
+  /** whether the first click on its head puts the greatest first */
+  descending: boolean;
+}
 
 /** The classes of what is reviewed, to tick. */
 export function ClassTable({
@@ -20,6 +23,13 @@ export function ClassTable({
   ticked: Set<number>;
   onTick: (rows: Set<number>) => void;
 }) {
+  /** the column that a person ordered by; until then the most frequent class is first */
+  const [order, setOrder] = useState<{ by: string; descending: boolean } | null>(null);
+  const columns = useMemo(() => columnsOf(review, range), [review, range]);
+  const by = columns.find((column) => column.name === order?.by);
+  const places = review.classes.map((_, row) => row);
+  const rows = order && by ? placesInOrder(places.map(by.value), order.descending) : places;
+
   const all = review.classes.length === ticked.size;
   const toggle = (row: number) => {
     const next = new Set(ticked);
@@ -38,47 +48,87 @@ export function ClassTable({
               onChange={() => onTick(new Set(all ? [] : review.classes.keys()))}
             />
           </th>
-          <th>Class</th>
-          <th title="Open labels in the confidence range">In range</th>
-          <th>Labels</th>
-          <th title="Mean confidence">Mean</th>
-          {COLUMNS.map(([state, name]) => (
-            <th key={state}>{name}</th>
-          ))}
+          {columns.map(({ name, title, descending }) => {
+            const ours = order?.by === name ? order : null;
+            const next = ours ? !ours.descending : descending;
+            return (
+              <th
+                key={name}
+                aria-sort={ours ? (ours.descending ? "descending" : "ascending") : undefined}
+              >
+                <button
+                  type="button"
+                  className="lv-class"
+                  title={title}
+                  onClick={() => setOrder({ by: name, descending: next })}
+                >
+                  {name}
+                  {ours && (ours.descending ? " ↓" : " ↑")}
+                </button>
+              </th>
+            );
+          })}
         </tr>
       </thead>
       <tbody>
-        {review.classes.map((name, row) => (
-          <tr key={name} data-cy={`class-${name}`} data-ticked={ticked.has(row)}>
-            <td>
-              <input
-                type="checkbox"
-                aria-label={name ?? "no class"}
-                checked={ticked.has(row)}
-                onChange={() => toggle(row)}
-              />
-            </td>
-            <td>
-              <button
-                type="button"
-                className="lv-class"
-                title={`Tick ${name ?? "no class"} alone`}
-                onClick={() => onTick(new Set([row]))}
-              >
-                {name ?? "no class"}
-              </button>
-            </td>
-            <td>{countWithin(review, row, range).toLocaleString()}</td>
-            <td>{sum(review.counts[row]).toLocaleString()}</td>
-            <td>{review.confidence[row]?.toFixed(2) ?? "–"}</td>
-            {COLUMNS.map(([state]) => (
-              <td key={state}>{review.counts[row][STATES.indexOf(state)].toLocaleString()}</td>
-            ))}
-          </tr>
-        ))}
+        {rows.map((row) => {
+          const name = review.classes[row];
+          return (
+            <tr key={name} data-cy={`class-${name}`} data-ticked={ticked.has(row)}>
+              <td>
+                <input
+                  type="checkbox"
+                  aria-label={name ?? "no class"}
+                  checked={ticked.has(row)}
+                  onChange={() => toggle(row)}
+                />
+              </td>
+              <td>
+                <button
+                  type="button"
+                  className="lv-class"
+                  title={`Tick ${name ?? "no class"} alone`}
+                  onClick={() => onTick(new Set([row]))}
+                >
+                  {name ?? "no class"}
+                </button>
+              </td>
+              {columns.slice(1).map(({ name, value, text }) => {
+                const its = value(row);
+                return <td key={name}>{its === null ? "–" : (text ?? String)(its)}</td>;
+              })}
+            </tr>
+          );
+        })}
       </tbody>
     </table>
   );
+}
+
+function columnsOf(review: Review, range: Range): Column[] {
+  const grouped = (value: number | string) => value.toLocaleString();
+  const ofState = (state: State) => (row: number) => review.counts[row][STATES.indexOf(state)];
+  return [
+    { name: "Class", value: (row) => review.classes[row], descending: false },
+    {
+      name: "In range",
+      title: "Open labels in the confidence range",
+      value: (row) => countWithin(review, row, range),
+      text: grouped,
+      descending: true,
+    },
+    { name: "Labels", value: (row) => sum(review.counts[row]), text: grouped, descending: true },
+    {
+      name: "Mean",
+      title: "Mean confidence",
+      value: (row) => review.confidence[row],
+      text: (value) => Number(value).toFixed(2),
+      descending: false,
+    },
+    { name: "Flagged", value: ofState("flagged"), text: grouped, descending: true },
+    { name: "Basket", value: ofState("basket"), text: grouped, descending: true },
+    { name: "Approved", value: ofState("approved"), text: grouped, descending: true },
+  ];
 }
 
 function sum(numbers: number[]): number {
