@@ -61,7 +61,7 @@ def run(folder: Path) -> None:
 def _measure(dataset: Any, name: str, folder: Path) -> dict[str, Any]:
     import torch
     from labelvet.embeddings.backbones import load_backbone
-    from labelvet.embeddings.crops import CropSettings, cut_crops, read_image
+    from labelvet.embeddings.crops import CropSettings, cut_crops, read_pixels
     from labelvet.embeddings.embedder import BATCH_SIZE_CPU, embed_patches
     from labelvet.embeddings.patches import read_patches
 
@@ -83,7 +83,7 @@ def _measure(dataset: Any, name: str, folder: Path) -> dict[str, Any]:
     prepared = []
     for image in range(len(table.filepaths)):
         rows = np.flatnonzero(table.media == image)
-        crops = cut_crops(read_image(table.filepaths[image]), table.boxes[rows], CropSettings())
+        crops = cut_crops(read_pixels(table.filepaths[image]), table.boxes[rows], CropSettings())
         prepared += [backbone.prepare(crop) for crop in crops]
 
     def ours(backbone: Any = backbone) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -61,7 +62,8 @@ table = noise_table(Path(sys.argv[2]), int(sys.argv[1]))
 embedded = embed_patches(table, load_backbone())
 assert len(embedded.rows) == len(table)
 status = Path("/proc/self/status").read_text()
-print(json.dumps(int(status.split("VmHWM:")[1].split()[0]) / 2**20))
+peak = int(status.split("VmHWM:")[1].split()[0]) / 2**20
+print(json.dumps({"peak_gb": peak, "of_which_result_gb": embedded.vectors.nbytes / 2**30}))
 """
 
 
@@ -69,11 +71,19 @@ def run(folder: Path) -> None:
     """Runs the bench."""
     n = 100_000 if quick() else 1_000_000
     stages = _run(_STAGES, folder, str(n), "512")
-    few, many = (1000, 4000) if quick() else (2500, 20_000)
-    peaks = {size: _run(_EMBED, folder, str(size), str(folder / "noise")) for size in (few, many)}
+    # the allocator keeps more of what is freed until some 10,000 patches went through it
+    few, many = (2500, 5000) if quick() else (10_000, 40_000)
+    embedding = {}
+    for size in (few, many):
+        embedding[size] = _run(_EMBED, folder, str(size), str(folder / "noise"))
+        shutil.rmtree(folder / "cache")
+    peaks = {size: its["peak_gb"] - its["of_which_result_gb"] for size, its in embedding.items()}
     figures = {
         f"{n} x 512": stages,
-        "embedding_peak_gb": {str(size): round(peak, 3) for size, peak in peaks.items()},
+        "embedding": {
+            str(size): {name: round(gb, 3) for name, gb in its.items()}
+            for size, its in embedding.items()
+        },
     }
     targets = [
         Target(
@@ -82,9 +92,13 @@ def run(folder: Path) -> None:
             "<=",
             6,
         ),
-        Target(f"embedding {many} patches: peak, times that of {few}", peaks[many] / peaks[few],
-               "<=", 1.1),
-    ]  # fmt: skip
+        Target(
+            f"embedding {many} patches: peak without the result, times that of {few}",
+            peaks[many] / peaks[few],
+            "<=",
+            1.1,
+        ),
+    ]
     write("memory", figures, targets)
 
 

@@ -47,8 +47,8 @@ class Backbone(Protocol):
     precision: str
     device: str
 
-    def prepare(self, crop: Image.Image) -> Any:
-        """Turns one RGB crop into one input; called from several threads."""
+    def prepare(self, crop: NDArray[np.uint8]) -> Any:
+        """Turns one (height, width, 3) RGB crop into one input; called from several threads."""
 
     def embed(self, inputs: Sequence[Any]) -> NDArray[np.float32]:
         """Embeds a batch of prepared inputs: (batch, dimension) float32."""
@@ -144,9 +144,14 @@ class TorchBackbone:
         self._scale = 1.0 / (255.0 * torch.tensor(std, device=device).view(1, 3, 1, 1))
         self._shift = -torch.tensor(mean, device=device).view(1, 3, 1, 1) * 255.0 * self._scale
 
-    def prepare(self, crop: Image.Image) -> NDArray[np.uint8]:
-        """Resizes a crop to (size, size, 3) uint8."""
-        return np.asarray(crop.resize((self._size, self._size), Image.Resampling.BILINEAR))
+    def prepare(self, crop: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Resizes a crop to (size, size, 3) uint8: bilinear, antialiased, as Pillow does it."""
+        # with the batch before the channels torch sees that they are last, and is twice as fast
+        pixels = torch.from_numpy(crop)[None].permute(0, 3, 1, 2)
+        size = (self._size, self._size)
+        resized = nn.functional.interpolate(pixels, size, mode="bilinear", antialias=True)
+        prepared: NDArray[np.uint8] = resized[0].permute(1, 2, 0).numpy()
+        return prepared
 
     def embed(self, inputs: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
         """Embeds (size, size, 3) uint8 crops: (batch, dimension) float32."""
@@ -196,8 +201,8 @@ class _FiftyOneBackbone:
         self._transforms: Callable[[Image.Image], Any] | None = getattr(model, "transforms", None)
         self._ragged = bool(getattr(model, "ragged_batches", False))
 
-    def prepare(self, crop: Image.Image) -> Any:
-        return np.asarray(crop) if self._transforms is None else self._transforms(crop)
+    def prepare(self, crop: NDArray[np.uint8]) -> Any:
+        return crop if self._transforms is None else self._transforms(Image.fromarray(crop))
 
     def embed(self, inputs: Sequence[Any]) -> NDArray[np.float32]:
         batch: Any = list(inputs)

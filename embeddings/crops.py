@@ -55,6 +55,24 @@ def read_image(path: str) -> Image.Image:
         raise UnreadableImage(str(error) or type(error).__name__) from error
 
 
+def read_pixels(path: str) -> NDArray[np.uint8]:
+    """Decodes an image file into (height, width, 3) RGB.
+
+    JPEGs by torchvision, which gives the same pixels as Pillow in three quarters of the time.
+
+    Raises:
+        UnreadableImage: if the file is missing, empty, truncated or no image
+    """
+    from torchvision.io import ImageReadMode, decode_jpeg, read_file
+
+    try:
+        image = decode_jpeg(read_file(path), ImageReadMode.RGB)
+    except RuntimeError:  # it is no JPEG, or a broken one, of which Pillow says what is wrong
+        return np.array(read_image(path))
+    pixels: NDArray[np.uint8] = image.permute(1, 2, 0).numpy()
+    return pixels
+
+
 def pixel_windows(
     boxes: NDArray[np.float64], width: int, height: int, settings: CropSettings
 ) -> NDArray[np.int64]:
@@ -86,11 +104,21 @@ def pixel_windows(
 
 
 def cut_crops(
-    image: Image.Image, boxes: NDArray[np.float64], settings: CropSettings
-) -> list[Image.Image]:
-    """Cuts the crops of ``boxes`` ((n, 4), relative) out of a decoded image."""
-    windows = pixel_windows(boxes, image.width, image.height, settings)
-    return [image.crop(tuple(window)) for window in windows.tolist()]
+    pixels: NDArray[np.uint8], boxes: NDArray[np.float64], settings: CropSettings
+) -> list[NDArray[np.uint8]]:
+    """Cuts crops out of an image.
+
+    Args:
+        pixels: (height, width, 3) of the image
+        boxes: (n, 4), relative
+        settings: padding and squaring
+
+    Returns:
+        n views of the pixels, (height, width, 3)
+    """
+    height, width = pixels.shape[:2]
+    windows = pixel_windows(boxes, width, height, settings).tolist()
+    return [pixels[top:bottom, left:right] for left, top, right, bottom in windows]
 
 
 def _squared(

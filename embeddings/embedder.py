@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 
 from .backbones import Backbone
-from .crops import CropSettings, UnreadableImage, cut_crops, read_image
+from .crops import CropSettings, UnreadableImage, cut_crops, read_pixels
 from .errors import InvalidParameter
 from .progress import Progress, Stage
 from .store import SHARD_PATCHES, EmbeddingStore, Keys, allocate
@@ -255,7 +255,7 @@ def _crop_images(
     num_workers = num_workers or min(os.cpu_count() or 1, _MAX_DEFAULT_WORKERS)
 
     def crop(path: str, rows: NDArray[np.int64]) -> list[Any]:
-        crops = cut_crops(read_image(path), table.boxes[rows], settings)
+        crops = cut_crops(read_pixels(path), table.boxes[rows], settings)
         return [backbone.prepare(crop) for crop in crops]
 
     pending: deque[tuple[str, NDArray[np.int64], Future[list[Any]]]] = deque()

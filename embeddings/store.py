@@ -106,6 +106,7 @@ class EmbeddingStore:
             "backbone": backbone,
             "weights": fingerprint,
             "precision": precision,
+            "resized_by": "torch",
             **asdict(settings),
         }
         described = json.dumps(identity, sort_keys=True)

@@ -16,8 +16,7 @@ from torch import nn
 def crops():
     rng = np.random.default_rng(51)
     return [
-        Image.fromarray(rng.integers(0, 255, (h, w, 3), dtype=np.uint8))
-        for h, w in ((30, 50), (224, 224), (1, 7))
+        rng.integers(0, 255, (h, w, 3), dtype=np.uint8) for h, w in ((30, 50), (224, 224), (1, 7))
     ]
 
 
@@ -38,6 +37,13 @@ def test_reduced_precision_agrees(crops):
         (exact * reduced).sum(1) / np.linalg.norm(exact, axis=1) / np.linalg.norm(reduced, axis=1)
     )
     assert (cosine >= 0.99).all()
+
+
+def test_crops_are_resized_as_by_pillow(crops):
+    backbone = TorchBackbone("identity", nn.Identity(), 160, (0.5,) * 3, (0.5,) * 3)
+    for crop in crops:
+        theirs = np.asarray(Image.fromarray(crop).resize((160, 160), Image.Resampling.BILINEAR))
+        assert np.abs(backbone.prepare(crop).astype(int) - theirs).max() <= 2
 
 
 def test_normalisation_is_that_of_the_definition():
