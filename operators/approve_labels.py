@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import fiftyone.operators as foo
 import fiftyone.operators.types as types
 
 from ..embeddings.errors import LabelvetError
@@ -13,25 +12,19 @@ from ..embeddings.sentences import count
 from ..labeling.approval import RULES, Approved, approve
 from ..labeling.basket import add_labels
 from ..labeling.candidates import Selection, find_candidates, read_candidates
+from .form_operator import FormOperator
 from .forms import field_input, one_of, problem, several
-from .outcome import summary_output
 
 
-class ApproveLabels(foo.Operator):
+class ApproveLabels(FormOperator):
     """Copies labels of the target view into ground truth, with where they came from."""
 
-    @property
-    def config(self) -> foo.OperatorConfig:
-        return foo.OperatorConfig(
-            name="approve_labels",
-            label="Approve labels",
-            description="Copy labels into ground truth, by confidence and class",
-            icon="verified",
-            dynamic=True,
-        )
+    name = "approve_labels"
+    label = "Approve labels"
+    description = "Copy labels into ground truth, by confidence and class"
+    icon = "verified"
 
-    def resolve_input(self, ctx: Any) -> types.Property:
-        inputs = types.Object()
+    def fill(self, ctx: Any, inputs: types.Object) -> None:
         inputs.view_target(ctx, action_description="Approve labels of")
         view = ctx.target_view()
         field = field_input(ctx, inputs, view, "The labels to approve")
@@ -51,7 +44,6 @@ class ApproveLabels(foo.Operator):
             )
             one_of(ctx, inputs, "rule", RULES, "Of an object that is there already")
             _preview(ctx, inputs, view, field)
-        return types.Property(inputs, view=types.View(label="Approve labels"))
 
     def __call__(
         self,
@@ -98,9 +90,6 @@ class ApproveLabels(foo.Operator):
         if not ctx.delegated:
             ctx.ops.reload_dataset()
         return {"summary": done.sentence, "approved": done.approved, "undo": done.token}
-
-    def resolve_output(self, ctx: Any) -> types.Property:
-        return summary_output("Approve labels")
 
 
 def _preview(ctx: Any, inputs: types.Object, view: Any, field: str) -> None:

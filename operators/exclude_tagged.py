@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-import fiftyone.operators as foo
 import fiftyone.operators.types as types
 
 from ..embeddings.errors import LabelvetError
 from ..labels.judging import exclude_tagged
 from ..labels.tagging import FLAGGED_TAG
+from .form_operator import FormOperator
 from .forms import app_view, field_input, label_tags, one_of, problem, tag_input
-from .outcome import summary_output
 
 _LEVELS = {
     "labels": "Labels with the tag leave, their images stay",
@@ -19,21 +18,15 @@ _LEVELS = {
 }
 
 
-class ExcludeTagged(foo.Operator):
+class ExcludeTagged(FormOperator):
     """Leaves labels or images that have a tag out of the App's view."""
 
-    @property
-    def config(self) -> foo.OperatorConfig:
-        return foo.OperatorConfig(
-            name="exclude_tagged",
-            label="Exclude tagged",
-            description="Go on without what was flagged",
-            icon="label_off",
-            dynamic=True,
-        )
+    name = "exclude_tagged"
+    label = "Exclude tagged"
+    description = "Go on without what was flagged"
+    icon = "label_off"
 
-    def resolve_input(self, ctx: Any) -> types.Property:
-        inputs = types.Object()
+    def fill(self, ctx: Any, inputs: types.Object) -> None:
         view = app_view(ctx)
         field = field_input(ctx, inputs, view, "Whose labels were tagged")
         if field is not None:
@@ -45,7 +38,6 @@ class ExcludeTagged(foo.Operator):
                 inputs.view("preview", types.Notice(label=sentence))
             except LabelvetError as error:
                 problem(inputs, error)
-        return types.Property(inputs, view=types.View(label="Exclude tagged"))
 
     def __call__(self, sample_collection: Any, tag: str, field: str, level: str = "labels") -> Any:
         """Returns the view without what has the tag.
@@ -68,6 +60,3 @@ class ExcludeTagged(foo.Operator):
         )
         ctx.ops.set_view(view)
         return {"summary": sentence}
-
-    def resolve_output(self, ctx: Any) -> types.Property:
-        return summary_output("Exclude tagged")

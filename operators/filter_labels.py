@@ -4,30 +4,24 @@ from __future__ import annotations
 
 from typing import Any
 
-import fiftyone.operators as foo
 import fiftyone.operators.types as types
 
 from ..embeddings.errors import LabelvetError
 from ..embeddings.patches import label_root
 from ..labels.judging import filter_labels
+from .form_operator import FormOperator
 from .forms import app_view, field_input, label_tags, problem, several
 
 
-class FilterLabels(foo.Operator):
+class FilterLabels(FormOperator):
     """Keeps the labels of a field that have some confidence, classes or tags."""
 
-    @property
-    def config(self) -> foo.OperatorConfig:
-        return foo.OperatorConfig(
-            name="filter_labels",
-            label="Filter labels",
-            description="Show labels by confidence, class and tag",
-            icon="filter_alt",
-            dynamic=True,
-        )
+    name = "filter_labels"
+    label = "Filter labels"
+    description = "Show labels by confidence, class and tag"
+    icon = "filter_alt"
 
-    def resolve_input(self, ctx: Any) -> types.Property:
-        inputs = types.Object()
+    def fill(self, ctx: Any, inputs: types.Object) -> None:
         view = app_view(ctx)
         field = field_input(ctx, inputs, view, "The labels to filter; others stay as they are")
         if field is not None:
@@ -39,7 +33,6 @@ class FilterLabels(foo.Operator):
             several(inputs, "classes", classes, "Classes", "Empty for all")
             several(inputs, "tags", label_tags(view, field), "Tags", "Empty for all")
             _preview(ctx, inputs, view, field, root)
-        return types.Property(inputs, view=types.View(label="Filter labels"))
 
     def __call__(
         self,

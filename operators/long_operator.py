@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from datetime import datetime, timezone
 from threading import Event
 from types import SimpleNamespace
-from typing import Any, ClassVar
+from typing import Any
 
 import fiftyone.operators as foo
 import fiftyone.operators.types as types
@@ -18,24 +18,19 @@ from ..embeddings.errors import LabelvetError
 from ..embeddings.progress import Report
 from ..workers.operations import mark_scheduled
 from ..workers.targets import VERSION, Target, list_targets
+from .form_operator import FormOperator
 from .outcome import failure
 from .progress import run_with_progress
 
 _FIELD = "schedule_on"
 
 
-class LongOperator(foo.Operator):
+class LongOperator(FormOperator):
     """An operator that reports progress and can be scheduled on a compute target.
 
-    A subclass says its ``name``, ``label``, ``description`` and ``icon``, makes one call into the
-    engine in :meth:`call`, and shows the result in :meth:`show`. Its form ends with
-    :func:`schedule_on`.
+    A subclass makes one call into the engine in :meth:`call`, and shows the result in :meth:`show`.
+    Its form ends with :func:`schedule_on`.
     """
-
-    name: ClassVar[str]
-    label: ClassVar[str]
-    description: ClassVar[str]
-    icon: ClassVar[str]
 
     @property
     def config(self) -> foo.OperatorConfig:
@@ -60,6 +55,9 @@ class LongOperator(foo.Operator):
     def show(self, ctx: Any, result: Any) -> Iterator[Any]:
         """Yields what the App does with the result of a run that was executed at once."""
         raise NotImplementedError
+
+    def resolve_output(self, ctx: Any) -> None:
+        """Nothing: :meth:`show` shows what was done."""
 
     def execute(self, ctx: Any) -> Iterator[Any]:
         outcome: list[Any] = []

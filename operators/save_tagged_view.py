@@ -4,44 +4,36 @@ from __future__ import annotations
 
 from typing import Any
 
-import fiftyone.operators as foo
 import fiftyone.operators.types as types
 
 from ..embeddings.errors import LabelvetError
 from ..embeddings.patches import label_root
 from ..labels.judging import SavedView, save_tagged_view, tagged_view
 from ..labels.tagging import FLAGGED_TAG
+from .form_operator import FormOperator
 from .forms import field_input, label_tags, one_of, problem, tag_input
-from .outcome import summary_output
 
 _TARGETS = {"labels": "Labels that have the tag", "samples": "Samples that have the tag"}
 
 
-class SaveTaggedView(foo.Operator):
+class SaveTaggedView(FormOperator):
     """Saves the view of what has a tag, as a query and not as a list."""
 
-    @property
-    def config(self) -> foo.OperatorConfig:
-        return foo.OperatorConfig(
-            name="save_tagged_view",
-            label="Save tagged view",
-            description="Save the view of what has a tag; it follows the tag",
-            icon="bookmark_add",
-            dynamic=True,
-        )
+    name = "save_tagged_view"
+    label = "Save tagged view"
+    description = "Save the view of what has a tag; it follows the tag"
+    icon = "bookmark_add"
 
-    def resolve_input(self, ctx: Any) -> types.Property:
-        inputs = types.Object()
+    def fill(self, ctx: Any, inputs: types.Object) -> None:
         target = one_of(ctx, inputs, "target", _TARGETS, "What the view shows")
         field = None
         if target == "labels":
             field = field_input(ctx, inputs, ctx.dataset, "Whose labels the view shows")
             if field is None:
-                return _form(inputs)
+                return
         tag_input(inputs, label_tags(ctx.dataset, field), "What the view is about")
         inputs.str("name", label="Name", description="Of the saved view; the tag by default")
         _preview(ctx, inputs, field)
-        return _form(inputs)
 
     def __call__(
         self, dataset: Any, tag: str, field: str | None = None, name: str | None = None
@@ -64,13 +56,6 @@ class SaveTaggedView(foo.Operator):
         saved = save_tagged_view(ctx.dataset, ctx.params["tag"], field, ctx.params.get("name"))
         ctx.ops.reload_dataset()  # the App reads its list of saved views with the dataset
         return {"summary": saved.sentence, "name": saved.name}
-
-    def resolve_output(self, ctx: Any) -> types.Property:
-        return summary_output("Save tagged view")
-
-
-def _form(inputs: types.Object) -> types.Property:
-    return types.Property(inputs, view=types.View(label="Save tagged view"))
 
 
 def _preview(ctx: Any, inputs: types.Object, field: str | None) -> None:

@@ -4,33 +4,26 @@ from __future__ import annotations
 
 from typing import Any
 
-import fiftyone.operators as foo
 import fiftyone.operators.types as types
 
 from ..embeddings.errors import LabelvetError
 from ..embeddings.patches import label_root
 from ..labels.tagging import FLAGGED_TAG, Tagged, check_tag, describe, tag_view
+from .form_operator import FormOperator
 from .forms import field_input, label_tags, one_of, problem, tag_input
-from .outcome import summary_output
 
 _TARGETS = {"labels": "Labels", "samples": "Samples"}
 
 
-class TagLabels(foo.Operator):
+class TagLabels(FormOperator):
     """Adds a tag to the labels or samples of the target view, or removes it."""
 
-    @property
-    def config(self) -> foo.OperatorConfig:
-        return foo.OperatorConfig(
-            name="tag_labels",
-            label="Tag labels or samples",
-            description="Add or remove a tag, on everything that is shown or selected",
-            icon="sell",
-            dynamic=True,
-        )
+    name = "tag_labels"
+    label = "Tag labels or samples"
+    description = "Add or remove a tag, on everything that is shown or selected"
+    icon = "sell"
 
-    def resolve_input(self, ctx: Any) -> types.Property:
-        inputs = types.Object()
+    def fill(self, ctx: Any, inputs: types.Object) -> None:
         inputs.view_target(ctx, action_description="Tag")
         samples = ctx.target_view()
         target = one_of(ctx, inputs, "target", _TARGETS, "What to tag")
@@ -38,11 +31,10 @@ class TagLabels(foo.Operator):
         if target == "labels":
             field = field_input(ctx, inputs, samples, "Whose labels are tagged")
             if field is None:
-                return _form(inputs)
+                return
         tag_input(inputs, label_tags(samples, field), "Such as needs-review")
         inputs.bool("remove", default=False, label="Remove the tag", view=types.SwitchView())
         _preview(ctx, inputs, samples, field)
-        return _form(inputs)
 
     def __call__(
         self,
@@ -83,13 +75,6 @@ class TagLabels(foo.Operator):
             "changed": done.changed,
             "undo": done.token,
         }
-
-    def resolve_output(self, ctx: Any) -> types.Property:
-        return summary_output("Tag labels or samples")
-
-
-def _form(inputs: types.Object) -> types.Property:
-    return types.Property(inputs, view=types.View(label="Tag labels or samples"))
 
 
 def _preview(ctx: Any, inputs: types.Object, samples: Any, field: str | None) -> None:
