@@ -15,11 +15,12 @@ from threading import Event
 from typing import Any
 
 import fiftyone as fo
+import numpy as np
 from bson import ObjectId
-from PIL import Image
+from numpy.typing import NDArray
 from pymongo import UpdateOne
 
-from ..embeddings.crops import UnreadableImage, read_image
+from ..embeddings.crops import UnreadableImage, read_pixels
 from ..embeddings.errors import Cancelled, NoPatches
 from ..embeddings.patches import check_images, sample_id_path
 from ..embeddings.progress import Progress, Report
@@ -288,7 +289,9 @@ def _declare(dataset: fo.Dataset, label_field: str) -> None:
 
 
 def _read_ahead(
-    images: list[tuple[str, str]], prepare: Callable[[Image.Image], Any], num_workers: int | None
+    images: list[tuple[str, str]],
+    prepare: Callable[[NDArray[np.uint8]], Any],
+    num_workers: int | None,
 ) -> Iterator[tuple[str, str, Any]]:
     """Yields ``(id, path, input)``, decoded in threads ahead of the detector; of an image that
     cannot be read, the ``UnreadableImage``."""
@@ -296,7 +299,7 @@ def _read_ahead(
 
     def read(path: str) -> Any:
         try:
-            return prepare(read_image(path))
+            return prepare(read_pixels(path))
         except UnreadableImage as unreadable:
             return unreadable
 

@@ -25,7 +25,7 @@ import fiftyone as fo
 import fiftyone.zoo as foz
 import numpy as np
 import torch
-from PIL import Image
+from numpy.typing import NDArray
 
 from ..embeddings.errors import InvalidParameter, ModelUnavailable
 
@@ -46,8 +46,8 @@ class Detector(Protocol):
     name: str
     device: str
 
-    def prepare(self, image: Image.Image) -> Any:
-        """Turns an RGB image into one input; called from several threads."""
+    def prepare(self, pixels: NDArray[np.uint8]) -> Any:
+        """Turns a (height, width, 3) RGB image into one input; called from several threads."""
 
     def detect(self, inputs: Sequence[Any]) -> list[fo.Detections]:
         """Finds objects in a batch of prepared inputs."""
@@ -105,9 +105,9 @@ class _UltralyticsDetector:
         self._yolo = yolo
         self._options = {"classes": class_ids, "conf": confidence, "device": device}
 
-    def prepare(self, image: Image.Image) -> Any:
+    def prepare(self, pixels: NDArray[np.uint8]) -> Any:
         # ultralytics takes arrays for BGR, as OpenCV reads them
-        return np.ascontiguousarray(np.asarray(image)[..., ::-1])
+        return np.ascontiguousarray(pixels[..., ::-1])
 
     def detect(self, inputs: Sequence[Any]) -> list[fo.Detections]:
         import fiftyone.utils.ultralytics as fouu
@@ -133,8 +133,8 @@ class _FiftyOneDetector:
         self._classes = frozenset(classes) if classes else None
         self._confidence = confidence
 
-    def prepare(self, image: Image.Image) -> Any:
-        return np.asarray(image)
+    def prepare(self, pixels: NDArray[np.uint8]) -> Any:
+        return pixels
 
     def detect(self, inputs: Sequence[Any]) -> list[fo.Detections]:
         with self._model, torch.inference_mode():

@@ -8,9 +8,9 @@ import fiftyone as fo
 import numpy as np
 import pytest
 import torch
+from labelvet.embeddings.crops import read_pixels
 from labelvet.embeddings.errors import InvalidParameter, ModelUnavailable
 from labelvet.labeling.detectors import load_detector
-from PIL import Image
 
 
 class Trap:
@@ -24,7 +24,7 @@ class Trap:
 
 
 def test_a_trained_detector_finds_what_was_asked_for(detector_file, scene_files):
-    image = Image.open(scene_files[0])
+    image = read_pixels(scene_files[0])
     every = load_detector(detector_file, confidence=0.05)
     (found,) = every.detect([every.prepare(image)])
     assert isinstance(found, fo.Detections) and len(found.detections)
@@ -39,7 +39,7 @@ def test_a_trained_detector_finds_what_was_asked_for(detector_file, scene_files)
 
 def test_a_batch_is_what_its_images_are_alone(detector_file, scene_files):
     detector = load_detector(detector_file, confidence=0.1)
-    inputs = [detector.prepare(Image.open(file)) for file in scene_files[:3]]
+    inputs = [detector.prepare(read_pixels(file)) for file in scene_files[:3]]
     together = detector.detect(inputs)
     alone = [detector.detect([each])[0] for each in inputs]
     for one, other in zip(together, alone, strict=True):
@@ -109,7 +109,7 @@ def test_a_model_without_boxes_and_a_segmenter(tmp_path, scene_files):
     YOLO("yolov8n-seg.yaml").save(segmenter)
     # it was never trained: what it finds is nothing, but has masks
     detector = load_detector(str(segmenter), confidence=0.0)
-    (found,) = detector.detect([detector.prepare(Image.open(scene_files[0]))])
+    (found,) = detector.detect([detector.prepare(read_pixels(scene_files[0]))])
     assert found.detections and all(each.mask is not None for each in found.detections)
 
 
@@ -137,7 +137,7 @@ def test_a_detector_of_fiftyones_own(scene_files):
             }
         )
     )
-    image = Image.open(scene_files[0])
+    image = read_pixels(scene_files[0])
     detector = load_detector(model, ["dog"], confidence=0.0)
     (found,) = detector.detect([detector.prepare(image)])
     assert {each.label for each in found.detections} == {"dog"}
