@@ -59,15 +59,14 @@ class AutoLabel(LongOperator):
             types.Button(label="Auto label", icon="auto_awesome", prompt=True),
         )
 
-    def resolve_input(self, ctx: Any) -> types.Property:
-        inputs = types.Object()
+    def fill(self, ctx: Any, inputs: types.Object) -> None:
         inputs.view_target(ctx, action_description="Label")
         samples = ctx.target_view()
         try:
             check_images(samples, "Objects can only be found in")
         except LabelvetError as error:
             problem(inputs, error)
-            return _form(inputs)
+            return
         _model(ctx, inputs)
         _field_and_run(ctx, inputs)
         if advanced_switch(ctx, inputs, "Device, batch size, workers"):
@@ -75,7 +74,6 @@ class AutoLabel(LongOperator):
         images = len(samples.distinct(sample_id_path(samples)))
         inputs.view("estimate", types.Notice(label=f"{count(images, 'image')} will be labeled"))
         schedule_on(ctx, inputs)
-        return _form(inputs)
 
     def __call__(
         self,
@@ -143,10 +141,6 @@ class AutoLabel(LongOperator):
     def resolve_run_name(self, ctx: Any) -> str:
         name = ctx.params.get("run_name")
         return f"{self.label}: {name}" if name else self.label
-
-
-def _form(inputs: types.Object) -> types.Property:
-    return types.Property(inputs, view=types.View(label="Auto label"))
 
 
 def _model(ctx: Any, inputs: types.Object) -> None:

@@ -67,13 +67,12 @@ class ComputeVisualization(LongOperator):
             types.Button(label="Compute visualization", icon="scatter_plot", prompt=True),
         )
 
-    def resolve_input(self, ctx: Any) -> types.Property:
-        inputs = types.Object()
+    def fill(self, ctx: Any, inputs: types.Object) -> None:
         inputs.view_target(ctx, action_description="Embed")
         samples = ctx.target_view()
         _brain_key(ctx, inputs, samples, "brain_key", "visualization")
         if not _patches_field(ctx, inputs, samples):
-            return _form(inputs)
+            return
         _embeddings(ctx, inputs, samples)
         _projection(ctx, inputs)
         if ctx.params.get("patches_field"):
@@ -88,7 +87,6 @@ class ComputeVisualization(LongOperator):
             _advanced(ctx, inputs, samples)
         _estimate(ctx, inputs, samples)
         schedule_on(ctx, inputs)
-        return _form(inputs)
 
     def __call__(
         self,
@@ -146,10 +144,6 @@ class ComputeVisualization(LongOperator):
 
     def show(self, ctx: Any, result: Any) -> Iterator[Any]:
         yield ctx.ops.show_output(*report(self.label, result))
-
-
-def _form(inputs: types.Object) -> types.Property:
-    return types.Property(inputs, view=types.View(label="Compute visualization"))
 
 
 def _brain_key(

@@ -24,8 +24,7 @@ class FindLabelIssues(LongOperator):
     description = "Find labels that are probably wrong, say why, and suggest the class"
     icon = "troubleshoot"
 
-    def resolve_input(self, ctx: Any) -> types.Property:
-        inputs = types.Object()
+    def fill(self, ctx: Any, inputs: types.Object) -> None:
         keys = types.DropdownView()
         for key in ctx.dataset.list_brain_runs(type="visualization"):
             keys.add_choice(key, label=key)
@@ -55,7 +54,6 @@ class FindLabelIssues(LongOperator):
             view=fields,
         )
         schedule_on(ctx, inputs)
-        return types.Property(inputs, view=types.View(label="Find label issues"))
 
     def __call__(
         self,

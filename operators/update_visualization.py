@@ -17,8 +17,6 @@ from .forms import advanced_switch, batch_inputs, device_input, filled, refuse
 from .long_operator import LongOperator, schedule_on
 from .outcome import report
 
-_LABEL = "Update visualization"
-
 _PARAMETERS = ("brain_key", "weights", "device", "batch_size", "num_workers")
 
 
@@ -26,19 +24,18 @@ class UpdateVisualization(LongOperator):
     """Places the labels that are new since a visualization was computed on its map."""
 
     name = "update_visualization"
-    label = _LABEL
+    label = "Update visualization"
     description = "Add new labels to a visualization and drop deleted ones"
     icon = "update"
 
-    def resolve_input(self, ctx: Any) -> types.Property:
-        inputs = types.Object()
+    def fill(self, ctx: Any, inputs: types.Object) -> None:
         keys = ctx.dataset.list_brain_runs(type="visualization")
         if not keys:
             prop = inputs.view(
                 "none", types.Warning(label="This dataset has no visualization: compute one first")
             )
             prop.invalid = True
-            return _form(inputs)
+            return
         choices = types.DropdownView()
         for key in keys:
             choices.add_choice(key, label=key)
@@ -58,7 +55,6 @@ class UpdateVisualization(LongOperator):
         if advanced_switch(ctx, inputs, "Checkpoint, device"):
             _advanced(inputs)
         schedule_on(ctx, inputs)
-        return _form(inputs)
 
     def __call__(
         self,
@@ -91,10 +87,6 @@ class UpdateVisualization(LongOperator):
 
     def show(self, ctx: Any, result: Any) -> Iterator[Any]:
         yield ctx.ops.show_output(*report(self.label, result))
-
-
-def _form(inputs: types.Object) -> types.Property:
-    return types.Property(inputs, view=types.View(label=_LABEL))
 
 
 def _changes(inputs: types.Object, changes: Any) -> None:
