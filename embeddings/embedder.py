@@ -6,8 +6,9 @@ What is embedded goes to the store shard by shard, and what the store has alread
 from __future__ import annotations
 
 import os
+import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
@@ -28,6 +29,8 @@ _BATCH_SIZE_GPU = 256
 _MAX_DEFAULT_WORKERS = 8
 # A crowded image is cut in portions, so that its crops never fill the memory.
 _CROPS_PER_TASK = 512
+# What a process of a cluster has done is sent so often: that much is lost when it dies.
+_SECONDS_PER_PIECE = 3.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,15 +58,15 @@ class Embeddings:
 class ShardedBackbone(Protocol):
     """A backbone that runs elsewhere, on many machines; see :class:`Backbone` for its attributes.
 
-    Several shards are embedded at once, so they come back in any order.
+    Several shards are embedded at once, so they come back in pieces and in any order.
     """
 
     name: str
     fingerprint: str | None
     precision: str
 
-    def shard_size(self, n: int) -> int:
-        """Returns how many of ``n`` patches a shard should have."""
+    def shard_size(self, left: int) -> int:
+        """Returns how many patches the next shard should have, of ``left`` that are in none yet."""
 
     def embed_shards(
         self,
@@ -73,8 +76,8 @@ class ShardedBackbone(Protocol):
         batch_size: int | None,
         num_workers: int | None,
     ) -> Iterator[tuple[NDArray[np.int64], Embeddings]]:
-        """Yields each shard's rows with their :class:`Embeddings`, whose ``rows`` count within the
-        shard, and now and then nothing at all, so that the caller can stop."""
+        """Yields rows that are done with their :class:`Embeddings`, whose ``rows`` count within
+        them, and now and then nothing at all, so that the caller can stop."""
 
 
 def embed_patches(
@@ -129,31 +132,24 @@ def embed_patches(
     unreadable: dict[str, str] = {}
     with progress.stage("Embedding patches", share, len(missing), "patches") as stage:
         if isinstance(backbone, ShardedBackbone):
-            shards = _split(missing, table.media, backbone.shard_size(len(missing)))
-            for shard, part in backbone.embed_shards(
+            shards = cut_shards(missing, table.media, backbone.shard_size)
+            for piece, part in backbone.embed_shards(
                 table, shards, settings, batch_size, num_workers
             ):
                 unreadable |= part.unreadable
                 failed |= part.failed
                 if len(part.rows):
-                    sink.add(shard[part.rows], part.vectors)
+                    sink.add(piece[part.rows], part.vectors)
                     sink.flush()
-                stage.advance(len(shard))
+                stage.advance(len(piece))
         else:
-            for shard in _split(missing, table.media, SHARD_PATCHES):
+            for shard in cut_shards(missing, table.media, lambda _: SHARD_PATCHES):
                 try:
-                    for batch, inputs in _batches(
-                        _crop_images(
-                            table, shard, backbone, settings, num_workers, unreadable, stage
-                        ),
-                        batch_size or _default_batch_size(backbone),
-                    ):
-                        vectors = _embed_within_memory(backbone, inputs)
-                        finite = np.isfinite(vectors).all(axis=1)
-                        for id_ in table.ids[batch[~finite]]:
-                            failed[str(id_)] = "the backbone gave an embedding that is not a number"
-                        sink.add(batch[finite], vectors[finite])
-                        stage.advance(len(batch))
+                    for batch, vectors in _embed_rows(
+                        table, shard, backbone, settings, batch_size, num_workers,
+                        unreadable, failed, stage,
+                    ):  # fmt: skip
+                        sink.add(batch, vectors)
                 finally:
                     # a shard that was cancelled is kept as far as it came
                     sink.flush()
@@ -164,6 +160,69 @@ def embed_patches(
                 str(table.ids[row]), "its embedding was cleared from the store during the run"
             )
     return Embeddings(done, vectors, unreadable, failed, len(rows) - len(missing), keys)
+
+
+def embed_shard(
+    table: PatchTable,
+    backbone: Backbone,
+    settings: CropSettings,
+    batch_size: int | None,
+    num_workers: int | None,
+) -> Iterator[tuple[int, Embeddings]]:
+    """Embeds a shard for a :class:`ShardedBackbone`, whose process may end before its last patch.
+
+    Args:
+        table: the shard: patches by image, with boxes that can be cropped
+        backbone: see :func:`embed_patches`, as the others
+
+    Yields:
+        every few seconds, and at the end, how many more of the patches are done and their
+        :class:`Embeddings`, whose ``rows`` count from the first of them
+    """
+    begin, since = 0, time.monotonic()
+    unreadable: dict[str, str] = {}
+    failed: dict[str, str] = {}
+    batches: list[tuple[NDArray[np.int64], NDArray[np.float32]]] = []
+
+    def piece(end: int) -> tuple[int, Embeddings]:
+        rows = np.concatenate([np.empty(0, np.int64), *(rows for rows, _ in batches)])
+        vectors = [vectors for _, vectors in batches] or [np.empty((0, 0), np.float32)]
+        return end - begin, Embeddings(rows - begin, np.concatenate(vectors), unreadable, failed)
+
+    with Progress().stage("", 1.0) as stage:
+        for rows, vectors in _embed_rows(
+            table, np.arange(len(table)), backbone, settings, batch_size, num_workers,
+            unreadable, failed, stage,
+        ):  # fmt: skip
+            batches.append((rows, vectors))
+            if len(rows) and time.monotonic() - since > _SECONDS_PER_PIECE:
+                end = int(rows[-1]) + 1
+                yield piece(end)
+                begin, since = end, time.monotonic()
+                batches.clear()
+        yield piece(len(table))
+
+
+def _embed_rows(
+    table: PatchTable,
+    rows: NDArray[np.int64],
+    backbone: Backbone,
+    settings: CropSettings,
+    batch_size: int | None,
+    num_workers: int | None,
+    unreadable: dict[str, str],
+    failed: dict[str, str],
+    stage: Stage,
+) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
+    """Yields the rows and vectors of one batch after another, in the order of ``rows``."""
+    images = _crop_images(table, rows, backbone, settings, num_workers, unreadable, stage)
+    for batch, inputs in _batches(images, batch_size or _default_batch_size(backbone)):
+        vectors = _embed_within_memory(backbone, inputs)
+        finite = np.isfinite(vectors).all(axis=1)
+        for id_ in table.ids[batch[~finite]]:
+            failed[str(id_)] = "the backbone gave an embedding that is not a number"
+        yield batch[finite], vectors[finite]
+        stage.advance(len(batch))
 
 
 def _default_batch_size(backbone: Backbone) -> int:
@@ -225,20 +284,29 @@ class _Shards:
         return self._rows[found], vectors if found.all() else vectors[found], self._keys[found]
 
 
-def _split(
-    rows: NDArray[np.int64], media: NDArray[np.int32], size: int
+def cut_shards(
+    rows: NDArray[np.int64], media: NDArray[np.int32], size: Callable[[int], int]
 ) -> Iterator[NDArray[np.int64]]:
-    """Yields shards of at least ``size`` rows that cut no image in two.
+    """Cuts rows into shards, none of which ends within an image.
 
-    A shard that is embedded again, after a crash, is embedded in the same batches as the first
-    time, which in fp32 makes its vectors the same to the last bit.
+    Args:
+        rows: (n,) rows of a table, by image
+        media: the image of each row of the table
+        size: returns how many rows the next shard has at least, given how many are left
+
+    Yields:
+        the rows of one shard after another. With a constant size, a shard that is embedded again
+        after a crash is embedded in the same batches as the first time, which in fp32 makes its
+        vectors the same to the last bit.
     """
-    starts = np.flatnonzero(np.diff(media[rows], prepend=-1))
+    # where an image ends
+    ends = np.append(np.flatnonzero(np.diff(media[rows])) + 1, len(rows))
     begin = 0
-    for end in [*starts[1:].tolist(), len(rows)]:
-        if end - begin >= size or begin < end == len(rows):
-            yield rows[begin:end]
-            begin = end
+    while begin < len(rows):
+        least = min(begin + size(len(rows) - begin), len(rows))
+        end = int(ends[np.searchsorted(ends, least)])
+        yield rows[begin:end]
+        begin = end
 
 
 def _crop_images(

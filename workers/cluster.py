@@ -1,10 +1,11 @@
 """The embedding stage on a Ray cluster: the same engine, over shards of the patch table.
 
-Each Ray worker holds the backbone and embeds one shard after another; the vectors flow back to the
-process that runs the operation, which keeps them in its store. A worker that dies costs the shard
-it had, a node that joins is used, and the code of this package travels with Ray's ``py_modules``:
-the nodes need Python, torch and this package's other requirements, but neither FiftyOne's database
-nor labelvet. Who may use the cluster is for Ray's own authentication to say. Tried with Ray 2.60.
+Each Ray worker holds the backbone and embeds one shard after another; the vectors flow back, every
+few seconds, to the process that runs the operation, which keeps them in its store. A worker that
+dies costs what it had not sent yet, a node that joins is used, and the code of this package travels
+with Ray's ``py_modules``: the nodes need Python, torch and this package's other requirements, but
+neither FiftyOne's database nor labelvet. Who may use the cluster is for Ray's own authentication to
+say. Tried with Ray 2.60.
 
 This module and what it imports load no FiftyOne.
 """
@@ -27,7 +28,7 @@ from numpy.typing import NDArray
 
 from ..embeddings.backbones import load_backbone
 from ..embeddings.crops import CropSettings
-from ..embeddings.embedder import Embeddings, embed_patches
+from ..embeddings.embedder import Embeddings, embed_shard
 from ..embeddings.errors import ClusterUnavailable
 from ..embeddings.placement import backbones_loaded_by
 from ..embeddings.store import SHARD_PATCHES
@@ -42,8 +43,9 @@ _GROW_SECONDS = 2.0
 _WAIT_SECONDS = 0.5
 # A shard that kills its worker again and again is not the worker's fault.
 _MAX_ATTEMPTS = 4
-# Enough for a worker that ends early to take from the others, ...
-_SHARDS_PER_WORKER = 8
+# Each shard is this part of a worker's share of what is left, so that the last ones are small and
+# the workers finish together (guided self-scheduling: Polychronopoulos and Kuck, 1987), ...
+_SHARDS_PER_SHARE = 2
 # ... while sending and storing a shard stays cheap beside embedding it.
 _MIN_SHARD_PATCHES = 64
 
@@ -133,15 +135,11 @@ class ShardWorker:
         settings: CropSettings,
         batch_size: int | None,
         num_workers: int | None,
-    ) -> Embeddings:
-        """Embeds a shard; the store is where the shards come together."""
-        return embed_patches(
-            table,
-            self._backbone,
-            settings,
-            batch_size=batch_size,
-            num_workers=num_workers or self._num_workers,
-            use_store=False,
+    ) -> Iterator[tuple[int, Embeddings]]:
+        """Embeds a shard, as :func:`labelvet.embeddings.embedder.embed_shard` says."""
+        # a generator, so that Ray streams what it yields
+        yield from embed_shard(
+            table, self._backbone, settings, batch_size, num_workers or self._num_workers
         )
 
 
@@ -160,14 +158,15 @@ class RayBackbone:
         self._workers: dict[Any, bool] = {}  # worker → whether its backbone is loaded
         self._loading: dict[Any, Any] = {}  # call that ends then → worker
         self._grown = 0.0
+        self._slots = self._capacity()  # workers that fit the cluster, as last seen
         self._start()
         # the precision that "auto" means is for the cluster's devices to say
         self.name, self.fingerprint, self.precision = self._first_description()
 
-    def shard_size(self, n: int) -> int:
-        """Returns how many of ``n`` patches a shard should have."""
-        share = n // (_SHARDS_PER_WORKER * self._capacity())
-        return min(max(share, _MIN_SHARD_PATCHES), SHARD_PATCHES)
+    def shard_size(self, left: int) -> int:
+        """Returns how many patches the next shard should have, of ``left`` that are in none yet."""
+        part = left // (_SHARDS_PER_SHARE * self._slots)
+        return min(max(part, _MIN_SHARD_PATCHES), SHARD_PATCHES)
 
     def embed_shards(
         self,
@@ -177,7 +176,7 @@ class RayBackbone:
         batch_size: int | None,
         num_workers: int | None,
     ) -> Iterator[tuple[NDArray[np.int64], Embeddings]]:
-        """Yields what is embedded as it comes back, and an empty shard while there is nothing.
+        """Yields what is embedded as it comes back, and nothing while nothing does.
 
         Raises:
             ClusterUnavailable: if a shard was lost several times
@@ -186,7 +185,7 @@ class RayBackbone:
         import ray
 
         waiting = deque((shard, 1) for shard in shards)
-        # call → its worker, its shard and which attempt it is
+        # call → its worker, what is left of its shard and which attempt it is
         running: dict[Any, tuple[Any, NDArray[np.int64], int]] = {}
         while waiting or running:
             self._grow(len(waiting) + len(running))
@@ -204,12 +203,16 @@ class RayBackbone:
                 if call in self._loading:
                     self._loaded(call)
                     continue
-                worker, shard, attempt = running.pop(call)
+                worker, rows, attempt = running[call]
                 try:
-                    result = ray.get(call)
+                    count, piece = ray.get(next(call))
+                except StopIteration:
+                    del running[call]
+                    continue
                 except ray.exceptions.RayTaskError:
                     raise
                 except ray.exceptions.RayError as lost:
+                    del running[call]
                     self._workers.pop(worker, None)
                     self._grown = 0.0  # another takes its place at once
                     if attempt == _MAX_ATTEMPTS:
@@ -217,9 +220,11 @@ class RayBackbone:
                             f"A shard was lost on the cluster {attempt} times ({lost}): see "
                             "whether its nodes have enough memory. What was embedded is kept."
                         ) from lost
-                    waiting.appendleft((shard, attempt + 1))
+                    if len(rows):
+                        waiting.appendleft((rows, attempt + 1))
                     continue
-                yield shard, result
+                running[call] = (worker, rows[count:], attempt)
+                yield rows[:count], piece
 
     @property
     def num_ready(self) -> int:
@@ -274,7 +279,8 @@ class RayBackbone:
         if self._workers and time.monotonic() - self._grown < _GROW_SECONDS:
             return
         self._grown = time.monotonic()
-        for _ in range(min(self._capacity(), shards) - len(self._workers)):
+        self._slots = self._capacity()
+        for _ in range(min(self._slots, shards) - len(self._workers)):
             worker = self._start()
             self._loading[worker.describe.remote()] = worker
 

@@ -7,6 +7,7 @@ import pytest
 import torch
 from labelvet.embeddings.backbones import TorchBackbone, load_backbone
 from torch import nn
+from torchvision.models import VisionTransformer
 
 pytest.importorskip("openvino", reason="pip install 'labelvet[openvino]'")
 
@@ -23,6 +24,14 @@ def test_it_agrees_with_torch(precision, least):
     norms = np.linalg.norm(found, axis=1) * np.linalg.norm(expected, axis=1)
     assert ((found * expected).sum(1) / norms > least).all()
     assert found.dtype == np.float32 and found.flags.writeable
+
+
+def test_a_vision_transformer_is_converted():
+    """Torch's check of a trace compares its two attention paths, and would refuse it."""
+    vit = VisionTransformer(32, 8, num_layers=1, num_heads=2, hidden_dim=16, mlp_dim=32)
+    vit.heads = nn.Identity()
+    backbone = TorchBackbone("vit", vit.eval(), 32, (0.5,) * 3, (0.5,) * 3)
+    assert backbone.precision == "float32, openvino"
 
 
 class Fixed(nn.Module):

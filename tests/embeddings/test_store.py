@@ -171,6 +171,36 @@ def test_a_killed_run_loses_one_shard_at_most(table, backbone, small_shards, own
     assert np.array_equal(resumed.vectors, undisturbed)
 
 
+@pytest.mark.parametrize("seconds", [0.0, 60.0])
+def test_a_shard_comes_back_in_pieces(table, backbone, monkeypatch, seconds):
+    """As from a process of a cluster, with an image that cannot be read and a bad embedding."""
+    with open(table.filepaths[4], "wb") as file:
+        file.write(b"no image")
+    expected = embed_patches(table, backbone, use_store=False, batch_size=3)
+    embed, batches = backbone.embed, []
+
+    def embed_badly(inputs):
+        vectors = embed(inputs).copy()
+        batches.append(len(inputs))
+        if len(batches) == 2:
+            vectors[2] = np.nan
+        return vectors
+
+    monkeypatch.setattr(backbone, "embed", embed_badly)
+    monkeypatch.setattr(embedder, "_SECONDS_PER_PIECE", seconds)
+    done, rows, vectors = 0, [], []
+    for count, piece in embedder.embed_shard(table, backbone, CropSettings(), 3, 1):
+        assert (piece.rows < count).all()
+        rows += (done + piece.rows).tolist()
+        vectors += list(piece.vectors)
+        done += count
+        last = piece
+    assert done == 40 and set(rows) == set(expected.rows.tolist()) - {5}
+    assert len(rows) == len(set(rows))
+    assert last.unreadable == expected.unreadable and set(last.failed) == {table.ids[5]}
+    np.testing.assert_array_equal(vectors, expected.vectors[np.isin(expected.rows, rows)])
+
+
 def test_two_runs_at_once_on_one_store(table, backbone, small_shards):
     results = []
     threads = [
