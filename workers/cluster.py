@@ -196,6 +196,7 @@ class RayBackbone:
                     call = worker.embed.remote(part, settings, batch_size, num_workers)
                     running[call] = (worker, rows, attempt)
             calls = [*running, *self._loading]
+            done: list[Any]  # streams, which Ray's types do not know to be waited for
             done, _ = ray.wait(calls, num_returns=1, timeout=_WAIT_SECONDS)
             if not done:
                 yield np.empty(0, np.int64), _NOTHING
