@@ -49,7 +49,7 @@ def add_labels(candidates: Candidates, selection: Selection, view: Any = None) -
             "There is no such label to add in the current view: widen the confidence range, tick "
             "more classes, or clear the view. Flagged and approved labels stay out."
         )
-    done = tag_labels(candidates.dataset, candidates.field, samples, ids, BASKET)
+    done = tag_labels(candidates.dataset, candidates.field, samples, ids, BASKET, all_differ=True)
     return Chosen(done.changed, done.token, f"{count(done.changed, 'label')} added for approval.")
 
 
@@ -62,5 +62,7 @@ def remove_labels(candidates: Candidates, selection: Selection | None = None) ->
     samples, ids = read_candidates(candidates, selection or Selection(), "basket")
     if not len(ids):
         raise InvalidParameter("There is no such label in the basket.")
-    done = tag_labels(candidates.dataset, candidates.field, samples, ids, BASKET, remove=True)
+    done = tag_labels(
+        candidates.dataset, candidates.field, samples, ids, BASKET, remove=True, all_differ=True
+    )
     return Chosen(done.changed, done.token, f"{count(done.changed, 'label')} taken out again.")

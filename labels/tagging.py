@@ -99,6 +99,7 @@ def tag_labels(
     label_ids: Ids,
     tag: str,
     remove: bool = False,
+    all_differ: bool = False,
 ) -> Tagged:
     """Adds a tag to labels, or removes it, in the dataset and in its open patches views.
 
@@ -109,12 +110,15 @@ def tag_labels(
         label_ids: (n, 12) the labels; those that do not exist are passed over
         tag: the tag
         remove: whether to remove it
+        all_differ: whether the caller just read that this changes every one of them, so that they
+            are not read again
 
     Raises:
         InvalidParameter: if the tag is none, or the field is read-only
         UnknownField: if there is no such field
     """
-    return _change(_Target(dataset, field), sample_ids, label_ids, check_tag(tag), remove)
+    target = _Target(dataset, field)
+    return _change(target, sample_ids, label_ids, check_tag(tag), remove, all_differ)
 
 
 def tag_samples(dataset: fo.Dataset, sample_ids: Ids, tag: str, remove: bool = False) -> Tagged:
@@ -196,15 +200,24 @@ def describe(tagged: Tagged, tag: str, what: str, remove: bool) -> str:
     return f"'{tag}' was {did}{rest}."
 
 
-def _change(target: _Target, sample_ids: Ids, ids: Ids, tag: str, remove: bool) -> Tagged:
+def _change(
+    target: _Target,
+    sample_ids: Ids,
+    ids: Ids,
+    tag: str,
+    remove: bool,
+    all_differ: bool = False,
+) -> Tagged:
     _check_writable(target)
     if not len(ids):
         return Tagged(0, 0, None)
     change = begin(target.dataset, _KIND, field=target.field, tag=tag, remove=remove)
     changed = unchanged = 0
     for batch in _batches(len(ids)):
-        samples, differing, same = _that_differ(target, sample_ids[batch], ids[batch], tag, remove)
-        unchanged += same
+        samples, differing = sample_ids[batch], ids[batch]
+        if not all_differ:
+            samples, differing, same = _that_differ(target, samples, differing, tag, remove)
+            unchanged += same
         change.add_batch(samples, differing)
         _write(target, samples, differing, tag, remove)
         changed += len(differing)
