@@ -49,6 +49,10 @@ class StoreFull(LabelvetError, OSError):
     """The disk that embeddings are kept on has no room left."""
 
 
+class NeighborsUnavailable(LabelvetError, RuntimeError):
+    """The search for neighbors did not come to its end."""
+
+
 class ClusterUnavailable(LabelvetError, RuntimeError):
     """A compute cluster cannot be reached, or loses what it is given."""
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .compiled import keep_compiled
+from .neighbor_search import search_neighbors
 
 # Brute force is exact and faster up to about this many vectors; above it, its time grows with the
 # square of their number. See docs/performance.md for what was tried.
@@ -44,11 +44,12 @@ def build_neighbor_graph(
     metric: str = "euclidean",
     seed: int | None = None,
     device: str = "cpu",
+    check: Callable[[], None] = lambda: None,
 ) -> NeighborGraph:
     """Finds the ``k`` nearest neighbours of every vector, itself included.
 
-    Exact, by blocks, up to ``EXACT_UP_TO`` vectors, approximate (pynndescent: Dong et al.,
-    "Efficient k-nearest neighbor graph construction for generic similarity measures", 2011) above.
+    Exact, by blocks, up to ``EXACT_UP_TO`` vectors, approximate above, see
+    :func:`~labelvet.embeddings.neighbor_search.search_neighbors`.
 
     Args:
         vectors: (n, d) float32
@@ -56,25 +57,30 @@ def build_neighbor_graph(
         metric: "euclidean", "cosine", "manhattan" or "correlation"
         seed: makes the approximate search reproducible
         device: a torch device for the exact search
+        check: called now and then; what it raises ends the search
 
     Returns:
         the :class:`NeighborGraph`
+
+    Raises:
+        NeighborsUnavailable: if the approximate search ends before its time
+        StoreFull: if there is no room for its copy of the vectors on disk
     """
     indices: NDArray[np.integer]
     if len(vectors) > EXACT_UP_TO:
-        indices, distances = _approximate(vectors, k, metric, seed)
+        indices, distances = search_neighbors(vectors, k, metric, seed, check)
     elif metric == "manhattan":
         from sklearn.neighbors import NearestNeighbors
 
         index = NearestNeighbors(n_neighbors=k, metric=metric, algorithm="brute").fit(vectors)
         distances, indices = index.kneighbors(vectors)
     else:
-        indices, distances = _exact(vectors, k, metric, device)
+        indices, distances = _exact(vectors, k, metric, device, check)
     return NeighborGraph(indices.astype(np.int32), distances.astype(np.float32), metric)
 
 
 def _exact(
-    vectors: NDArray[np.float32], k: int, metric: str, device: str
+    vectors: NDArray[np.float32], k: int, metric: str, device: str, check: Callable[[], None]
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     """Brute force as matrix products, which is what processors are best at."""
     import torch
@@ -90,6 +96,7 @@ def _exact(
     indices = np.empty((len(vectors), k), dtype=np.int64)
     distances = np.empty((len(vectors), k), dtype=np.float32)
     for start in range(0, len(vectors), _BLOCK):
+        check()
         block = slice(start, start + _BLOCK)
         product = points[block] @ points.T
         squared = squares[block, None] + squares - 2 * product
@@ -101,19 +108,3 @@ def _exact(
         near = near.sqrt() if metric == "euclidean" else near / 2
         indices[block], distances[block] = nearest.cpu().numpy(), near.cpu().numpy()
     return indices, distances
-
-
-def _approximate(
-    vectors: NDArray[np.float32], k: int, metric: str, seed: int | None
-) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-    from pynndescent import NNDescent
-
-    keep_compiled("pynndescent")
-    # twice the neighbours, cut to half: recall at 15 of .998 instead of .955, for twice the time
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # numba names the functions that it cannot keep
-        index = NNDescent(
-            np.ascontiguousarray(vectors), n_neighbors=2 * k, metric=metric, random_state=seed
-        )
-        indices, distances = index.neighbor_graph
-    return indices[:, :k], distances[:, :k]

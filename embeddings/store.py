@@ -21,7 +21,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -201,10 +201,15 @@ def allocate(n: int, dimension: int) -> NDArray[np.float32]:
     the system pages in and out and that vanishes with the array."""
     if n * dimension * 4 <= _MAX_IN_MEMORY:
         return np.zeros((n, dimension), dtype=np.float32)
+    with temporary_file() as file:
+        return np.memmap(file, dtype=np.float32, mode="w+", shape=(n, dimension))
+
+
+def temporary_file() -> IO[bytes]:
+    """Opens a file on the disk of the store, which vanishes when it is closed."""
     folder = store_folder()
     folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryFile(dir=folder) as file:
-        return np.memmap(file, dtype=np.float32, mode="w+", shape=(n, dimension))
+    return tempfile.TemporaryFile(dir=folder)
 
 
 def summarize_store(folder: Path | None = None) -> StoreSummary:

@@ -181,7 +181,9 @@ def update_visualization(
         with tracker.stage("Finding neighbors", _SHARE_NEIGHBORS):
             metric = getattr(run.method, "metric", "euclidean")
             k = neighbors_needed(run.method, len(table))
-            graph = build_neighbor_graph(embedded.vectors, k, metric, run.method.seed)
+            graph = build_neighbor_graph(
+                embedded.vectors, k, metric, run.method.seed, check=tracker.check_cancelled
+            )
         with tracker.stage("Placing new points", _SHARE_PLACE):
             points = place_points(embedded.vectors, points, run.method, graph)
         with tracker.stage("Saving", _SHARE_SAVE):

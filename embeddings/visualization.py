@@ -281,7 +281,7 @@ def _project(
     with tracker.stage("Finding neighbors", _SHARE_NEIGHBORS), _timed(seconds, "neighbors"):
         k = neighbors_needed(method, len(vectors))
         metric = getattr(method, "metric", "euclidean")
-        graph = build_neighbor_graph(vectors, k, metric, method.seed)
+        graph = build_neighbor_graph(vectors, k, metric, method.seed, check=tracker.check_cancelled)
     with (
         tracker.stage(f"Projecting with {method.title}", _SHARE_PROJECT, unit="epochs") as stage,
         _timed(seconds, "project"),

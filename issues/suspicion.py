@@ -12,6 +12,7 @@ the rows.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -137,6 +138,7 @@ def find_suspects(
             ordered,
             groups[order] if groups is not None else None,
             graph.take(order) if graph is not None else None,
+            progress.check_cancelled,
         )
     with progress.stage("Judging labels", share * 0.4):
         judged = _judge(
@@ -154,6 +156,7 @@ def _find_neighbors(
     vectors: NDArray[np.float32],
     groups: NDArray[np.int64] | None,
     graph: NeighborGraph | None = None,
+    check: Callable[[], None] = lambda: None,
 ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
     """Returns the nearest rows but oneself (and but one's group), and their cosine similarities."""
     n = len(vectors)
@@ -163,11 +166,13 @@ def _find_neighbors(
         nearest = np.argsort(-similar, axis=1, kind="stable")[:, : min(NUM_NEIGHBORS, n - 1)]
         return nearest.astype(np.int32), np.take_along_axis(similar, nearest, axis=1)
     if n <= EXACT_UP_TO:
-        graph = build_neighbor_graph(vectors, min(NUM_NEIGHBORS + 1, n), "cosine", _SEED)
+        k = min(NUM_NEIGHBORS + 1, n)
+        graph = build_neighbor_graph(vectors, k, "cosine", _SEED, check=check)
     elif graph is None:
         # an approximate search is slow for many neighbors; of unit vectors the Euclidean distance
         # ranks as the cosine does, and is compiled already where a map was computed
-        graph = build_neighbor_graph(unit_rows(vectors), SHOWN_NEIGHBORS + 5, "euclidean", _SEED)
+        k = SHOWN_NEIGHBORS + 5
+        graph = build_neighbor_graph(unit_rows(vectors), k, "euclidean", _SEED, check=check)
     k = graph.indices.shape[1]
     own = graph.indices == np.arange(n)[:, None]
     own[~own.any(axis=1), -1] = True  # an approximate search may miss a row itself

@@ -5,13 +5,20 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from functools import partial
 
 import numpy as np
+import psutil
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from labelvet.embeddings import neighbors
-from labelvet.embeddings.errors import InvalidParameter
+from labelvet.embeddings import neighbor_search, neighbors
+from labelvet.embeddings.errors import (
+    Cancelled,
+    InvalidParameter,
+    NeighborsUnavailable,
+    StoreFull,
+)
 from labelvet.embeddings.neighbors import build_neighbor_graph
 from labelvet.embeddings.projection import METHODS, make_method, neighbors_needed, project
 
@@ -157,3 +164,37 @@ print(sum(kept.cache_hits.values()))
         for _ in range(2)
     ]
     assert hits == [0, 1]
+
+
+def test_an_approximate_search_is_stopped_where_it_is():
+    """It would take half a minute; numba, which it runs in, can otherwise not be interrupted."""
+    vectors = np.random.default_rng(0).normal(size=(60_000, 256)).astype(np.float32)
+    searching = []
+
+    def cancel_once_it_searches():
+        found = psutil.Process().children()
+        searching.extend(child for child in found if child.cpu_times().user > 3)
+        if searching:
+            raise Cancelled("Cancelled.")
+
+    with pytest.raises(Cancelled):
+        build_neighbor_graph(vectors, 15, check=cancel_once_it_searches)
+    assert searching and not searching[0].is_running()
+
+
+def test_a_search_whose_process_dies_says_so(monkeypatch):
+    monkeypatch.setattr(neighbors, "EXACT_UP_TO", 100)
+
+    def kill():
+        for child in psutil.Process().children():
+            child.kill()
+
+    with pytest.raises(NeighborsUnavailable, match="memory"):
+        build_neighbor_graph(clusters()[0], 15, check=kill)
+
+
+def test_a_search_that_has_no_room_on_disk_says_so(monkeypatch):
+    monkeypatch.setattr(neighbors, "EXACT_UP_TO", 100)
+    monkeypatch.setattr(neighbor_search, "temporary_file", partial(open, "/dev/full", "r+b"))
+    with pytest.raises(StoreFull, match="LABELVET_CACHE_DIR"):
+        build_neighbor_graph(clusters()[0], 15)
