@@ -21,7 +21,7 @@ from .backbones import Backbone
 from .crops import CropSettings, UnreadableImage, cut_crops, read_pixels
 from .errors import InvalidParameter
 from .progress import Progress, Stage
-from .store import SHARD_PATCHES, EmbeddingStore, Keys, allocate
+from .store import SHARD_PATCHES, EmbeddingStore, Keys, allocate, patch_keys
 from .table import PatchTable
 
 BATCH_SIZE_CPU = 16
@@ -126,7 +126,7 @@ def embed_patches(
     sink: _Memory | _Shards = _Memory(table)
     if use_store and backbone.fingerprint is not None:
         store = EmbeddingStore(backbone.name, backbone.fingerprint, backbone.precision, settings)
-        sink = _Shards(store, store.keys(table, rows), rows)
+        sink = _Shards(store, patch_keys(table, rows), rows)
     missing = sink.missing(rows)
 
     unreadable: dict[str, str] = {}

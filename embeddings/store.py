@@ -57,6 +57,18 @@ def keys_of(bytes_: NDArray[np.uint8]) -> Keys:
     return np.ascontiguousarray(bytes_, dtype=np.uint8).view(f"V{_DIGEST_BYTES}").reshape(-1)
 
 
+def patch_keys(table: PatchTable, rows: NDArray[np.int64]) -> Keys:
+    """Returns the keys that some rows of a table have in any store, shape ``(len(rows),)``."""
+    used = np.unique(table.media[rows])
+    images = {int(i): _digest_file(str(table.filepaths[i])) for i in used}
+    boxes = np.ascontiguousarray(table.boxes[rows], dtype=np.float64)
+    digests = b"".join(
+        hashlib.blake2b(images[image] + box.tobytes(), digest_size=_DIGEST_BYTES).digest()
+        for image, box in zip(table.media[rows].tolist(), boxes, strict=True)
+    )
+    return np.frombuffer(digests, dtype=f"V{_DIGEST_BYTES}")
+
+
 def store_folder() -> Path:
     """Returns the folder of the store: ``LABELVET_CACHE_DIR``, or one in the user's cache."""
     if folder := os.environ.get("LABELVET_CACHE_DIR"):
@@ -113,17 +125,6 @@ class EmbeddingStore:
         digest = hashlib.blake2b(described.encode(), digest_size=_DIGEST_BYTES).hexdigest()
         self.folder = (folder or store_folder()) / "embeddings" / digest
         self._described = described
-
-    def keys(self, table: PatchTable, rows: NDArray[np.int64]) -> Keys:
-        """Returns the keys of some rows of a table, shape ``(len(rows),)``."""
-        used = np.unique(table.media[rows])
-        images = {int(i): _digest_file(str(table.filepaths[i])) for i in used}
-        boxes = np.ascontiguousarray(table.boxes[rows], dtype=np.float64)
-        digests = b"".join(
-            hashlib.blake2b(images[image] + box.tobytes(), digest_size=_DIGEST_BYTES).digest()
-            for image, box in zip(table.media[rows].tolist(), boxes, strict=True)
-        )
-        return np.frombuffer(digests, dtype=f"V{_DIGEST_BYTES}")
 
     def write(self, keys: Keys, vectors: NDArray[np.float32]) -> None:
         """Adds a shard of ``(n,)`` keys and ``(n, d)`` vectors, all or nothing.

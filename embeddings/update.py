@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import os
+import time
 from dataclasses import dataclass, fields
 from pathlib import Path
 from threading import Event
@@ -20,9 +22,14 @@ from .projection import METHODS, Method, make_method
 from .records import RunRecord
 from .runs import load_record, load_visualization, save_visualization
 from .sentences import count
+from .store import patch_keys
 
 # Above this share of newly placed points, the map was fitted to something else.
 RECOMPUTE_ABOVE = 0.2
+
+# A form waits for this; on a local disk it is enough for a million images.
+_LOOK_SECONDS = 2.0
+_LOOK_AT = 4096
 
 _SHARE_READ = 0.05
 _SHARE_EMBED = 0.75
@@ -37,7 +44,7 @@ class Changes:
 
     Attributes:
         new: labels that the run has no point of
-        changed: labels whose box (or, where that was looked at, whose image) has changed
+        changed: labels whose box or image file (as far as :func:`find_changes` came) has changed
         deleted: labels of the run that are not there any more
         unchanged: all others
     """
@@ -105,7 +112,8 @@ class Update:
 def find_changes(samples: fo.core.collections.SampleCollection, brain_key: str) -> Changes:
     """Compares a visualization with the labels that the view it was made of has now.
 
-    Reads labels and no images: that an image was replaced, :func:`update_visualization` notices.
+    Reads no images, but looks whether their files were replaced, for two seconds at most;
+    :func:`update_visualization` looks at all of them.
 
     Raises:
         InvalidParameter: if there is no such visualization, or it is another plugin's
@@ -223,13 +231,33 @@ def _open(samples: Any, brain_key: str) -> _Run:
 
 def _compare(run: _Run) -> Changes:
     now, old = match_ids(run.table.ids, run.ids)
-    same = int(_unchanged(run.record, old, run.table.boxes[now], None).sum())
+    unchanged = _unchanged(run.record, old, run.table.boxes[now], None)
+    unchanged[_replaced(run, now, old)] = False
+    same = int(unchanged.sum())
     return Changes(
         new=len(run.table) - len(now) - len(run.table.take(_others(run, now)).box_problems()),
         changed=len(now) - same,
         deleted=len(run.ids) - len(now),
         unchanged=same,
     )
+
+
+def _replaced(run: _Run, now: NDArray[np.int64], old: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Returns which of the labels have another image file than was embedded, as far as this comes
+    in ``_LOOK_SECONDS``; a file that cannot be seen from here tells nothing."""
+    if run.record is None or run.record.keys is None:
+        return np.empty(0, dtype=np.int64)
+    table, deadline = run.table, time.monotonic() + _LOOK_SECONDS
+    replaced = []
+    by_image = np.argsort(table.media[now], kind="stable")
+    for start in range(0, len(by_image), _LOOK_AT):
+        if time.monotonic() > deadline:
+            break
+        some = by_image[start : start + _LOOK_AT]
+        differ = some[run.record.keys[old[some]] != patch_keys(table, now[some])]
+        paths = table.filepaths[table.media[now[differ]]]
+        replaced.append(differ[[os.path.exists(str(path)) for path in paths]])
+    return np.concatenate([np.empty(0, np.int64), *replaced])
 
 
 def _others(run: _Run, rows: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from pathlib import Path
 
 import fiftyone as fo
 import fiftyone.brain as fob
@@ -118,11 +119,17 @@ def test_only_what_is_new_is_embedded(boxes, monkeypatch):
     assert sum(seen) == 3 + 40
 
 
-def test_a_replaced_image_is_noticed(boxes):
+def test_a_replaced_image_is_noticed(boxes, monkeypatch):
     compute(boxes)
+    Path(boxes.last().filepath).rename(boxes.last().filepath + ".away")
+    assert not find_changes(boxes, "map")  # only a worker may see it
+    Path(boxes.last().filepath + ".away").rename(boxes.last().filepath)
     Image.new("RGB", (80, 60), "red").save(boxes.first().filepath)
-    assert not find_changes(boxes, "map")  # it reads no images
-    assert update(boxes).changes == Changes(new=0, changed=4, deleted=0, unchanged=36)
+    changes = Changes(new=0, changed=4, deleted=0, unchanged=36)
+    assert find_changes(boxes, "map") == changes
+    monkeypatch.setattr("labelvet.embeddings.update._LOOK_SECONDS", -1.0)
+    assert not find_changes(boxes, "map")  # no time to look
+    assert update(boxes).changes == changes
 
 
 def test_the_run_keeps_its_view(boxes):
