@@ -236,6 +236,25 @@ def test_a_full_disk_is_named_and_nothing_half_written_stays(
     assert embed_patches(table, backbone).reused == 16
 
 
+def test_a_store_that_is_cleared_during_a_run_costs_what_it_held(
+    table, backbone, small_shards, monkeypatch
+):
+    embed, batches = backbone.embed, []
+
+    def embed_and_clear(inputs):
+        batches.append(inputs)
+        if len(batches) == 4:  # of the second shard
+            clear_store()
+        return embed(inputs)
+
+    monkeypatch.setattr(backbone, "embed", embed_and_clear)
+    embedded = embed_patches(table, backbone, batch_size=4)
+    assert embedded.rows.tolist() == list(range(8, 40))
+    assert set(embedded.failed) == set(table.ids[:8])
+    assert all("cleared" in reason for reason in embedded.failed.values())
+    assert len(embed_patches(table, backbone).rows) == 40
+
+
 def test_the_store_is_shown_shrunk_and_cleared(table, backbone, small_shards, own_store):
     assert summarize_store().patches == 0
     embed_patches(table, backbone)
