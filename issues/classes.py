@@ -261,10 +261,10 @@ class _Clues:
                 inputs = self._inputs(members)
                 leverages = inputs @ self._inverse @ inputs.T * self._trust[members]
                 rest = inputs @ self._coefficients - leverages @ self._targets(members)
-                rest = np.linalg.solve(np.eye(len(members)) - leverages, rest)
+                held_out = np.linalg.solve(np.eye(len(members)) - leverages, rest)
                 asked = groups == group
-                said[asked] = rest[np.searchsorted(members, rows[asked])]
-        return np.log(np.maximum(said, 0) + _FLOOR)
+                said[asked] = held_out[np.searchsorted(members, rows[asked])]
+        return np.asarray(np.log(np.maximum(said, 0) + _FLOOR), dtype=np.float32)
 
     def _targets(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
         targets = np.zeros((len(rows), self._k), dtype=np.float32)

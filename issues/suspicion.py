@@ -98,8 +98,8 @@ class Suspicion:
     def evidence(self, row: int) -> NDArray[np.int32]:
         """Returns the rows that the reason speaks of: the neighbors, or the label repeated."""
         if self.original[row] >= 0 and not np.isfinite(self.missed[row]):
-            return self.original[row : row + 1]
-        return self.neighbors[row]
+            return np.asarray(self.original[row : row + 1])
+        return np.asarray(self.neighbors[row])
 
 
 def find_suspects(
@@ -368,8 +368,8 @@ def _examples(
             distances = -unit_rows(vectors[rows]) @ units
             shown = min(SHOWN_EXAMPLES, len(members))
             best = np.argpartition(distances, shown - 1, axis=1)[:, :shown]
-            near = np.take_along_axis(distances, best, axis=1)
-            best = np.take_along_axis(best, np.argsort(near, axis=1, kind="stable"), axis=1)
+            closest = np.take_along_axis(distances, best, axis=1)
+            best = np.take_along_axis(best, np.argsort(closest, axis=1, kind="stable"), axis=1)
             examples[rows, :shown] = members[best]
     return examples
 
