@@ -40,7 +40,7 @@ class Labels:
         return Labels(self.table.take(rows), self.vectors[rows], groups)
 
 
-def coco128() -> tuple[Labels, Labels]:
+def coco128(backbone: str) -> tuple[Labels, Labels]:
     """Returns the true labels of coco128, and a real detector's; needs the folder."""
     paths = sorted((COCO128 / "images").glob("*.jpg"))
     both = []
@@ -51,11 +51,11 @@ def coco128() -> tuple[Labels, Labels]:
             for number, path in enumerate(paths)
             for entry in of_image.get(path.name, [])
         ]
-        both.append(_embed(name, [str(path) for path in paths], rows))
+        both.append(_embed(name, [str(path) for path in paths], rows, backbone))
     return both[0], both[1]
 
 
-def scenes(folder: Path, seed: int, num_scenes: int) -> Labels:
+def scenes(folder: Path, seed: int, num_scenes: int, backbone: str) -> Labels:
     """Composes scenes of cut-outs and returns their true labels."""
     from labelvet.demo.scenes import compose_scene
     from labelvet.demo.stamps import load_stamps
@@ -74,7 +74,7 @@ def scenes(folder: Path, seed: int, num_scenes: int) -> Labels:
             rows.append((number, label, box, np.nan))
             shown.append(f"{label}/{cut_out}")
     groups = np.unique(shown, return_inverse=True)[1]
-    return replace(_embed("truth", paths, rows), groups=groups.astype(np.int64))
+    return replace(_embed("truth", paths, rows, backbone), groups=groups.astype(np.int64))
 
 
 def flip(labels: Labels, share: float, seed: int) -> tuple[PatchTable, NDArray[np.bool_]]:
@@ -119,7 +119,7 @@ def matches(predictions: PatchTable, truth: PatchTable) -> list[tuple[int, int]]
     return pairs
 
 
-def _embed(field: str, paths: list[str], rows: list[tuple[Any, ...]]) -> Labels:
+def _embed(field: str, paths: list[str], rows: list[tuple[Any, ...]], backbone: str) -> Labels:
     media, names, boxes, confidences = zip(*rows, strict=True)
     classes, codes = np.unique(names, return_inverse=True)
     table = PatchTable(
@@ -133,5 +133,5 @@ def _embed(field: str, paths: list[str], rows: list[tuple[Any, ...]]) -> Labels:
         classes=classes.astype(object),
         confidences=np.array(confidences, dtype=np.float32),
     )
-    embeddings = embed_patches(table, load_backbone())
+    embeddings = embed_patches(table, load_backbone(backbone))
     return Labels(table.take(embeddings.rows), embeddings.vectors)

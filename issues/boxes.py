@@ -84,8 +84,14 @@ def cover(
     boxes: NDArray[np.float64],
     others_media: NDArray[np.integer],
     others: NDArray[np.float64],
+    codes: NDArray[np.integer] | None = None,
+    others_codes: NDArray[np.integer] | None = None,
 ) -> NDArray[np.float32]:
-    """Returns the greatest overlap of each box with any of ``others`` in its image, shape (n,)."""
+    """Returns how much of each box the ``others`` of its image cover, shape (n,).
+
+    It is the greatest overlap (intersection over union) with any of them or, where the classes are
+    given, the greatest part of the box that lies in one of its class, if that is more.
+    """
     covered = np.zeros(len(media), dtype=np.float32)
     order = np.argsort(others_media, kind="stable")
     sorted_media = others_media[order]
@@ -94,6 +100,10 @@ def cover(
             np.searchsorted(sorted_media, media[rows[0]], side) for side in ("left", "right")
         )
         if last > first:
-            iou, _ = box_overlaps(boxes[rows], others[order[first:last]])
-            covered[rows] = iou.max(axis=1)
+            near = order[first:last]
+            overlap, inside = box_overlaps(others[near], boxes[rows])
+            if codes is not None and others_codes is not None:
+                same = others_codes[near][:, None] == codes[rows]
+                overlap = np.maximum(overlap, np.where(same, inside, 0))
+            covered[rows] = overlap.max(axis=0)
     return covered

@@ -2,18 +2,20 @@
 
 A conditional logit (McFadden, "Conditional logit analysis of qualitative choice behavior", 1974)
 weighs a handful of clues for each class (what the neighbors are called, what the average of a class
-looks like, what else is in the image, the size of the box), each computed from all labels but the
-patch's own. A few weights are shared by all classes, so hundreds of classes and classes of a few
-labels are no trouble, and a clue that says nothing in a dataset gets no weight there. The share of
-wrong labels is fitted together with the weights: a label is taken to be right, or one of the
-classes at random (the mixture of Angluin and Laird, "Learning from noisy examples", 1988), which
-turns the fit into the probability that a label is wrong.
+looks like, what a ridge regression makes of the look, what else is in the image, the size of the
+box), each computed from all labels but the patch's own. A few weights are shared by all classes, so
+hundreds of classes and classes of a few labels are no trouble, and a clue that says nothing in a
+dataset gets no weight there. The share of wrong labels is fitted together with the weights: a label
+is taken to be right, or one of the classes at random (the mixture of Angluin and Laird, "Learning
+from noisy examples", 1988), which turns the fit into the probability that a label is wrong. With
+that known, the clues are computed once more: what is probably wrong vouches less for others.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +29,11 @@ _CELLS = 500_000
 _FIT_CELLS = 1_000_000
 _RIDGE = 1e-3
 _START_NOISE = 0.05
+# of the regression on the look: its penalty, for unit vectors, and the least it says of a class
+_PENALTY = 1.0
+_FLOOR = 0.05
+# the regression's intercept is the weight of this constant, so that it is left out with the rest
+_CONSTANT = 0.3
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,13 +76,30 @@ def fit_classes(
         groups: (n,) patches of one group do not vouch for each other's class by their look; by
             default each is a group of its own
     """
-    clues = _Clues(codes, num_classes, vectors, neighbors, similarities, media, boxes, groups)
     n = len(codes)
+
+    def clues(trust: NDArray[np.float32]) -> _Clues:
+        return _Clues(
+            codes, num_classes, vectors, neighbors, similarities, media, boxes, groups, trust
+        )
+
+    first = clues(np.ones(n, dtype=np.float32))
     sample = np.sort(np.random.default_rng(51).permutation(n)[: max(1, _FIT_CELLS // num_classes)])
-    weights, noise = _fit(np.concatenate(list(clues.blocks(sample))), codes[sample])
+    weights, noise = _fit(np.concatenate(list(first.blocks(sample))), codes[sample])
+    judged = _judge(first, codes, num_classes, weights, noise)
+    # not fitted again: labels that are not trusted would make the rest look free of noise
+    return _judge(clues(1 - judged.wrong), codes, num_classes, weights, noise)
 
+
+def _judge(
+    clues: _Clues,
+    codes: NDArray[np.int32],
+    num_classes: int,
+    weights: NDArray[np.float64],
+    noise: float,
+) -> ClassFit:
+    n = len(codes)
     random = noise / num_classes
-
     wrong = np.empty(n, dtype=np.float32)
     fits = np.empty(n, dtype=np.float32)
     suggested = np.empty(n, dtype=np.int32)
@@ -91,10 +115,11 @@ def fit_classes(
     return ClassFit(wrong, fits, suggested, float(np.log(random / (1 - noise + random))))
 
 
-def _fit(clues: NDArray[np.float32], codes: NDArray[np.int32]) -> tuple[NDArray[np.float64], float]:
+def _fit(clues: NDArray[Any], codes: NDArray[np.int32]) -> tuple[NDArray[np.float64], float]:
     """Returns the weights and the share of wrong labels of the greatest likelihood."""
     n, num_classes, size = clues.shape
     own = np.arange(n), codes
+    clues = clues.astype(np.float64)  # once, rather than in each step
     observed = clues[own]
 
     def loss(parameters: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
@@ -117,7 +142,10 @@ def _fit(clues: NDArray[np.float32], codes: NDArray[np.int32]) -> tuple[NDArray[
 
 
 class _Clues:
-    """What speaks for each class, computed for a block of rows at a time."""
+    """What speaks for each class, computed for a block of rows at a time.
+
+    Each label vouches for others by its ``trust``, (n,) in [0, 1].
+    """
 
     def __init__(
         self,
@@ -129,13 +157,15 @@ class _Clues:
         media: NDArray[np.int32],
         boxes: NDArray[np.float64],
         groups: NDArray[np.int64] | None,
+        trust: NDArray[np.float32],
     ) -> None:
-        self._codes, self._k = codes, num_classes
+        self._codes, self._k, self._trust = codes, num_classes, trust
         self._vectors, self._center = vectors, vectors.mean(axis=0)
         self._neighbors, self._similarities = neighbors, similarities
-        self._counts = np.bincount(codes, minlength=num_classes).astype(np.float32)
+        self._counts = np.bincount(codes, trust, num_classes).astype(np.float32)
         self._groups = np.arange(len(codes)) if groups is None else groups
         self._sum_looks()
+        self._regress()
         self._count_images(media)
         self._sum_shapes(boxes)
 
@@ -145,12 +175,13 @@ class _Clues:
         for start in range(0, len(rows), step):
             block = rows[start : start + step]
             others = np.tile(self._counts, (len(block), 1))
-            others[np.arange(len(block)), self._codes[block]] -= 1
+            others[np.arange(len(block)), self._codes[block]] -= self._trust[block]
             yield np.stack(
                 [
                     np.log(others + 0.5),
                     *self._votes(block),
                     self._look(block),
+                    self._regression(block),
                     *self._company(block),
                     self._shape(block, others),
                 ],
@@ -165,13 +196,16 @@ class _Clues:
         counted = np.zeros((len(rows), self._k), dtype=np.float32)
         weighted = counted.copy()
         nearest = np.repeat(near[:, -1:], self._k, axis=1)
+        trust = self._trust[self._neighbors[rows]]
         weights = np.exp((near - near[:, :1]) / 0.05)
+        # as far away as its vote counts for less
+        trusted = near + 0.05 * np.log(np.maximum(trust, 1e-3))
         for j in reversed(range(near.shape[1])):
             cell = at, classes[:, j]
-            nearest[cell] = near[:, j]
-            weighted[cell] += weights[:, j]
+            nearest[cell] = np.maximum(nearest[cell], trusted[:, j])
+            weighted[cell] += weights[:, j] * trust[:, j]
             if j < 10:
-                counted[cell] += 1
+                counted[cell] += trust[:, j]
         yield np.log(counted + 0.2 * base + 1e-3)
         total = weights.sum(axis=1, keepdims=True)
         yield np.log(weighted + 0.02 * total * base + 5e-3)
@@ -181,23 +215,66 @@ class _Clues:
         """Sums the unit vectors of each class, and of each class within each group."""
         pairs, self._pair = np.unique(self._groups * self._k + self._codes, return_inverse=True)
         self._pair_group, self._pair_class = np.divmod(pairs, self._k)
-        self._sums = np.zeros((self._k, self._vectors.shape[1]), dtype=np.float32)
         self._grouped = len(pairs) < len(self._codes)
-        self._pair_sums = np.zeros(
-            (len(pairs) if self._grouped else 0, self._vectors.shape[1]), dtype=np.float32
-        )
+        d = self._vectors.shape[1]
+        self._sums = np.zeros((self._k, d + 1), dtype=np.float32)
+        self._pair_sums = np.zeros((len(pairs) if self._grouped else 0, d), dtype=np.float32)
+        self._products = np.zeros((d + 1, d + 1), dtype=np.float32)
         for start in range(0, len(self._codes), 4096):
-            rows = slice(start, start + 4096)
-            units = unit_rows(self._vectors[rows] - self._center)
-            np.add.at(self._sums, self._codes[rows], units)
+            rows = np.arange(start, min(start + 4096, len(self._codes)))
+            inputs = self._inputs(rows)
+            trusted = inputs * self._trust[rows, None]
+            self._products += trusted.T @ inputs
+            np.add.at(self._sums, self._codes[rows], trusted)
             if self._grouped:
-                np.add.at(self._pair_sums, self._pair[rows], units)
-        self._pair_counts = np.bincount(self._pair)
+                np.add.at(self._pair_sums, self._pair[rows], trusted[:, :-1])
+        self._pair_counts = np.bincount(self._pair, self._trust)
+
+    def _units(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        return unit_rows(self._vectors[rows] - self._center)
+
+    def _inputs(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        units = self._units(rows)
+        return np.column_stack([units, np.full(len(units), _CONSTANT, dtype=np.float32)])
+
+    def _regress(self) -> None:
+        """Fits a ridge regression of what is of a class on the look."""
+        penalized = self._products.astype(np.float64) + _PENALTY * np.eye(len(self._products))
+        self._inverse = np.linalg.inv(penalized).astype(np.float32)
+        self._coefficients = self._inverse @ self._sums.T
+
+    def _regression(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        """What the regression says of each class, fitted without the patch, or without its group.
+
+        What leaving out does is known without fitting anew (Allen's PRESS, 1974).
+        """
+        if not self._grouped:
+            inputs = self._inputs(rows)
+            leverage = np.einsum("ij,ij->i", inputs @ self._inverse, inputs) * self._trust[rows]
+            said = inputs @ self._coefficients - leverage[:, None] * self._targets(rows)
+            said /= 1 - leverage[:, None]
+        else:
+            said = np.empty((len(rows), self._k), dtype=np.float32)
+            groups = self._groups[rows]
+            for group in np.unique(groups):
+                members = np.flatnonzero(self._groups == group)
+                inputs = self._inputs(members)
+                leverages = inputs @ self._inverse @ inputs.T * self._trust[members]
+                rest = inputs @ self._coefficients - leverages @ self._targets(members)
+                held_out = np.linalg.solve(np.eye(len(members)) - leverages, rest)
+                asked = groups == group
+                said[asked] = held_out[np.searchsorted(members, rows[asked])]
+        return np.asarray(np.log(np.maximum(said, 0) + _FLOOR), dtype=np.float32)
+
+    def _targets(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        targets = np.zeros((len(rows), self._k), dtype=np.float32)
+        targets[np.arange(len(rows)), self._codes[rows]] = 1
+        return targets
 
     def _look(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
         """The similarity to the average of each class, shrunk to 0 for classes of a few."""
-        units = unit_rows(self._vectors[rows] - self._center)
-        similar = units @ self._sums.T
+        units = self._units(rows)
+        similar = units @ self._sums[:, :-1].T
         counts = np.tile(self._counts, (len(rows), 1))
         if self._grouped:
             first, last = (
@@ -214,8 +291,8 @@ class _Clues:
             counts[cell] -= self._pair_counts[pairs]
         else:
             cell = np.arange(len(rows)), self._codes[rows]
-            similar[cell] -= np.einsum("ij,ij->i", units, units)
-            counts[cell] -= 1
+            similar[cell] -= np.einsum("ij,ij->i", units, units) * self._trust[rows]
+            counts[cell] -= self._trust[rows]
         return np.asarray(10 * similar / (counts + 1))
 
     def _count_images(self, media: NDArray[np.int32]) -> None:
@@ -223,9 +300,8 @@ class _Clues:
 
         images, self._image = np.unique(media, return_inverse=True)
         shape = (len(images), self._k)
-        ones = np.ones(len(self._codes), dtype=np.float32)
-        self._content = coo_array((ones, (self._image, self._codes)), shape=shape).tocsr()
-        present = (self._content > 0).astype(np.float32)
+        self._content = coo_array((self._trust, (self._image, self._codes)), shape=shape).tocsr()
+        present = self._content.minimum(1)
         together = (present.T @ present).toarray()
         alone = np.diag(together).copy()
         base = (alone + 0.5) / (len(images) + 1)
@@ -244,10 +320,10 @@ class _Clues:
         """What else is in the image: how many of the class, their share, what goes with it."""
         content = self._content[self._image[rows]].toarray()
         others = content.copy()
-        others[np.arange(len(rows)), self._codes[rows]] -= 1
+        others[np.arange(len(rows)), self._codes[rows]] -= self._trust[rows]
         yield np.log1p(others)
         yield 3 * others / (others.sum(axis=1, keepdims=True) + 1)
-        seen = (others > 0).astype(np.float32)
+        seen = np.clip(others, 0, 1)
         lift = np.where(content > 0, seen @ self._lift_with, seen @ self._lift_without)
         yield lift / np.maximum(seen.sum(axis=1, keepdims=True), 1)
 
@@ -256,7 +332,10 @@ class _Clues:
         self._shapes = np.stack([np.log(width * height) / 2, np.log(height / width)], axis=1)
         self._shape_sums = [
             np.stack(
-                [np.bincount(self._codes, self._shapes[:, i] ** power, self._k) for i in (0, 1)]
+                [
+                    np.bincount(self._codes, self._trust * self._shapes[:, i] ** power, self._k)
+                    for i in (0, 1)
+                ]
             )
             for power in (1, 2)
         ]
@@ -270,8 +349,8 @@ class _Clues:
             values = self._shapes[rows, i]
             center, spread = self._shapes[:, i].mean(), max(self._shapes[:, i].var(), 1e-4)
             first, second = (np.tile(sums[i], (len(rows), 1)) for sums in self._shape_sums)
-            first[own] -= values
-            second[own] -= values**2
+            first[own] -= values * self._trust[rows]
+            second[own] -= values**2 * self._trust[rows]
             mean = (first + strength * center) / (others + strength)
             square = (second + strength * (spread + center**2)) / (others + strength)
             variance = np.maximum(square - mean**2, 0.05 * spread)

