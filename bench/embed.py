@@ -95,7 +95,12 @@ def _measure(dataset: Any, name: str, folder: Path) -> dict[str, Any]:
 
     def stock_with(batch_size: int | None, num_workers: int | None) -> Any:
         found = dataset.compute_patch_embeddings(
-            stock, "boxes", batch_size=batch_size, num_workers=num_workers, progress=False
+            stock,
+            "boxes",
+            batch_size=batch_size,
+            num_workers=num_workers,
+            skip_failures=False,
+            progress=False,
         )
         return np.concatenate([np.atleast_2d(found[i]) for i in dataset.values("id")])
 
@@ -194,7 +199,9 @@ def _stock_model(backbone: Any) -> Any:
                 from PIL import Image
 
                 crop = image if isinstance(image, Image.Image) else Image.fromarray(image)
-                return torch.from_numpy(backbone.prepare(crop).copy()).permute(2, 0, 1)
+                size = backbone._size, backbone._size
+                resized = np.array(crop.resize(size, Image.Resampling.BILINEAR))
+                return torch.from_numpy(resized).permute(2, 0, 1)
 
             return transform
 
