@@ -73,6 +73,16 @@ def read_pixels(path: str) -> NDArray[np.uint8]:
     return pixels
 
 
+def decode_in_one_thread() -> None:
+    """Keeps torch from starting threads that help the calling one, where there is one for each core
+    already; the others keep theirs."""
+    import torch
+    from threadpoolctl import threadpool_limits
+
+    torch.get_num_threads()  # the first call in a thread sets its number, and would do so later
+    threadpool_limits(1, user_api="openmp")
+
+
 def pixel_windows(
     boxes: NDArray[np.float64], width: int, height: int, settings: CropSettings
 ) -> NDArray[np.int64]:

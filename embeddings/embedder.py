@@ -18,7 +18,7 @@ import torch
 from numpy.typing import NDArray
 
 from .backbones import Backbone
-from .crops import CropSettings, UnreadableImage, cut_crops, read_pixels
+from .crops import CropSettings, UnreadableImage, cut_crops, decode_in_one_thread, read_pixels
 from .errors import InvalidParameter
 from .progress import Progress, Stage
 from .store import SHARD_PATCHES, EmbeddingStore, Keys, allocate, patch_keys
@@ -327,7 +327,7 @@ def _crop_images(
         return [backbone.prepare(crop) for crop in crops]
 
     pending: deque[tuple[str, NDArray[np.int64], Future[list[Any]]]] = deque()
-    with ThreadPoolExecutor(num_workers, thread_name_prefix="labelvet-crop") as pool:
+    with ThreadPoolExecutor(num_workers, "labelvet-crop", decode_in_one_thread) as pool:
         try:
             for path, rows in _rows_by_image(table, rows_of_images):
                 if path in unreadable:

@@ -20,7 +20,7 @@ from bson import ObjectId
 from numpy.typing import NDArray
 from pymongo import UpdateOne
 
-from ..embeddings.crops import UnreadableImage, read_pixels
+from ..embeddings.crops import UnreadableImage, decode_in_one_thread, read_pixels
 from ..embeddings.errors import Cancelled, NoPatches
 from ..embeddings.patches import check_images, sample_id_path
 from ..embeddings.progress import Progress, Report
@@ -304,7 +304,7 @@ def _read_ahead(
             return unreadable
 
     pending: deque[tuple[str, str, Future[Any]]] = deque()
-    with ThreadPoolExecutor(num_workers, thread_name_prefix="labelvet-decode") as pool:
+    with ThreadPoolExecutor(num_workers, "labelvet-decode", decode_in_one_thread) as pool:
         try:
             for id_, path in images:
                 pending.append((id_, path, pool.submit(read, path)))

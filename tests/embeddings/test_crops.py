@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from concurrent.futures import ThreadPoolExecutor
 
 import eta.core.geometry as etag
 import numpy as np
@@ -13,6 +14,7 @@ from labelvet.embeddings.crops import (
     CropSettings,
     UnreadableImage,
     cut_crops,
+    decode_in_one_thread,
     pixel_windows,
     read_image,
     read_pixels,
@@ -115,3 +117,14 @@ def test_jpegs_have_the_pixels_that_pillow_reads(tmp_path, mode, options):
     noise = Image.effect_noise((33, 47), 80).resize((330, 470))
     Image.merge("CMYK", [noise] * 4).convert(mode).save(path, exif=exif, **options)
     np.testing.assert_array_equal(read_pixels(path), np.asarray(read_image(path)))
+
+
+def test_threads_that_decode_leave_the_others_theirs():
+    import torch
+
+    before = torch.get_num_threads()
+    with ThreadPoolExecutor(1, initializer=decode_in_one_thread) as pool:
+        assert pool.submit(torch.get_num_threads).result() == 1
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(torch.get_num_threads).result() == before
+    assert torch.get_num_threads() == before
