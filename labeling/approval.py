@@ -230,10 +230,8 @@ def _chosen(candidates: Candidates) -> Expression:
 
 def _concerned(candidates: Candidates) -> dict[str, Any]:
     """The filter of the documents that an approval changes."""
-    left: dict[str, Any] = {"tags": {"$nin": [APPROVED, NOT_APPROVED]}}
-    if candidates.run is not None:
-        left[RUN_ATTRIBUTE] = candidates.run
-    return {"$or": [{f"{candidates.root}.tags": BASKET}, {candidates.root: {"$elemMatch": left}}]}
+    left = candidates.any_with({"tags": {"$nin": [APPROVED, NOT_APPROVED]}})
+    return {"$or": [{f"{candidates.root}.tags": BASKET}, left]}
 
 
 def _after(candidates: Candidates, moves: Expression, moment: datetime) -> Expression:
@@ -249,10 +247,7 @@ def _after(candidates: Candidates, moves: Expression, moment: datetime) -> Expre
 
 def _is_another(candidates: Candidates, moment: datetime) -> bool:
     """Whether candidates were approved at another moment, too."""
-    approved: dict[str, Any] = {APPROVED_AT: {"$type": "date", "$ne": moment}}
-    if candidates.run is not None:
-        approved[RUN_ATTRIBUTE] = candidates.run
-    which = {candidates.root: {"$elemMatch": approved}}
+    which = candidates.any_with({APPROVED_AT: {"$type": "date", "$ne": moment}})
     return samples_of(candidates.dataset).find_one(which, {"_id": 1}) is not None
 
 

@@ -45,6 +45,11 @@ class Candidates:
             return {"$literal": True}
         return {"$eq": [f"$$l.{RUN_ATTRIBUTE}", {"$literal": self.run}]}
 
+    def any_with(self, which: dict[str, Any]) -> dict[str, Any]:
+        """The filter of the documents where one of them is like that."""
+        ours = {} if self.run is None else {RUN_ATTRIBUTE: self.run}
+        return {self.root: {"$elemMatch": {**which, **ours}}}
+
 
 @dataclass(frozen=True)
 class Selection:

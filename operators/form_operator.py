@@ -21,6 +21,7 @@ class FormOperator(foo.Operator):
     label: ClassVar[str]
     description: ClassVar[str]
     icon: ClassVar[str]
+    options: ClassVar[dict[str, Any]] = {}  # what else FiftyOne is to know of the operator
 
     @property
     def config(self) -> foo.OperatorConfig:
@@ -30,6 +31,7 @@ class FormOperator(foo.Operator):
             description=self.description,
             icon=self.icon,
             dynamic=True,
+            **self.options,
         )
 
     def fill(self, ctx: Any, inputs: types.Object) -> None:

@@ -7,9 +7,8 @@ from collections.abc import Iterator
 from datetime import datetime, timezone
 from threading import Event
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, ClassVar
 
-import fiftyone.operators as foo
 import fiftyone.operators.types as types
 from fiftyone.internal.util import is_remote_service
 from fiftyone.operators.executor import ExecutionOptions
@@ -32,18 +31,11 @@ class LongOperator(FormOperator):
     Its form ends with :func:`schedule_on`.
     """
 
-    @property
-    def config(self) -> foo.OperatorConfig:
-        return foo.OperatorConfig(
-            name=self.name,
-            label=self.label,
-            description=self.description,
-            icon=self.icon,
-            dynamic=True,
-            execute_as_generator=True,
-            allow_immediate_execution=True,
-            allow_delegated_execution=True,
-        )
+    options: ClassVar[dict[str, Any]] = {
+        "execute_as_generator": True,
+        "allow_immediate_execution": True,
+        "allow_delegated_execution": True,
+    }
 
     def call(self, ctx: Any, progress: Report, cancelled: Event) -> Any:
         """Calls the engine; what it returns has a ``summary()``.
