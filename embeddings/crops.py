@@ -1,4 +1,4 @@
-"""From a media file to crops: an image is decoded once, then every box is cut out of it."""
+"""From boxes to crops, which are cut out of an image that was decoded once."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from .errors import InvalidParameter
 
@@ -31,56 +30,6 @@ class CropSettings:
                 f"Padding (alpha) must be a number above -1, not {self.alpha}: 0.1 grows each "
                 "box by 10%."
             )
-
-
-class UnreadableImage(Exception):
-    """An image cannot be decoded; its text says why in a few words."""
-
-
-def read_image(path: str) -> Image.Image:
-    """Decodes an image file into RGB.
-
-    Raises:
-        UnreadableImage: if the file is missing, empty, truncated or no image
-    """
-    try:
-        with Image.open(path) as image:
-            # The pixels are used as they are stored, without EXIF rotation, as FiftyOne's own
-            # patch embeddings do.
-            return image.convert("RGB")
-    except FileNotFoundError:
-        raise UnreadableImage("the file does not exist") from None
-    # Pillow's decoders raise many kinds of errors on malformed files, SyntaxError among them
-    except Exception as error:
-        raise UnreadableImage(str(error) or type(error).__name__) from error
-
-
-def read_pixels(path: str) -> NDArray[np.uint8]:
-    """Decodes an image file into (height, width, 3) RGB.
-
-    JPEGs by torchvision, which gives the same pixels as Pillow in three quarters of the time.
-
-    Raises:
-        UnreadableImage: if the file is missing, empty, truncated or no image
-    """
-    from torchvision.io import ImageReadMode, decode_jpeg, read_file
-
-    try:
-        image = decode_jpeg(read_file(path), ImageReadMode.RGB)
-    except RuntimeError:  # it is no JPEG, or a broken one, of which Pillow says what is wrong
-        return np.array(read_image(path))
-    pixels: NDArray[np.uint8] = image.permute(1, 2, 0).numpy()
-    return pixels
-
-
-def decode_in_one_thread() -> None:
-    """Keeps torch from starting threads that help the calling one, where there is one for each core
-    already; the others keep theirs."""
-    import torch
-    from threadpoolctl import threadpool_limits
-
-    torch.get_num_threads()  # the first call in a thread sets its number, and would do so later
-    threadpool_limits(1, user_api="openmp")
 
 
 def pixel_windows(

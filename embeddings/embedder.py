@@ -5,11 +5,8 @@ What is embedded goes to the store shard by shard, and what the store has alread
 
 from __future__ import annotations
 
-import os
 import time
-from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
@@ -18,7 +15,8 @@ import torch
 from numpy.typing import NDArray
 
 from .backbones import Backbone
-from .crops import CropSettings, UnreadableImage, cut_crops, decode_in_one_thread, read_pixels
+from .crops import CropSettings, cut_crops
+from .decoding import DecodingThreads, UnreadableImage, read_pixels
 from .errors import InvalidParameter
 from .progress import Progress, Stage
 from .store import SHARD_PATCHES, EmbeddingStore, Keys, allocate, patch_keys
@@ -26,9 +24,8 @@ from .table import PatchTable
 
 BATCH_SIZE_CPU = 16
 _BATCH_SIZE_GPU = 256
-_MAX_DEFAULT_WORKERS = 8
 # A crowded image is cut in portions, so that its crops never fill the memory.
-_CROPS_PER_TASK = 512
+_CROPS_PER_TASK = 256
 # What a process of a cluster has done is sent so often: that much is lost when it dies.
 _SECONDS_PER_PIECE = 3.0
 
@@ -143,16 +140,17 @@ def embed_patches(
                     sink.flush()
                 stage.advance(len(piece))
         else:
-            for shard in cut_shards(missing, table.media, lambda _: SHARD_PATCHES):
-                try:
-                    for batch, vectors in _embed_rows(
-                        table, shard, backbone, settings, batch_size, num_workers,
-                        unreadable, failed, stage,
-                    ):  # fmt: skip
-                        sink.add(batch, vectors)
-                finally:
-                    # a shard that was cancelled is kept as far as it came
-                    sink.flush()
+            with DecodingThreads(num_workers) as threads:
+                for shard in cut_shards(missing, table.media, lambda _: SHARD_PATCHES):
+                    try:
+                        for batch, vectors in _embed_rows(
+                            table, shard, backbone, settings, batch_size, threads,
+                            unreadable, failed, stage,
+                        ):  # fmt: skip
+                            sink.add(batch, vectors)
+                    finally:
+                        # a shard that was cancelled is kept as far as it came
+                        sink.flush()
     done, vectors, keys = sink.collect()
     for row in np.setdiff1d(rows, done):
         if str(table.filepaths[table.media[row]]) not in unreadable:
@@ -167,13 +165,16 @@ def embed_shard(
     backbone: Backbone,
     settings: CropSettings,
     batch_size: int | None,
-    num_workers: int | None,
+    threads: DecodingThreads,
 ) -> Iterator[tuple[int, Embeddings]]:
     """Embeds a shard for a :class:`ShardedBackbone`, whose process may end before its last patch.
 
     Args:
         table: the shard: patches by image, with boxes that can be cropped
-        backbone: see :func:`embed_patches`, as the others
+        backbone: see :func:`embed_patches`, as the next two
+        settings: how boxes become crops
+        batch_size: patches per forward pass
+        threads: which decode and crop
 
     Yields:
         every few seconds, and at the end, how many more of the patches are done and their
@@ -191,7 +192,7 @@ def embed_shard(
 
     with Progress().stage("", 1.0) as stage:
         for rows, vectors in _embed_rows(
-            table, np.arange(len(table)), backbone, settings, batch_size, num_workers,
+            table, np.arange(len(table)), backbone, settings, batch_size, threads,
             unreadable, failed, stage,
         ):  # fmt: skip
             batches.append((rows, vectors))
@@ -209,13 +210,13 @@ def _embed_rows(
     backbone: Backbone,
     settings: CropSettings,
     batch_size: int | None,
-    num_workers: int | None,
+    threads: DecodingThreads,
     unreadable: dict[str, str],
     failed: dict[str, str],
     stage: Stage,
 ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
     """Yields the rows and vectors of one batch after another, in the order of ``rows``."""
-    images = _crop_images(table, rows, backbone, settings, num_workers, unreadable, stage)
+    images = _crop_images(table, rows, backbone, settings, threads, unreadable, stage)
     for batch, inputs in _batches(images, batch_size or _default_batch_size(backbone)):
         vectors = _embed_within_memory(backbone, inputs)
         finite = np.isfinite(vectors).all(axis=1)
@@ -311,50 +312,28 @@ def cut_shards(
 
 def _crop_images(
     table: PatchTable,
-    rows_of_images: NDArray[np.int64],
+    rows: NDArray[np.int64],
     backbone: Backbone,
     settings: CropSettings,
-    num_workers: int | None,
+    threads: DecodingThreads,
     unreadable: dict[str, str],
     stage: Stage,
 ) -> Iterator[tuple[NDArray[np.int64], list[Any]]]:
-    """Yields ``(rows, inputs)`` image by image, decoded ahead by a few images in threads."""
+    """Yields ``(rows, inputs)`` image by image."""
 
-    num_workers = num_workers or min(os.cpu_count() or 1, _MAX_DEFAULT_WORKERS)
-
-    def crop(path: str, rows: NDArray[np.int64]) -> list[Any]:
+    def crop(image: tuple[str, NDArray[np.int64]]) -> list[Any]:
+        path, rows = image
+        if path in unreadable:
+            raise UnreadableImage(unreadable[path])
         crops = cut_crops(read_pixels(path), table.boxes[rows], settings)
         return [backbone.prepare(crop) for crop in crops]
 
-    pending: deque[tuple[str, NDArray[np.int64], Future[list[Any]]]] = deque()
-    with ThreadPoolExecutor(num_workers, "labelvet-crop", decode_in_one_thread) as pool:
-        try:
-            for path, rows in _rows_by_image(table, rows_of_images):
-                if path in unreadable:
-                    stage.advance(len(rows))
-                    continue
-                pending.append((path, rows, pool.submit(crop, path, rows)))
-                if len(pending) > 2 * num_workers:
-                    yield from _finish(pending, unreadable, stage)
-            while pending:
-                yield from _finish(pending, unreadable, stage)
-        finally:
-            # a cancelled run does not decode what is still queued
-            for _, _, future in pending:
-                future.cancel()
-
-
-def _finish(
-    pending: deque[tuple[str, NDArray[np.int64], Future[list[Any]]]],
-    unreadable: dict[str, str],
-    stage: Stage,
-) -> Iterator[tuple[NDArray[np.int64], list[Any]]]:
-    path, rows, future = pending.popleft()
-    try:
-        yield rows, future.result()
-    except UnreadableImage as reason:
-        unreadable[path] = str(reason)
-        stage.advance(len(rows))
+    for (path, its), inputs in threads.work_ahead(crop, _rows_by_image(table, rows)):
+        if isinstance(inputs, UnreadableImage):
+            unreadable[path] = str(inputs)
+            stage.advance(len(its))
+        else:
+            yield its, inputs
 
 
 def _rows_by_image(

@@ -6,21 +6,16 @@ that was cut off at any moment goes on with the images that have no mark, and la
 
 from __future__ import annotations
 
-import os
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from threading import Event
 from typing import Any
 
 import fiftyone as fo
-import numpy as np
 from bson import ObjectId
-from numpy.typing import NDArray
 from pymongo import UpdateOne
 
-from ..embeddings.crops import UnreadableImage, decode_in_one_thread, read_pixels
+from ..embeddings.decoding import DecodingThreads, UnreadableImage, read_pixels
 from ..embeddings.errors import Cancelled, NoPatches
 from ..embeddings.patches import check_images, sample_id_path
 from ..embeddings.progress import Progress, Report
@@ -45,7 +40,6 @@ from .runs import (
 # the names of the runs that went through an image, beside the list of its labels
 _MARK = "auto_label_runs"
 _BATCH_CPU, _BATCH_GPU = 8, 32
-_MAX_DEFAULT_WORKERS = 8
 _SHARE_LOAD, _SHARE_DETECT = 0.03, 0.97
 
 
@@ -184,10 +178,17 @@ def _label_images(
     missing = [(id_, path) for id_, path in images.items() if id_ not in done]
     size = batch_size or (_BATCH_CPU if detector.device == "cpu" else _BATCH_GPU)
     labeled = 0
-    with tracker.stage("Finding objects", _SHARE_DETECT, len(images), "images") as stage:
+
+    def read(image: tuple[str, str]) -> Any:
+        return detector.prepare(read_pixels(image[1]))
+
+    with (
+        tracker.stage("Finding objects", _SHARE_DETECT, len(images), "images") as stage,
+        DecodingThreads(num_workers) as threads,
+    ):
         stage.set(len(images) - len(missing))
         batch: list[tuple[str, Any]] = []
-        for id_, path, image in _read_ahead(missing, detector.prepare, num_workers):
+        for (id_, path), image in threads.work_ahead(read, missing):
             if isinstance(image, UnreadableImage):
                 unreadable[path] = str(image)
                 stage.advance()
@@ -286,41 +287,6 @@ def _declare(dataset: fo.Dataset, label_field: str) -> None:
         dataset.add_sample_field(
             attribute, fo.StringField, description="The run of auto labeling that found it"
         )
-
-
-def _read_ahead(
-    images: list[tuple[str, str]],
-    prepare: Callable[[NDArray[np.uint8]], Any],
-    num_workers: int | None,
-) -> Iterator[tuple[str, str, Any]]:
-    """Yields ``(id, path, input)``, decoded in threads ahead of the detector; of an image that
-    cannot be read, the ``UnreadableImage``."""
-    num_workers = num_workers or min(os.cpu_count() or 1, _MAX_DEFAULT_WORKERS)
-
-    def read(path: str) -> Any:
-        try:
-            return prepare(read_pixels(path))
-        except UnreadableImage as unreadable:
-            return unreadable
-
-    pending: deque[tuple[str, str, Future[Any]]] = deque()
-    with ThreadPoolExecutor(num_workers, "labelvet-decode", decode_in_one_thread) as pool:
-        try:
-            for id_, path in images:
-                pending.append((id_, path, pool.submit(read, path)))
-                if len(pending) > 4 * num_workers:
-                    yield _result(pending.popleft())
-            while pending:
-                yield _result(pending.popleft())
-        finally:
-            # a cancelled run does not decode what is still queued
-            for _, _, future in pending:
-                future.cancel()
-
-
-def _result(task: tuple[str, str, Future[Any]]) -> tuple[str, str, Any]:
-    id_, path, future = task
-    return id_, path, future.result()
 
 
 def _is_unfinished(earlier: AutoLabelRun, run: AutoLabelRun) -> bool:

@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from ..embeddings.crops import CropSettings, UnreadableImage, pixel_windows, read_image
+from ..embeddings.crops import CropSettings, pixel_windows
+from ..embeddings.decoding import UnreadableImage, read_image
 from ..embeddings.errors import NoPatches
 from ..embeddings.patches import PatchTable, read_attribute, read_patches
 from .documents import hex_ids

@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 
 from ..embeddings.backbones import load_backbone
 from ..embeddings.crops import CropSettings
+from ..embeddings.decoding import DecodingThreads
 from ..embeddings.embedder import Embeddings, embed_shard
 from ..embeddings.errors import ClusterUnavailable
 from ..embeddings.placement import backbones_loaded_by
@@ -122,7 +123,7 @@ class ShardWorker:
 
     def __init__(self, model: Any, options: dict[str, Any], num_workers: int) -> None:
         self._backbone = load_backbone(model, **options)
-        self._num_workers = num_workers
+        self._threads = DecodingThreads(num_workers)
 
     def describe(self) -> tuple[str, str | None, str]:
         """Returns the backbone's name, fingerprint and precision."""
@@ -137,10 +138,10 @@ class ShardWorker:
         num_workers: int | None,
     ) -> Iterator[tuple[int, Embeddings]]:
         """Embeds a shard, as :func:`labelvet.embeddings.embedder.embed_shard` says."""
+        if num_workers not in (None, self._threads.num_workers):
+            self._threads = DecodingThreads(num_workers)
         # a generator, so that Ray streams what it yields
-        yield from embed_shard(
-            table, self._backbone, settings, batch_size, num_workers or self._num_workers
-        )
+        yield from embed_shard(table, self._backbone, settings, batch_size, self._threads)
 
 
 class RayBackbone:

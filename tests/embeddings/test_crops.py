@@ -2,25 +2,13 @@
 
 from __future__ import annotations
 
-import io
-from concurrent.futures import ThreadPoolExecutor
-
 import eta.core.geometry as etag
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from labelvet.embeddings.crops import (
-    CropSettings,
-    UnreadableImage,
-    cut_crops,
-    decode_in_one_thread,
-    pixel_windows,
-    read_image,
-    read_pixels,
-)
+from labelvet.embeddings.crops import CropSettings, cut_crops, pixel_windows
 from labelvet.embeddings.errors import InvalidParameter
-from PIL import Image
 
 sides = st.integers(1, 400)
 any_number = st.floats(-3, 3, allow_nan=False)
@@ -86,45 +74,3 @@ def test_cut_crops_cuts_the_named_pixels():
 def test_an_impossible_padding_is_refused(alpha):
     with pytest.raises(InvalidParameter, match="Padding"):
         CropSettings(alpha)
-
-
-def test_unreadable_files_say_why(tmp_path):
-    buffer = io.BytesIO()
-    Image.effect_noise((64, 64), 50).convert("RGB").save(buffer, "JPEG")
-    files = {"empty.jpg": b"", "text.png": b"no image", "cut.jpg": buffer.getvalue()[:-900]}
-    for name, content in files.items():
-        (tmp_path / name).write_bytes(content)
-        with pytest.raises(UnreadableImage, match=r"\w"):
-            read_pixels(str(tmp_path / name))
-    with pytest.raises(UnreadableImage, match="does not exist"):
-        read_pixels(str(tmp_path / "absent.jpg"))
-
-
-@pytest.mark.parametrize("mode", ["L", "RGBA", "P", "CMYK", "1"])
-def test_images_of_every_mode_become_rgb(tmp_path, mode):
-    path = tmp_path / ("image.tiff" if mode == "CMYK" else "image.png")
-    Image.new(mode, (8, 6)).save(path)
-    image = read_image(str(path))
-    assert image.mode == "RGB" and image.size == (8, 6)
-
-
-@pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
-@pytest.mark.parametrize("options", [{}, {"progressive": True}, {"quality": 30, "optimize": True}])
-def test_jpegs_have_the_pixels_that_pillow_reads(tmp_path, mode, options):
-    path = str(tmp_path / "image.jpg")
-    exif = Image.Exif()
-    exif[0x0112] = 6  # turned by a quarter, which is left alone
-    noise = Image.effect_noise((33, 47), 80).resize((330, 470))
-    Image.merge("CMYK", [noise] * 4).convert(mode).save(path, exif=exif, **options)
-    np.testing.assert_array_equal(read_pixels(path), np.asarray(read_image(path)))
-
-
-def test_threads_that_decode_leave_the_others_theirs():
-    import torch
-
-    before = torch.get_num_threads()
-    with ThreadPoolExecutor(1, initializer=decode_in_one_thread) as pool:
-        assert pool.submit(torch.get_num_threads).result() == 1
-    with ThreadPoolExecutor(1) as pool:
-        assert pool.submit(torch.get_num_threads).result() == before
-    assert torch.get_num_threads() == before

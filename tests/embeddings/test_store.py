@@ -15,6 +15,7 @@ import torch
 from labelvet.embeddings import embedder, store
 from labelvet.embeddings.backbones import load_backbone
 from labelvet.embeddings.crops import CropSettings
+from labelvet.embeddings.decoding import DecodingThreads
 from labelvet.embeddings.embedder import embed_patches
 from labelvet.embeddings.errors import Cancelled, StoreFull
 from labelvet.embeddings.patches import PatchTable
@@ -189,12 +190,13 @@ def test_a_shard_comes_back_in_pieces(table, backbone, monkeypatch, seconds):
     monkeypatch.setattr(backbone, "embed", embed_badly)
     monkeypatch.setattr(embedder, "_SECONDS_PER_PIECE", seconds)
     done, rows, vectors = 0, [], []
-    for count, piece in embedder.embed_shard(table, backbone, CropSettings(), 3, 1):
-        assert (piece.rows < count).all()
-        rows += (done + piece.rows).tolist()
-        vectors += list(piece.vectors)
-        done += count
-        last = piece
+    with DecodingThreads(1) as threads:
+        for count, piece in embedder.embed_shard(table, backbone, CropSettings(), 3, threads):
+            assert (piece.rows < count).all()
+            rows += (done + piece.rows).tolist()
+            vectors += list(piece.vectors)
+            done += count
+            last = piece
     assert done == 40 and set(rows) == set(expected.rows.tolist()) - {5}
     assert len(rows) == len(set(rows))
     assert last.unreadable == expected.unreadable and set(last.failed) == {table.ids[5]}

@@ -8,7 +8,7 @@ import fiftyone as fo
 import numpy as np
 import pytest
 import torch
-from labelvet.embeddings.crops import read_pixels
+from labelvet.embeddings.decoding import read_pixels
 from labelvet.embeddings.errors import InvalidParameter, ModelUnavailable
 from labelvet.labeling.detectors import load_detector
 

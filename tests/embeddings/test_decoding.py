@@ -1,0 +1,104 @@
+"""Images are decoded in threads, ahead of whoever needs them, and broken ones say why."""
+
+from __future__ import annotations
+
+import io
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+from labelvet.embeddings.decoding import (
+    DecodingThreads,
+    UnreadableImage,
+    read_image,
+    read_pixels,
+)
+from labelvet.embeddings.errors import Cancelled
+from PIL import Image
+
+
+def test_unreadable_files_say_why(tmp_path):
+    buffer = io.BytesIO()
+    Image.effect_noise((64, 64), 50).convert("RGB").save(buffer, "JPEG")
+    files = {"empty.jpg": b"", "text.png": b"no image", "cut.jpg": buffer.getvalue()[:-900]}
+    for name, content in files.items():
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(UnreadableImage, match=r"\w"):
+            read_pixels(str(tmp_path / name))
+    with pytest.raises(UnreadableImage, match="does not exist"):
+        read_pixels(str(tmp_path / "absent.jpg"))
+
+
+@pytest.mark.parametrize("mode", ["L", "RGBA", "P", "CMYK", "1"])
+def test_images_of_every_mode_become_rgb(tmp_path, mode):
+    path = tmp_path / ("image.tiff" if mode == "CMYK" else "image.png")
+    Image.new(mode, (8, 6)).save(path)
+    image = read_image(str(path))
+    assert image.mode == "RGB" and image.size == (8, 6)
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
+@pytest.mark.parametrize("options", [{}, {"progressive": True}, {"quality": 30, "optimize": True}])
+def test_jpegs_have_the_pixels_that_pillow_reads(tmp_path, mode, options):
+    path = str(tmp_path / "image.jpg")
+    exif = Image.Exif()
+    exif[0x0112] = 6  # turned by a quarter, which is left alone
+    noise = Image.effect_noise((33, 47), 80).resize((330, 470))
+    Image.merge("CMYK", [noise] * 4).convert(mode).save(path, exif=exif, **options)
+    np.testing.assert_array_equal(read_pixels(path), np.asarray(read_image(path)))
+
+
+def test_results_come_in_order_and_no_further_ahead_than_needed():
+    asked = []
+
+    def tasks():
+        for number in range(50):
+            asked.append(number)
+            yield number
+
+    with DecodingThreads(2) as threads:
+        results = threads.work_ahead(lambda number: number * 2, tasks())
+        assert [next(results) for _ in range(3)] == [(0, 0), (1, 2), (2, 4)]
+        assert len(asked) < 15
+        assert list(results) == [(number, number * 2) for number in range(3, 50)]
+
+
+def test_an_image_that_cannot_be_read_stops_nothing_and_other_errors_do():
+    def work(path):
+        if path == "bad":
+            raise UnreadableImage("broken")
+        if path == "worse":
+            raise MemoryError
+        return path
+
+    with DecodingThreads(1) as threads:
+        (_, first), (_, bad), (_, last) = threads.work_ahead(work, ["a", "bad", "b"])
+        assert (first, str(bad), last) == ("a", "broken", "b")
+        with pytest.raises(MemoryError):
+            list(threads.work_ahead(work, ["worse"]))
+
+
+def test_what_is_queued_is_dropped_when_a_run_ends_early():
+    started = []
+
+    def work(number):
+        started.append(number)
+        time.sleep(0.3)
+        return number
+
+    with pytest.raises(Cancelled), DecodingThreads(1) as threads:
+        for _ in threads.work_ahead(work, range(5)):
+            raise Cancelled
+    assert len(started) < 5
+
+
+def test_threads_that_decode_leave_the_others_theirs():
+    import torch
+
+    before = torch.get_num_threads()
+    with DecodingThreads(1) as threads:
+        assert list(threads.work_ahead(lambda _: torch.get_num_threads(), [0])) == [(0, 1)]
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(torch.get_num_threads).result() == before
+    assert torch.get_num_threads() == before
