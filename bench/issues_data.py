@@ -18,6 +18,10 @@ from .data import COCO128, ROOT
 
 ACCEPTED = 0.2
 _MATCH_IOU = 0.5
+_STAMPS = ROOT / ".cache" / "stamps"
+
+_Row = tuple[int, str, Any, float]
+"""The image of a label, its class, its box and its confidence."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,24 +61,59 @@ def coco128(backbone: str) -> tuple[Labels, Labels]:
 
 def scenes(folder: Path, seed: int, num_scenes: int, backbone: str) -> Labels:
     """Composes scenes of cut-outs and returns their true labels."""
-    from labelvet.demo.scenes import compose_scene
     from labelvet.demo.stamps import load_stamps
 
-    stamps = load_stamps(ROOT / ".cache" / "stamps")
+    paths, rows, cut_outs = _compose(folder, seed, num_scenes, load_stamps(_STAMPS))
+    shown = [f"{row[1]}/{cut_out}" for row, cut_out in zip(rows, cut_outs, strict=True)]
+    groups = np.unique(shown, return_inverse=True)[1]
+    return replace(_embed("truth", paths, rows, backbone), groups=groups.astype(np.int64))
+
+
+def detected_scenes(
+    folder: Path, seed: int, num_scenes: int, backbone: str
+) -> tuple[PatchTable, Labels]:
+    """Composes scenes for a small real detector, which was trained on others.
+
+    Returns:
+        a tuple of the true labels, and of what it finds with a confidence above 0.1
+    """
+    from labelvet.demo.training import load_detector_stamps, trained_detector
+    from labelvet.embeddings.decoding import read_pixels
+    from labelvet.labeling.detectors import load_detector
+
+    weights = trained_detector(ROOT / ".cache" / "detector", _STAMPS)
+    detector = load_detector(str(weights), confidence=0.1, device="cpu")
+    paths, truth, _ = _compose(folder, 1000 + seed, num_scenes, load_detector_stamps(_STAMPS))
+    found = [
+        (number, detection.label, detection.bounding_box, detection.confidence)
+        for number, path in enumerate(paths)
+        for labels in detector.detect([detector.prepare(read_pixels(path))])
+        for detection in labels.detections
+    ]
+    return _table("truth", paths, truth), _embed("predictions", paths, found, backbone)
+
+
+def _compose(
+    folder: Path, seed: int, num_scenes: int, stamps: dict[str, list[NDArray[np.uint8]]]
+) -> tuple[list[str], list[_Row], list[int]]:
+    """Writes scenes; returns their files, their true labels and the cut-outs that these show."""
+    from labelvet.demo.scenes import compose_scene
+
     rng = np.random.default_rng(seed)
     folder.mkdir(parents=True, exist_ok=True)
     paths: list[str] = []
-    rows: list[tuple[Any, ...]] = []
-    shown: list[str] = []
+    rows: list[_Row] = []
+    cut_outs: list[int] = []
     for number in range(num_scenes):
         scene = compose_scene(stamps, rng)
         paths.append(str(folder / f"{number}.jpg"))
         scene.image.save(paths[-1], quality=90)
-        for label, box, cut_out in zip(scene.labels, scene.boxes, scene.cut_outs, strict=True):
-            rows.append((number, label, box, np.nan))
-            shown.append(f"{label}/{cut_out}")
-    groups = np.unique(shown, return_inverse=True)[1]
-    return replace(_embed("truth", paths, rows, backbone), groups=groups.astype(np.int64))
+        rows += [
+            (number, label, box, np.nan)
+            for label, box in zip(scene.labels, scene.boxes, strict=True)
+        ]
+        cut_outs += scene.cut_outs
+    return paths, rows, cut_outs
 
 
 def flip(labels: Labels, share: float, seed: int) -> tuple[PatchTable, NDArray[np.bool_]]:
@@ -119,10 +158,33 @@ def matches(predictions: PatchTable, truth: PatchTable) -> list[tuple[int, int]]
     return pairs
 
 
-def _embed(field: str, paths: list[str], rows: list[tuple[Any, ...]], backbone: str) -> Labels:
+def missed_objects(accepted: PatchTable, truth: PatchTable) -> NDArray[np.int64]:
+    """Returns the rows of the objects that no accepted box shows.
+
+    As TIDE defines it (Bolya et al. 2020): no box of the class overlaps them by .1, which would be
+    badly placed, and none of another class by .5, which would be mislabeled.
+    """
+    missed = []
+    names, true_names = accepted.labels, truth.labels
+    for row in range(len(truth)):
+        near = np.flatnonzero(accepted.media == truth.media[row])
+        iou, _ = box_overlaps(accepted.boxes[near], truth.boxes[row : row + 1])
+        needed = [0.1 if names[other] == true_names[row] else _MATCH_IOU for other in near]
+        if not (iou[:, 0] >= needed).any():
+            missed.append(row)
+    return np.array(missed, dtype=np.int64)
+
+
+def _embed(field: str, paths: list[str], rows: list[_Row], backbone: str) -> Labels:
+    table = _table(field, paths, rows)
+    embeddings = embed_patches(table, load_backbone(backbone))
+    return Labels(table.take(embeddings.rows), embeddings.vectors)
+
+
+def _table(field: str, paths: list[str], rows: list[_Row]) -> PatchTable:
     media, names, boxes, confidences = zip(*rows, strict=True)
     classes, codes = np.unique(names, return_inverse=True)
-    table = PatchTable(
+    return PatchTable(
         patches_field=field,
         sample_ids=np.array([f"{number:024x}" for number in media]),
         label_ids=np.array([f"{row:024x}" for row in range(len(rows))]),
@@ -133,5 +195,3 @@ def _embed(field: str, paths: list[str], rows: list[tuple[Any, ...]], backbone: 
         classes=classes.astype(object),
         confidences=np.array(confidences, dtype=np.float32),
     )
-    embeddings = embed_patches(table, load_backbone(backbone))
-    return Labels(table.take(embeddings.rows), embeddings.vectors)

@@ -33,7 +33,8 @@ from ..labels.documents import now, reload_samples, samples_of
 from ..labels.tagging import REJECTED_TAG
 from .boxes import cover
 from .kept import forget, keep
-from .suspicion import ACCEPTED_CONFIDENCE, Suspicion, find_suspects
+from .missed import ACCEPTED_CONFIDENCE
+from .suspicion import Suspicion, find_suspects
 
 # attribute → (its type, what the sidebar says of it)
 ATTRIBUTES: dict[str, tuple[type[fo.Field], str]] = {

@@ -23,8 +23,9 @@ from ..embeddings.errors import InvalidParameter
 from ..embeddings.neighbors import EXACT_UP_TO, NeighborGraph, build_neighbor_graph
 from ..embeddings.patches import PatchTable
 from ..embeddings.progress import Progress
-from .boxes import IDENTICAL_SIMILARITY, Overlaps, cover, measure_overlaps
+from .boxes import IDENTICAL_SIMILARITY, Overlaps, measure_overlaps
 from .classes import ClassFit, fit_classes
+from .missed import score_missed
 from .numerics import unit_rows
 
 NUM_NEIGHBORS = 50
@@ -32,8 +33,6 @@ NUM_NEIGHBORS = 50
 SHOWN_NEIGHBORS = 10
 # patches of the suggested class that a reviewer sees beside a label
 SHOWN_EXAMPLES = 5
-# a detector's box below this is no accepted label, it may be a missed object
-ACCEPTED_CONFIDENCE = 0.2
 
 _SEED = 51
 _COMPARED = 2048  # patches of a class that examples are looked for among
@@ -57,7 +56,8 @@ class Suspicion:
         mislabeled: (n,) float32 probability that its class is wrong; NaN where it cannot be known
         suggested: (n,) int32 code of the class that it should be, -1 where it cannot be known
         spurious: (n,) float32 probability that it is a false positive; NaN without confidences
-        missed: (n,) float32 score of a label that is not accepted; NaN for those that are
+        missed: (n,) float32 probability that a label which is not accepted shows an object that no
+            accepted one shows; NaN for those that are accepted
         duplicate: (n,) float32 how much the label repeats another; 0 where it repeats none
         original: (n,) int32 row of that other label, -1 where there is none
         neighbors: (n, up to 10) int32 rows of the most similar patches, nearest first: the evidence
@@ -231,7 +231,7 @@ def _judge(
             "only wrong classes and duplicates are looked for."
         )
     suspicion = np.maximum(suspicion, duplicate * (original >= 0) * 0.5)
-    missed = _missed(table, fit, confident, rejected)
+    missed = score_missed(table, neighbors, fit.wrong, rejected)
     examples = _examples(table.codes, fit.suggested, vectors, neighbors)
     return Suspicion(
         suspicion, fit.wrong, fit.suggested, spurious, missed, duplicate, original,
@@ -377,25 +377,6 @@ def _examples(
             best = np.take_along_axis(best, np.argsort(closest, axis=1, kind="stable"), axis=1)
             examples[rows, :shown] = members[best]
     return examples
-
-
-def _missed(
-    table: PatchTable, fit: ClassFit, confident: NDArray[np.bool_], rejected: NDArray[np.bool_]
-) -> NDArray[np.float32]:
-    """Scores labels that are not accepted by how much they look like an object of their class."""
-    unsure = rejected | (confident & (table.confidences < ACCEPTED_CONFIDENCE))
-    missed = np.full(len(table), np.nan, dtype=np.float32)
-    rows, accepted = np.flatnonzero(unsure), np.flatnonzero(~unsure)
-    if not len(rows):
-        return missed
-    free = 1 - cover(
-        table.media[rows], table.boxes[rows], table.media[accepted], table.boxes[accepted],
-        table.codes[rows], table.codes[accepted],
-    )  # fmt: skip
-    right = 1 - np.nan_to_num(fit.wrong[rows], nan=0.0)
-    confidence = np.where(confident[rows], table.confidences[rows], ACCEPTED_CONFIDENCE)
-    missed[rows] = confidence * free * right
-    return missed
 
 
 def _restore(judged: Suspicion, order: NDArray[np.int64]) -> Suspicion:
