@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-_MAX_DEFAULT_WORKERS = 8
+_MAX_WORKERS = 16
 # so many images are decoded for each thread before the first of them is needed
 _AHEAD = 4
 
@@ -60,18 +60,27 @@ def read_pixels(path: str) -> NDArray[np.uint8]:
     return pixels
 
 
+def num_workers_beside(device: str, cores: int | None = None) -> int:
+    """Returns how many threads should decode for a model on a device: one per core, 16 at most, and
+    half as many where the model is on the processor and keeps all cores busy itself.
+
+    Args:
+        device: the model's, such as ``"cpu"`` or ``"cuda"``
+        cores: by default those of the machine
+    """
+    cores = cores or os.cpu_count() or 1
+    return max(1, min(cores // 2 if device == "cpu" else cores, _MAX_WORKERS))
+
+
 class DecodingThreads:
     """Threads that decode images, for as long as a run takes.
 
     One set for a whole run: new threads would each get memory of their own from the allocator,
     which it does not give back.
-
-    Args:
-        num_workers: how many; by default one per core, 8 at most
     """
 
-    def __init__(self, num_workers: int | None = None) -> None:
-        self.num_workers = num_workers or min(os.cpu_count() or 1, _MAX_DEFAULT_WORKERS)
+    def __init__(self, num_workers: int) -> None:
+        self.num_workers = num_workers
         self._pool = ThreadPoolExecutor(self.num_workers, "labelvet-decode", _use_one_thread)
 
     def __enter__(self) -> DecodingThreads:

@@ -16,13 +16,13 @@ from numpy.typing import NDArray
 
 from .backbones import Backbone
 from .crops import CropSettings, cut_crops
-from .decoding import DecodingThreads, UnreadableImage, read_pixels
+from .decoding import DecodingThreads, UnreadableImage, num_workers_beside, read_pixels
 from .errors import InvalidParameter
 from .progress import Progress, Stage
 from .store import SHARD_PATCHES, EmbeddingStore, Keys, allocate, patch_keys
 from .table import PatchTable
 
-BATCH_SIZE_CPU = 16
+BATCH_SIZE_CPU = 8
 _BATCH_SIZE_GPU = 256
 # A crowded image is cut in portions, so that its crops never fill the memory.
 _CROPS_PER_TASK = 256
@@ -95,8 +95,9 @@ def embed_patches(
         backbone: the model, see :func:`labelvet.embeddings.backbones.load_backbone`, or one that
             runs on a cluster
         settings: how boxes become crops
-        batch_size: patches per forward pass, across images; by default 16 on a CPU, 256 on a GPU
-        num_workers: threads that decode and crop; by default one per core, 8 at most
+        batch_size: patches per forward pass, across images; by default 8 on a CPU, 256 on a GPU
+        num_workers: threads that decode and crop; by default as
+            :func:`labelvet.embeddings.decoding.num_workers_beside` says
         use_store: whether to read and keep embeddings in the store, see
             :mod:`labelvet.embeddings.store`
         progress: where to report, as one stage that takes ``share`` of the whole
@@ -140,7 +141,7 @@ def embed_patches(
                     sink.flush()
                 stage.advance(len(piece))
         else:
-            with DecodingThreads(num_workers) as threads:
+            with DecodingThreads(num_workers or num_workers_beside(backbone.device)) as threads:
                 for shard in cut_shards(missing, table.media, lambda _: SHARD_PATCHES):
                     try:
                         for batch, vectors in _embed_rows(

@@ -15,7 +15,7 @@ import fiftyone as fo
 from bson import ObjectId
 from pymongo import UpdateOne
 
-from ..embeddings.decoding import DecodingThreads, UnreadableImage, read_pixels
+from ..embeddings.decoding import DecodingThreads, UnreadableImage, num_workers_beside, read_pixels
 from ..embeddings.errors import Cancelled, NoPatches
 from ..embeddings.patches import check_images, sample_id_path
 from ..embeddings.progress import Progress, Report
@@ -184,7 +184,7 @@ def _label_images(
 
     with (
         tracker.stage("Finding objects", _SHARE_DETECT, len(images), "images") as stage,
-        DecodingThreads(num_workers) as threads,
+        DecodingThreads(num_workers or num_workers_beside(detector.device)) as threads,
     ):
         stage.set(len(images) - len(missing))
         batch: list[tuple[str, Any]] = []

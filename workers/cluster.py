@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 
 from ..embeddings.backbones import load_backbone
 from ..embeddings.crops import CropSettings
-from ..embeddings.decoding import DecodingThreads
+from ..embeddings.decoding import DecodingThreads, num_workers_beside
 from ..embeddings.embedder import Embeddings, embed_shard
 from ..embeddings.errors import ClusterUnavailable
 from ..embeddings.placement import backbones_loaded_by
@@ -118,12 +118,12 @@ class ShardWorker:
     Args:
         model: see :func:`labelvet.embeddings.backbones.load_backbone`
         options: its other arguments
-        num_workers: threads that decode images
+        cores: how many the worker has
     """
 
-    def __init__(self, model: Any, options: dict[str, Any], num_workers: int) -> None:
+    def __init__(self, model: Any, options: dict[str, Any], cores: int) -> None:
         self._backbone = load_backbone(model, **options)
-        self._threads = DecodingThreads(num_workers)
+        self._threads = DecodingThreads(num_workers_beside(self._backbone.device, cores))
 
     def describe(self) -> tuple[str, str | None, str]:
         """Returns the backbone's name, fingerprint and precision."""
