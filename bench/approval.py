@@ -19,9 +19,6 @@ _TRUTH, _PANEL = "approved", "auto_labeling"
 
 def run(folder: Path) -> None:
     """Runs the bench."""
-    from labelvet.demo.environment import use_private_fiftyone
-
-    use_private_fiftyone(folder / "fiftyone")
     from .panel_data import make_dataset
 
     images = 2_000 if quick() else 50_000

@@ -25,13 +25,7 @@ SETTINGS = [(size, workers) for size in (1, 16, 64) for workers in (0, 2)]
 
 def run(folder: Path) -> None:
     """Runs the bench."""
-    from labelvet.demo.environment import use_private_fiftyone
-
-    use_private_fiftyone(folder / "fiftyone")
-    os.environ |= {
-        "LABELVET_CACHE_DIR": str(folder / "cache"),
-        "FIFTYONE_SHOW_PROGRESS_BARS": "false",
-    }
+    os.environ["FIFTYONE_SHOW_PROGRESS_BARS"] = "false"
     import fiftyone as fo
     import torch
 

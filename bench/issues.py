@@ -46,8 +46,6 @@ _STRONGER = "efficientnet-lite2"
 
 def run(folder: Path) -> None:
     """Runs the bench."""
-    from labelvet.demo.environment import use_private_fiftyone
-
     if not COCO128.is_dir():
         raise SystemExit("coco128 is not here: set LABELVET_COCO128 to its folder.")
     figures = _quality(folder, DEFAULT_BACKBONE)
@@ -56,7 +54,6 @@ def run(folder: Path) -> None:
     except ModelUnavailable as error:
         figures[f"with {_STRONGER}"] = str(error)
         print(error, flush=True)
-    use_private_fiftyone(folder / "fiftyone")
     figures["speed"] = [
         _speed(folder / str(n), n) for n in ((20_000,) if quick() else (100_000, 200_000))
     ]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -72,12 +71,12 @@ print(json.dumps({"peak_gb": peak, "of_which_result_gb": embedded.vectors.nbytes
 def run(folder: Path) -> None:
     """Runs the bench."""
     n = 100_000 if quick() else 1_000_000
-    stages = _run(_STAGES, folder, str(n), "512")
+    stages = _run(_STAGES, str(n), "512")
     # the allocator keeps more of what is freed until some 10,000 patches went through it
     few, many = (2500, 5000) if quick() else (10_000, 40_000)
     embedding = {}
     for size in (few, many):
-        embedding[size] = _run(_EMBED, folder, str(size), str(folder / "noise"))
+        embedding[size] = _run(_EMBED, str(size), str(folder / "noise"))
         shutil.rmtree(folder / "cache")
     peaks = {size: its["peak_gb"] - its["of_which_result_gb"] for size, its in embedding.items()}
     figures = {
@@ -104,10 +103,9 @@ def run(folder: Path) -> None:
     write("memory", figures, targets)
 
 
-def _run(code: str, folder: Path, *arguments: str) -> Any:
+def _run(code: str, *arguments: str) -> Any:
     result = subprocess.run(
         [sys.executable, "-c", code, *arguments],
-        env={**os.environ, "LABELVET_CACHE_DIR": str(folder / "cache")},
         stdout=subprocess.PIPE,
         text=True,
         check=True,

@@ -26,9 +26,6 @@ _NATIVE_LIMIT = 90.0
 
 def run(folder: Path) -> None:
     """Runs the bench."""
-    from labelvet.demo.environment import use_private_fiftyone
-
-    use_private_fiftyone(folder / "fiftyone")
     from .panel_data import make_dataset
 
     images, scale = (2_000, 4) if quick() else (50_000, 20)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import os
+import sys
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -19,8 +20,10 @@ def use_private_fiftyone(folder: Path) -> None:
     process, after FiftyOne's own exit handlers, which wait half a minute for one that is gone.
 
     Raises:
-        RuntimeError: if mongod does not start
+        RuntimeError: if mongod does not start, or FiftyOne was imported before
     """
+    if "fiftyone" in sys.modules:
+        raise RuntimeError("FiftyOne was imported before, so it has the user's database already.")
     at_exit = ExitStack()
     atexit.register(at_exit.close)
     plugins = folder / "plugins"

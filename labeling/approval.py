@@ -137,7 +137,8 @@ def approve(
 
 
 def undo_approval(change: Change) -> str:
-    """Puts what was approved back into the basket, and takes it out of ground truth.
+    """Puts what was approved back into the basket, and takes it out of ground truth, where what
+    was relabeled or redrawn since stays.
 
     Returns:
         a sentence about it
@@ -152,7 +153,7 @@ def undo_approval(change: Change) -> str:
     before = {"$cond": [ours, without(back, APPROVED_AT), rest]}
     belongs = candidates.belongs()
     labels = each(in_list(candidates.root), {"$cond": [belongs, before, "$$l"]})
-    truth: Any = keep(in_list(f"{into}.detections"), {"$not": [ours]})
+    truth: Any = _without_copies(candidates, into, ours)
     which: list[dict[str, Any]] = [
         {f"{candidates.root}.{APPROVED_AT}": moment},
         {f"{into}.detections.{APPROVED_AT}": moment},
@@ -167,6 +168,7 @@ def undo_approval(change: Change) -> str:
     update[f"{into}.detections"] = truth
     number = count_moment(dataset, candidates.root, APPROVED_AT, moment)
     write(candidates, {"$or": which}, update, belongs, before)
+    edited = count_moment(dataset, f"{into}.detections", APPROVED_AT, moment)
     if what["replaces"]:
         removed.drop_empty(dataset, into)
     if what["made"] and not samples_of(dataset).find_one(
@@ -175,7 +177,25 @@ def undo_approval(change: Change) -> str:
         dataset.delete_sample_field(into, error_level=1)
     change.close()
     settle_run(candidates)
-    return f"{count(number, 'label')} went back from '{into}' into the basket."
+    sentence = f"{count(number, 'label')} went back from '{into}' into the basket."
+    if edited:
+        sentence += f" {count(edited, 'label')} there changed since the approval, and stayed too."
+    return sentence
+
+
+def _without_copies(candidates: Candidates, into: str, ours: Expression) -> Expression:
+    """The ground truth of a document without the labels of an approval that are as they were."""
+    copy, original = ([f"$${name}.label", f"$${name}.bounding_box"] for name in ("l", "c"))
+    originals = {
+        "$map": {
+            "input": in_list(candidates.root),
+            "as": "c",
+            "in": [{"$toString": "$$c._id"}, *original],
+        }
+    }
+    as_it_was = {"$in": [["$$l.approved_from", *copy], "$$originals"]}
+    rest = keep(in_list(f"{into}.detections"), {"$not": [{"$and": [ours, as_it_was]}]})
+    return {"$let": {"vars": {"originals": originals}, "in": rest}}
 
 
 def _check_target(candidates: Candidates, into: Any) -> None:

@@ -9,7 +9,6 @@ import atexit
 import json
 import os
 import shutil
-import sys
 import tempfile
 import uuid
 from pathlib import Path
@@ -22,8 +21,6 @@ COCO128 = Path(os.environ.get("LABELVET_COCO128", ROOT.parent / "shared" / "data
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    if "fiftyone" in sys.modules:
-        raise pytest.UsageError("FiftyOne was imported before its database was chosen.")
     from labelvet.demo.environment import use_private_fiftyone
 
     folder = Path(tempfile.mkdtemp(prefix="labelvet-tests-"))

@@ -157,6 +157,23 @@ def test_an_approval_is_undone_without_a_trace(predicted):
     assert numbers(predicted, TRUTH) == [*range(5, 11)]
 
 
+def test_what_was_edited_in_ground_truth_outlives_the_undo(predicted, labels_with):
+    add(predicted)
+    done = approve(find_candidates(predicted, FIELD), TRUTH)
+    sample = predicted.first()
+    relabeled, redrawn, tagged = sample[TRUTH].detections[:3]
+    relabeled.label = "bird"
+    redrawn.bounding_box = [0.5, 0.5, 0.1, 0.1]
+    tagged.tags.append("seen")
+    sample.save()
+    said = undo(predicted, done.token)
+    assert "24 labels went back" in said and "2 labels there changed" in said
+    predicted.reload()
+    assert [label.id for label in predicted.first()[TRUTH].detections] == [relabeled.id, redrawn.id]
+    assert predicted.count(f"{TRUTH}.detections") == 2
+    assert labels_with("for-approval") == [*range(24)]
+
+
 def test_only_labels_of_the_run_are_approved(predicted, labels_with):
     add(predicted)
     assert approve(find_candidates(predicted, FIELD, "first"), TRUTH).approved == 12
