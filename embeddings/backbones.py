@@ -13,7 +13,6 @@ The first two also take a checkpoint file of the user's own.
 
 from __future__ import annotations
 
-import hashlib
 import importlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -26,12 +25,14 @@ from PIL import Image
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from .catalog import DEFAULT_BACKBONE, EFFICIENTNET_LITE, PRECISIONS
+from .catalog import DEFAULT_BACKBONE, EFFICIENTNET_LITE
+from .checkpoints import fingerprint, load_weights
+from .devices import choose_device, choose_dtype
 from .errors import InvalidParameter, ModelUnavailable
 from .runtimes import compile_for_cpu
+from .sentences import first_line
 
 _ULTRALYTICS_SUFFIXES = (".pt", ".yaml", ".yml")
-_CHECKPOINT_SUFFIXES = (".pt", ".pth", ".bin", ".safetensors")
 
 
 class Backbone(Protocol):
@@ -80,8 +81,8 @@ def load_backbone(
         InvalidParameter: if a name, the device, the precision or the checkpoint cannot be used
         ModelUnavailable: if the model is known but cannot be fetched or its package is missing
     """
-    device = _choose_device(device)
-    dtype = _choose_dtype(precision, device)
+    device = choose_device(device)
+    dtype = choose_dtype(precision, device)
     if not isinstance(model, str):
         _no_weights(weights, "a loaded model")
         return _FiftyOneBackbone(type(model).__name__, model, device)
@@ -126,7 +127,7 @@ class TorchBackbone:
         dtype: torch.dtype = torch.float32,
     ) -> None:
         self.name = name
-        self.fingerprint: str | None = _fingerprint(module)
+        self.fingerprint: str | None = fingerprint(module)
         self.precision = str(dtype).removeprefix("torch.")
         self.device = device
         self._size = size
@@ -198,7 +199,7 @@ class _FiftyOneBackbone:
         self.precision = "its own"
         self.device = str(getattr(model, "device", device))
         module = getattr(model, "_model", None)
-        self.fingerprint = _fingerprint(module) if isinstance(module, nn.Module) else None
+        self.fingerprint = fingerprint(module) if isinstance(module, nn.Module) else None
         self._model = model
         self._transforms: Callable[[Image.Image], Any] | None = getattr(model, "transforms", None)
         self._ragged = bool(getattr(model, "ragged_batches", False))
@@ -239,7 +240,7 @@ def _load_efficientnet_lite(
         ) from error
 
     network = EfficientNet.from_name(name)
-    _load_weights(network, path, head="_fc")
+    load_weights(network, path, head="_fc")
     _fold_efficientnet(network.eval())
     swish, blocks = network._swish, list(network._blocks)
     # The first two layers lose most of what reduced precision loses: the least cosine with fp32 is
@@ -271,7 +272,7 @@ def _load_torchvision(
     if head is None:
         raise InvalidParameter(f"'{name}' has no classifier to cut off; choose another backbone.")
     if weights:
-        _load_weights(module, weights, head=head)
+        load_weights(module, weights, head=head)
     parent, _, attribute = head.rpartition(".")
     setattr(module.get_submodule(parent), attribute, nn.Identity())
     module = _fold(module.eval())
@@ -350,56 +351,6 @@ def _load_ultralytics(name: str, device: str, dtype: torch.dtype) -> TorchBackbo
     return TorchBackbone(name, Features(), 224, (0.0,) * 3, (1.0,) * 3, device, dtype)
 
 
-def _load_weights(module: nn.Module, path: str | Path, head: str) -> None:
-    """Loads a state dict; the weights of the module named ``head`` may be missing or differ."""
-    state = _read_checkpoint(Path(path))
-    own = module.state_dict()
-    is_head = {key: key.startswith(f"{head}.") for key in own}
-    usable = {key: value for key, value in state.items() if key in own and not is_head[key]}
-    missing = [key for key in own if key not in usable and not is_head[key]]
-    if missing:
-        raise InvalidParameter(
-            f"The checkpoint '{path}' does not fit this backbone: {len(missing)} of its "
-            f"{len(own)} tensors are missing, such as '{missing[0]}'. Choose the architecture that "
-            "it was trained with."
-        )
-    try:
-        module.load_state_dict(usable, strict=False)
-    except RuntimeError as error:
-        raise InvalidParameter(
-            f"The checkpoint '{path}' does not fit this backbone: some tensors have another "
-            "shape. Choose the architecture that it was trained with."
-        ) from error
-
-
-def _read_checkpoint(path: Path) -> dict[str, torch.Tensor]:
-    if path.suffix not in _CHECKPOINT_SUFFIXES:
-        raise InvalidParameter(
-            f"'{path}' is no checkpoint: it must end in {', '.join(_CHECKPOINT_SUFFIXES)}."
-        )
-    if not path.is_file():
-        raise InvalidParameter(f"The checkpoint '{path}' does not exist.")
-    try:
-        if path.suffix == ".safetensors":
-            from safetensors.torch import load_file
-
-            state: Any = load_file(path)
-        else:
-            state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:
-        raise InvalidParameter(
-            f"The checkpoint '{path}' could not be read as plain tensors; save a state dict "
-            f"(torch.save(model.state_dict(), ...)) or safetensors. ({_first_line(error)})"
-        ) from error
-    for wrapper in ("state_dict", "model_state_dict", "model"):
-        if isinstance(state, dict) and isinstance(state.get(wrapper), dict):
-            state = state[wrapper]
-    if not isinstance(state, dict) or not state:
-        raise InvalidParameter(f"The checkpoint '{path}' holds no state dict.")
-    # torch's DataParallel wrappers prefix every key
-    return {str(key).removeprefix("module."): value for key, value in state.items()}
-
-
 def _torchvision_names() -> frozenset[str]:
     import torchvision
 
@@ -417,49 +368,6 @@ def _last_linear(module: nn.Module) -> str | None:
     return names[-1] if names else None
 
 
-def _fingerprint(module: nn.Module) -> str:
-    digest = hashlib.blake2b(digest_size=16)
-    for key, tensor in module.state_dict().items():
-        digest.update(key.encode())
-        digest.update(tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy())
-    return digest.hexdigest()
-
-
-def _choose_device(device: str | None) -> str:
-    if not device or device == "auto":
-        if torch.cuda.is_available():
-            return "cuda"
-        return "mps" if torch.backends.mps.is_available() else "cpu"
-    try:
-        torch.empty(1, device=device)
-    # torch raises RuntimeError, AssertionError or NotImplementedError, by kind of device
-    except Exception as error:
-        raise InvalidParameter(
-            f"The device '{device}' cannot be used here ({_first_line(error)}): choose 'cpu' or "
-            "leave it to 'auto'."
-        ) from error
-    return device
-
-
-def _choose_dtype(precision: str, device: str) -> torch.dtype:
-    if precision not in PRECISIONS:
-        raise InvalidParameter(
-            f"Precision must be one of {', '.join(PRECISIONS)}, not '{precision}'."
-        )
-    if precision == "auto":
-        if device.startswith("cuda"):
-            precision = "fp16"
-        else:
-            precision = "bf16" if device == "cpu" and _cpu_computes_in_bf16() else "fp32"
-    return {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[precision]
-
-
-def _cpu_computes_in_bf16() -> bool:
-    # torch has no public question for this; tried with torch 2.12
-    check = getattr(torch.cpu, "_is_avx512_bf16_supported", None)
-    return bool(check and check())
-
-
 def _no_weights(weights: Any, what: str) -> None:
     if weights:
         raise InvalidParameter(
@@ -470,12 +378,7 @@ def _no_weights(weights: Any, what: str) -> None:
 
 def _unavailable(name: str, error: Exception) -> ModelUnavailable:
     return ModelUnavailable(
-        f"The backbone '{name}' could not be loaded: {_first_line(error)}. Without internet, use "
+        f"The backbone '{name}' could not be loaded: {first_line(error)}. Without internet, use "
         f"'{DEFAULT_BACKBONE}', which comes with its weights, or give a checkpoint file of your "
         "own for a torchvision backbone."
     )
-
-
-def _first_line(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0].rstrip(".") if lines else type(error).__name__

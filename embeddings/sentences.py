@@ -6,3 +6,9 @@ from __future__ import annotations
 def count(number: int, singular: str, plural: str | None = None) -> str:
     """Returns a number with its noun, such as ``1,024 patches``."""
     return f"{number:,} {singular if number == 1 else plural or singular + 's'}"
+
+
+def first_line(error: Exception) -> str:
+    """Returns the first line of what an error says, without its full stop."""
+    lines = str(error).strip().splitlines()
+    return lines[0].rstrip(".") if lines else type(error).__name__

@@ -27,7 +27,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from ..embeddings.devices import choose_device
 from ..embeddings.errors import InvalidParameter, ModelUnavailable
+from ..embeddings.sentences import first_line
 
 # what a sentence lists of a model's classes
 _LISTED = 20
@@ -80,7 +82,7 @@ def load_detector(
     wanted = None if classes is None else list(dict.fromkeys(classes))
     if wanted is not None and not all(isinstance(name, str) and name for name in wanted):
         raise InvalidParameter("A class must be a word: leave the classes empty for all of them.")
-    device = device or ("cuda:0" if torch.cuda.is_available() else "cpu")
+    device = choose_device(device)
     if not isinstance(model, str):
         return _FiftyOneDetector(type(model).__name__, model, wanted, confidence, device)
     if model.endswith(".pt"):
@@ -204,7 +206,7 @@ def _load_ultralytics(
         except Exception as error:
             raise ModelUnavailable(
                 f"'{name}' reads the classes with a text encoder, which could not be fetched or "
-                f"started: {_first_line(error)}. Where there is internet, run it once or call "
+                f"started: {first_line(error)}. Where there is internet, run it once or call "
                 "set_classes(...) and save(...), and use the file that this gives; or leave the "
                 f"classes empty for its own ({_some(names)})."
             ) from error
@@ -267,15 +269,10 @@ def _cannot_load(name: str, error: Exception, fetched: bool) -> ModelUnavailable
         else "Give a detector or segmenter that ultralytics itself saved."
     )
     return ModelUnavailable(
-        f"The detector '{name}' could not be loaded: {_first_line(error)}. {advice}"
+        f"The detector '{name}' could not be loaded: {first_line(error)}. {advice}"
     )
 
 
 def _some(names: Sequence[str]) -> str:
     more = f" and {len(names) - _LISTED:,} more" if len(names) > _LISTED else ""
     return ", ".join(f"'{name}'" for name in names[:_LISTED]) + more
-
-
-def _first_line(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0].rstrip(".") if lines else type(error).__name__

@@ -17,6 +17,7 @@ from pymongo.errors import WriteError
 
 from ..embeddings.errors import InvalidParameter, UnknownField, UnknownUndo
 from ..embeddings.patches import label_root, sample_id_path
+from ..embeddings.sentences import count
 from .changes import Change, begin, find_change
 from .documents import (
     Ids,
@@ -180,7 +181,7 @@ def undo_tags(change: Change) -> Undone:
         _write(target, samples, ids, tag, not remove)
         changed += len(ids)
     change.close()
-    what = _count(changed, "sample" if field is None else "label")
+    what = count(changed, "sample" if field is None else "label")
     verb = "have" if changed != 1 else "has"
     again = "again" if remove else "no more"
     return Undone(changed, f"{what} {verb} the tag '{tag}' {again}.")
@@ -190,9 +191,9 @@ def describe(tagged: Tagged, tag: str, what: str, remove: bool) -> str:
     """Says what a change of tags did; ``what`` is "label" or "sample"."""
     if not tagged.changed:
         had = "did not have" if remove else "had"
-        return f"Nothing changed: {_count(tagged.unchanged, what)} {had} the tag '{tag}' already."
-    did = f"removed from {_count(tagged.changed, what)}" if remove else (
-        f"added to {_count(tagged.changed, what)}"
+        return f"Nothing changed: {count(tagged.unchanged, what)} {had} the tag '{tag}' already."
+    did = f"removed from {count(tagged.changed, what)}" if remove else (
+        f"added to {count(tagged.changed, what)}"
     )  # fmt: skip
     rest = ""
     if tagged.unchanged:
@@ -359,7 +360,3 @@ def _batches(n: int) -> Iterator[slice]:
 
 def _unique(ids: Ids) -> list[Any]:
     return list(dict.fromkeys(object_ids(ids)))
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
