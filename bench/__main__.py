@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
 import importlib
 import os
+import shutil
 import sys
 import tempfile
 from pathlib import Path
@@ -18,13 +20,12 @@ def main() -> None:
     name = sys.argv[1] if len(sys.argv) > 1 else ""
     if name not in NAMES:
         sys.exit(f"Say which bench: make bench NAME={'|'.join(NAMES)}")
-    # after an error a database may still be writing there, and its message would hide the error's
-    with tempfile.TemporaryDirectory(
-        prefix="labelvet-bench-", ignore_cleanup_errors=True
-    ) as folder:
-        use_private_fiftyone(Path(folder) / "fiftyone")
-        os.environ["LABELVET_CACHE_DIR"] = str(Path(folder) / "cache")
-        importlib.import_module(f"labelvet.bench.{name}").run(Path(folder))
+    folder = Path(tempfile.mkdtemp(prefix="labelvet-bench-"))
+    # after FiftyOne's own exit handlers, which write to the database there
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    use_private_fiftyone(folder / "fiftyone")
+    os.environ["LABELVET_CACHE_DIR"] = str(folder / "cache")
+    importlib.import_module(f"labelvet.bench.{name}").run(folder)
 
 
 if __name__ == "__main__":

@@ -72,7 +72,6 @@ def run(folder: Path) -> None:
     """Runs the bench."""
     n = 100_000 if quick() else 1_000_000
     stages = _run(_STAGES, str(n), "512")
-    # the allocator keeps more of what is freed until some 10,000 patches went through it
     few, many = (2500, 5000) if quick() else (10_000, 40_000)
     embedding = {}
     for size in (few, many):
