@@ -1,4 +1,4 @@
-"""OpenVINO, where it is installed, for forward passes on a CPU: two to five times torch's rate.
+"""OpenVINO, where it is installed, for forward passes on a CPU: two to three times torch's rate.
 
 Torch's own compilers did not come near (docs/performance.md). Tried with openvino 2026 and 2025.
 """
