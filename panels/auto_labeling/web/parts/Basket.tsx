@@ -1,4 +1,4 @@
-import React, { useState } from "react";
+import React, { useEffect, useRef, useState } from "react";
 import { Icon } from "../../../app/Icon";
 import { type Progress, RULES, type Rule } from "../wire";
 
@@ -190,8 +190,14 @@ function Question({
   onConfirm: () => void;
   onClose: () => void;
 }) {
+  const question = useRef<HTMLDivElement>(null);
+  useEffect(() => {
+    // it is at the end of the panel, and taller than what it replaces
+    const panel = question.current?.closest(".lv-labeling");
+    if (panel) panel.scrollTop = panel.scrollHeight;
+  }, []);
   return (
-    <div className="lv-question" role="alertdialog" aria-label={confirm}>
+    <div className="lv-question" role="alertdialog" aria-label={confirm} ref={question}>
       <p>{text}</p>
       <button
         type="button"
