@@ -100,7 +100,8 @@ def _add_runs(commands: Any) -> None:
 
 
 def _list_runs(arguments: argparse.Namespace) -> None:
-    from labelvet.workers.operations import list_operations, settle_lost
+    from labelvet.workers.claims import settle_lost
+    from labelvet.workers.operations import list_operations
 
     settle_lost()
     dataset_id = None

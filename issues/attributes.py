@@ -45,7 +45,7 @@ ATTRIBUTES: dict[str, tuple[type[fo.Field], str]] = {
     "mislabeled": (fo.FloatField, "Probability that the class is wrong"),
     "suggested_label": (fo.StringField, "The class that it should be, if it is mislabeled"),
     "spurious": (fo.FloatField, "Probability that it is a false positive"),
-    "missed": (fo.FloatField, "Of a label that is not accepted: how much it looks like an object"),
+    "missed": (fo.FloatField, "Probability that a label which is not accepted shows an object"),
     "duplicate": (fo.FloatField, "How much it repeats another label"),
 }
 _OWNER = {"labelvet": "label issues"}

@@ -17,7 +17,7 @@ from bson import ObjectId
 from fiftyone.operators.executor import ExecutionError
 
 from ..embeddings.errors import LabelvetError
-from .operations import Claim, RunCancelled, RunLost
+from .claims import Claim, RunCancelled, RunLost
 
 CANCELLED = "Cancelled. What was done until then is kept."
 

@@ -22,16 +22,8 @@ from pymongo.errors import PyMongoError
 
 from ..embeddings.errors import InvalidParameter
 from .child import CANCELLED
-from .operations import (
-    HEARTBEAT_SECONDS,
-    Claim,
-    RunCancelled,
-    RunLost,
-    claim_next,
-    find_obstacle,
-    settle_lost,
-)
-from .targets import Registration, Worker
+from .claims import Claim, RunCancelled, RunLost, claim_next, find_obstacle, settle_lost
+from .targets import HEARTBEAT_SECONDS, Registration, Worker
 
 _ROOT = Path(__file__).resolve().parents[1]
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from ...embeddings.errors import InvalidParameter
 from ...workers import operations
+from ...workers.claims import settle_lost
 from ...workers.targets import list_targets
 from ..web_panel import Answer, WebPanel, answers
 from . import wire
@@ -25,7 +26,7 @@ class Runs(WebPanel):
     @answers
     def list_operations(self, ctx: Any) -> Answer:
         """The newest operations, how many there are in each state, and the workers."""
-        operations.settle_lost()
+        settle_lost()
         dataset_id, state = ctx.dataset._doc.id, ctx.params.get("state")
         if state is not None and state not in operations.STATES:
             raise InvalidParameter(f"There is no state '{state}'.")

@@ -12,23 +12,20 @@ import fiftyone.core.odm as foo
 import pytest
 from fiftyone.operators.delegated import DelegatedOperationService
 from labelvet.embeddings.errors import InvalidParameter
-from labelvet.workers import operations
-from labelvet.workers.operations import (
+from labelvet.workers import claims, operations
+from labelvet.workers.claims import (
     Claim,
     RunCancelled,
     RunLost,
-    cancel,
     claim_next,
-    count_states,
     find_obstacle,
-    get_operation,
-    list_operations,
     settle_lost,
 )
+from labelvet.workers.operations import cancel, count_states, get_operation, list_operations
 from running import URI, schedule
 
 CLAIM_ALL = """
-    from labelvet.workers.operations import claim_next
+    from labelvet.workers.claims import claim_next
     while (claim := claim_next("shelf", "racer")) is not None:
         print(claim.operation)
 """
@@ -45,8 +42,8 @@ def claimed(coco128):
 
 @pytest.fixture
 def impatient(monkeypatch):
-    monkeypatch.setattr(operations, "_SUSPECTED_AFTER_SECONDS", -1.0)
-    monkeypatch.setattr(operations, "_LOST_AFTER_SECONDS", -1.0)
+    monkeypatch.setattr(claims, "_SUSPECTED_AFTER_SECONDS", -1.0)
+    monkeypatch.setattr(claims, "_LOST_AFTER_SECONDS", -1.0)
 
 
 def test_of_a_thousand_operations_three_workers_get_each_once(coco128):
@@ -93,27 +90,27 @@ def test_a_lost_run_fails_with_a_sentence(claimed, impatient):
 
 def test_a_worker_that_was_only_slow_keeps_its_run(claimed, monkeypatch):
     claim, id_ = claimed
-    monkeypatch.setattr(operations, "_SUSPECTED_AFTER_SECONDS", -1.0)
+    monkeypatch.setattr(claims, "_SUSPECTED_AFTER_SECONDS", -1.0)
     settle_lost()  # suspected
     claim.beat("")
-    monkeypatch.setattr(operations, "_SUSPECTED_AFTER_SECONDS", 60.0)
-    monkeypatch.setattr(operations, "_LOST_AFTER_SECONDS", -1.0)
+    monkeypatch.setattr(claims, "_SUSPECTED_AFTER_SECONDS", 60.0)
+    monkeypatch.setattr(claims, "_LOST_AFTER_SECONDS", -1.0)
     settle_lost()
     assert get_operation(id_).state == "running"
 
 
 def test_a_lost_run_is_taken_over_but_not_for_ever(coco128, impatient):
     id_ = schedule(coco128.limit(2), "never", "shelf")
-    claims = []
+    taken = []
     for attempt in (1, 2, 3):
-        claims.append(claim_next("shelf", f"worker {attempt}", take_over=True))
+        taken.append(claim_next("shelf", f"worker {attempt}", take_over=True))
         assert get_operation(id_).attempts == attempt
         settle_lost()
         settle_lost()
     assert get_operation(id_).state == "failed"
     assert claim_next("shelf", "worker 4") is None
     with pytest.raises(RunLost):
-        claims[0].report(0.5, "still here")
+        taken[0].report(0.5, "still here")
 
 
 def test_cancelling(coco128, claimed):
