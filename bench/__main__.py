@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import atexit
 import importlib
-import os
-import shutil
 import sys
-import tempfile
-from pathlib import Path
 
-from labelvet.demo.environment import use_private_fiftyone
+from labelvet.demo.environment import use_temporary_fiftyone
 
 NAMES = ("embed", "reduce", "memory", "resume", "panel", "approval", "issues", "cluster")
 
@@ -20,11 +15,7 @@ def main() -> None:
     name = sys.argv[1] if len(sys.argv) > 1 else ""
     if name not in NAMES:
         sys.exit(f"Say which bench: make bench NAME={'|'.join(NAMES)}")
-    folder = Path(tempfile.mkdtemp(prefix="labelvet-bench-"))
-    # after FiftyOne's own exit handlers, which write to the database there
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    use_private_fiftyone(folder / "fiftyone")
-    os.environ["LABELVET_CACHE_DIR"] = str(folder / "cache")
+    folder = use_temporary_fiftyone("labelvet-bench-")
     importlib.import_module(f"labelvet.bench.{name}").run(folder)
 
 

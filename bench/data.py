@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[1]
+STAMPS = ROOT / ".cache" / "stamps"
 COCO128 = Path(os.environ.get("LABELVET_COCO128", ROOT.parent / "shared" / "data" / "coco128"))
 
 
@@ -29,7 +30,7 @@ def real_boxes(folder: Path, num_images: int) -> tuple[str, list[str], list[list
     from labelvet.demo.scenes import compose_scene
     from labelvet.demo.stamps import load_stamps
 
-    stamps = load_stamps(ROOT / ".cache" / "stamps")
+    stamps = load_stamps(STAMPS)
     rng = np.random.default_rng(51)
     folder.mkdir(parents=True, exist_ok=True)
     paths, boxes = [], []

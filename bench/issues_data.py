@@ -14,11 +14,10 @@ from labelvet.embeddings.patches import PatchTable
 from labelvet.issues.numerics import box_overlaps
 from numpy.typing import NDArray
 
-from .data import COCO128, ROOT
+from .data import COCO128, ROOT, STAMPS
 
 ACCEPTED = 0.2
 _MATCH_IOU = 0.5
-_STAMPS = ROOT / ".cache" / "stamps"
 
 _Row = tuple[int, str, Any, float]
 """The image of a label, its class, its box and its confidence."""
@@ -63,7 +62,7 @@ def scenes(folder: Path, seed: int, num_scenes: int, backbone: str) -> Labels:
     """Composes scenes of cut-outs and returns their true labels."""
     from labelvet.demo.stamps import load_stamps
 
-    paths, rows, cut_outs = _compose(folder, seed, num_scenes, load_stamps(_STAMPS))
+    paths, rows, cut_outs = _compose(folder, seed, num_scenes, load_stamps(STAMPS))
     shown = [f"{row[1]}/{cut_out}" for row, cut_out in zip(rows, cut_outs, strict=True)]
     groups = np.unique(shown, return_inverse=True)[1]
     return replace(_embed("truth", paths, rows, backbone), groups=groups.astype(np.int64))
@@ -81,9 +80,9 @@ def detected_scenes(
     from labelvet.embeddings.decoding import read_pixels
     from labelvet.labeling.detectors import load_detector
 
-    weights = trained_detector(ROOT / ".cache" / "detector", _STAMPS)
+    weights = trained_detector(ROOT / ".cache" / "detector", STAMPS)
     detector = load_detector(str(weights), confidence=0.1, device="cpu")
-    paths, truth, _ = _compose(folder, 1000 + seed, num_scenes, load_detector_stamps(_STAMPS))
+    paths, truth, _ = _compose(folder, 1000 + seed, num_scenes, load_detector_stamps(STAMPS))
     found = [
         (number, detection.label, detection.bounding_box, detection.confidence)
         for number, path in enumerate(paths)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -76,7 +77,7 @@ def run(folder: Path) -> None:
     embedding = {}
     for size in (few, many):
         embedding[size] = _run(_EMBED, str(size), str(folder / "noise"))
-        shutil.rmtree(folder / "cache")
+        shutil.rmtree(os.environ["LABELVET_CACHE_DIR"])
     peaks = {size: its["peak_gb"] - its["of_which_result_gb"] for size, its in embedding.items()}
     figures = {
         f"{n} x 512": stages,

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import atexit
 import os
+import shutil
 import sys
+import tempfile
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -46,3 +48,18 @@ def use_private_fiftyone(folder: Path) -> None:
         # a mongod of the oldest version that FiftyOne supports will do here: no advice on it
         "FIFTYONE_DATABASE_VALIDATION": "false",
     }
+
+
+def use_temporary_fiftyone(prefix: str) -> Path:
+    """Does so in a temporary folder, where labelvet keeps its embeddings too, and returns it.
+
+    The folder goes with the process, after FiftyOne's exit handlers, which write to the database.
+
+    Raises:
+        RuntimeError: see :func:`use_private_fiftyone`
+    """
+    folder = Path(tempfile.mkdtemp(prefix=prefix))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    use_private_fiftyone(folder / "fiftyone")
+    os.environ["LABELVET_CACHE_DIR"] = str(folder / "cache")
+    return folder

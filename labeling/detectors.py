@@ -74,7 +74,7 @@ def load_detector(
         device: a torch device such as ``cpu`` or ``cuda:0``; by default a GPU where there is one
 
     Raises:
-        InvalidParameter: if the model, a class or the confidence cannot be used
+        InvalidParameter: if the model, a class, the confidence or the device cannot be used
         ModelUnavailable: if the model is known but cannot be fetched or its package is missing
     """
     if not 0 <= confidence <= 1:

@@ -5,11 +5,8 @@ All of it is set before any test module imports FiftyOne, which reads it then.
 
 from __future__ import annotations
 
-import atexit
 import json
 import os
-import shutil
-import tempfile
 import uuid
 from pathlib import Path
 
@@ -21,14 +18,11 @@ COCO128 = Path(os.environ.get("LABELVET_COCO128", ROOT.parent / "shared" / "data
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    from labelvet.demo.environment import use_private_fiftyone
+    from labelvet.demo.environment import use_temporary_fiftyone
 
-    folder = Path(tempfile.mkdtemp(prefix="labelvet-tests-"))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    use_private_fiftyone(folder)
+    folder = use_temporary_fiftyone("labelvet-tests-")
     os.environ |= {
         "FIFTYONE_SHOW_PROGRESS_BARS": "false",
-        "LABELVET_CACHE_DIR": str(folder / "cache"),
         "YOLO_OFFLINE": "1",
         "YOLO_CONFIG_DIR": str(folder),
     }
