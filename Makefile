@@ -21,7 +21,7 @@ demo: setup
 lint: setup
 	@.venv/bin/ruff check . && .venv/bin/ruff format --check .
 	@mkdir -p .cache/mypy && ln -sfn ../.. .cache/mypy/labelvet
-	@MYPYPATH=.cache/mypy .venv/bin/mypy --cache-dir .cache/mypy_cache -p labelvet.embeddings -p labelvet.labels -p labelvet.issues -p labelvet.labeling -p labelvet.operators -p labelvet.panels -p labelvet.workers -p labelvet.demo -p labelvet.bench -m labelvet.cli
+	@MYPYPATH=.cache/mypy .venv/bin/mypy --cache-dir .cache/mypy_cache -p labelvet.core -p labelvet.embeddings -p labelvet.dataset -p labelvet.visualization -p labelvet.maps -p labelvet.issues -p labelvet.review -p labelvet.autolabel -p labelvet.approval -p labelvet.operators -p labelvet.panels -p labelvet.workers -p labelvet.demo -p labelvet.bench -m labelvet.cli
 	@.venv/bin/lint-imports --no-cache
 
 panels/node_modules: panels/package-lock.json

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from labelvet.embeddings.update import Update, update_visualization
-    from labelvet.embeddings.visualization import Visualization, compute_visualization
-    from labelvet.labeling.auto_label import AutoLabeled, auto_label
+    from labelvet.autolabel.auto_label import AutoLabeled, auto_label
+    from labelvet.visualization.compute import Visualization, compute_visualization
+    from labelvet.visualization.update import Update, update_visualization
 
 __version__ = "0.1.0"
 __all__ = [
@@ -61,15 +61,15 @@ def _make_importable() -> None:
 def __getattr__(name: str) -> Any:
     # the engine loads torch, so it is loaded when it is first asked for
     if name in ("Visualization", "compute_visualization"):
-        from labelvet.embeddings import visualization
+        from labelvet.visualization import compute as visualization
 
         return getattr(visualization, name)
     if name in ("Update", "update_visualization"):
-        from labelvet.embeddings import update
+        from labelvet.visualization import update
 
         return getattr(update, name)
     if name in ("AutoLabeled", "auto_label"):
-        from labelvet.labeling import auto_label
+        from labelvet.autolabel import auto_label
 
         return getattr(auto_label, name)
     raise AttributeError(f"module 'labelvet' has no attribute '{name}'")

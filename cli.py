@@ -29,7 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     _add_worker(commands)
     _add_runs(commands)
     parsed = parser.parse_args(arguments)
-    from labelvet.embeddings.errors import LabelvetError
+    from labelvet.core.errors import LabelvetError
 
     try:
         parsed.run(parsed)

@@ -21,7 +21,7 @@ import psutil
 from .data import noise_table
 from .report import Target, quick, write
 
-sys.path.append(str(Path(__file__).resolve().parents[1] / "tests" / "workers"))
+sys.path.append(str(Path(__file__).resolve().parents[1] / "tests" / "helpers"))
 
 _LOST = 0.05
 _MODEL = "efficientnet-lite0"

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 import numpy as np
-from labelvet.embeddings.patches import PatchTable
+from labelvet.dataset.patches import PatchTable
 from numpy.typing import NDArray
 from PIL import Image
 

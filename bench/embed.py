@@ -54,11 +54,11 @@ def run(folder: Path) -> None:
 
 def _measure(dataset: Any, name: str, folder: Path) -> dict[str, Any]:
     import torch
+    from labelvet.dataset.patches import read_patches
     from labelvet.embeddings.backbones import load_backbone
     from labelvet.embeddings.crops import CropSettings, cut_crops
     from labelvet.embeddings.decoding import read_pixels
     from labelvet.embeddings.embedder import BATCH_SIZE_CPU, embed_patches
-    from labelvet.embeddings.patches import read_patches
 
     weights = None
     if name != "efficientnet-lite0":  # random weights are as fast, and need no download

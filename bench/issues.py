@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from labelvet.core.errors import ModelUnavailable
+from labelvet.dataset.patches import PatchTable
 from labelvet.embeddings.catalog import DEFAULT_BACKBONE
-from labelvet.embeddings.errors import ModelUnavailable
 from labelvet.embeddings.neighbors import build_neighbor_graph
-from labelvet.embeddings.patches import PatchTable
-from labelvet.issues.review import learn
 from labelvet.issues.suspicion import Suspicion, find_suspects
+from labelvet.review.learning import learn
 from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score, roc_auc_score
 
@@ -268,10 +268,10 @@ def _missed(predictions: Labels, truth: PatchTable, parts: int = 1) -> dict[str,
 
 def _speed(folder: Path, n: int) -> dict[str, Any]:
     """Times each step on many labels in a database."""
-    from labelvet.embeddings.patches import read_patches
-    from labelvet.issues.answers import Answer, give_answers
-    from labelvet.issues.attributes import write_label_issues
-    from labelvet.issues.queue import next_issues
+    from labelvet.dataset.patches import read_patches
+    from labelvet.issues.find import write_label_issues
+    from labelvet.review.answers import Answer, give_answers
+    from labelvet.review.queue import next_issues
 
     from .panel_data import FIELD, KEY, make_dataset
 

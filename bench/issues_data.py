@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from labelvet.dataset.patches import PatchTable
 from labelvet.embeddings.backbones import load_backbone
 from labelvet.embeddings.embedder import embed_patches
-from labelvet.embeddings.patches import PatchTable
 from labelvet.issues.numerics import box_overlaps
 from numpy.typing import NDArray
 
@@ -76,9 +76,9 @@ def detected_scenes(
     Returns:
         a tuple of the true labels, and of what it finds with a confidence above 0.1
     """
+    from labelvet.autolabel.detectors import load_detector
     from labelvet.demo.training import load_detector_stamps, trained_detector
     from labelvet.embeddings.decoding import read_pixels
-    from labelvet.labeling.detectors import load_detector
 
     weights = trained_detector(ROOT / ".cache" / "detector", STAMPS)
     detector = load_detector(str(weights), confidence=0.1, device="cpu")

@@ -72,7 +72,8 @@ def _python(judged: Any, large: Any) -> dict[str, Any]:
     """Seconds in the panel's methods, called as the App's server calls them."""
     import fiftyone.server.view as fosv
     from fiftyone.operators.executor import ExecutionContext, Executor
-    from labelvet.labels import attributes, maps
+    from labelvet.maps import columns
+    from labelvet.maps import map as maps
     from labelvet.panels.label_embeddings import LabelEmbeddings
 
     from .panel_data import FIELD, KEY
@@ -93,7 +94,7 @@ def _python(judged: Any, large: Any) -> dict[str, Any]:
     about = {"key": KEY, "run": opened["run"]}
     by_label = {"path": f"{FIELD}.detections.label", **about}
     color = partial(call, judged, "color_column", **by_label)
-    figures["color_cold"] = _seconds(color, attributes._column.cache_clear)
+    figures["color_cold"] = _seconds(color, columns._column.cache_clear)
     figures["color_warm"] = _seconds(color)
 
     rows = _nearest(maps.load_map(judged, KEY).points)

@@ -14,7 +14,7 @@ from typing import Any
 import fiftyone as fo
 import numpy as np
 from bson import ObjectId
-from labelvet.labels.documents import samples_of
+from labelvet.dataset.documents import samples_of
 from PIL import Image
 
 FIELD = "predictions"

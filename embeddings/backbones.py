@@ -25,12 +25,12 @@ from PIL import Image
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from ..core.errors import InvalidParameter, ModelUnavailable
+from ..core.sentences import first_line
 from .catalog import DEFAULT_BACKBONE, EFFICIENTNET_LITE
 from .checkpoints import fingerprint, load_weights
 from .devices import choose_device, choose_dtype
-from .errors import InvalidParameter, ModelUnavailable
 from .runtimes import compile_for_cpu
-from .sentences import first_line
 
 _ULTRALYTICS_SUFFIXES = (".pt", ".yaml", ".yml")
 

@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from .errors import InvalidParameter
-from .sentences import first_line
+from ..core.errors import InvalidParameter
+from ..core.sentences import first_line
 
 _SUFFIXES = (".pt", ".pth", ".bin", ".safetensors")
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .errors import InvalidParameter
+from ..core.errors import InvalidParameter
 
 
 @dataclass(frozen=True)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import torch
 
+from ..core.errors import InvalidParameter
+from ..core.sentences import first_line
 from .catalog import PRECISIONS
-from .errors import InvalidParameter
-from .sentences import first_line
 
 
 def choose_device(device: str | None) -> str:

@@ -14,13 +14,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from ..core.errors import InvalidParameter
+from ..core.progress import Progress, Stage
+from ..core.table import PatchTable
 from .backbones import Backbone
 from .crops import CropSettings, cut_crops
 from .decoding import DecodingThreads, UnreadableImage, num_workers_beside, read_pixels
-from .errors import InvalidParameter
-from .progress import Progress, Stage
 from .store import SHARD_PATCHES, EmbeddingStore, Keys, allocate, patch_keys
-from .table import PatchTable
 
 BATCH_SIZE_CPU = 8
 _BATCH_SIZE_GPU = 256

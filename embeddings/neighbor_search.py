@@ -24,7 +24,7 @@ from typing import IO
 import numpy as np
 from numpy.typing import NDArray
 
-from .errors import NeighborsUnavailable, StoreFull
+from ..core.errors import NeighborsUnavailable, StoreFull
 from .store import store_folder, temporary_file
 
 _CHECK_SECONDS = 0.2

@@ -16,8 +16,8 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from ..core.errors import InvalidParameter
 from .compiled import keep_compiled
-from .errors import InvalidParameter
 from .neighbors import NeighborGraph
 
 METRICS = ("euclidean", "cosine", "manhattan", "correlation")

@@ -28,9 +28,9 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
+from ..core.errors import StoreFull
+from ..core.table import PatchTable
 from .crops import CropSettings
-from .errors import StoreFull
-from .table import PatchTable
 
 logger = logging.getLogger(__name__)
 

@@ -1,5 +1,5 @@
-"""Label issues: how suspicious every label of a run is, why, and what reviews teach about the rest.
+"""Judging labels: how suspicious every label of a run is, and why.
 
-``suspicion`` joins the parts (``classes``, ``boxes``), ``review`` learns from answers, and
-``attributes`` writes the scores to the labels.
+``suspicion`` joins the parts (``classes``, ``boxes``, ``missed``), ``find`` judges the labels of a
+dataset and writes what it found into them, ``records`` keeps the evidence beside the run.
 """

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit, logit
 
-from ..embeddings.table import PatchTable
+from ..core.table import PatchTable
 from .boxes import cover
 
 # a detector's box below this is no accepted label, it may be a missed object

@@ -4,7 +4,7 @@ Four small units, each a score in [0, 1]: *mislabeled* (the class is wrong), *sp
 positive), *missed* (a rejected or unsure label that shows an object which no accepted label
 covers), *duplicate* (a second label on one object, or the same patch in another image). One more,
 *suspicion*, is the probability that a label is wrong in any way; a review goes down that list, and
-learns (:mod:`labelvet.issues.review`).
+learns (:mod:`labelvet.review.learning`).
 
 Everything is computed in the order of the labels' ids, so that it does not depend on the order of
 the rows.
@@ -19,10 +19,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit, logit
 
-from ..embeddings.errors import InvalidParameter
+from ..core.errors import InvalidParameter
+from ..core.progress import Progress
+from ..dataset.patches import PatchTable
 from ..embeddings.neighbors import EXACT_UP_TO, NeighborGraph, build_neighbor_graph
-from ..embeddings.patches import PatchTable
-from ..embeddings.progress import Progress
 from .boxes import IDENTICAL_SIMILARITY, Overlaps, measure_overlaps
 from .classes import ClassFit, fit_classes
 from .missed import score_missed

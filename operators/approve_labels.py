@@ -6,12 +6,12 @@ from typing import Any
 
 import fiftyone.operators.types as types
 
-from ..embeddings.errors import LabelvetError
-from ..embeddings.patches import label_root
-from ..embeddings.sentences import count
-from ..labeling.approval import RULES, Approved, approve
-from ..labeling.basket import add_labels
-from ..labeling.candidates import Selection, find_candidates, read_candidates
+from ..approval.approve import RULES, Approved, approve
+from ..approval.basket import add_labels
+from ..approval.candidates import Selection, find_candidates, read_candidates
+from ..core.errors import LabelvetError
+from ..core.sentences import count
+from ..dataset.patches import label_root
 from .form_operator import FormOperator
 from .forms import field_input, one_of, problem, several
 
@@ -61,7 +61,7 @@ class ApproveLabels(FormOperator):
 
             approve_labels = foo.get_operator("@labelvet/labelvet/approve_labels")
             done = approve_labels(view, "predictions", "ground_truth", min_confidence=0.8)
-            labelvet.labeling.undo.undo(dataset, done.token)
+            labelvet.approval.undo.undo(dataset, done.token)
 
         Args:
             sample_collection: a dataset or view

@@ -11,12 +11,8 @@ import fiftyone.core.collections as foc
 import fiftyone.operators as foo
 import fiftyone.operators.types as types
 
-from ..embeddings.errors import LabelvetError
-from ..embeddings.patches import check_images, sample_id_path
-from ..embeddings.progress import Report
-from ..embeddings.sentences import count
-from ..labeling.candidates import list_candidate_fields
-from ..labeling.runs import (
+from ..approval.candidates import list_candidate_fields
+from ..autolabel.runs import (
     FAILED,
     GENERATING,
     AutoLabelRun,
@@ -24,6 +20,10 @@ from ..labeling.runs import (
     check_label_field,
     list_runs,
 )
+from ..core.errors import LabelvetError
+from ..core.progress import Report
+from ..core.sentences import count
+from ..dataset.patches import check_images, sample_id_path
 from .forms import advanced_switch, batch_inputs, device_input, filled, problem, refuse
 from .long_operator import LongOperator, schedule_on
 from .outcome import list_skipped, show_lines
@@ -108,7 +108,7 @@ class AutoLabel(LongOperator):
         return foo.execute_operator(self.uri, ctx, params=params)
 
     def call(self, ctx: Any, progress: Report, cancelled: Event) -> Any:
-        from ..labeling.auto_label import auto_label
+        from ..autolabel.auto_label import auto_label
 
         params = ctx.params
         options = filled(params, _ADVANCED)

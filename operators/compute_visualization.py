@@ -12,17 +12,17 @@ import fiftyone as fo
 import fiftyone.operators as foo
 import fiftyone.operators.types as types
 
-from ..embeddings.catalog import DEFAULT_BACKBONE, PRECISIONS, list_backbones
-from ..embeddings.errors import BrainKeyInUse, LabelvetError
-from ..embeddings.patches import (
+from ..core.errors import BrainKeyInUse, LabelvetError
+from ..core.progress import Report
+from ..dataset.brain_runs import check_brain_key
+from ..dataset.patches import (
     count_patches,
     is_patches_view,
     label_path,
     list_patches_fields,
 )
-from ..embeddings.progress import Report
+from ..embeddings.catalog import DEFAULT_BACKBONE, PRECISIONS, list_backbones
 from ..embeddings.projection import METHODS, METRICS, make_method
-from ..embeddings.runs import check_brain_key
 from .forms import advanced_switch, batch_inputs, device_input, filled, refuse
 from .long_operator import LongOperator, schedule_on
 from .outcome import report
@@ -118,7 +118,7 @@ class ComputeVisualization(LongOperator):
         return foo.execute_operator(self.uri, ctx, params=params)
 
     def call(self, ctx: Any, progress: Report, cancelled: Event) -> Any:
-        from ..embeddings.visualization import compute_visualization
+        from ..visualization.compute import compute_visualization
 
         arguments = _arguments(ctx.params)
         samples = ctx.target_view()
@@ -129,7 +129,7 @@ class ComputeVisualization(LongOperator):
         run = compute_visualization(
             samples, **arguments, progress=_part(progress, 0, _MAP_SHARE), cancelled=cancelled
         )
-        from ..issues.attributes import find_label_issues
+        from ..issues.find import find_label_issues
 
         try:
             issues = find_label_issues(

@@ -6,9 +6,9 @@ from typing import Any
 
 import fiftyone.operators.types as types
 
-from ..embeddings.errors import LabelvetError
-from ..labels.judging import exclude_tagged
-from ..labels.tagging import FLAGGED_TAG
+from ..core.errors import LabelvetError
+from ..dataset.tags import FLAGGED_TAG
+from ..dataset.views import exclude_tagged
 from .form_operator import FormOperator
 from .forms import app_view, field_input, label_tags, one_of, problem, tag_input
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import fiftyone.operators.types as types
 
-from ..embeddings.errors import LabelvetError
-from ..embeddings.patches import label_root
-from ..labels.judging import filter_labels
+from ..core.errors import LabelvetError
+from ..dataset.patches import label_root
+from ..dataset.views import filter_labels
 from .form_operator import FormOperator
 from .forms import app_view, field_input, label_tags, problem, several
 

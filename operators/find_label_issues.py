@@ -10,9 +10,9 @@ import fiftyone as fo
 import fiftyone.operators as foo
 import fiftyone.operators.types as types
 
-from ..embeddings.errors import LabelvetError
-from ..embeddings.patches import list_patches_fields
-from ..embeddings.progress import Report
+from ..core.errors import LabelvetError
+from ..core.progress import Report
+from ..dataset.patches import list_patches_fields
 from .long_operator import LongOperator, schedule_on
 
 
@@ -78,7 +78,7 @@ class FindLabelIssues(LongOperator):
         return foo.execute_operator(self.uri, ctx, params=params)
 
     def call(self, ctx: Any, progress: Report, cancelled: Event) -> Any:
-        from ..issues.attributes import find_label_issues
+        from ..issues.find import find_label_issues
 
         return find_label_issues(
             ctx.dataset,
@@ -109,7 +109,7 @@ class RemoveLabelIssues(foo.Operator):
         return foo.execute_operator(self.uri, {"view": sample_collection.view()}, params={})
 
     def execute(self, ctx: Any) -> None:
-        from ..issues.attributes import remove_label_issues
+        from ..issues.find import remove_label_issues
 
         try:
             removed = remove_label_issues(ctx.dataset)

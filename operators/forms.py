@@ -7,10 +7,10 @@ from typing import Any
 
 import fiftyone.operators.types as types
 
-from ..embeddings.errors import LabelvetError
-from ..embeddings.patches import label_root, list_label_fields, list_patches_fields
-from ..labels.requests import base_view
-from ..labels.tagging import FLAGGED_TAG
+from ..core.errors import LabelvetError
+from ..dataset.app_view import base_view
+from ..dataset.patches import label_root, list_label_fields, list_patches_fields
+from ..dataset.tags import FLAGGED_TAG
 
 # more choices than this make a drop-down slow
 _CHOICES = 1_000

@@ -13,8 +13,8 @@ import fiftyone.operators.types as types
 from fiftyone.internal.util import is_remote_service
 from fiftyone.operators.executor import ExecutionOptions
 
-from ..embeddings.errors import LabelvetError
-from ..embeddings.progress import Report
+from ..core.errors import LabelvetError
+from ..core.progress import Report
 from ..workers.operations import mark_scheduled
 from ..workers.targets import VERSION, Target, list_targets
 from .form_operator import FormOperator

@@ -6,7 +6,7 @@ from typing import Any
 
 import fiftyone.operators.types as types
 
-from ..embeddings.errors import LabelvetError
+from ..core.errors import LabelvetError
 
 # how many skipped images or patches are listed
 _LISTED = 100

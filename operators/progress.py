@@ -7,7 +7,7 @@ from queue import SimpleQueue
 from threading import Event, Thread
 from typing import Any, TypeVar
 
-from ..embeddings.progress import Report
+from ..core.progress import Report
 
 Result = TypeVar("Result")
 

@@ -6,10 +6,10 @@ from typing import Any
 
 import fiftyone.operators.types as types
 
-from ..embeddings.errors import LabelvetError
-from ..embeddings.patches import label_root
-from ..labels.judging import SavedView, save_tagged_view, tagged_view
-from ..labels.tagging import FLAGGED_TAG
+from ..core.errors import LabelvetError
+from ..dataset.patches import label_root
+from ..dataset.tags import FLAGGED_TAG
+from ..dataset.views import SavedView, save_tagged_view, tagged_view
 from .form_operator import FormOperator
 from .forms import field_input, label_tags, one_of, problem, tag_input
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import fiftyone.operators.types as types
 
-from ..embeddings.errors import LabelvetError
-from ..embeddings.patches import label_root
-from ..labels.tagging import FLAGGED_TAG, Tagged, check_tag, describe, tag_view
+from ..core.errors import LabelvetError
+from ..dataset.patches import label_root
+from ..dataset.tags import FLAGGED_TAG, Tagged, check_tag, describe, tag_view
 from .form_operator import FormOperator
 from .forms import field_input, label_tags, one_of, problem, tag_input
 
@@ -49,7 +49,7 @@ class TagLabels(FormOperator):
 
             tag_labels = foo.get_operator("@labelvet/labelvet/tag_labels")
             done = tag_labels(view, "needs-review", field="predictions")
-            labelvet.labels.tagging.undo(dataset, done.token)
+            labelvet.dataset.tags.undo(dataset, done.token)
 
         Args:
             sample_collection: a dataset or view, a patches view too

@@ -10,9 +10,9 @@ import fiftyone as fo
 import fiftyone.operators as foo
 import fiftyone.operators.types as types
 
-from ..embeddings.errors import LabelvetError
-from ..embeddings.progress import Report
-from ..embeddings.update import find_changes
+from ..core.errors import LabelvetError
+from ..core.progress import Report
+from ..visualization.update import find_changes
 from .forms import advanced_switch, batch_inputs, device_input, filled, refuse
 from .long_operator import LongOperator, schedule_on
 from .outcome import report
@@ -78,7 +78,7 @@ class UpdateVisualization(LongOperator):
         return foo.execute_operator(self.uri, ctx, params=params | {"brain_key": brain_key})
 
     def call(self, ctx: Any, progress: Report, cancelled: Event) -> Any:
-        from ..embeddings.update import update_visualization
+        from ..visualization.update import update_visualization
 
         arguments = filled(ctx.params, _PARAMETERS)
         return update_visualization(

@@ -15,8 +15,8 @@ import numpy as np
 from bson import ObjectId
 from numpy.typing import NDArray
 
-from ..embeddings.errors import InvalidParameter
-from ..labels.maps import Map, load_map
+from ..core.errors import InvalidParameter
+from ..maps.map import Map, load_map
 
 _MAX_TEXT = 500
 _MAX_TEXTS = 100_000

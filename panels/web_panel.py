@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import fiftyone.operators as foo
 import fiftyone.operators.types as types
 
-from ..embeddings.errors import LabelvetError, StaleRun
+from ..core.errors import LabelvetError, StaleRun
 
 Answer = dict[str, Any]
 

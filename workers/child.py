@@ -16,7 +16,7 @@ from contextlib import AbstractContextManager, nullcontext
 from bson import ObjectId
 from fiftyone.operators.executor import ExecutionError
 
-from ..embeddings.errors import LabelvetError
+from ..core.errors import LabelvetError
 from .claims import Claim, RunCancelled, RunLost
 
 CANCELLED = "Cancelled. What was done until then is kept."

@@ -17,7 +17,7 @@ from fiftyone.operators.delegated import DelegatedOperationService
 from pymongo import ReturnDocument
 from pymongo.errors import ConnectionFailure
 
-from ..embeddings.errors import InvalidParameter
+from ..core.errors import InvalidParameter
 from .database import collection, older_than, patient
 from .operations import COMPLETED, FAILED, PLUGIN, QUEUED, RUNNING, failure, get_operation, queue
 from .targets import VERSION

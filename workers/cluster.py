@@ -26,14 +26,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..core.errors import ClusterUnavailable
+from ..core.table import PatchTable
 from ..embeddings.backbones import load_backbone
 from ..embeddings.crops import CropSettings
 from ..embeddings.decoding import DecodingThreads, num_workers_beside
 from ..embeddings.embedder import Embeddings, embed_shard
-from ..embeddings.errors import ClusterUnavailable
 from ..embeddings.placement import backbones_loaded_by
 from ..embeddings.store import SHARD_PATCHES
-from ..embeddings.table import PatchTable
 
 _ROOT = Path(__file__).resolve().parents[1]
 # what the nodes run

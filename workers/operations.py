@@ -19,8 +19,8 @@ from bson.errors import InvalidId
 from fiftyone.operators.delegated import DelegatedOperationService
 from pymongo.collection import Collection
 
-from ..embeddings.errors import InvalidParameter
-from ..embeddings.user import current_user
+from ..core.errors import InvalidParameter
+from ..core.user import current_user
 from .database import collection
 from .targets import VERSION
 

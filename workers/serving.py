@@ -20,7 +20,7 @@ from typing import IO
 import fiftyone as fo
 from pymongo.errors import PyMongoError
 
-from ..embeddings.errors import InvalidParameter
+from ..core.errors import InvalidParameter
 from .child import CANCELLED
 from .claims import Claim, RunCancelled, RunLost, claim_next, find_obstacle, settle_lost
 from .targets import HEARTBEAT_SECONDS, Registration, Worker

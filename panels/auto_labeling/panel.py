@@ -8,35 +8,35 @@ from typing import Any
 
 import fiftyone.server.view as fosv
 
-from ...embeddings.errors import InvalidParameter
-from ...embeddings.patches import is_patches_view
-from ...embeddings.sentences import count
-from ...labeling.approval import IOU, RULES, approve
-from ...labeling.basket import Chosen, add_labels, remove_labels
-from ...labeling.candidates import (
+from ...approval.approve import IOU, RULES, approve
+from ...approval.basket import Chosen, add_labels, remove_labels
+from ...approval.candidates import (
     Candidates,
     Selection,
     find_candidates,
     list_candidate_fields,
 )
-from ...labeling.expressions import FLAGGED, STATES
-from ...labeling.finalizing import KIND as REMOVAL
-from ...labeling.finalizing import finalize, finish
-from ...labeling.loop import progress
-from ...labeling.removed import is_ours
-from ...labeling.review import review
-from ...labeling.runs import list_runs
-from ...labeling.showing import (
+from ...approval.counts import review
+from ...approval.expressions import FLAGGED, STATES
+from ...approval.finalize import KIND as REMOVAL
+from ...approval.finalize import finalize, finish
+from ...approval.removed import is_ours
+from ...approval.rounds import progress
+from ...approval.shown_view import (
     shown_view,
     with_new_patches,
     without_patches,
     without_review,
 )
-from ...labeling.undo import undo_change
-from ...labels.changes import find_change
-from ...labels.documents import Ids, parse_ids
-from ...labels.requests import base_view, view_without_selection
-from ...labels.tagging import tag_view
+from ...approval.undo import undo_change
+from ...autolabel.runs import list_runs
+from ...core.errors import InvalidParameter
+from ...core.sentences import count
+from ...dataset.app_view import base_view, view_without_selection
+from ...dataset.changes import find_change
+from ...dataset.documents import Ids, parse_ids
+from ...dataset.patches import is_patches_view
+from ...dataset.tags import tag_view
 from .. import arguments
 from ..web_panel import Answer, WebPanel, answers
 from . import wire

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from ...labeling.loop import Progress
-from ...labeling.review import Review
-from ...labeling.runs import FAILED, GENERATING, AutoLabelRun
+from ...approval.counts import Review
+from ...approval.rounds import Progress
+from ...autolabel.runs import FAILED, GENERATING, AutoLabelRun
 from .generating import Operation
 
 _WAITING = ("scheduled", "queued", "running")

@@ -6,19 +6,19 @@ from __future__ import annotations
 
 from typing import Any
 
-from ...embeddings.errors import InvalidParameter
-from ...embeddings.patches import is_patches_view, label_path
-from ...embeddings.runs import load_neighbor_graph
-from ...labels.attributes import list_attributes, load_column
-from ...labels.clusters import find_clusters, name_clusters
-from ...labels.documents import hex_ids
-from ...labels.judging import LEVELS, exclude_tagged, save_tagged_view
-from ...labels.maps import Map, list_maps, load_map
-from ...labels.requests import base_view, view_without_selection
-from ...labels.selection import select_stages, visible_rows
-from ...labels.similar import similar_by_graph, similar_by_map
-from ...labels.tagging import check_tag, describe, tag_labels, tag_samples, undo
-from ...labels.thumbnails import make_thumbnails
+from ...core.errors import InvalidParameter
+from ...dataset.app_view import base_view, view_without_selection
+from ...dataset.brain_runs import load_neighbor_graph
+from ...dataset.documents import hex_ids
+from ...dataset.patches import is_patches_view, label_path
+from ...dataset.tags import check_tag, describe, tag_labels, tag_samples, undo
+from ...dataset.views import LEVELS, exclude_tagged, save_tagged_view
+from ...maps.clusters import find_clusters, name_clusters
+from ...maps.columns import list_attributes, load_column
+from ...maps.map import Map, list_maps, load_map
+from ...maps.selection import select_stages, visible_rows
+from ...maps.similar import similar_by_graph, similar_by_map
+from ...maps.thumbnails import make_thumbnails
 from .. import arguments
 from ..web_panel import Answer, WebPanel, answers
 from . import wire

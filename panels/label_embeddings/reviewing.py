@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from ...embeddings.errors import InvalidParameter
-from ...embeddings.user import current_user
-from ...issues.answers import VERDICTS, Answer, give_answers, take_back
-from ...issues.queue import next_issues
+from ...core.errors import InvalidParameter
+from ...core.user import current_user
+from ...review.answers import VERDICTS, Answer, give_answers, take_back
+from ...review.queue import next_issues
 from .. import arguments
 from ..web_panel import Answer as Reply
 from ..web_panel import answers

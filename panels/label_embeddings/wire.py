@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...issues.queue import Item, Queue
-from ...labels.attributes import Attribute, Column
-from ...labels.clusters import Cluster
-from ...labels.documents import parse_ids
-from ...labels.maps import Map, MapInfo
-from ...labels.thumbnails import Thumbnail
+from ...dataset.documents import parse_ids
+from ...maps.clusters import Cluster
+from ...maps.columns import Attribute, Column
+from ...maps.map import Map, MapInfo
+from ...maps.thumbnails import Thumbnail
+from ...review.queue import Item, Queue
 
 _TYPES = {"f4": "<f4", "u2": "<u2", "u4": "<u4"}
 

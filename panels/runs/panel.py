@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ...embeddings.errors import InvalidParameter
+from ...core.errors import InvalidParameter
 from ...workers import operations
 from ...workers.claims import settle_lost
 from ...workers.targets import list_targets

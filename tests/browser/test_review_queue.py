@@ -6,7 +6,7 @@ import re
 
 import pytest
 from labelvet import compute_visualization
-from labelvet.issues.attributes import find_label_issues
+from labelvet.issues.find import find_label_issues
 
 from .conftest import open_dataset, open_panel
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from labelvet.core.errors import InvalidParameter, ModelUnavailable
 from labelvet.embeddings.backbones import TorchBackbone, load_backbone
 from labelvet.embeddings.catalog import _TORCHVISION, DEFAULT_BACKBONE, list_backbones
-from labelvet.embeddings.errors import InvalidParameter, ModelUnavailable
 from PIL import Image
 from torch import nn
 
@@ -171,9 +171,9 @@ def test_the_form_offers_real_backbones():
 def test_pretrained_weights_separate_classes_and_random_ones_do_not(coco128):
     """A vote of the ten nearest neighbours finds the class; with random weights it cannot."""
     from efficientnet_lite_pytorch import EfficientNet
+    from labelvet.dataset.patches import read_patches
     from labelvet.embeddings.embedder import embed_patches
     from labelvet.embeddings.neighbors import build_neighbor_graph
-    from labelvet.embeddings.patches import read_patches
 
     class RandomFeatures(nn.Module):
         def __init__(self):

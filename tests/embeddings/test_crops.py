@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from labelvet.core.errors import InvalidParameter
 from labelvet.embeddings.crops import CropSettings, cut_crops, pixel_windows
-from labelvet.embeddings.errors import InvalidParameter
 
 sides = st.integers(1, 400)
 any_number = st.floats(-3, 3, allow_nan=False)

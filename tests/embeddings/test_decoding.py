@@ -8,13 +8,13 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+from labelvet.core.errors import Cancelled
 from labelvet.embeddings.decoding import (
     DecodingThreads,
     UnreadableImage,
     read_image,
     read_pixels,
 )
-from labelvet.embeddings.errors import Cancelled
 from PIL import Image
 
 

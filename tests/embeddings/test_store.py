@@ -12,14 +12,14 @@ import threading
 import numpy as np
 import pytest
 import torch
+from labelvet.core.errors import Cancelled, StoreFull
+from labelvet.core.progress import Progress
+from labelvet.dataset.patches import PatchTable
 from labelvet.embeddings import embedder, store
 from labelvet.embeddings.backbones import load_backbone
 from labelvet.embeddings.crops import CropSettings
 from labelvet.embeddings.decoding import DecodingThreads
 from labelvet.embeddings.embedder import embed_patches
-from labelvet.embeddings.errors import Cancelled, StoreFull
-from labelvet.embeddings.patches import PatchTable
-from labelvet.embeddings.progress import Progress
 from labelvet.embeddings.store import (
     allocate,
     clear_store,
@@ -151,7 +151,7 @@ def test_a_killed_run_loses_one_shard_at_most(table, backbone, small_shards, own
         from test_store import make_table
         from labelvet.embeddings import embedder
         from labelvet.embeddings.backbones import load_backbone
-        from labelvet.embeddings.progress import Progress
+        from labelvet.core.progress import Progress
         embedder.SHARD_PATCHES = 8
         data = np.load({str(tmp_path / "table.npz")!r})
         backbone = load_backbone()

@@ -9,13 +9,13 @@ import pytest
 from clusters import clusters
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from labelvet.issues.attributes import (
+from labelvet.issues.find import (
     ATTRIBUTES,
     find_label_issues,
     remove_label_issues,
 )
-from labelvet.issues.review import learn
 from labelvet.issues.suspicion import find_suspects
+from labelvet.review.learning import learn
 from sklearn.metrics import roc_auc_score
 
 

@@ -2,8 +2,8 @@ import fiftyone.operators as foo
 import pytest
 from fiftyone import ViewField as F
 from fiftyone.operators.executor import ExecutionContext, Executor
-from labelvet.embeddings.errors import InvalidParameter
-from labelvet.labeling.undo import undo
+from labelvet.approval.undo import undo
+from labelvet.core.errors import InvalidParameter
 from labelvet.operators.approve_labels import ApproveLabels
 
 URI = "@labelvet/labelvet/approve_labels"

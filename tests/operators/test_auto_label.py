@@ -6,7 +6,7 @@ import fiftyone as fo
 import fiftyone.operators as foo
 import pytest
 from fiftyone.operators.executor import ExecutionContext, ExecutionError
-from labelvet.labeling.runs import AutoLabelRun, get_run, save_run
+from labelvet.autolabel.runs import AutoLabelRun, get_run, save_run
 from labelvet.operators import AutoLabel
 
 URI = "@labelvet/labelvet/auto_label"

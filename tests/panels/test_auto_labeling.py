@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from fiftyone import ViewField as F
 from fiftyone.operators.executor import ExecutionContext, Executor
-from labelvet.labeling.runs import AutoLabelRun, save_run
+from labelvet.autolabel.runs import AutoLabelRun, save_run
 from labelvet.panels.auto_labeling import AutoLabeling
 from panel_app import PanelApp
 

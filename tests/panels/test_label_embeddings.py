@@ -239,8 +239,8 @@ def test_forged_arguments_are_answered_with_a_sentence_and_change_nothing(app):
 
 
 def test_a_review_asks_writes_and_takes_back(app):
-    from labelvet.embeddings.patches import read_patches
-    from labelvet.issues.attributes import write_label_issues
+    from labelvet.dataset.patches import read_patches
+    from labelvet.issues.find import write_label_issues
     from labelvet.issues.suspicion import find_suspects
 
     about = app.open()

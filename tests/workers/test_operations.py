@@ -11,7 +11,7 @@ from functools import partial
 import fiftyone.core.odm as foo
 import pytest
 from fiftyone.operators.delegated import DelegatedOperationService
-from labelvet.embeddings.errors import InvalidParameter
+from labelvet.core.errors import InvalidParameter
 from labelvet.workers import claims, operations
 from labelvet.workers.claims import (
     Claim,

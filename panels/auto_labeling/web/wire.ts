@@ -30,7 +30,7 @@ export interface Overview {
 export const STATES = ["approved", "rejected", "flagged", "basket", "open"] as const;
 export type State = (typeof STATES)[number];
 
-/** Labels by class and confidence; see `Review` in labeling/review.py. */
+/** Labels by class and confidence; see `Review` in approval/counts.py. */
 export interface Review {
   classes: (string | null)[];
   /** of each class, how many are in each of `STATES` */

@@ -1,0 +1,1 @@
+"""From reviewed labels to ground truth: candidates, basket, approval, finalizing, rounds, undo."""

@@ -1,0 +1,362 @@
+"""Approval: the basket becomes ground truth.
+
+A label is copied into the field of ground truth and marked as approved where it came from by one
+update of the document that holds both, which asks for the label's tags as they are at that moment.
+So of two people who approve at once one gets each label, a process that dies leaves none halfway,
+and a second click approves what is left.
+"""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import fiftyone as fo
+import fiftyone.core.odm as foo
+
+from ..autolabel.runs import RUN_ATTRIBUTE, list_runs
+from ..core.errors import InvalidParameter
+from ..core.sentences import count
+from ..core.user import current_user
+from ..dataset.changes import Change, begin
+from ..dataset.documents import now, samples_of
+from ..issues.find import ATTRIBUTES as ISSUES
+from . import removed
+from .candidates import Candidates
+from .expressions import (
+    APPROVED,
+    BASKET,
+    NOT_APPROVED,
+    Expression,
+    covers_any,
+    each,
+    in_list,
+    is_state,
+    keep,
+    retagged,
+    tags,
+    without,
+)
+from .rounds import APPROVED_AT, begin_round, progress, settle_run
+from .writing import count_moment, is_at, write
+
+KIND = "approval"
+
+# rule of merging → what the form says of it
+RULES = {
+    "keep": "Keep the label that is there",
+    "replace": "Replace it by the approved one",
+    "refuse": "Refuse: approve nothing",
+}
+IOU = 0.7
+
+_PROVENANCE: dict[str, tuple[type[fo.Field], str]] = {
+    "approved_from": (fo.StringField, "Id of the label that was approved"),
+    "approved_run": (fo.StringField, "Auto labeling run that it came from"),
+    "approved_model": (fo.StringField, "Model that found it"),
+    "approved_by": (fo.StringField, "Who approved it"),
+    APPROVED_AT: (fo.DateTimeField, "When it was approved"),
+}
+_LEFT_BEHIND = (RUN_ATTRIBUTE, APPROVED_AT, *ISSUES)
+
+
+@dataclass(frozen=True)
+class Approved:
+    """What an approval did.
+
+    Attributes:
+        approved: how many labels
+        known: how many of them were in ground truth before, where the label there was kept
+        replaced: how many labels of ground truth they replaced
+        token: what :func:`labelvet.approval.undo.undo` takes
+        sentence: about it
+    """
+
+    approved: int
+    known: int
+    replaced: int
+    token: str
+    sentence: str
+
+
+def approve(
+    candidates: Candidates,
+    into: str,
+    rule: str = "keep",
+    iou: float = IOU,
+    by: str | None = None,
+) -> Approved:
+    """Makes ground truth of the labels in the basket, as they are now.
+
+    All other candidates stay, with the tag ``not-approved``.
+
+    Args:
+        candidates: the candidates whose basket is approved
+        into: a field of Detections, which is made where there is none
+        rule: one of ``RULES``: what becomes of a label whose box is in ground truth already,
+            of whatever class
+        iou: boxes that overlap as much are of one object, in (0, 1]
+        by: who approves; by default the user of this process
+
+    Raises:
+        InvalidParameter: if the basket is empty, the field cannot be written or the rule refuses;
+            nothing was written then
+    """
+    dataset = candidates.dataset
+    if rule not in RULES:
+        raise InvalidParameter(f"The rule is one of: {', '.join(RULES)}.")
+    if not 0 < iou <= 1:
+        raise InvalidParameter(f"The IoU of one object is above 0 and at most 1, not {iou:g}.")
+    dataset.reload()
+    _check_target(candidates, into)
+    there, known = _counts(candidates, into, iou)
+    if not there:
+        raise InvalidParameter("The basket is empty: add labels for approval first.")
+    if known and rule == "refuse":
+        raise InvalidParameter(
+            f"{count(known, 'label')} of {there:,} in the basket {'is' if known == 1 else 'are'} "
+            f"in '{into}' already: nothing was approved. Take them out, or keep or replace."
+        )
+    made = dataset.get_field(into) is None
+    _prepare(candidates, into)
+    if rule == "replace":
+        removed.prepare(dataset, into)
+    moment, by = now(), by or current_user()
+    change = begin(
+        dataset, KIND, field=candidates.field, run=candidates.run, into=into, moment=moment,
+        replaces=rule == "replace", made=made,
+    )  # fmt: skip
+    begin_round(candidates, change.token, moment, by, into, progress(candidates))
+    update = _update(candidates, into, rule, iou, moment, by)
+    after = _after(candidates, _chosen(candidates), moment)
+    write(candidates, _concerned(candidates), update, candidates.belongs(), after)
+    settle_run(candidates)
+    return _done(candidates, change, into, rule)
+
+
+def undo_approval(change: Change) -> str:
+    """Puts what was approved back into the basket, and takes it out of ground truth, where what
+    was relabeled or redrawn since stays.
+
+    Returns:
+        a sentence about it
+    """
+    dataset, what = change.dataset, change.what
+    candidates = Candidates(dataset, what["field"], what["run"])
+    into, moment = what["into"], what["moment"]
+    ours = is_at(APPROVED_AT, moment)
+    last = not _is_another(candidates, moment)
+    back = retagged([APPROVED], [BASKET] if last else [BASKET, NOT_APPROVED])
+    rest = retagged([NOT_APPROVED], []) if last else "$$l"
+    before = {"$cond": [ours, without(back, APPROVED_AT), rest]}
+    belongs = candidates.belongs()
+    labels = each(in_list(candidates.root), {"$cond": [belongs, before, "$$l"]})
+    truth: Any = _without_copies(candidates, into, ours)
+    which: list[dict[str, Any]] = [
+        {f"{candidates.root}.{APPROVED_AT}": moment},
+        {f"{into}.detections.{APPROVED_AT}": moment},
+    ]
+    if last:
+        which.append({f"{candidates.root}.tags": NOT_APPROVED})
+    update: dict[str, Any] = {candidates.root: labels, "last_modified_at": now()}
+    if what["replaces"] and removed.exists(dataset, into):
+        truth = {"$concatArrays": [truth, removed.of_moment(into, moment)]}
+        update[f"{removed.removed_field(into)}.detections"] = removed.all_but_moment(into, moment)
+        which.append(removed.at_moment(into, moment))
+    update[f"{into}.detections"] = truth
+    number = count_moment(dataset, candidates.root, APPROVED_AT, moment)
+    write(candidates, {"$or": which}, update, belongs, before)
+    edited = count_moment(dataset, f"{into}.detections", APPROVED_AT, moment)
+    if what["replaces"]:
+        removed.drop_empty(dataset, into)
+    if what["made"] and not samples_of(dataset).find_one(
+        {f"{into}.detections.0": {"$exists": True}}, {"_id": 1}
+    ):
+        dataset.delete_sample_field(into, error_level=1)
+    change.close()
+    settle_run(candidates)
+    sentence = f"{count(number, 'label')} went back from '{into}' into the basket."
+    if edited:
+        sentence += f" {count(edited, 'label')} there changed since the approval, and stayed too."
+    return sentence
+
+
+def _without_copies(candidates: Candidates, into: str, ours: Expression) -> Expression:
+    """The ground truth of a document without the labels of an approval that are as they were."""
+    copy, original = ([f"$${name}.label", f"$${name}.bounding_box"] for name in ("l", "c"))
+    originals = {
+        "$map": {
+            "input": in_list(candidates.root),
+            "as": "c",
+            "in": [{"$toString": "$$c._id"}, *original],
+        }
+    }
+    as_it_was = {"$in": [["$$l.approved_from", *copy], "$$originals"]}
+    rest = keep(in_list(f"{into}.detections"), {"$not": [{"$and": [ours, as_it_was]}]})
+    return {"$let": {"vars": {"originals": originals}, "in": rest}}
+
+
+def _check_target(candidates: Candidates, into: Any) -> None:
+    dataset = candidates.dataset
+    if not isinstance(into, str) or not into.isidentifier() or into.startswith("_"):
+        raise InvalidParameter(
+            f"'{into}' is no name of a field: use letters, digits and underscores, for example "
+            "'ground_truth'."
+        )
+    if into == candidates.field:
+        raise InvalidParameter(
+            f"'{into}' is the field that is reviewed: choose another one for ground truth."
+        )
+    field = dataset.get_field(into)
+    if field is not None and getattr(field, "document_type", None) is not fo.Detections:
+        kind = getattr(field, "document_type", None) or type(field)
+        raise InvalidParameter(
+            f"'{into}' is a field of {kind.__name__}, and ground truth goes into Detections: "
+            "choose another field."
+        )
+    for name in (into, candidates.field):
+        if getattr(dataset.get_field(name), "read_only", False):
+            raise InvalidParameter(
+                f"The field '{name}' is read-only: make it writable in the dataset first."
+            )
+    if field is not None and removed.is_ours(field):
+        raise InvalidParameter(f"'{into}' holds removed labels: choose another field.")
+
+
+def _counts(candidates: Candidates, into: str, iou: float) -> tuple[int, int]:
+    """How many labels are to be approved, and how many of them are in ground truth already."""
+    basket = keep(in_list(candidates.root), _chosen(candidates))
+    known = keep("$b", covers_any(in_list(f"{into}.detections"), iou))
+    group = {
+        "_id": None,
+        "there": {"$sum": {"$size": "$b"}},
+        "known": {"$sum": {"$size": "$k"}},
+    }
+    pipeline: list[dict[str, Any]] = [
+        {"$match": {f"{candidates.root}.tags": BASKET}},
+        {"$project": {"b": basket, f"{into}.detections": 1}},
+        {"$project": {"b": 1, "k": known}},
+        {"$group": group},
+    ]
+    found = next(iter(samples_of(candidates.dataset).aggregate(pipeline)), None)
+    return (found["there"], found["known"]) if found else (0, 0)
+
+
+def _chosen(candidates: Candidates) -> Expression:
+    return {"$and": [candidates.belongs(), is_state("basket")]}
+
+
+def _concerned(candidates: Candidates) -> dict[str, Any]:
+    """The filter of the documents that an approval changes."""
+    left = candidates.any_with({"tags": {"$nin": [APPROVED, NOT_APPROVED]}})
+    return {"$or": [{f"{candidates.root}.tags": BASKET}, left]}
+
+
+def _after(candidates: Candidates, moves: Expression, moment: datetime) -> Expression:
+    """What a label ``$$l`` is after an approval: approved if it moves, else marked."""
+    left = {"$not": [{"$or": [is_state("approved"), {"$in": [NOT_APPROVED, tags()]}]}]}
+    approved = retagged([BASKET, NOT_APPROVED], [APPROVED])
+    branches = [
+        {"case": moves, "then": {"$mergeObjects": [approved, {APPROVED_AT: moment}]}},
+        {"case": {"$and": [candidates.belongs(), left]}, "then": retagged([], [NOT_APPROVED])},
+    ]
+    return {"$switch": {"branches": branches, "default": "$$l"}}
+
+
+def _is_another(candidates: Candidates, moment: datetime) -> bool:
+    """Whether candidates were approved at another moment, too."""
+    which = candidates.any_with({APPROVED_AT: {"$type": "date", "$ne": moment}})
+    return samples_of(candidates.dataset).find_one(which, {"_id": 1}) is not None
+
+
+def _prepare(candidates: Candidates, into: str) -> None:
+    """Makes the field of ground truth, with the attributes of the labels and of their approval."""
+    dataset = candidates.dataset
+    if dataset.get_field(into) is None:
+        dataset.add_sample_field(into, fo.EmbeddedDocumentField, embedded_doc_type=fo.Detections)
+    root = f"{into}.detections"
+    schema = dataset.get_field_schema(flat=True)
+    for path, its in schema.items():
+        name = path.removeprefix(f"{candidates.root}.")
+        if name != path and name.split(".")[0] not in _LEFT_BEHIND:
+            target = f"{root}.{name}"
+            if dataset.get_field(target) is None:
+                dataset.add_sample_field(target, **_kwargs(its))
+    for name, (type_, description) in _PROVENANCE.items():
+        if dataset.get_field(f"{root}.{name}") is None:
+            dataset.add_sample_field(f"{root}.{name}", type_, description=description)
+    marked = f"{candidates.root}.{APPROVED_AT}"
+    if dataset.get_field(marked) is None:
+        type_, description = _PROVENANCE[APPROVED_AT]
+        dataset.add_sample_field(marked, type_, description=description)
+
+
+def _kwargs(field: fo.Field) -> dict[str, Any]:
+    kwargs: dict[str, Any] = foo.get_field_kwargs(field)
+    kwargs.pop("read_only", None)
+    return kwargs
+
+
+def _update(
+    candidates: Candidates, into: str, rule: str, iou: float, moment: datetime, by: str
+) -> dict[str, Any]:
+    """What an approval sets in a document."""
+    truth, root = in_list(f"{into}.detections"), candidates.root
+    fresh = {"$not": [covers_any(truth, iou)]}
+    chosen = _chosen(candidates)
+    moves = {"$and": [chosen, fresh]} if rule == "refuse" else chosen
+    arrives = chosen if rule == "replace" else {"$and": [chosen, fresh]}
+    new = each(keep(in_list(root), arrives), _as_truth(candidates, moment, by))
+    update: dict[str, Any] = {
+        root: each(in_list(root), _after(candidates, moves, moment)),
+        "last_modified_at": moment,
+    }
+    stays = truth
+    if rule == "replace":
+        # of ground truth, $$l is what $$g is of the basket
+        out = covers_any(keep(in_list(root), chosen), iou)
+        stays = keep(truth, {"$not": [out]})
+        update[removed.removed_field(into)] = removed.kept(into, keep(truth, out), moment)
+    labels = {"detections": {"$concatArrays": [stays, new]}}
+    update[into] = {"$mergeObjects": [{"_cls": "Detections"}, f"${into}", labels]}
+    return update
+
+
+def _as_truth(candidates: Candidates, moment: datetime, by: str) -> Expression:
+    """The label ``$$l`` as one of ground truth, with an id of its own and where it came from."""
+    # the last sixteen digits of an ObjectId tell it from all others of other seconds
+    digits = {"$substrBytes": [{"$toString": "$$l._id"}, 8, 16]}
+    run = {"$ifNull": [f"$$l.{RUN_ATTRIBUTE}", None]}
+    models = [
+        {"case": {"$eq": [run, {"$literal": one.name}]}, "then": {"$literal": one.model}}
+        for one in list_runs(candidates.dataset)
+    ]
+    provenance: dict[str, Any] = {
+        "_id": {"$toObjectId": {"$concat": [secrets.token_hex(4), digits]}},
+        "tags": [],
+        "approved_from": {"$toString": "$$l._id"},
+        "approved_run": run,
+        "approved_model": {"$switch": {"branches": models, "default": None}} if models else None,
+        "approved_by": {"$literal": by},
+        APPROVED_AT: moment,
+    }
+    return {"$mergeObjects": [without("$$l", *_LEFT_BEHIND), provenance]}
+
+
+def _done(candidates: Candidates, change: Change, into: str, rule: str) -> Approved:
+    dataset, moment = candidates.dataset, change.what["moment"]
+    approved = count_moment(dataset, candidates.root, APPROVED_AT, moment)
+    arrived = count_moment(dataset, f"{into}.detections", APPROVED_AT, moment)
+    known = approved - arrived
+    replaced = 0
+    sentences = [f"{count(approved, 'label')} approved into '{into}'"]
+    if rule == "replace":
+        replaced = removed.count_at(dataset, into, moment)
+        removed.drop_empty(dataset, into)
+        if replaced:
+            sentences.append(f"{count(replaced, 'label')} there replaced")
+    elif known:
+        sentences.append(f"{known:,} of them were there already and stayed as they are")
+    return Approved(approved, known, replaced, change.token, "; ".join(sentences) + ".")

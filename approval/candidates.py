@@ -1,0 +1,175 @@
+"""Which labels are to be approved: of a field, or of one auto labeling run in it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import fiftyone as fo
+import numpy as np
+from numpy.typing import NDArray
+
+from ..autolabel.runs import RUN_ATTRIBUTE
+from ..core.errors import InvalidParameter, UnknownField
+from ..dataset.documents import Ids, byte_keys, object_ids, read_labels, samples_of
+from ..dataset.patches import label_root
+from .expressions import Expression, in_list, is_state, keep
+
+# JSON, as which views travel, has no infinity
+_LEAST = -1.7976931348623157e308
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """The labels of a field, of whatever source, or those of one run.
+
+    Attributes:
+        dataset: the dataset
+        field: a field of Detections
+        run: the name of an auto labeling run, None for all labels of the field
+    """
+
+    dataset: fo.Dataset
+    field: str
+    run: str | None = None
+
+    @property
+    def root(self) -> str:
+        """The path of the labels."""
+        return f"{self.field}.detections"
+
+    def belongs(self) -> Expression:
+        """Whether the label ``$$l`` is one of them."""
+        if self.run is None:
+            return {"$literal": True}
+        return {"$eq": [f"$$l.{RUN_ATTRIBUTE}", {"$literal": self.run}]}
+
+    def any_with(self, which: dict[str, Any]) -> dict[str, Any]:
+        """The filter of the documents where one of them is like that."""
+        ours = {} if self.run is None else {RUN_ATTRIBUTE: self.run}
+        return {self.root: {"$elemMatch": {**which, **ours}}}
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Some of the candidates.
+
+    Attributes:
+        confidence: lowest and highest, inclusive; None for no bound. Labels without a confidence
+            are among them only where there is neither
+        classes: their names, None among them for labels without one; None for all
+        ids: (n, 12) none but these, None for all
+    """
+
+    confidence: tuple[float | None, float | None] = (None, None)
+    classes: Sequence[str | None] | None = None
+    ids: Ids | None = field(default=None, compare=False)
+
+    def has(self) -> Expression:
+        """Whether the label ``$$l`` is among them."""
+        low, high = self.confidence
+        if low is not None and high is not None and low > high:
+            raise InvalidParameter(
+                f"The lowest confidence, {low:g}, is above the highest, {high:g}: swap them."
+            )
+        conditions: list[Any] = []
+        # null is less than every number, and so is NaN
+        if low is not None or high is not None:
+            least = _LEAST if low is None else low
+            conditions.append({"$gte": ["$$l.confidence", least]})
+        if high is not None:
+            conditions.append({"$lte": ["$$l.confidence", high]})
+        if self.classes is not None:
+            conditions.append(
+                {"$in": [{"$ifNull": ["$$l.label", None]}, {"$literal": list(self.classes)}]}
+            )
+        if self.ids is not None:
+            conditions.append({"$setIsSubset": [["$$l._id"], object_ids(self.ids)]})
+        return {"$and": conditions}
+
+
+def find_candidates(dataset: fo.Dataset, field: Any, run: str | None = None) -> Candidates:
+    """Checks that labels of a field can be approved.
+
+    Raises:
+        UnknownField: if there is no such field of labels
+        InvalidParameter: if it is not a field of Detections
+    """
+    label_root(dataset, field)
+    if field not in list_candidate_fields(dataset):
+        kind = dataset._get_label_field_type(field).__name__
+        raise InvalidParameter(
+            f"'{field}' is a field of {kind}, and only Detections can be approved: choose another "
+            "field."
+        )
+    return Candidates(dataset, field, run)
+
+
+def list_candidate_fields(dataset: fo.Dataset) -> list[str]:
+    """Returns the names of the fields whose labels can be approved."""
+    schema = dataset.get_field_schema(ftype=fo.EmbeddedDocumentField)
+    return [name for name, its in schema.items() if its.document_type is fo.Detections]
+
+
+def read_candidates(
+    candidates: Candidates, selection: Selection, state: str, view: Any = None
+) -> tuple[Ids, Ids]:
+    """Reads the candidates of a selection that are in a state, as the dataset has them now.
+
+    Args:
+        candidates: the candidates
+        selection: which of them
+        state: one of ``STATES``
+        view: only those that a view shows, a patches view too; None for all
+
+    Returns:
+        (n, 12) ids of the samples, (n, 12) ids of the labels
+    """
+    condition = {"$and": [candidates.belongs(), is_state(state), selection.has()]}
+    text = {"$reduce": {"input": keep(in_list(candidates.root), condition), "initialValue": "",
+                        "in": {"$concat": ["$$value", {"$toString": "$$this._id"}]}}}  # fmt: skip
+    found = samples_of(candidates.dataset).aggregate(
+        [{"$project": {"i": text}}, {"$match": {"i": {"$ne": ""}}}]
+    )
+    samples: list[bytes] = []
+    digits: list[str] = []
+    for document in found:
+        digits.append(document["i"])
+        samples += [document["_id"].binary] * (len(document["i"]) // 24)
+    ids = np.frombuffer(bytes.fromhex("".join(digits)), np.uint8).reshape(-1, 12)
+    sample_ids = np.frombuffer(b"".join(samples), np.uint8).reshape(-1, 12)
+    shown = shown_labels(candidates, view)
+    if shown is None:
+        return sample_ids, ids
+    among = set(byte_keys(shown))
+    within: NDArray[np.bool_] = np.fromiter((key in among for key in byte_keys(ids)), bool)
+    return sample_ids[within], ids[within]
+
+
+def shown_labels(candidates: Candidates, view: Any) -> Ids | None:
+    """Returns the (n, 12) ids of the field's labels that a view shows, None where it shows all.
+
+    Raises:
+        UnknownField: if it is a view of the patches of another field
+    """
+    if view is None or isinstance(view, fo.Dataset):
+        return None
+    root, is_list = view_root(candidates, view)
+    collection = samples_of(view._dataset)
+    return read_labels(collection, view._pipeline(), root, not is_list, None)[0]
+
+
+def view_root(candidates: Candidates, view: Any) -> tuple[str, bool]:
+    """Returns the path of the candidates in a view, and whether they are in a list there.
+
+    Raises:
+        UnknownField: if it is a view of the patches of another field, or without this one
+    """
+    if view.get_field(candidates.field) is None:
+        raise UnknownField(
+            f"The current view has no labels of '{candidates.field}': close the view of patches, "
+            "or select the field in it."
+        )
+    root, is_list = view._get_label_field_root(candidates.field)
+    return str(root), bool(is_list)

@@ -1,0 +1,124 @@
+"""The end of the loop: what was not approved is removed, and then for good."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..core.errors import InvalidParameter, UnknownUndo
+from ..core.sentences import count
+from ..dataset.changes import Change, begin, find_change
+from ..dataset.documents import now
+from . import removed
+from .approve import KIND as APPROVAL
+from .candidates import Candidates
+from .expressions import Expression, in_list, is_state, keep
+from .rounds import begin_removal, close_changes, open_changes, progress, settle_run
+from .writing import write
+
+KIND = "finalizing"
+
+
+@dataclass(frozen=True)
+class Finalized:
+    """What was removed: how many labels, what brings them back, and a sentence about it."""
+
+    removed: int
+    token: str
+    sentence: str
+
+
+def finalize(candidates: Candidates, agreed: int | None = None) -> Finalized:
+    """Removes the labels that are not approved: they go to the field ``<field>_removed``.
+
+    Args:
+        candidates: the candidates
+        agreed: how many labels a person agreed to remove, None for however many
+
+    Raises:
+        InvalidParameter: if it is another number, all are approved, or the dataset has a field of
+            its own of that name
+    """
+    dataset, field = candidates.dataset, candidates.field
+    dataset.reload()
+    there = progress(candidates).not_approved
+    if agreed is not None and there != agreed:
+        raise InvalidParameter(
+            f"{there:,} labels are not approved now, not {agreed:,}: look at them, and confirm "
+            "again."
+        )
+    if not there:
+        raise InvalidParameter("There is nothing to remove: every label is approved.")
+    removed.prepare(dataset, field)
+    moment = now()
+    change = begin(dataset, KIND, field=field, run=candidates.run, moment=moment)
+    begin_removal(candidates, change.token)
+    leaves = _leaves(candidates)
+    labels = in_list(candidates.root)
+    update = {
+        candidates.root: keep(labels, {"$not": [leaves]}),
+        removed.removed_field(field): removed.kept(field, keep(labels, leaves), moment),
+        "last_modified_at": moment,
+    }
+    which = {f"{candidates.root}.0": {"$exists": True}}
+    write(candidates, which, update, leaves, None)
+    settle_run(candidates)
+    number = removed.count_at(dataset, field, moment)
+    sentence = (
+        f"{count(number, 'label')} removed that {'was' if number == 1 else 'were'} not approved."
+    )
+    return Finalized(number, change.token, sentence)
+
+
+def undo_finalize(change: Change) -> str:
+    """Brings back what was removed.
+
+    Returns:
+        a sentence about it
+
+    Raises:
+        UnknownUndo: if *Finish* deleted it
+    """
+    dataset, what = change.dataset, change.what
+    candidates = Candidates(dataset, what["field"], what["run"])
+    field, moment = candidates.field, what["moment"]
+    dataset.reload()
+    if not removed.exists(dataset, field):
+        raise UnknownUndo("What was removed is gone for good: Finish was pressed since.")
+    back = removed.of_moment(field, moment)
+    update = {
+        candidates.root: {"$concatArrays": [in_list(candidates.root), back]},
+        f"{removed.removed_field(field)}.detections": removed.all_but_moment(field, moment),
+        "last_modified_at": now(),
+    }
+    number = removed.count_at(dataset, field, moment)
+    # copies of them left the open patches views, which show them again once they are loaded anew
+    write(candidates, removed.at_moment(field, moment), update, {"$literal": False}, "$$l")
+    removed.drop_empty(dataset, field)
+    change.close()
+    settle_run(candidates)
+    return f"{count(number, 'label')} came back."
+
+
+def finish(candidates: Candidates) -> str:
+    """Closes the loop of a field: what was removed from it is deleted, and no step can be undone.
+
+    Returns:
+        a sentence about it
+    """
+    dataset, number = candidates.dataset, 0
+    dataset.reload()
+    for token in open_changes(candidates):
+        try:
+            change = find_change(dataset, token)
+        except UnknownUndo:
+            continue
+        where = change.what["into"] if change.kind == APPROVAL else candidates.field
+        number += removed.forget(dataset, where, change.what["moment"])
+        change.close()
+    close_changes(candidates)
+    settle_run(candidates)
+    return f"Finished: {count(number, 'removed label')} deleted for good."
+
+
+def _leaves(candidates: Candidates) -> Expression:
+    return {"$and": [candidates.belongs(), {"$not": [is_state("approved")]}]}

@@ -1,0 +1,110 @@
+"""Labels that were removed and can come back: they lie in a field beside their own.
+
+A label leaves its field and arrives in ``<field>_removed`` in one update of its document, so none
+is ever lost or in both, whenever a process dies. *Finish* deletes the field.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import fiftyone as fo
+
+from ..core.errors import InvalidParameter
+from ..dataset.documents import samples_of
+from .expressions import Expression, each, in_list, keep, without
+from .writing import count_moment, is_at
+
+REMOVED_AT = "removed_at"
+_OWNER = {"labelvet": "removed labels"}
+
+
+def removed_field(field: str) -> str:
+    """Returns the name of the field for what is removed from a field of Detections."""
+    return f"{field}_removed"
+
+
+def prepare(dataset: fo.Dataset, field: str) -> None:
+    """Makes the field for what is removed from a field.
+
+    Raises:
+        InvalidParameter: if the dataset has a field of its own of that name
+    """
+    name = removed_field(field)
+    there = dataset.get_field(name)
+    if there is None:
+        dataset.add_sample_field(
+            name,
+            fo.EmbeddedDocumentField,
+            embedded_doc_type=fo.Detections,
+            description=f"Labels that were removed from '{field}' and can come back until Finish",
+            info=_OWNER,
+        )
+    elif not is_ours(there):
+        raise InvalidParameter(
+            f"The dataset has a field '{name}' of its own, where removed labels would go: rename "
+            "it first."
+        )
+
+
+def exists(dataset: fo.Dataset, field: str) -> bool:
+    """Whether something was removed from a field that can come back."""
+    there = dataset.get_field(removed_field(field))
+    return there is not None and is_ours(there)
+
+
+def is_ours(field: fo.Field) -> bool:
+    """Whether a field was made for what is removed."""
+    return (field.info or {}) == _OWNER
+
+
+def kept(field: str, removed: Any, moment: Any) -> Expression:
+    """The removed labels of a document with some more, which were removed at a moment."""
+    name = removed_field(field)
+    more = each(removed, {"$mergeObjects": ["$$l", {REMOVED_AT: moment}]})
+    labels = {"$concatArrays": [in_list(f"{name}.detections"), more]}
+    return {"_cls": "Detections", "detections": labels}
+
+
+def of_moment(field: str, moment: Any) -> Expression:
+    """The labels that were removed at a moment, as they were."""
+    removed = in_list(f"{removed_field(field)}.detections")
+    labels = keep(removed, is_at(REMOVED_AT, moment))
+    return each(labels, without("$$l", REMOVED_AT))
+
+
+def all_but_moment(field: str, moment: Any) -> Expression:
+    """The removed labels of a document without those of a moment."""
+    removed = in_list(f"{removed_field(field)}.detections")
+    return keep(removed, {"$not": [is_at(REMOVED_AT, moment)]})
+
+
+def at_moment(field: str, moment: Any) -> dict[str, Any]:
+    """The filter of the documents from which a label was removed at a moment."""
+    return {f"{removed_field(field)}.detections.{REMOVED_AT}": moment}
+
+
+def count_at(dataset: fo.Dataset, field: str, moment: datetime) -> int:
+    """Counts the labels that were removed from a field at a moment."""
+    if not exists(dataset, field):
+        return 0
+    return count_moment(dataset, f"{removed_field(field)}.detections", REMOVED_AT, moment)
+
+
+def forget(dataset: fo.Dataset, field: str, moment: datetime) -> int:
+    """Deletes what was removed from a field at a moment, for good, and returns how many."""
+    number = count_at(dataset, field, moment)
+    if number:
+        path = f"{removed_field(field)}.detections"
+        pull = {"$pull": {path: {REMOVED_AT: moment}}}
+        samples_of(dataset).update_many(at_moment(field, moment), pull)
+    drop_empty(dataset, field)
+    return number
+
+
+def drop_empty(dataset: fo.Dataset, field: str) -> None:
+    """Deletes the field for what is removed, where nothing is in it any more."""
+    there = {f"{removed_field(field)}.detections.0": {"$exists": True}}
+    if exists(dataset, field) and samples_of(dataset).find_one(there, {"_id": 1}) is None:
+        dataset.delete_sample_field(removed_field(field))

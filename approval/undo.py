@@ -1,0 +1,32 @@
+"""Takes back whatever was done in the loop of approval: to the basket, an approval, a removal."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import fiftyone as fo
+
+from ..dataset.changes import Change, find_change
+from ..dataset.tags import undo_tags
+from . import approve, finalize
+
+
+def undo(dataset: fo.Dataset, token: Any) -> str:
+    """Takes a change back.
+
+    Returns:
+        a sentence about it
+
+    Raises:
+        UnknownUndo: if the dataset has no such change, or it was taken back or closed before
+    """
+    return undo_change(find_change(dataset, token))
+
+
+def undo_change(change: Change) -> str:
+    """Takes a change back that was found; see :func:`undo`."""
+    if change.kind == approve.KIND:
+        return approve.undo_approval(change)
+    if change.kind == finalize.KIND:
+        return finalize.undo_finalize(change)
+    return undo_tags(change).sentence

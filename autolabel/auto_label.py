@@ -1,0 +1,309 @@
+"""Labels the images of a view with a detector: decoded once, detected in batches, written in bulk.
+
+Beside its labels, each image gets a mark of the run, in the same update of the database. So a run
+that was cut off at any moment goes on with the images that have no mark, and labels none twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from threading import Event
+from typing import Any
+
+import fiftyone as fo
+from bson import ObjectId
+from pymongo import UpdateOne
+
+from ..core.errors import Cancelled, NoPatches
+from ..core.progress import Progress, Report
+from ..core.sentences import count
+from ..dataset.documents import now, reload_samples, samples_of
+from ..dataset.patches import check_images, sample_id_path
+from ..dataset.reporting import raising_if_deleted, reporting
+from ..embeddings.decoding import DecodingThreads, UnreadableImage, num_workers_beside, read_pixels
+from .detectors import Detector, load_detector
+from .runs import (
+    FAILED,
+    GENERATING,
+    IN_REVIEW,
+    REPLACE,
+    RUN_ATTRIBUTE,
+    AutoLabelRun,
+    asks_the_same,
+    check_existing,
+    check_label_field,
+    save_run,
+    staying_seen,
+)
+
+# the names of the runs that went through an image, beside the list of its labels
+_MARK = "auto_label_runs"
+_BATCH_CPU, _BATCH_GPU = 8, 32
+_SHARE_LOAD, _SHARE_DETECT = 0.03, 0.97
+
+
+@dataclass(frozen=True)
+class AutoLabeled:
+    """What :func:`auto_label` did.
+
+    Attributes:
+        run: the run, with its labels counted
+        images: how many images were labeled now
+        before: how many had been labeled by this run before
+        unreadable: ``{filepath: reason}`` of the images that were skipped
+    """
+
+    run: AutoLabelRun
+    images: int
+    before: int
+    unreadable: dict[str, str] = field(default_factory=dict)
+
+    def summary(self) -> str:
+        """Returns a few sentences that tell how the run went."""
+        labels = f"{count(self.run.labels, 'label')} of '{self.run.name}'"
+        sentences = [f"{labels} in '{self.run.label_field}', in {count(self.run.images, 'image')}."]
+        if self.before:
+            had = "image had" if self.before == 1 else "images had"
+            sentences.append(f"{self.before:,} {had} been labeled before.")
+        if self.unreadable:
+            sentences.append(
+                f"{count(len(self.unreadable), 'image')} could not be read and "
+                f"{'was' if len(self.unreadable) == 1 else 'were'} skipped."
+            )
+        return " ".join(sentences)
+
+
+def auto_label(
+    samples: fo.core.collections.SampleCollection,
+    model: str | Any,
+    label_field: str,
+    run_name: str,
+    *,
+    classes: Sequence[str] | None = None,
+    confidence: float = 0.25,
+    existing: str | None = None,
+    device: str | None = None,
+    batch_size: int | None = None,
+    num_workers: int | None = None,
+    user: str | None = None,
+    progress: bool | Report | None = None,
+    cancelled: Event | None = None,
+) -> AutoLabeled:
+    """Finds objects in images and writes them as labels, beside the labels that are there.
+
+    A run of this name that did not finish is gone on with.
+
+    Example::
+
+        done = labelvet.auto_label(dataset, "yolov8s-world.pt", "yolow_detections", "first_pass",
+                                   classes=["car", "traffic sign"])
+        print(done.summary())
+
+    Args:
+        samples: a dataset or a view of images
+        model: see :func:`labelvet.autolabel.detectors.load_detector`
+        label_field: a field of Detections, new or existing
+        run_name: the name of the run, an identifier
+        classes: what to look for, None for all that the model knows
+        confidence: labels below it are left out, in [0, 1]
+        existing: where a run of this name has finished: ``"replace"`` its labels, or label
+            ``"only_new"`` images
+        device: a torch device; by default a GPU where there is one
+        batch_size: images per forward pass
+        num_workers: threads that decode images
+        user: who asks for it, kept with the run
+        progress: whether to draw a progress line in the terminal, or a function that takes a
+            fraction and a line; None follows ``fiftyone.config.show_progress_bars``
+        cancelled: an event that, once set, stops the run; the images that are done stay labeled
+
+    Returns:
+        an :class:`AutoLabeled`
+
+    Raises:
+        LabelvetError: if an argument or the model cannot be used; nothing was written then
+        Cancelled: if the run was cancelled
+    """
+    dataset = samples._root_dataset
+    check_images(samples, "Objects can only be found in")
+    name = model if isinstance(model, str) else type(model).__name__
+    wanted = tuple(dict.fromkeys(classes)) if classes else None
+    run = AutoLabelRun(run_name, label_field, name, wanted, confidence, user=user)
+    check_label_field(dataset, label_field)
+    earlier = check_existing(dataset, run, existing)
+
+    with reporting(progress, cancelled) as tracker, raising_if_deleted(samples):
+        with tracker.stage("Loading the model", _SHARE_LOAD):
+            detector = load_detector(model, wanted, confidence, device)
+        _declare(dataset, label_field)
+        if earlier is not None and existing == REPLACE and not _is_unfinished(earlier, run):
+            _unmark(dataset, run)
+        elif earlier is not None:
+            run = replace(run, created=earlier.created, user=earlier.user or user)
+        save_run(dataset, run)
+        unreadable: dict[str, str] = {}
+        try:
+            with staying_seen(dataset, run):
+                images, before = _label_images(
+                    samples, detector, run, batch_size, num_workers, unreadable, tracker
+                )
+                _drop_unmarked(dataset, run)
+        except BaseException as error:
+            _finish(dataset, run, unreadable, FAILED, _reason(error))
+            if isinstance(error, Cancelled):
+                raise Cancelled(_reason(error)) from error
+            raise
+        run = _finish(dataset, run, unreadable, IN_REVIEW, None)
+    return AutoLabeled(run, images, before, unreadable)
+
+
+def _label_images(
+    samples: Any,
+    detector: Detector,
+    run: AutoLabelRun,
+    batch_size: int | None,
+    num_workers: int | None,
+    unreadable: dict[str, str],
+    tracker: Progress,
+) -> tuple[int, int]:
+    """Labels the images without a mark; returns how many these were, and how many had one."""
+    dataset = samples._root_dataset
+    # a patches view has an image several times
+    ids, paths = samples.values([sample_id_path(samples), "filepath"])
+    images = dict(zip(ids, paths, strict=True))
+    if not images:
+        raise NoPatches("There are no images in this view: choose another target view.")
+    marked = samples_of(dataset).find({f"{run.label_field}.{_MARK}": run.name}, {"_id": 1})
+    done = {str(document["_id"]) for document in marked}
+    missing = [(id_, path) for id_, path in images.items() if id_ not in done]
+    size = batch_size or (_BATCH_CPU if detector.device == "cpu" else _BATCH_GPU)
+    labeled = 0
+
+    def read(image: tuple[str, str]) -> Any:
+        return detector.prepare(read_pixels(image[1]))
+
+    with (
+        tracker.stage("Finding objects", _SHARE_DETECT, len(images), "images") as stage,
+        DecodingThreads(num_workers or num_workers_beside(detector.device)) as threads,
+    ):
+        stage.set(len(images) - len(missing))
+        batch: list[tuple[str, Any]] = []
+        for (id_, path), image in threads.work_ahead(read, missing):
+            if isinstance(image, UnreadableImage):
+                unreadable[path] = str(image)
+                stage.advance()
+                continue
+            batch.append((id_, image))
+            if len(batch) == size:
+                labeled += _label_batch(dataset, detector, run, batch)
+                stage.advance(len(batch))
+                batch = []
+        if batch:
+            labeled += _label_batch(dataset, detector, run, batch)
+            stage.advance(len(batch))
+    return labeled, len(images) - len(missing)
+
+
+def _label_batch(
+    dataset: fo.Dataset, detector: Detector, run: AutoLabelRun, batch: list[tuple[str, Any]]
+) -> int:
+    found = detector.detect([image for _, image in batch])
+    updates = []
+    for (id_, _), labels in zip(batch, found, strict=True):
+        for label in labels.detections:
+            label[RUN_ATTRIBUTE] = run.name
+        documents = [label.to_dict() for label in labels.detections]
+        updates.append(UpdateOne({"_id": ObjectId(id_)}, _replacing(run, documents)))
+    samples_of(dataset).bulk_write(updates, ordered=False)
+    reload_samples(dataset, [id_ for id_, _ in batch])
+    return len(batch)
+
+
+def _replacing(run: AutoLabelRun, documents: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The update that gives an image a run's labels and its mark, in place of the labels that the
+    run gave it before; labels of others stay."""
+    path = run.label_field
+    kept = {"$filter": {"input": _or(f"${path}.detections", []), "cond": _not_of(run)}}
+    labels = {
+        "detections": {"$concatArrays": [kept, {"$literal": documents}]},
+        _MARK: {"$setUnion": [_or(f"${path}.{_MARK}", []), [run.name]]},
+    }
+    before = _or(f"${path}", {"_cls": "Detections"})
+    return [{"$set": {path: {"$mergeObjects": [before, labels]}, "last_modified_at": now()}}]
+
+
+def _unmark(dataset: fo.Dataset, run: AutoLabelRun) -> None:
+    """Has every image labeled again; until then its old labels stay."""
+    path = f"{run.label_field}.{_MARK}"
+    samples_of(dataset).update_many({path: run.name}, {"$pull": {path: run.name}})
+
+
+def _drop_unmarked(dataset: fo.Dataset, run: AutoLabelRun) -> None:
+    """Drops what a replaced run left in images that the new one does not have."""
+    path = run.label_field
+    samples_of(dataset).update_many(
+        {f"{path}.{_MARK}": {"$ne": run.name}, f"{path}.detections.{RUN_ATTRIBUTE}": run.name},
+        {
+            "$pull": {f"{path}.detections": {RUN_ATTRIBUTE: run.name}},
+            "$set": {"last_modified_at": now()},
+        },
+    )
+
+
+def _finish(
+    dataset: fo.Dataset, run: AutoLabelRun, unreadable: dict[str, str], state: str, why: str | None
+) -> AutoLabelRun:
+    """Writes how the run ended, with its labels counted as the database has them."""
+    path = run.label_field
+    of_run = {"$filter": {"input": _or(f"${path}.detections", []), "cond": {"$not": _not_of(run)}}}
+    counts = samples_of(dataset).aggregate(
+        [
+            {"$match": {f"{path}.{_MARK}": run.name}},
+            {"$group": {"_id": None, "images": {"$sum": 1}, "labels": {"$sum": {"$size": of_run}}}},
+        ]
+    )
+    found = next(iter(counts), {"images": 0, "labels": 0})
+    run = replace(
+        run,
+        state=state,
+        labels=found["labels"],
+        images=found["images"],
+        unreadable=len(unreadable),
+        error=why,
+    )
+    save_run(dataset, run)
+    return run
+
+
+def _declare(dataset: fo.Dataset, label_field: str) -> None:
+    """Adds the field and the attribute of the run to the schema, where they are not there."""
+    dataset.reload()
+    if dataset.get_field(label_field) is None:
+        dataset.add_sample_field(
+            label_field, fo.EmbeddedDocumentField, embedded_doc_type=fo.Detections
+        )
+    attribute = f"{label_field}.detections.{RUN_ATTRIBUTE}"
+    if dataset.get_field(attribute) is None:
+        dataset.add_sample_field(
+            attribute, fo.StringField, description="The run of auto labeling that found it"
+        )
+
+
+def _is_unfinished(earlier: AutoLabelRun, run: AutoLabelRun) -> bool:
+    # a replacement that was killed goes on, and does not start over
+    return earlier.state == GENERATING and asks_the_same(earlier, run)
+
+
+def _reason(error: BaseException) -> str:
+    if isinstance(error, Cancelled):
+        return "Cancelled: the images that were done keep their labels."
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__
+
+
+def _not_of(run: AutoLabelRun) -> dict[str, Any]:
+    return {"$ne": [f"$$this.{RUN_ATTRIBUTE}", {"$literal": run.name}]}
+
+
+def _or(path: str, default: Any) -> dict[str, Any]:
+    return {"$ifNull": [path, default]}

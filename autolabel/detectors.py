@@ -1,0 +1,278 @@
+"""The detectors, by name: what turns a batch of images into labels with boxes.
+
+A detector is one of
+
+-   any detector or segmenter of ultralytics, by the name of an official one such as
+    ``yolov8s-world.pt``, or by the path of a ``.pt`` file;
+-   any detector of FiftyOne's zoo, such as ``faster-rcnn-resnet50-fpn-coco-torch``.
+
+An open-vocabulary one, such as YOLO-World, takes the classes as prompts; of another, the classes
+choose among those that it was trained on.
+
+Ultralytics' internals are used in this module alone: ``SAFE_LOAD``, and the list of its official
+files. Tried with ultralytics 8.4.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Lock
+from typing import Any, Protocol
+
+import fiftyone as fo
+import fiftyone.zoo as foz
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ..core.errors import InvalidParameter, ModelUnavailable
+from ..core.sentences import first_line
+from ..embeddings.devices import choose_device
+
+# what a sentence lists of a model's classes
+_LISTED = 20
+_ZOO_TAGS = {"detection", "instances"}
+_loading = Lock()
+
+
+class Detector(Protocol):
+    """What auto labeling needs of a model.
+
+    Attributes:
+        name: the name that it was loaded by
+        device: the torch device that it runs on
+    """
+
+    name: str
+    device: str
+
+    def prepare(self, pixels: NDArray[np.uint8]) -> Any:
+        """Turns a (height, width, 3) RGB image into one input; called from several threads."""
+
+    def detect(self, inputs: Sequence[Any]) -> list[fo.Detections]:
+        """Finds objects in a batch of prepared inputs."""
+
+
+def load_detector(
+    model: str | Any,
+    classes: Sequence[str] | None = None,
+    confidence: float = 0.25,
+    device: str | None = None,
+) -> Detector:
+    """Loads a detector.
+
+    A ``.pt`` file is a pickle, which could run code when it is opened: one that is not an official
+    model of ultralytics is opened only by ultralytics' restricted loader, which builds nothing but
+    the layers that it knows.
+
+    Args:
+        model: see the module, or a loaded ``fiftyone.core.models.Model``
+        classes: what to look for, None for all that the model knows
+        confidence: labels below it are left out, in [0, 1]
+        device: a torch device such as ``cpu`` or ``cuda:0``; by default a GPU where there is one
+
+    Raises:
+        InvalidParameter: if the model, a class, the confidence or the device cannot be used
+        ModelUnavailable: if the model is known but cannot be fetched or its package is missing
+    """
+    if not 0 <= confidence <= 1:
+        raise InvalidParameter(f"The confidence must be between 0 and 1, not {confidence}.")
+    wanted = None if classes is None else list(dict.fromkeys(classes))
+    if wanted is not None and not all(isinstance(name, str) and name for name in wanted):
+        raise InvalidParameter("A class must be a word: leave the classes empty for all of them.")
+    device = choose_device(device)
+    if not isinstance(model, str):
+        return _FiftyOneDetector(type(model).__name__, model, wanted, confidence, device)
+    if model.endswith(".pt"):
+        return _load_ultralytics(model, wanted or None, confidence, device)
+    if model in foz.list_zoo_models():
+        return _load_zoo(model, wanted or None, confidence, device)
+    raise InvalidParameter(
+        f"There is no detector '{model}'. Use an ultralytics model such as 'yolov8s-world.pt', the "
+        "path of its .pt file, or a detector of FiftyOne's zoo such as "
+        "'faster-rcnn-resnet50-fpn-coco-torch'."
+    )
+
+
+class _UltralyticsDetector:
+    """A detector or segmenter of ultralytics."""
+
+    def __init__(
+        self, name: str, yolo: Any, class_ids: list[int] | None, confidence: float, device: str
+    ) -> None:
+        self.name = name
+        self.device = device
+        self._yolo = yolo
+        self._options = {"classes": class_ids, "conf": confidence, "device": device}
+
+    def prepare(self, pixels: NDArray[np.uint8]) -> Any:
+        # ultralytics takes arrays for BGR, as OpenCV reads them
+        return np.ascontiguousarray(pixels[..., ::-1])
+
+    def detect(self, inputs: Sequence[Any]) -> list[fo.Detections]:
+        import fiftyone.utils.ultralytics as fouu
+
+        results = self._yolo.predict(list(inputs), verbose=False, **self._options)
+        convert = fouu.to_instances if self._yolo.task == "segment" else fouu.to_detections
+        labels: list[fo.Detections] = convert(results)
+        return labels
+
+
+class _FiftyOneDetector:
+    """Any FiftyOne model whose predictions are detections."""
+
+    def __init__(
+        self, name: str, model: Any, classes: list[str] | None, confidence: float, device: str
+    ) -> None:
+        known = getattr(model, "classes", None) or getattr(model, "_classes", None)
+        if classes and known:
+            _check_classes(name, classes, known)
+        self.name = name
+        self.device = device
+        self._model = model
+        self._classes = frozenset(classes) if classes else None
+        self._confidence = confidence
+
+    def prepare(self, pixels: NDArray[np.uint8]) -> Any:
+        return pixels
+
+    def detect(self, inputs: Sequence[Any]) -> list[fo.Detections]:
+        with self._model, torch.inference_mode():
+            # transforms that keep each image's size make no batch
+            if getattr(self._model, "ragged_batches", True):
+                predictions = [self._model.predict(image) for image in inputs]
+            else:
+                predictions = self._model.predict_all(list(inputs))
+        for labels in predictions:
+            if not isinstance(labels, fo.Detections):
+                raise InvalidParameter(
+                    f"'{self.name}' predicts {type(labels).__name__} and no boxes: choose a "
+                    "detector."
+                )
+            labels.detections = [each for each in labels.detections if self._is_wanted(each)]
+        return list(predictions)
+
+    def _is_wanted(self, label: fo.Detection) -> bool:
+        return (self._classes is None or label.label in self._classes) and (
+            label.confidence is None or label.confidence >= self._confidence
+        )
+
+
+def _load_ultralytics(
+    name: str, classes: list[str] | None, confidence: float, device: str
+) -> _UltralyticsDetector:
+    try:
+        from ultralytics import YOLO, YOLOE, YOLOWorld
+        from ultralytics.utils import WEIGHTS_DIR
+        from ultralytics.utils.downloads import GITHUB_ASSETS_NAMES
+    except ImportError as error:
+        raise ModelUnavailable(
+            f"'{name}' needs ultralytics: pip install 'labelvet[ultralytics]'."
+        ) from error
+
+    file = Path(name).expanduser()
+    official = name in GITHUB_ASSETS_NAMES and not file.exists()
+    if official:
+        file = WEIGHTS_DIR / name  # fetched there, and not into whatever folder this runs in
+    elif not file.is_file():
+        raise InvalidParameter(
+            f"There is no file '{name}' on this machine, and ultralytics has no model of that "
+            "name: give the path of a .pt file, or an official name such as 'yolov8s-world.pt'."
+        )
+    try:
+        with _restricted_loading(name, official):
+            yolo = YOLO(str(file))
+    except ModelUnavailable:
+        raise
+    # ultralytics raises whatever its downloader, torch or the checkpoint raises
+    except Exception as error:
+        raise _cannot_load(name, error, fetched=official) from error
+    if yolo.task not in ("detect", "segment"):
+        raise InvalidParameter(
+            f"'{name}' is a model to {yolo.task}, which gives no boxes: choose a detector or a "
+            "segmenter."
+        )
+
+    known = yolo.names
+    listed = [known[key] for key in sorted(known)] if isinstance(known, dict) else known
+    names = [str(each) for each in listed]
+    if classes is None or classes == names:
+        return _UltralyticsDetector(name, yolo, None, confidence, device)
+    if isinstance(yolo, (YOLOWorld, YOLOE)):
+        try:
+            yolo.set_classes(classes)
+        except Exception as error:
+            raise ModelUnavailable(
+                f"'{name}' reads the classes with a text encoder, which could not be fetched or "
+                f"started: {first_line(error)}. Where there is internet, run it once or call "
+                "set_classes(...) and save(...), and use the file that this gives; or leave the "
+                f"classes empty for its own ({_some(names)})."
+            ) from error
+        return _UltralyticsDetector(name, yolo, None, confidence, device)
+    _check_classes(name, classes, names)
+    ids = [names.index(each) for each in classes]
+    return _UltralyticsDetector(name, yolo, ids, confidence, device)
+
+
+def _load_zoo(
+    name: str, classes: list[str] | None, confidence: float, device: str
+) -> _FiftyOneDetector:
+    tags = set(foz.get_zoo_model(name).tags or ())
+    if not tags & _ZOO_TAGS:
+        raise InvalidParameter(
+            f"'{name}' of FiftyOne's zoo is no detector: choose one that is tagged 'detection', "
+            "such as 'faster-rcnn-resnet50-fpn-coco-torch'."
+        )
+    prompts = {"classes": classes} if classes and "zero-shot" in tags else {}
+    try:
+        model = foz.load_zoo_model(name, device=device, **prompts)
+    # the zoo raises whatever its downloader or a missing package raises
+    except Exception as error:
+        raise _cannot_load(name, error, fetched=True) from error
+    return _FiftyOneDetector(name, model, classes, confidence, device)
+
+
+@contextmanager
+def _restricted_loading(name: str, official: bool) -> Iterator[None]:
+    """Has ultralytics open checkpoints without running code that they bring."""
+    from ultralytics.nn import tasks
+
+    restricted = getattr(tasks, "_SafeLoad", None)
+    if not (restricted is not None and restricted.SUPPORTED and hasattr(tasks, "SAFE_LOAD")):
+        if official:
+            yield
+            return
+        raise ModelUnavailable(
+            f"'{name}' is not one of ultralytics' own models, and its file format can run code "
+            "when it is opened. Newer versions open it safely: pip install -U ultralytics torch."
+        )
+    with _loading:
+        before, tasks.SAFE_LOAD = tasks.SAFE_LOAD, True
+        try:
+            yield
+        finally:
+            tasks.SAFE_LOAD = before
+
+
+def _check_classes(name: str, classes: Sequence[str], known: Sequence[str]) -> None:
+    unknown = [each for each in classes if each not in known]
+    if unknown:
+        raise InvalidParameter(f"'{name}' does not know {_some(unknown)}. It knows {_some(known)}.")
+
+
+def _cannot_load(name: str, error: Exception, fetched: bool) -> ModelUnavailable:
+    advice = (
+        "Without internet, copy its file to this machine and give the path."
+        if fetched
+        else "Give a detector or segmenter that ultralytics itself saved."
+    )
+    return ModelUnavailable(
+        f"The detector '{name}' could not be loaded: {first_line(error)}. {advice}"
+    )
+
+
+def _some(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _LISTED:,} more" if len(names) > _LISTED else ""
+    return ", ".join(f"'{name}'" for name in names[:_LISTED]) + more

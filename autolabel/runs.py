@@ -1,0 +1,247 @@
+"""The runs of auto labeling of a dataset: FiftyOne's own custom runs, readable without labelvet.
+
+Each label that a run wrote has the run's name in its attribute ``auto_label_run``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, field, fields
+from datetime import datetime, timedelta, timezone
+from threading import Event, Thread
+from typing import Any
+
+import fiftyone as fo
+import fiftyone.core.odm as foo
+from pymongo.errors import PyMongoError
+
+from ..core.errors import InvalidParameter, UnknownField, UnknownRun
+from ..dataset.documents import run_documents
+
+RUN_ATTRIBUTE = "auto_label_run"
+
+GENERATING, IN_REVIEW, APPROVED, FAILED = "generating", "in_review", "approved", "failed"
+STATES = (GENERATING, IN_REVIEW, APPROVED, FAILED)
+
+# what to do where a run of the same name exists
+REPLACE, ONLY_NEW = "replace", "only_new"
+
+_METHOD = "labelvet_auto_label"
+_SEEN_EVERY_SECONDS = 5.0
+_CUT_OFF_AFTER = timedelta(minutes=1)
+
+
+def _now() -> datetime:
+    return datetime.now(timezone.utc)
+
+
+@dataclass(frozen=True)
+class AutoLabelRun:
+    """A run of auto labeling.
+
+    Attributes:
+        name: its key among the dataset's runs, an identifier
+        label_field: the field that its labels are in
+        model: the name or file of the model
+        classes: the classes that were asked for, None for all of the model
+        confidence: the least confidence, in [0, 1]
+        state: one of ``STATES``; a run that is killed stays "generating", and is ``cut_off``
+        created: when it was started, in UTC
+        seen: when its process was last alive, in UTC; later states do not change it
+        labels: how many labels it wrote
+        images: how many images it went through, the unreadable ones left out
+        unreadable: how many images could not be read
+        error: why it failed, a sentence
+        user: who started it
+    """
+
+    name: str
+    label_field: str
+    model: str
+    classes: tuple[str, ...] | None
+    confidence: float
+    state: str = GENERATING
+    created: datetime = field(default_factory=_now)
+    seen: datetime = field(default_factory=_now)
+    labels: int = 0
+    images: int = 0
+    unreadable: int = 0
+    error: str | None = None
+    user: str | None = None
+
+    @property
+    def cut_off(self) -> bool:
+        """Whether its process ended without a word."""
+        return self.state == GENERATING and _now() - self.seen > _CUT_OFF_AFTER
+
+
+def check_run_name(dataset: fo.Dataset, name: Any) -> None:
+    """Checks that a run of auto labeling may have a name; one that exists may be that run.
+
+    Raises:
+        InvalidParameter: if it is no valid name, or belongs to a run of another kind
+    """
+    if not isinstance(name, str) or not name.isidentifier() or len(name) > 200:
+        raise InvalidParameter(
+            f"The run name '{name}' must be letters, digits and underscores, and must not start "
+            "with a digit: for example 'first_pass'."
+        )
+    document = run_documents(dataset, "runs").get(name)
+    if document is not None and document["config"].get("method") != _METHOD:
+        raise InvalidParameter(
+            f"The run name '{name}' belongs to a run of another kind: choose another name."
+        )
+
+
+def check_label_field(dataset: fo.Dataset, label_field: Any) -> None:
+    """Checks that labels can be written to a field, or that a new one may have the name.
+
+    Raises:
+        UnknownField: if it holds anything but Detections
+        InvalidParameter: if no field can have the name
+    """
+    schema_field = dataset.get_field(label_field) if isinstance(label_field, str) else None
+    if schema_field is None:
+        if not isinstance(label_field, str) or not label_field.isidentifier():
+            raise InvalidParameter(
+                f"The label field '{label_field}' must be letters, digits and underscores, and "
+                "must not start with a digit: for example 'yolow_detections'."
+            )
+        return
+    if getattr(schema_field, "document_type", None) is not fo.Detections:
+        raise UnknownField(
+            f"The field '{label_field}' holds no Detections: choose one that does, or a new name."
+        )
+
+
+def check_existing(
+    dataset: fo.Dataset, run: AutoLabelRun, existing: str | None
+) -> AutoLabelRun | None:
+    """Returns the run that has a run's name already, if it may be replaced or gone on with.
+
+    Raises:
+        InvalidParameter: if it has finished and nobody says what to do with it, or it is another
+    """
+    if existing not in (None, REPLACE, ONLY_NEW):
+        raise InvalidParameter(f"What exists is '{REPLACE}' or '{ONLY_NEW}', not '{existing}'.")
+    check_run_name(dataset, run.name)
+    found = [each for each in list_runs(dataset) if each.name == run.name]
+    if not found:
+        return None
+    earlier = found[0]
+    if earlier.label_field != run.label_field:
+        raise InvalidParameter(
+            f"The run '{run.name}' is in '{earlier.label_field}': label that field, or choose "
+            "another name."
+        )
+    if existing is None and earlier.state not in (GENERATING, FAILED):
+        raise InvalidParameter(
+            f"There is a run '{run.name}' already: replace it, label only what is new, or choose "
+            "another name."
+        )
+    if existing != REPLACE and not asks_the_same(earlier, run):
+        raise InvalidParameter(
+            f"The run '{run.name}' was made with {_settings(earlier)}: go on with the same, "
+            "replace it, or choose another name."
+        )
+    return earlier
+
+
+def asks_the_same(one: AutoLabelRun, other: AutoLabelRun) -> bool:
+    """Whether two runs ask the same of the same model."""
+    return (one.model, one.classes, one.confidence) == (
+        other.model, other.classes, other.confidence
+    )  # fmt: skip
+
+
+def list_runs(dataset: fo.Dataset) -> list[AutoLabelRun]:
+    """Returns the runs of auto labeling, newest first, as the database has them now."""
+    runs = [
+        _run(name, document["config"])
+        for name, document in run_documents(dataset, "runs").items()
+        if document["config"].get("method") == _METHOD
+    ]
+    return sorted(runs, key=lambda run: run.created, reverse=True)
+
+
+def get_run(dataset: fo.Dataset, name: str) -> AutoLabelRun:
+    """Returns a run as the database has it now.
+
+    Raises:
+        UnknownRun: if there is none of this name
+    """
+    for run in list_runs(dataset):
+        if run.name == name:
+            return run
+    raise UnknownRun(f"There is no auto labeling run '{name}' in this dataset any more.")
+
+
+def save_run(dataset: fo.Dataset, run: AutoLabelRun) -> None:
+    """Writes a run, in place of an earlier state of it.
+
+    Raises:
+        InvalidParameter: see :func:`check_run_name`
+    """
+    check_run_name(dataset, run.name)
+    values = asdict(run)
+    del values["name"]
+    values |= {"created": run.created.isoformat(), "seen": run.seen.isoformat()}
+    config = dataset.init_run(method=_METHOD, **values)
+    document = run_documents(dataset, "runs").get(run.name)
+    if document is None:
+        dataset.reload()
+        dataset.register_run(run.name, config)
+    else:
+        foo.get_db_conn().runs.update_one(
+            {"_id": document["_id"]}, {"$set": {"config": config.serialize()}}
+        )
+
+
+@contextmanager
+def staying_seen(dataset: fo.Dataset, run: AutoLabelRun) -> Iterator[None]:
+    """Has the record of a run say that its process is alive, until the block ends."""
+    document = run_documents(dataset, "runs")[run.name]
+    done = Event()
+
+    def say() -> None:
+        while not done.wait(_SEEN_EVERY_SECONDS):
+            # a database that is away for a while is no reason to stop
+            with suppress(PyMongoError):
+                foo.get_db_conn().runs.update_one(
+                    {"_id": document["_id"]}, {"$set": {"config.seen": _now().isoformat()}}
+                )
+
+    thread = Thread(target=say, name="labelvet-seen", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
+
+
+def delete_run(dataset: fo.Dataset, name: str) -> None:
+    """Deletes what is known of a run; its labels stay.
+
+    Raises:
+        UnknownRun: if there is none of this name
+    """
+    get_run(dataset, name)
+    dataset.reload()
+    dataset.delete_run(name)
+
+
+def _run(name: str, config: dict[str, Any]) -> AutoLabelRun:
+    known = {each.name for each in fields(AutoLabelRun)}
+    values = {key: value for key, value in config.items() if key in known}
+    values["created"] = datetime.fromisoformat(values["created"])
+    values["seen"] = datetime.fromisoformat(config.get("seen") or config["created"])
+    if values["classes"] is not None:
+        values["classes"] = tuple(values["classes"])
+    return AutoLabelRun(name=name, **values)
+
+
+def _settings(run: AutoLabelRun) -> str:
+    classes = f"the classes {', '.join(run.classes)}" if run.classes else "all its classes"
+    return f"'{run.model}', {classes} and a confidence of {run.confidence}"

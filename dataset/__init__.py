@@ -1,0 +1,1 @@
+"""Everything that knows FiftyOne's documents: patches, brain runs, tags, views, changes, undo."""

@@ -1,0 +1,286 @@
+"""Brain runs in and out of FiftyOne.
+
+A run is written with FiftyOne's own visualization classes, so that FiftyOne reads it where labelvet
+is not installed. FiftyOne's own writer deletes the old run, registers an empty one and fills it
+later; killed in between, it leaves a brain key without results. Here the new run is complete before
+one atomic update puts it in place of the old one.
+
+FiftyOne's internals are used in this module alone: ``RunDocument``, the ``brain_methods`` of a
+dataset's document and its cache of results. Tried with fiftyone 1.22.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from datetime import datetime, timezone
+from typing import Any
+
+import fiftyone as fo
+import fiftyone.brain as fob
+import fiftyone.brain.visualization as fbv
+import fiftyone.constants as foc
+import fiftyone.core.odm as foo
+import numpy as np
+from bson import ObjectId, json_util
+from fiftyone.core.odm.runs import RunDocument
+from numpy.typing import NDArray
+
+from ..core.errors import BrainKeyInUse, DatasetDeleted, InvalidParameter
+from ..embeddings.neighbors import NeighborGraph
+from ..embeddings.projection import PCA, TSNE, UMAP, Method
+from .patches import PatchTable, is_patches_view
+from .records import RunRecord, drop_orphaned_records, read_record, write_record
+
+_CONFIGS: dict[type[Method], type[fbv.VisualizationConfig]] = {
+    UMAP: fbv.UMAPVisualizationConfig,
+    TSNE: fbv.TSNEVisualizationConfig,
+    PCA: fbv.PCAVisualizationConfig,
+}
+
+# A document of MongoDB holds 16 MB; a view that selects more ids than fit is not kept with the run.
+_MAX_VIEW_BYTES = 8_000_000
+
+_BUILDING_SUFFIX = "_being_built"
+
+
+def check_brain_key(
+    samples: fo.core.collections.SampleCollection,
+    brain_key: str,
+    run_type: str = "visualization",
+    overwrite: bool = False,
+) -> None:
+    """Checks that a run of ``run_type`` may be written under a brain key.
+
+    Raises:
+        InvalidParameter: if the key is no valid name
+        BrainKeyInUse: if another run has it, unless that is of the same type and ``overwrite``
+    """
+    if not isinstance(brain_key, str) or not brain_key.isidentifier() or len(brain_key) > 200:
+        raise InvalidParameter(
+            f"The brain key '{brain_key}' must be letters, digits and underscores, and must not "
+            "start with a digit: for example 'yolow_patches'."
+        )
+    if brain_key not in samples.list_brain_runs():
+        return
+    if brain_key not in samples.list_brain_runs(type=run_type) and _config_of(samples, brain_key):
+        raise BrainKeyInUse(
+            f"The brain key '{brain_key}' belongs to a run of another kind: choose another key."
+        )
+    if not overwrite:
+        raise BrainKeyInUse(
+            f"The brain key '{brain_key}' is in use: choose another key, or overwrite it."
+        )
+
+
+def make_config(
+    method: Method, patches_field: str | None, model: str | None, **details: Any
+) -> fbv.VisualizationConfig:
+    """Builds FiftyOne's own config of a visualization.
+
+    Args:
+        method: the projection
+        patches_field: the label field, None for whole images
+        model: the name of the backbone, None where embeddings existed already
+        **details: further attributes of FiftyOne's config, and ``labelvet``, a dict of what
+            FiftyOne has no word for; FiftyOne keeps it and ignores it
+    """
+    return _CONFIGS[type(method)](
+        patches_field=patches_field, model=model, **asdict(method), **details
+    )
+
+
+def save_visualization(
+    samples: fo.core.collections.SampleCollection,
+    brain_key: str | None,
+    config: fbv.VisualizationConfig,
+    table: PatchTable,
+    points: NDArray[np.float32],
+    record: RunRecord,
+) -> fbv.VisualizationResults:
+    """Writes a visualization run, in place of any other under the same key, in one atomic step.
+
+    Args:
+        samples: the collection that was visualized
+        brain_key: the key, None to write nothing
+        config: see :func:`make_config`
+        table: the n patches that have points
+        points: (n, 2) or (n, 3) float32
+        record: what is kept beside the points
+
+    Returns:
+        FiftyOne's results object
+
+    Raises:
+        DatasetDeleted: if the dataset does not exist any more
+    """
+    dataset = samples._root_dataset
+    # The labels of a patches view are the dataset's; FiftyOne finds them there.
+    owner = dataset if is_patches_view(samples) else samples
+    results = fbv.VisualizationResults(
+        owner, config, brain_key, points, sample_ids=table.sample_ids, label_ids=table.label_ids
+    )
+    if brain_key is None:
+        return results
+
+    replaced = _config_of(dataset, brain_key)
+    document = RunDocument(
+        dataset_id=dataset._doc.id,
+        key=brain_key,
+        version=foc.VERSION,
+        timestamp=datetime.now(timezone.utc).replace(tzinfo=None),
+        config=config.serialize(),
+        view_stages=_view_stages(owner),
+        # what the native panel lists without loading the results
+        results_meta={"num_points": len(points), "num_dims": int(points.shape[1])},
+    )
+    document.results.put(
+        json_util.dumps(results.serialize()).encode(), content_type="application/json"
+    )
+    document.save()
+    write_record(document.id, record)
+    linked = foo.get_db_conn().datasets.update_one(
+        {"_id": dataset._doc.id}, {"$set": {f"brain_methods.{brain_key}": document.id}}
+    )
+    if not linked.matched_count:
+        _delete_documents([document])
+        drop_orphaned_records()
+        raise DatasetDeleted(_deleted(dataset.name))
+    _delete_documents(
+        RunDocument.objects(dataset_id=dataset._doc.id, key=brain_key, id__ne=document.id)
+    )
+    drop_orphaned_records()
+    dataset.reload()
+    dataset._brain_cache[brain_key] = results
+    if getattr(replaced, "points_field", None) is not None:
+        replaced.build().cleanup(dataset, brain_key)  # its spatial index is of the old points
+    return results
+
+
+def save_similarity_index(
+    samples: fo.core.collections.SampleCollection,
+    brain_key: str,
+    table: PatchTable,
+    vectors: NDArray[np.float32],
+    model: str | None,
+    backend: str | None,
+) -> None:
+    """Writes a similarity index of embeddings that are at hand, for *Sort by similarity*.
+
+    Args:
+        samples: the collection that was embedded
+        brain_key: the key of the index; an index that has it is replaced
+        table: the n embedded patches
+        vectors: (n, d) float32
+        model: the name of the model, kept with the index
+        backend: a similarity backend of FiftyOne; by default the one of its config
+    """
+    dataset = samples._root_dataset
+    owner = dataset if is_patches_view(samples) else samples
+    # FiftyOne registers an index before it is filled: under a name of its own until it is complete.
+    building = brain_key + _BUILDING_SUFFIX
+    if building in dataset.list_brain_runs():
+        dataset.delete_brain_run(building)
+    index = fob.compute_similarity(
+        owner,
+        patches_field=table.patches_field,
+        embeddings=False,
+        brain_key=building,
+        model=None,
+        backend=backend,
+    )
+    index.add_to_index(vectors, table.sample_ids, table.label_ids)
+    index.config.labelvet = {"model": model}
+    index.save_config()
+    index.save()
+    if brain_key in dataset.list_brain_runs():
+        dataset.delete_brain_run(brain_key)
+    dataset.rename_brain_run(building, brain_key)
+
+
+def find_run(samples: fo.core.collections.SampleCollection, brain_key: str) -> ObjectId | None:
+    """Returns the id of a run's document, as the database has it now; None if there is no such run.
+
+    The id changes whenever the run is computed or updated, and not when it is renamed.
+    """
+    dataset = foo.get_db_conn().datasets.find_one(
+        {"_id": samples._root_dataset._doc.id}, {f"brain_methods.{brain_key}": 1}
+    )
+    reference = (dataset or {}).get("brain_methods", {}).get(brain_key)
+    run: ObjectId | None = getattr(reference, "id", reference)
+    return run
+
+
+def load_visualization(
+    samples: fo.core.collections.SampleCollection, brain_key: str
+) -> tuple[fo.core.collections.SampleCollection, fbv.VisualizationResults]:
+    """Reads a visualization as the database has it now.
+
+    Returns:
+        a tuple of the view that it was made of, or the dataset, and FiftyOne's results
+
+    Raises:
+        InvalidParameter: if there is no such visualization, or it is empty
+    """
+    dataset = samples._root_dataset
+    dataset.reload()
+    dataset._brain_cache.pop(brain_key, None)
+    if brain_key not in dataset.list_brain_runs(type="visualization"):
+        raise InvalidParameter(
+            f"There is no visualization '{brain_key}' in this dataset: compute it first."
+        )
+    results = dataset.load_brain_results(brain_key, cache=False, load_view=False)
+    if results is None or not len(results.points):
+        raise InvalidParameter(f"The visualization '{brain_key}' is empty: compute it again.")
+    return dataset.load_brain_view(brain_key), results
+
+
+def load_record(samples: fo.core.collections.SampleCollection, brain_key: str) -> RunRecord | None:
+    """Reads what is kept with a run, None where it has nothing: it was made by another plugin, by
+    FiftyOne itself, or is a copy in a cloned dataset."""
+    run = find_run(samples, brain_key)
+    return None if run is None else read_record(run)
+
+
+def load_neighbor_graph(
+    samples: fo.core.collections.SampleCollection, brain_key: str
+) -> NeighborGraph | None:
+    """Reads the neighbor graph of a run; its rows are the rows of the run's points.
+
+    Returns:
+        the :class:`NeighborGraph`, None where the run has none, see :func:`load_record`
+    """
+    record = load_record(samples, brain_key)
+    return None if record is None else record.graph
+
+
+def raise_if_deleted(samples: fo.core.collections.SampleCollection) -> None:
+    """Raises ``DatasetDeleted`` if the collection's dataset is not in the database any more."""
+    dataset = samples._root_dataset
+    if not foo.get_db_conn().datasets.count_documents({"_id": dataset._doc.id}, limit=1):
+        raise DatasetDeleted(_deleted(samples.dataset_name))
+
+
+def _view_stages(samples: Any) -> list[str] | None:
+    if isinstance(samples, fo.Dataset):
+        return None
+    stages = [json_util.dumps(stage) for stage in samples._serialize(include_uuids=False)]
+    return stages if sum(map(len, stages)) <= _MAX_VIEW_BYTES else None
+
+
+def _delete_documents(documents: Any) -> None:
+    for document in documents:
+        document.results.delete()
+        document.delete()
+
+
+def _config_of(samples: Any, brain_key: str) -> Any:
+    """Returns the config of a run, None where there is none or it cannot be read any more."""
+    try:
+        return samples.get_brain_info(brain_key).config
+    # FiftyOne raises whatever the config's own class raises
+    except Exception:
+        return None
+
+
+def _deleted(name: str) -> str:
+    return f"The dataset '{name}' was deleted while the run was going on: nothing was written."

@@ -1,0 +1,293 @@
+"""Reads the patch table from FiftyOne; lists of label documents never leave this module."""
+
+from __future__ import annotations
+
+from itertools import chain
+from typing import Any
+
+import fiftyone as fo
+import fiftyone.core.media as fom
+import fiftyone.core.patches as fop
+import numpy as np
+from numpy.typing import NDArray
+
+from ..core.errors import InvalidParameter, NoPatches, UnknownField
+from ..core.table import WHOLE_IMAGE, PatchTable
+
+__all__ = [
+    "PatchTable",
+    "check_images",
+    "count_patches",
+    "is_patches_view",
+    "label_path",
+    "list_patches_fields",
+    "read_attribute",
+    "read_patches",
+    "sample_id_path",
+]
+
+# label type → (name of its list attribute, attribute that holds its geometry)
+_GEOMETRY: dict[type, tuple[str | None, str]] = {
+    fo.Detections: ("detections", "bounding_box"),
+    fo.Detection: (None, "bounding_box"),
+    fo.Polylines: ("polylines", "points"),
+    fo.Polyline: (None, "points"),
+}
+
+
+def list_patches_fields(samples: fo.core.collections.SampleCollection) -> list[str]:
+    """Returns the names of the fields whose labels have boxes, in the dataset's order."""
+    schema = samples.get_field_schema(ftype=fo.EmbeddedDocumentField)
+    return [name for name, field in schema.items() if field.document_type in _GEOMETRY]
+
+
+def count_patches(samples: fo.core.collections.SampleCollection, patches_field: str | None) -> int:
+    """Counts the patches of a field, or the images for None, in one database query.
+
+    Raises:
+        UnknownField: if the field does not exist or its labels have no boxes
+    """
+    if patches_field is None:
+        return int(samples.count())
+    return int(samples.count(label_path(samples, patches_field)))
+
+
+def label_path(samples: fo.core.collections.SampleCollection, patches_field: str) -> str:
+    """Returns the path of the labels themselves, such as ``predictions.detections``.
+
+    Raises:
+        UnknownField: if the field does not exist or its labels have no boxes
+    """
+    list_attribute, _ = _geometry_of(samples, patches_field)
+    return f"{patches_field}.{list_attribute}" if list_attribute else patches_field
+
+
+def read_patches(
+    samples: fo.core.collections.SampleCollection, patches_field: str | None = None
+) -> PatchTable:
+    """Reads the patch table of any collection: a dataset, a view, or a patches view.
+
+    Args:
+        samples: the images; of a grouped dataset, its active slice is read
+        patches_field: a field of Detections, a Detection, Polylines or a Polyline, or None for
+            whole images
+
+    Returns:
+        a :class:`PatchTable`, in the order of the collection
+
+    Raises:
+        UnknownField: if the field does not exist or its labels have no boxes
+        InvalidParameter: if the media are not images
+        NoPatches: if the collection holds nothing to embed
+    """
+    check_images(samples, "Patches can only be cropped from")
+    if patches_field is None:
+        return _read_images(samples)
+
+    list_attribute, geometry = _geometry_of(samples, patches_field)
+    root = label_path(samples, patches_field)
+    names = ("id", geometry, "label", "confidence")
+    columns = list(
+        samples.values([sample_id_path(samples), "filepath", *(f"{root}.{name}" for name in names)])
+    )
+    if list_attribute is None:
+        # a field of single labels is a field of lists of at most one
+        columns[2:] = [
+            [
+                None if id_ is None else [value]
+                for id_, value in zip(columns[2], column, strict=True)
+            ]
+            for column in columns[2:]
+        ]
+    sample_ids, filepaths, label_ids, geometries, labels, confidences = columns
+
+    counts = np.fromiter((len(ids or ()) for ids in label_ids), np.int64, len(label_ids))
+    if not counts.sum():
+        raise NoPatches(
+            f"There are no labels in '{patches_field}' of this view: clear its filters, choose "
+            "another target view, or pick another patches field."
+        )
+    unique_paths, image_index = _unique_paths(filepaths)
+    shapes = _flatten(geometries)
+    if geometry == "points":
+        shapes = [_polyline_box(points) for points in shapes]
+    codes, classes = _encode_labels(_flatten(labels))
+    return PatchTable(
+        patches_field=patches_field,
+        sample_ids=np.repeat(np.array(sample_ids, dtype="<U24"), counts),
+        label_ids=np.array(_flatten(label_ids), dtype="<U24"),
+        media=np.repeat(image_index, counts),
+        filepaths=unique_paths,
+        boxes=_as_boxes(shapes),
+        codes=codes,
+        classes=classes,
+        confidences=np.array(
+            [np.nan if c is None else c for c in _flatten(confidences)], dtype=np.float32
+        ),
+    )
+
+
+def match_ids(
+    ids: NDArray[np.str_], others: NDArray[np.str_]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Finds the ids, each listed once, that two columns share.
+
+    Returns:
+        a tuple of their rows in ``ids``, ascending, and their rows in ``others``
+    """
+    row_of = {id_: row for row, id_ in enumerate(others.tolist())}
+    pairs = [(row, row_of[id_]) for row, id_ in enumerate(ids.tolist()) if id_ in row_of]
+    rows, other_rows = np.array(pairs, dtype=np.int64).reshape(-1, 2).T
+    return rows, other_rows
+
+
+def label_root(samples: fo.core.collections.SampleCollection, field: Any) -> tuple[str, bool]:
+    """Returns the path of the labels of any label field, and whether they are in a list.
+
+    Raises:
+        UnknownField: if there is no such field of labels of the samples themselves
+    """
+    known = list_label_fields(samples)
+    if not isinstance(field, str) or field not in known:
+        advice = f"choose one of {', '.join(known)}" if known else "there is none here"
+        raise UnknownField(f"There is no field of labels '{field}': {advice}.")
+    root, is_list = samples._get_label_field_root(field)
+    return root, is_list
+
+
+def list_label_fields(samples: fo.core.collections.SampleCollection) -> list[str]:
+    """Returns the names of all label fields, those of videos' frames left out."""
+    return [name for name in samples._get_label_fields() if not samples._is_frame_field(name)]
+
+
+def read_attribute(
+    samples: fo.core.collections.SampleCollection, patches_field: str | None, attribute: str
+) -> dict[str, Any]:
+    """Returns ``{id: value}`` of an attribute of the labels, or a field of the samples for None.
+
+    Raises:
+        UnknownField: if there is no such field or attribute
+    """
+    root = None if patches_field is None else label_path(samples, patches_field)
+    path = attribute if root is None else f"{root}.{attribute.removeprefix(f'{root}.')}"
+    if samples.get_field(path) is None:
+        raise UnknownField(f"There is no field '{path}' in this dataset.")
+    if root is None:
+        return dict(zip(*samples.values([sample_id_path(samples), path]), strict=True))
+    ids, values = samples.values([f"{root}.id", path])
+    if root != patches_field:
+        pairs = ((i, v) for i, v in zip(ids, values, strict=True) if i)
+        return {id_: value for i, v in pairs for id_, value in zip(i, v, strict=True)}
+    return {id_: value for id_, value in zip(ids, values, strict=True) if id_ is not None}
+
+
+def is_patches_view(samples: fo.core.collections.SampleCollection) -> bool:
+    """Whether each sample of the collection is itself a patch of another dataset's sample."""
+    return isinstance(samples, (fop.PatchesView, fop.EvaluationPatchesView))
+
+
+def sample_id_path(samples: fo.core.collections.SampleCollection) -> str:
+    """Returns the path that holds the ids of the dataset's samples, in patches views too."""
+    return "sample_id" if is_patches_view(samples) else "id"
+
+
+def check_images(samples: fo.core.collections.SampleCollection, sentence: str) -> None:
+    """Checks that a collection is of images; of a grouped one, its active slice.
+
+    Args:
+        samples: the collection
+        sentence: how the sentence on other media begins, up to "images"
+
+    Raises:
+        NoPatches: if it has no samples and no media type yet
+        InvalidParameter: if its media are not images
+    """
+    media_type: Any = samples.media_type
+    if media_type == fom.GROUP:
+        media_type = (samples.group_media_types or {}).get(samples.group_slice)
+    if media_type is None and not samples.count():
+        raise NoPatches("There are no samples in this view: add images, or choose another view.")
+    if media_type != fom.IMAGE:
+        images = [
+            name
+            for name, type_ in (getattr(samples, "group_media_types", None) or {}).items()
+            if type_ == fom.IMAGE
+        ]
+        advice = (
+            f"switch to an image slice ({', '.join(sorted(images))})"
+            if images
+            else "use a dataset or view of images"
+        )
+        raise InvalidParameter(f"{sentence} images, not {media_type}: {advice}.")
+
+
+def _read_images(samples: Any) -> PatchTable:
+    sample_ids, filepaths = samples.values([sample_id_path(samples), "filepath"])
+    if not sample_ids:
+        raise NoPatches("There are no images in this view: choose another target view.")
+    unique_paths, image_index = _unique_paths(filepaths)
+    n = len(sample_ids)
+    return PatchTable(
+        patches_field=None,
+        sample_ids=np.array(sample_ids, dtype="<U24"),
+        label_ids=None,
+        media=image_index,
+        filepaths=unique_paths,
+        boxes=np.tile(np.array(WHOLE_IMAGE), (n, 1)),
+        codes=np.full(n, -1, dtype=np.int32),
+        classes=np.array([], dtype=object),
+        confidences=np.full(n, np.nan, dtype=np.float32),
+    )
+
+
+def _geometry_of(samples: Any, patches_field: str) -> tuple[str | None, str]:
+    field = samples.get_field(patches_field)
+    usable = list_patches_fields(samples)
+    advice = (
+        f"choose one of {', '.join(usable)}"
+        if usable
+        else "add a field of Detections or Polylines to the dataset first"
+    )
+    if field is None:
+        raise UnknownField(f"There is no field '{patches_field}' in this dataset: {advice}.")
+    geometry = _GEOMETRY.get(getattr(field, "document_type", None))  # type: ignore[arg-type]
+    if geometry is None:
+        raise UnknownField(
+            f"The labels of '{patches_field}' have no boxes to crop (it needs Detections, a "
+            f"Detection, Polylines or a Polyline): {advice}."
+        )
+    return geometry
+
+
+def _flatten(column: list[Any]) -> list[Any]:
+    return list(chain.from_iterable(values or () for values in column))
+
+
+def _unique_paths(filepaths: list[str]) -> tuple[NDArray[np.object_], NDArray[np.int32]]:
+    index = {path: i for i, path in enumerate(dict.fromkeys(filepaths))}
+    image_index = np.fromiter((index[p] for p in filepaths), np.int32, len(filepaths))
+    return np.array(list(index), dtype=object), image_index
+
+
+def _encode_labels(labels: list[str | None]) -> tuple[NDArray[np.int32], NDArray[np.object_]]:
+    classes = sorted({label for label in labels if label is not None})
+    code_of: dict[str | None, int] = {label: code for code, label in enumerate(classes)}
+    codes = np.fromiter((code_of.get(label, -1) for label in labels), np.int32, len(labels))
+    return codes, np.array(classes, dtype=object)
+
+
+def _as_boxes(shapes: list[Any]) -> NDArray[np.float64]:
+    boxes = np.full((len(shapes), 4), np.nan)
+    for row, shape in enumerate(shapes):
+        if shape is not None and len(shape) == 4 and None not in shape:
+            boxes[row] = shape
+    return boxes
+
+
+def _polyline_box(points: list[list[tuple[float, float]]] | None) -> list[float] | None:
+    """Returns the box around all the shapes of a polyline."""
+    vertices = [vertex for shape in points or () for vertex in shape]
+    if not vertices:
+        return None
+    xy = np.array(vertices, dtype=float)
+    return [*xy.min(axis=0), *np.ptp(xy, axis=0)]

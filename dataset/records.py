@@ -1,0 +1,126 @@
+"""What is kept with a run beside its points: its neighbor graph, its boxes, its keys in the store.
+
+Label checks, similar patches, duplicates and updates read it. It lies in FiftyOne's database, where
+every machine sees it, under the id of the run's document, so that it survives a renaming; and in a
+GridFS bucket of its own, so that nobody loads it who only draws the points.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import fiftyone.core.odm as foo
+import gridfs
+import numpy as np
+from bson import ObjectId
+from numpy.typing import NDArray
+from safetensors.numpy import load, save
+
+from ..embeddings.neighbors import NeighborGraph
+from ..embeddings.store import Keys, bytes_of, keys_of
+
+_BUCKET = "labelvet_runs"
+
+
+@dataclass(frozen=True, eq=False)
+class RunRecord:
+    """What is kept with a run of n points; rows are the rows of the points.
+
+    Attributes:
+        graph: the neighbor graph of the embeddings
+        boxes: (n, 4) float64, the boxes that were embedded, relative to their images
+        keys: (n,) keys of the embeddings in the store, None where they came from elsewhere
+    """
+
+    graph: NeighborGraph
+    boxes: NDArray[np.float64]
+    keys: Keys | None
+
+
+def write_record(run: ObjectId, record: RunRecord) -> None:
+    """Keeps a record under the id of a run's document."""
+    tensors: dict[str, NDArray[Any]] = {
+        "indices": record.graph.indices,
+        "distances": record.graph.distances,
+        "boxes": record.boxes,
+    }
+    if record.keys is not None:
+        tensors["keys"] = bytes_of(record.keys)
+    write_tensors(_BUCKET, run, tensors, {"metric": record.graph.metric})
+
+
+def read_record(run: ObjectId) -> RunRecord | None:
+    """Reads the record of a run, None where there is none."""
+    kept = read_tensors(_BUCKET, run)
+    if kept is None:
+        return None
+    tensors, metadata = kept
+    return RunRecord(
+        NeighborGraph(tensors["indices"], tensors["distances"], str(metadata["metric"])),
+        tensors["boxes"],
+        keys_of(tensors["keys"]) if "keys" in tensors else None,
+    )
+
+
+def drop_orphaned_records() -> None:
+    """Drops the records of runs that do not exist any more, whoever deleted them."""
+    drop_orphaned_tensors(_BUCKET)
+
+
+def write_tensors(
+    bucket: str, run: ObjectId, tensors: dict[str, NDArray[Any]], metadata: dict[str, Any]
+) -> None:
+    """Keeps arrays under the id of a run's document, in place of those that were there.
+
+    Args:
+        bucket: the name of the GridFS bucket
+        run: the id
+        tensors: the arrays by name
+        metadata: what MongoDB can hold beside them
+    """
+    files = _bucket(bucket)
+    old = [file._id for file in files.find({"filename": str(run)})]
+    content = save({name: np.ascontiguousarray(array) for name, array in tensors.items()})
+    files.upload_from_stream(str(run), content, metadata={"run": run, **metadata})
+    for file in old:
+        files.delete(file)
+
+
+def read_tensors(
+    bucket: str, run: ObjectId
+) -> tuple[dict[str, NDArray[Any]], dict[str, Any]] | None:
+    """Reads the arrays and the metadata that are kept with a run, None where there are none."""
+    try:
+        with _bucket(bucket).open_download_stream_by_name(str(run)) as file:
+            return load(file.read()), dict(file.metadata or {})
+    except gridfs.NoFile:
+        return None
+
+
+def tensors_version(bucket: str, run: ObjectId) -> ObjectId | None:
+    """Returns an id that changes whenever other arrays are kept with a run, None for none."""
+    newest: dict[str, ObjectId] | None = foo.get_db_conn()[bucket].files.find_one(
+        {"filename": str(run)}, {"_id": 1}, sort=[("uploadDate", -1)]
+    )
+    return None if newest is None else newest["_id"]
+
+
+def delete_tensors(bucket: str, run: ObjectId) -> None:
+    """Deletes what is kept with a run."""
+    files = _bucket(bucket)
+    for file in files.find({"filename": str(run)}):
+        files.delete(file._id)
+
+
+def drop_orphaned_tensors(bucket: str) -> None:
+    """Drops what is kept with runs that do not exist any more."""
+    database = foo.get_db_conn()
+    kept = {file["metadata"]["run"]: file["_id"] for file in database[bucket].files.find()}
+    runs = database.runs.find({"_id": {"$in": list(kept)}}, {"_id": 1})
+    for run in kept.keys() - {document["_id"] for document in runs}:
+        _bucket(bucket).delete(kept[run])
+
+
+def _bucket(name: str) -> gridfs.GridFSBucket:
+    return gridfs.GridFSBucket(foo.get_db_conn(), name)

@@ -1,0 +1,152 @@
+"""Embeddings that exist already: in a label attribute, a sample field, a similarity index, or those
+that a run was made of."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import fiftyone as fo
+import numpy as np
+from numpy.typing import NDArray
+
+from ..core.errors import InvalidParameter, NoPatches, UnknownField
+from ..embeddings.crops import CropSettings
+from ..embeddings.embedder import Embeddings
+from ..embeddings.store import EmbeddingStore
+from .brain_runs import load_record
+from .patches import PatchTable, match_ids, read_attribute, read_patches
+
+_MISSING = "it has no stored embedding"
+
+
+def read_embeddings_field(samples: Any, table: PatchTable, attribute: str) -> Embeddings:
+    """Reads embeddings from an attribute of the labels, or a field of the samples.
+
+    Args:
+        samples: the collection that the table was read from
+        table: the patches
+        attribute: the attribute's name, such as ``embedding``; a path that starts with the patches
+            field is understood too
+
+    Raises:
+        UnknownField: if the attribute does not exist
+        InvalidParameter: if its values are not vectors of one length
+        NoPatches: if no patch has one
+    """
+    values = read_attribute(samples, table.patches_field, attribute)
+    by_id = {id_: value for id_, value in values.items() if value is not None}
+    return _align(table, by_id, f"The field '{attribute}'")
+
+
+def read_similarity_index(samples: Any, table: PatchTable, brain_key: str) -> Embeddings:
+    """Reads embeddings from a similarity index of the dataset.
+
+    Raises:
+        UnknownField: if there is no such index, or it indexes something else
+        NoPatches: if it holds none of the patches
+    """
+    if brain_key not in samples.list_brain_runs(type="similarity"):
+        raise UnknownField(f"There is no similarity index '{brain_key}' in this dataset.")
+    index = samples.load_brain_results(brain_key)
+    if index.config.patches_field != table.patches_field:
+        raise UnknownField(
+            f"The similarity index '{brain_key}' is one of "
+            f"{index.config.patches_field or 'whole images'}, not of "
+            f"{table.patches_field or 'whole images'}: choose it as the patches field."
+        )
+    ids = table.ids.tolist()
+    selector = {"sample_ids": ids} if table.label_ids is None else {"label_ids": ids}
+    vectors, sample_ids, label_ids = index.get_embeddings(
+        **selector, allow_missing=True, warn_missing=False
+    )
+    found = sample_ids if label_ids is None else label_ids
+    by_id = dict(zip(map(str, found), vectors, strict=True))
+    return _align(table, by_id, f"The similarity index '{brain_key}'")
+
+
+def load_embeddings(
+    samples: fo.core.collections.SampleCollection, brain_key: str
+) -> Embeddings | None:
+    """Reads the embeddings that a visualization was made of; embeds nothing.
+
+    They come from the store on this machine's disk, or from the field or the similarity index that
+    the run read them from.
+
+    Args:
+        samples: the dataset, or any view of it
+        brain_key: the key of the visualization
+
+    Returns:
+        the :class:`~labelvet.embeddings.embedder.Embeddings`, whose ``rows`` are rows of the run's
+        points: some are missing where the store was shrunk or labels were deleted. None where
+        there are none: the run was made elsewhere, or the store was cleared
+    """
+    record = load_record(samples, brain_key)
+    if record is None:
+        return None
+    dataset = samples._root_dataset
+    config = dataset.get_brain_info(brain_key).config
+    if record.keys is not None:
+        vectors, found = open_store(config).gather(record.keys)
+        rows = np.flatnonzero(found)
+        if not len(rows):
+            return None
+        vectors = vectors if len(rows) == len(found) else vectors[rows]
+        return Embeddings(rows, vectors, reused=len(rows), keys=record.keys[rows])
+    if config.embeddings_field is None and config.similarity_index is None:
+        return None
+    results = dataset.load_brain_results(brain_key)
+    ids = results.sample_ids if results.label_ids is None else results.label_ids
+    try:
+        table = read_patches(dataset, config.patches_field)
+        rows, of_table = match_ids(ids, table.ids)
+        table = table.take(of_table)
+        if config.similarity_index is not None:
+            embedded = read_similarity_index(dataset, table, config.similarity_index)
+        else:
+            embedded = read_embeddings_field(dataset, table, config.embeddings_field)
+    except (NoPatches, UnknownField):
+        return None
+    return replace(embedded, rows=rows[embedded.rows])
+
+
+def open_store(config: Any) -> EmbeddingStore:
+    """Opens the store that the run of a config wrote to."""
+    how = config.labelvet
+    settings = CropSettings(how["alpha"], how["force_square"])
+    return EmbeddingStore(config.model, how["weights"], how["precision"], settings)
+
+
+def align_vectors(table: PatchTable, vectors: Any) -> Embeddings:
+    """Takes an array whose rows are the rows of the table.
+
+    Raises:
+        InvalidParameter: if it has another number of rows
+    """
+    array = np.asarray(vectors, dtype=np.float32)
+    if array.ndim != 2 or len(array) != len(table):
+        raise InvalidParameter(
+            f"The embeddings have shape {array.shape}, but there are {len(table)} patches: one "
+            "row each is needed."
+        )
+    return _align(table, dict(zip(table.ids.tolist(), array, strict=True)), "The embeddings")
+
+
+def _align(table: PatchTable, by_id: dict[str, Any], source: str) -> Embeddings:
+    present = np.fromiter((id_ in by_id for id_ in table.ids.tolist()), bool, len(table))
+    if not present.any():
+        raise NoPatches(f"{source} holds an embedding of none of the {len(table)} patches.")
+    rows = np.flatnonzero(present)
+    try:
+        vectors: NDArray[np.float32] = np.array(
+            [by_id[id_] for id_ in table.ids[rows].tolist()], dtype=np.float32
+        )
+    except (TypeError, ValueError) as error:
+        raise InvalidParameter(f"{source} holds vectors of different lengths.") from error
+    if vectors.ndim != 2:
+        raise InvalidParameter(f"{source} holds no vectors of numbers.")
+    failed = {str(id_): _MISSING for id_ in table.ids[~present]}
+    finite = np.isfinite(vectors).all(axis=1)
+    failed.update({str(id_): "its embedding is not a number" for id_ in table.ids[rows[~finite]]})
+    return Embeddings(rows[finite], vectors[finite], failed=failed)

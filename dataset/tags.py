@@ -1,0 +1,362 @@
+"""Tags of many labels or samples at once, and what takes them back.
+
+FiftyOne's ``tag_labels`` writes one update per sample; here one ``update_many`` tags all labels of
+a batch, atomic for each sample. What a change does is written down before it happens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import fiftyone as fo
+import numpy as np
+from pymongo.errors import WriteError
+
+from ..core.errors import InvalidParameter, UnknownField, UnknownUndo
+from ..core.sentences import count
+from .changes import Change, begin, find_change
+from .documents import (
+    Ids,
+    generated_patches,
+    now,
+    object_ids,
+    pack_ids,
+    parse_ids,
+    reload_samples,
+    samples_of,
+)
+from .patches import label_root, sample_id_path
+
+# labels per update: the ids of one fit into a command of MongoDB many times over
+_BATCH = 50_000
+
+# the tags that this plugin itself sets and reads, beside any others
+FLAGGED_TAG, APPROVED_TAG = "needs-review", "approved"
+REVIEWED_TAG, REJECTED_TAG = "reviewed", "rejected"
+
+_KIND = "tags"
+_MAX_TAG = 100
+
+
+@dataclass(frozen=True)
+class Tagged:
+    """What a change of tags did.
+
+    Attributes:
+        changed: how many labels or samples it changed
+        unchanged: how many had the tag already, or did not have the tag that was to go
+        token: what :func:`undo` takes; None where nothing changed
+    """
+
+    changed: int
+    unchanged: int
+    token: str | None
+
+
+@dataclass(frozen=True)
+class Undone:
+    """What an undo did: how many labels or samples it changed back, and a sentence about it."""
+
+    changed: int
+    sentence: str
+
+
+@dataclass(frozen=True)
+class _Target:
+    """Where tags are: of samples, or of labels in a list or alone."""
+
+    dataset: fo.Dataset
+    field: str | None
+
+    @property
+    def root(self) -> str | None:
+        return None if self.field is None else label_root(self.dataset, self.field)[0]
+
+    @property
+    def tags(self) -> str:
+        return "tags" if self.root is None else f"{self.root}.tags"
+
+
+def check_tag(tag: Any) -> str:
+    """Returns a tag that may be written.
+
+    Raises:
+        InvalidParameter: if it is no text, empty, too long, or has control characters
+    """
+    if not isinstance(tag, str) or not tag.strip() or len(tag) > _MAX_TAG or not tag.isprintable():
+        raise InvalidParameter(
+            f"A tag is a word or two, at most {_MAX_TAG} characters: for example 'needs-review'."
+        )
+    return tag.strip()
+
+
+def tag_labels(
+    dataset: fo.Dataset,
+    field: str,
+    sample_ids: Ids,
+    label_ids: Ids,
+    tag: str,
+    remove: bool = False,
+    all_differ: bool = False,
+) -> Tagged:
+    """Adds a tag to labels, or removes it, in the dataset and in its open patches views.
+
+    Args:
+        dataset: the dataset
+        field: the field of the labels
+        sample_ids: (n, 12) the labels' samples
+        label_ids: (n, 12) the labels; those that do not exist are passed over
+        tag: the tag
+        remove: whether to remove it
+        all_differ: whether the caller just read that this changes every one of them, so that they
+            are not read again
+
+    Raises:
+        InvalidParameter: if the tag is none, or the field is read-only
+        UnknownField: if there is no such field
+    """
+    target = _Target(dataset, field)
+    return _change(target, sample_ids, label_ids, check_tag(tag), remove, all_differ)
+
+
+def tag_samples(dataset: fo.Dataset, sample_ids: Ids, tag: str, remove: bool = False) -> Tagged:
+    """Adds a tag to samples, or removes it; see :func:`tag_labels`."""
+    unique = np.unique(sample_ids, axis=0) if len(sample_ids) else sample_ids
+    return _change(_Target(dataset, None), unique, unique, check_tag(tag), remove)
+
+
+def tag_view(view: Any, field: str | None, tag: str, remove: bool = False) -> Tagged:
+    """Adds a tag to all labels of a view, or removes it.
+
+    Args:
+        view: a dataset or view, a patches view too
+        field: the field of the labels; None for the samples
+        tag: the tag
+        remove: whether to remove it
+
+    Raises:
+        InvalidParameter: if the tag is none, or the field is read-only
+        UnknownField: if there is no such field of labels
+    """
+    dataset = view._root_dataset
+    if field is None:
+        return tag_samples(dataset, parse_ids(view.values(sample_id_path(view))), tag, remove)
+    root, is_list = label_root(view, field)
+    samples, labels = view.values([sample_id_path(view), f"{root}.id"])
+    pairs = [
+        (sample, label)
+        for sample, of_sample in zip(samples, labels, strict=True)
+        for label in (of_sample if is_list else [of_sample]) or ()
+        if label is not None
+    ]
+    ids = parse_ids([i for pair in pairs for i in pair]).reshape(-1, 2, 12)
+    return tag_labels(dataset, field, ids[:, 0], ids[:, 1], tag, remove)
+
+
+def undo(dataset: fo.Dataset, token: Any) -> Undone:
+    """Takes a change of tags back: of what it changed, and nothing else.
+
+    Raises:
+        UnknownUndo: if the dataset has no such change, or it was taken back before
+    """
+    return undo_tags(find_change(dataset, token))
+
+
+def undo_tags(change: Change) -> Undone:
+    """Takes a change of tags back.
+
+    Raises:
+        UnknownUndo: if it is a change of another kind
+    """
+    if change.kind != _KIND:
+        raise UnknownUndo("There is nothing to undo: this was no change of tags.")
+    field, tag, remove = (change.what[name] for name in ("field", "tag", "remove"))
+    target = _Target(change.dataset, field)
+    changed = 0
+    for samples, ids in change.batches():
+        samples, ids, _ = _that_differ(target, samples, ids, tag, not remove)
+        _write(target, samples, ids, tag, not remove)
+        changed += len(ids)
+    change.close()
+    what = count(changed, "sample" if field is None else "label")
+    verb = "have" if changed != 1 else "has"
+    again = "again" if remove else "no more"
+    return Undone(changed, f"{what} {verb} the tag '{tag}' {again}.")
+
+
+def describe(tagged: Tagged, tag: str, what: str, remove: bool) -> str:
+    """Says what a change of tags did; ``what`` is "label" or "sample"."""
+    if not tagged.changed:
+        had = "did not have" if remove else "had"
+        return f"Nothing changed: {count(tagged.unchanged, what)} {had} the tag '{tag}' already."
+    did = f"removed from {count(tagged.changed, what)}" if remove else (
+        f"added to {count(tagged.changed, what)}"
+    )  # fmt: skip
+    rest = ""
+    if tagged.unchanged:
+        rest = f"; {tagged.unchanged:,} {'did not have it' if remove else 'had it already'}"
+    return f"'{tag}' was {did}{rest}."
+
+
+def _change(
+    target: _Target,
+    sample_ids: Ids,
+    ids: Ids,
+    tag: str,
+    remove: bool,
+    all_differ: bool = False,
+) -> Tagged:
+    _check_writable(target)
+    if not len(ids):
+        return Tagged(0, 0, None)
+    change = begin(target.dataset, _KIND, field=target.field, tag=tag, remove=remove)
+    changed = unchanged = 0
+    for batch in _batches(len(ids)):
+        samples, differing = sample_ids[batch], ids[batch]
+        if not all_differ:
+            samples, differing, same = _that_differ(target, samples, differing, tag, remove)
+            unchanged += same
+        change.add_batch(samples, differing)
+        _write(target, samples, differing, tag, remove)
+        changed += len(differing)
+    return Tagged(changed, unchanged, change.token if changed else None)
+
+
+def _that_differ(
+    target: _Target, sample_ids: Ids, ids: Ids, tag: str, remove: bool
+) -> tuple[Ids, Ids, int]:
+    """Returns the samples and ids that a change would change, and how many it would not."""
+    collection, root = samples_of(target.dataset), target.root
+    match: dict[str, Any] = {"$match": {"_id": {"$in": _unique(sample_ids)}}}
+    if root is None:
+        has = _has("$tags", tag)
+        found = list(collection.aggregate([match, {"$project": {"has": has}}]))
+        differing = [d["_id"] for d in found if d["has"] is remove]
+        packed = pack_ids(differing)
+        return packed, packed, len(found) - len(differing)
+
+    single = root == target.field
+    # $setIsSubset looks ids up in a constant; $in would compare them one by one
+    picked = {"$setIsSubset": [["$$l._id"], object_ids(ids)]}
+    labels: Any = {"$ifNull": [f"${root}", [] if not single else {}]}
+    project = {
+        "l": {
+            "$map": {
+                "input": {
+                    "$filter": {"input": [labels] if single else labels, "as": "l", "cond": picked}
+                },
+                "as": "l",
+                "in": {"i": "$$l._id", "h": _has("$$l.tags", tag)},
+            }
+        }
+    }
+    samples: list[Any] = []
+    labels_found: list[Any] = []
+    same = 0
+    for document in collection.aggregate([match, {"$project": project}]):
+        for label in document["l"]:
+            if label["h"] is remove:
+                samples.append(document["_id"])
+                labels_found.append(label["i"])
+            else:
+                same += 1
+    return pack_ids(samples), pack_ids(labels_found), same
+
+
+def _has(tags: str, tag: str) -> dict[str, Any]:
+    # a tag that begins with a dollar is no field
+    return {"$in": [{"$literal": tag}, {"$ifNull": [tags, []]}]}
+
+
+def _write(target: _Target, sample_ids: Ids, ids: Ids, tag: str, remove: bool) -> None:
+    if not len(ids):
+        return
+    samples, labels, moment = _unique(sample_ids), object_ids(ids), now()
+    dataset, root = target.dataset, target.root
+    of_samples = {"_id": {"$in": samples}}
+    if root is None or root == target.field:
+        _push(samples_of(dataset), of_samples, target.tags, tag, remove, moment)
+    else:
+        _push_into_list(samples_of(dataset), of_samples, root, labels, tag, remove, moment)
+    _write_generated(target, samples, labels, tag, remove, moment)
+    reload_samples(dataset, [str(id_) for id_ in samples])
+
+
+def _write_generated(
+    target: _Target, samples: Any, labels: Any, tag: str, remove: bool, moment: datetime
+) -> None:
+    """Changes the copies that patches views hold, as FiftyOne does of the view it tags in."""
+    for collection, dataset in generated_patches(target.field):
+        of_samples = {"_sample_id": {"$in": samples}}
+        if collection.find_one(of_samples, {"_id": 1}) is None:
+            continue
+        if target.field is None:
+            _push(collection, of_samples, "tags", tag, remove, moment)
+        else:
+            root = label_root(dataset, target.field)[0]
+            if root == target.field:
+                which = {"_id": {"$in": labels}}  # a patch has the id of its label
+                _push(collection, which, f"{root}.tags", tag, remove, moment)
+            else:
+                _push_into_list(collection, of_samples, root, labels, tag, remove, moment)
+        reload_samples(dataset, [str(id_) for id_ in labels])
+
+
+def _push(
+    collection: Any, which: dict[str, Any], path: str, tag: str, remove: bool, moment: datetime
+) -> None:
+    change = _change_of(path, tag, remove, moment)
+    try:
+        collection.update_many(which, change)
+    except WriteError:  # a set cannot be added to null, which few labels have: they come first then
+        collection.update_many({**which, path: None}, {"$set": {path: []}})
+        collection.update_many(which, change)
+
+
+def _push_into_list(
+    collection: Any,
+    which: dict[str, Any],
+    root: str,
+    labels: Any,
+    tag: str,
+    remove: bool,
+    moment: datetime,
+) -> None:
+    path, picked = f"{root}.$[l].tags", {"l._id": {"$in": labels}}
+    change = _change_of(path, tag, remove, moment)
+    try:
+        collection.update_many(which, change, array_filters=[picked])
+    except WriteError:
+        collection.update_many(
+            {**which, root: {"$elemMatch": {"tags": None}}},
+            {"$set": {path: []}},
+            array_filters=[{**picked, "l.tags": None}],
+        )
+        collection.update_many(which, change, array_filters=[picked])
+
+
+def _change_of(path: str, tag: str, remove: bool, moment: datetime) -> dict[str, Any]:
+    how = "$pull" if remove else "$addToSet"
+    return {how: {path: tag}, "$set": {"last_modified_at": moment}}
+
+
+def _check_writable(target: _Target) -> None:
+    field = target.dataset.get_field(target.tags)
+    if field is None:
+        raise UnknownField(f"There is no field '{target.tags}' in this dataset.")
+    parent = target.dataset.get_field(target.field or "tags")
+    if getattr(field, "read_only", False) or getattr(parent, "read_only", False):
+        raise InvalidParameter(
+            f"The field '{target.tags}' is read-only: make it writable in the dataset first."
+        )
+
+
+def _batches(n: int) -> Iterator[slice]:
+    return (slice(start, start + _BATCH) for start in range(0, n, _BATCH))
+
+
+def _unique(ids: Ids) -> list[Any]:
+    return list(dict.fromkeys(object_ids(ids)))

@@ -1,0 +1,206 @@
+"""Views that judging labels needs: some labels of a field, those with a tag, and the rest.
+
+All are queries, never lists of ids: they follow the tags as these change.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import fiftyone as fo
+from fiftyone import ViewExpression
+from fiftyone import ViewField as F
+
+from ..core.errors import InvalidParameter
+from .patches import is_patches_view, label_root
+from .tags import check_tag
+
+LEVELS = ("labels", "images")
+
+
+@dataclass(frozen=True)
+class SavedView:
+    """A saved view, whether it was made just now, and a sentence about it."""
+
+    name: str
+    created: bool
+    sentence: str
+
+
+def filter_labels(
+    view: Any,
+    field: str,
+    confidence: tuple[float | None, float | None] = (None, None),
+    classes: list[str] | None = None,
+    tags: list[str] | None = None,
+) -> Any:
+    """Keeps some labels of a field, and the images or patches that have any.
+
+    Args:
+        view: a dataset or view
+        field: a label field
+        confidence: lowest and highest, inclusive; None for no bound. Labels without a confidence
+            are kept only where there is neither
+        classes: None for all
+        tags: labels that have any of them; None for all
+
+    Raises:
+        UnknownField: if there is no such field of labels
+        InvalidParameter: if the range is none, or nothing is asked for
+    """
+    root, _ = label_root(view, field)
+    low, high = (_bound(value) for value in confidence)
+    if low is not None and high is not None and low > high:
+        raise InvalidParameter(
+            f"The lowest confidence, {low:g}, is above the highest, {high:g}: swap them."
+        )
+    conditions = []
+    # null is less than every number, and so is NaN
+    if low is not None or high is not None:
+        conditions.append(F("confidence") >= (-float("inf") if low is None else low))
+    if high is not None:
+        conditions.append(F("confidence") <= high)
+    if classes:
+        conditions.append(_any_of([F("label")], classes))
+    if tags:
+        conditions.append(_any_of(F("tags"), tags))
+    if not conditions:
+        raise InvalidParameter(
+            f"Say which labels of '{root}' to keep: a confidence range, classes or tags."
+        )
+    both = conditions[0]
+    for condition in conditions[1:]:
+        both &= condition
+    return view.filter_labels(field, both)
+
+
+def tagged_view(view: Any, tag: str, field: str | None) -> Any:
+    """Keeps the labels of a field that have a tag, or for None the samples that have it."""
+    check_tag(tag)
+    if field is None:
+        return view.match_tags(tag)
+    label_root(view, field)
+    return view.filter_labels(field, _any_of(F("tags"), [tag]))
+
+
+def save_tagged_view(
+    dataset: fo.Dataset, tag: str, field: str | None, name: str | None = None
+) -> SavedView:
+    """Saves the view of what has a tag; it stays up to date, as it is a query.
+
+    Args:
+        dataset: the dataset
+        tag: the tag
+        field: the field of the labels, None for samples
+        name: the name of the view, by default the tag
+
+    Raises:
+        InvalidParameter: if a view of another content has that name
+        UnknownField: if there is no such field of labels
+    """
+    name = name or tag
+    if not isinstance(name, str) or not name.strip() or len(name) > 100 or not name.isprintable():
+        raise InvalidParameter("The name of a view is at most 100 characters of text.")
+    view = tagged_view(dataset, tag, field)
+    what = f"the labels of '{field}'" if field else "the samples"
+    sentence = f"The saved view '{name}' shows {what} that have the tag '{tag}', now and later."
+    if name in dataset.list_saved_views():
+        there = dataset.load_saved_view(name)
+        if there._serialize(include_uuids=False) == view._serialize(include_uuids=False):
+            return SavedView(name, False, sentence)
+        raise InvalidParameter(
+            f"There is a saved view '{name}' of other content: choose another name, or delete it."
+        )
+    try:
+        dataset.save_view(name, view)
+    except ValueError as error:  # names that differ in case or punctuation alone collide too
+        raise InvalidParameter(f"The view cannot be saved as '{name}': {error}.") from error
+    return SavedView(name, True, sentence)
+
+
+def exclude_tagged(view: Any, tag: str, field: str | None, level: str) -> tuple[Any, str]:
+    """Leaves out what has a tag.
+
+    Args:
+        view: a dataset or view
+        tag: the tag
+        field: the field of the labels; None for samples, of which only ``images`` can leave
+        level: "labels": labels with the tag leave, their images stay; "images": images leave that
+            have the tag, or a label of the field that has it
+
+    Returns:
+        the view, and a sentence that says what it leaves out
+
+    Raises:
+        InvalidParameter: if the level is none
+        UnknownField: if there is no such field of labels
+    """
+    check_tag(tag)
+    if level not in LEVELS or (field is None and level == "labels"):
+        raise InvalidParameter("What leaves are 'labels' of a field, or 'images'.")
+    if level == "images":
+        return _exclude_images(view, tag, field)
+    assert field is not None
+    root, _ = label_root(view, field)
+    before, after = view.count(root), None
+    # a patch without its label would be an empty one
+    rest = view.filter_labels(field, _without(tag), only_matches=is_patches_view(view))
+    after = rest.count(root)
+    left, of = before - after, f"{before:,} labels of '{field}'"
+    stay = "Their images stay." if not is_patches_view(view) else "The other patches stay."
+    return rest, f"{left:,} of {of} are left out, those that have the tag '{tag}'. {stay}"
+
+
+def _exclude_images(view: Any, tag: str, field: str | None) -> tuple[Any, str]:
+    def without(samples: Any) -> Any:
+        condition: dict[str, Any] = {"tags": {"$ne": tag}}
+        if field is not None:
+            root, _ = label_root(samples, field)
+            condition[f"{root}.tags"] = {"$ne": tag}
+        return samples.match(condition)
+
+    if is_patches_view(view):
+        # the flagged label may be one that the patches do not show: their images are asked
+        rest = without(view._source_collection.view()).add_stage(_again(view._patches_stage))
+        for stage in view._stages:
+            rest = rest.add_stage(stage)
+    else:
+        rest = without(view)
+    left, before = view.count() - rest.count(), view.count()
+    what = "patches" if is_patches_view(view) else "images"
+    or_label = f", or a label of '{field}' that has it" if field else ""
+    of = " of images" if is_patches_view(view) else ""
+    return (
+        rest,
+        f"{left:,} of {before:,} {what} are left out, those{of} that have the tag '{tag}'"
+        f"{or_label}.",
+    )
+
+
+def _again(stage: Any) -> Any:
+    """Returns the stage that makes patches, without what it remembers of having made them."""
+    arguments = {key: value for key, value in stage._kwargs() if key != "_state"}
+    return type(stage)(**arguments)
+
+
+def _without(tag: str) -> Any:
+    return ~_any_of(F("tags"), [tag])
+
+
+def _any_of(values: Any, wanted: list[str]) -> Any:
+    """Whether a list of values has any of those wanted, of which none is taken for a field."""
+    either = {"$setIntersection": [_or_empty(values), {"$literal": list(wanted)}]}
+    return ViewExpression({"$gt": [{"$size": either}, 0]})
+
+
+def _or_empty(values: Any) -> Any:
+    return values if isinstance(values, list) else ViewExpression({"$ifNull": [values, []]})
+
+
+def _bound(value: Any) -> float | None:
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or value != value:
+        raise InvalidParameter(f"A confidence is a number, not '{value}'.")
+    return float(value)

@@ -1,0 +1,142 @@
+"""What was found about the labels of a run, kept with it.
+
+A review, perhaps in another process and on another day, learns from it without judging all labels
+again. It lies beside the run's record (:mod:`labelvet.dataset.records`) and goes with the run.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass
+from functools import cached_property
+from threading import Lock
+from typing import Any
+
+import fiftyone as fo
+import numpy as np
+from bson import ObjectId
+from numpy.typing import NDArray
+
+from ..dataset.brain_runs import find_run
+from ..dataset.documents import Ids, byte_keys, parse_ids
+from ..dataset.patches import PatchTable
+from ..dataset.records import (
+    delete_tensors,
+    drop_orphaned_tensors,
+    read_tensors,
+    tensors_version,
+    write_tensors,
+)
+from .suspicion import Suspicion
+
+_BUCKET = "labelvet_issues"
+_ARRAYS = (
+    "suspicion", "mislabeled", "suggested", "spurious", "missed", "duplicate", "original",
+    "neighbors", "examples", "clues", "prior",
+)  # fmt: skip
+_KEPT = 4
+
+
+@dataclass(frozen=True, eq=False)
+class Kept:
+    """What was found, of the n labels that were judged.
+
+    Attributes:
+        patches_field: the field of the labels
+        sample_ids: (n, 12) ids of their samples
+        ids: (n, 12) ids of the labels
+        codes: (n,) int32 the class of each at that time, -1 for none
+        classes: the names of the classes
+        found: what was suspected
+    """
+
+    patches_field: str
+    sample_ids: Ids
+    ids: Ids
+    codes: NDArray[np.int32]
+    classes: tuple[str, ...]
+    found: Suspicion
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def class_named(self, code: int) -> str | None:
+        """Returns the name of a class, None for -1."""
+        return self.classes[code] if code >= 0 else None
+
+    def rows_of(self, ids: Ids) -> NDArray[np.int64]:
+        """Returns the rows of some labels, -1 for those that were not judged."""
+        find = self._row_of.get
+        return np.fromiter((find(key, -1) for key in byte_keys(ids)), np.int64, len(ids))
+
+    @cached_property
+    def _row_of(self) -> dict[bytes, int]:
+        return {key: row for row, key in enumerate(byte_keys(self.ids))}
+
+
+def keep(dataset: fo.Dataset, brain_key: str, table: PatchTable, found: Suspicion) -> None:
+    """Keeps what was found of a run, in place of what was kept before."""
+    run = find_run(dataset, brain_key)
+    if run is None:
+        return  # deleted meanwhile
+    arrays: dict[str, NDArray[Any]] = {name: getattr(found, name) for name in _ARRAYS}
+    arrays |= {
+        "sample_ids": parse_ids(table.sample_ids.tolist()),
+        "ids": parse_ids(table.ids.tolist()),
+        "codes": table.codes,
+    }
+    metadata = {
+        "patches_field": table.patches_field,
+        "classes": [str(name) for name in table.classes],
+        "intercept": found.intercept,
+        "notes": found.notes,
+    }
+    write_tensors(_BUCKET, run, arrays, metadata)
+    drop_orphaned_tensors(_BUCKET)
+
+
+def load_kept(dataset: fo.Dataset, brain_key: str) -> Kept | None:
+    """Reads what was found of a run, None where nothing was; the last few stay in memory."""
+    run = find_run(dataset, brain_key)
+    version = None if run is None else tensors_version(_BUCKET, run)
+    if run is None or version is None:
+        return None
+    with _lock:
+        if version in _loaded:
+            _loaded.move_to_end(version)
+            return _loaded[version]
+    content = read_tensors(_BUCKET, run)
+    if content is None:
+        return None  # removed meanwhile
+    arrays, metadata = content
+    found = Suspicion(
+        **{name: arrays[name] for name in _ARRAYS},
+        intercept=float(metadata["intercept"]),
+        notes=list(metadata["notes"]),
+    )
+    kept = Kept(
+        metadata["patches_field"],
+        arrays["sample_ids"],
+        arrays["ids"],
+        arrays["codes"],
+        tuple(metadata["classes"]),
+        found,
+    )
+    with _lock:
+        _loaded[version] = kept
+        while len(_loaded) > _KEPT:
+            _loaded.popitem(last=False)
+    return kept
+
+
+def forget(dataset: fo.Dataset, patches_field: str | None) -> None:
+    """Removes what is kept of the dataset's runs of a field, of all for None."""
+    for key in dataset.list_brain_runs(type="visualization"):
+        field = getattr(dataset.get_brain_info(key).config, "patches_field", None)
+        run = find_run(dataset, key)
+        if run is not None and patches_field in (None, field):
+            delete_tensors(_BUCKET, run)
+
+
+_loaded: OrderedDict[ObjectId, Kept] = OrderedDict()
+_lock = Lock()

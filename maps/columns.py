@@ -1,0 +1,212 @@
+"""What points are colored by: attributes of their labels and samples, aligned to a map's rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import fiftyone as fo
+import numpy as np
+from numpy.typing import NDArray
+
+from ..core.errors import UnknownField
+from ..dataset.documents import collection_named, object_ids, read_labels, revision
+from ..dataset.patches import label_path
+from .map import Map, MapInfo
+
+# codes are sent as two bytes, and a legend of more could not be read
+MAX_CATEGORIES = 65_535
+
+# whole numbers of few values are names of something, as in the native panel
+_FEW_INTEGERS = 100
+
+# unique for every row, or no attribute of what is shown
+_HIDDEN = {"id", "filepath", "media_type"}
+
+# fields of samples are looked for this deep: ``metadata.width``, ``weather.label``
+_DEPTH = 2
+
+_COLUMNS_KEPT = 24
+
+
+@dataclass(frozen=True)
+class Attribute:
+    """An attribute of the labels or samples of a map.
+
+    Attributes:
+        path: the field's path in the dataset
+        name: the path without what all attributes of the labels have in common
+        kind: "categorical", "continuous", "boolean" or "tags" (lists of names)
+        scope: "label" or "sample"
+    """
+
+    path: str
+    name: str
+    kind: str
+    scope: str
+
+
+@dataclass(frozen=True, eq=False)
+class Column:
+    """A value for each of n rows.
+
+    Attributes:
+        kind: see :class:`Attribute`; whole numbers of few values are "categorical"
+        codes: (n,) uint16, 0 for none and else one more than an index in ``categories``; None for
+            continuous ones
+        categories: at most ``MAX_CATEGORIES``; of more, the most frequent
+        values: (n,) float32, NaN for none; None for the others
+    """
+
+    kind: str
+    codes: NDArray[np.uint16] | None = None
+    categories: tuple[str, ...] = ()
+    values: NDArray[np.float32] | None = None
+
+
+def list_attributes(dataset: fo.Dataset, info: MapInfo) -> list[Attribute]:
+    """Lists what the points of a map can be colored by: attributes of labels first.
+
+    Raises:
+        UnknownField: if the map's patches field does not exist any more
+    """
+    attributes: list[Attribute] = []
+    if info.patches_field is not None:
+        root = label_path(dataset, info.patches_field)
+        field = dataset.get_field(root)
+        schema = getattr(field, "field", field).get_field_schema()
+        attributes += [
+            Attribute(f"{root}.{name}", name, kind, "label")
+            for name, field in schema.items()
+            if name not in _HIDDEN and (kind := _kind(field)) is not None
+        ]
+        order = {"label": 0, "confidence": 1, "tags": 2}
+        attributes.sort(key=lambda attribute: order.get(attribute.name, 3))
+    attributes += _sample_attributes(dataset.get_field_schema(), info.patches_field)
+    return attributes
+
+
+def find_attribute(dataset: fo.Dataset, info: MapInfo, path: str) -> Attribute:
+    """Returns the attribute of that path.
+
+    Raises:
+        UnknownField: if the map has none of that path
+    """
+    for attribute in list_attributes(dataset, info):
+        if attribute.path == path:
+            return attribute
+    raise UnknownField(f"The points cannot be colored by '{path}': choose a field of the list.")
+
+
+def load_column(dataset: fo.Dataset, shown: Map, path: str) -> Column:
+    """Loads the values of an attribute; columns stay in memory until the samples are written to.
+
+    Args:
+        dataset: the dataset of the map
+        shown: the map
+        path: the path of one of :func:`list_attributes`
+
+    Raises:
+        UnknownField: if the map has none of that path
+    """
+    attribute = find_attribute(dataset, shown.info, path)
+    integers = isinstance(dataset.get_field(path), fo.IntField)
+    # read before the values: an edit meanwhile then makes this column old, never the next one
+    seen = revision(collection_named(shown.collection))
+    return _column(shown, attribute, _database_path(dataset, path), integers, seen)
+
+
+@lru_cache(maxsize=_COLUMNS_KEPT)
+def _column(
+    shown: Map, attribute: Attribute, path: str, integers: bool, seen: tuple[Any, ...]
+) -> Column:
+    values = _values(shown, attribute, path)
+    if attribute.kind == "continuous":
+        if integers and len(present := set(values)) <= _FEW_INTEGERS + (None in present):
+            return _encode("categorical", [None if v is None else str(v) for v in values])
+        return Column("continuous", values=np.array(values, dtype=np.float32))  # None becomes NaN
+    if attribute.kind == "tags":
+        return _encode("tags", [", ".join(sorted(map(str, v))) if v else None for v in values])
+    return _encode(attribute.kind, [None if v is None else str(v) for v in values])
+
+
+def _values(shown: Map, attribute: Attribute, path: str) -> list[Any]:
+    """Reads a list of the rows' values in one query, None where there is none any more."""
+    collection = collection_named(shown.collection)
+    if attribute.scope == "sample" or shown.info.patches_field is None:
+        project = {"v": f"${path}"}
+        found = {
+            document["_id"].binary: document.get("v")
+            for document in collection.aggregate([*_only(shown, collection), {"$project": project}])
+        }
+        of_sample = [found.get(bytes(id_)) for id_ in shown.samples]
+        return [of_sample[index] for index in shown.sample_index.tolist()]
+
+    root, name = path.rsplit(".", 1)
+    ids, values = read_labels(
+        collection, _only(shown, collection), root, root == shown.info.patches_field, name
+    )
+    aligned: list[Any] = [None] * len(shown)
+    for row, value in zip(shown.rows_of(ids).tolist(), values, strict=True):
+        if row >= 0:
+            aligned[row] = value
+    return aligned
+
+
+def _only(shown: Map, collection: Any) -> list[dict[str, Any]]:
+    """Returns the stage that leaves out samples without points, where that is worth its size."""
+    if len(shown.samples) > collection.estimated_document_count() // 2:
+        return []
+    return [{"$match": {"_id": {"$in": object_ids(shown.samples)}}}]
+
+
+def _encode(kind: str, names: list[str | None]) -> Column:
+    counts: dict[str, int] = {}
+    for name in names:
+        if name is not None:
+            counts[name] = counts.get(name, 0) + 1
+    most = sorted(counts, key=lambda name: -counts[name])[:MAX_CATEGORIES]
+    categories = tuple(sorted(most))
+    code_of: dict[str | None, int] = {name: code for code, name in enumerate(categories, 1)}
+    codes = np.fromiter((code_of.get(name, 0) for name in names), np.uint16, len(names))
+    return Column(kind, codes=codes, categories=categories)
+
+
+def _sample_attributes(
+    schema: dict[str, Any], patches_field: str | None, prefix: str = "", depth: int = 1
+) -> list[Attribute]:
+    attributes: list[Attribute] = []
+    for name, field in schema.items():
+        path = prefix + name
+        if name in _HIDDEN or path == patches_field:
+            continue
+        if (kind := _kind(field)) is not None:
+            attributes.append(Attribute(path, path, kind, "sample"))
+        elif isinstance(field, fo.EmbeddedDocumentField) and depth < _DEPTH:
+            attributes += _sample_attributes(
+                field.get_field_schema(), patches_field, f"{path}.", depth + 1
+            )
+    return attributes
+
+
+def _kind(field: Any) -> str | None:
+    if isinstance(field, fo.BooleanField):
+        return "boolean"
+    if isinstance(field, (fo.FloatField, fo.IntField)):
+        return "continuous"
+    if isinstance(field, fo.StringField):
+        return "categorical"
+    if isinstance(field, fo.ListField) and isinstance(field.field, fo.StringField):
+        return "tags"
+    return None
+
+
+def _database_path(dataset: fo.Dataset, path: str) -> str:
+    """Returns the path as it is in the documents, where some names differ."""
+    parts = path.split(".")
+    for number in range(len(parts)):
+        field = dataset.get_field(".".join(path.split(".")[: number + 1]))
+        if (stored := getattr(field, "db_field", None)) is not None:
+            parts[number] = stored
+    return ".".join(parts)

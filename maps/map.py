@@ -1,0 +1,246 @@
+"""Visualization runs as maps: points in rows, and whose points they are.
+
+Runs of every origin are read: this plugin's, fiftyone-brain's, of patches or of whole images, in
+two dimensions or three. FiftyOne's own loading decompresses every id as text and applies the run's
+view first; a map shows its points before any id is looked at.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import zlib
+from base64 import b64decode
+from collections import OrderedDict
+from dataclasses import dataclass, replace
+from datetime import datetime
+from functools import cached_property
+from threading import Lock
+from typing import Any
+
+import fiftyone as fo
+import gridfs
+import numpy as np
+from numpy.typing import NDArray
+
+from ..core.errors import StaleRun, UnknownRun
+from ..dataset.documents import Ids, byte_keys, parse_ids, run_documents, run_results
+
+# FiftyOne's native panel lists runs by the path of their config's class
+_VISUALIZATION = "fiftyone.brain.visualization."
+
+_KEPT = 4
+
+
+@dataclass(frozen=True)
+class MapInfo:
+    """What a list of maps says of each.
+
+    Attributes:
+        key: the brain key
+        run: the identity of the results; it changes when the run is replaced
+        method: "umap", "tsne", "pca", "manual" or another
+        model: the name of the model, None where it is not known
+        patches_field: the label field of the patches, None for whole images
+        num_points: None where the run does not say so without being read
+        num_dims: 2 or 3, None likewise
+        created: when, in UTC
+        ready: whether there are results
+    """
+
+    key: str
+    run: str
+    method: str | None
+    model: str | None
+    patches_field: str | None
+    num_points: int | None
+    num_dims: int | None
+    created: datetime | None
+    ready: bool
+
+
+class Map:
+    """The n points of a run, and the ids of what they show.
+
+    Attributes:
+        info: the run
+        points: (n, 2) or (n, 3) float32
+        collection: the name of the MongoDB collection of the samples
+    """
+
+    def __init__(self, info: MapInfo, collection: str, content: dict[str, Any]) -> None:
+        self.info = info
+        self.collection = collection
+        self.points: NDArray[np.float32] = np.ascontiguousarray(
+            _array(content["points"]), dtype=np.float32
+        )
+        self._content: dict[str, Any] = content
+        self._lock = Lock()
+
+    def __len__(self) -> int:
+        return len(self.points)
+
+    @property
+    def sample_ids(self) -> Ids:
+        """(n, 12) ids of the samples."""
+        return self._ids[0]
+
+    @property
+    def ids(self) -> Ids:
+        """(n, 12) ids of what the points show: labels, or samples for whole images."""
+        return self._ids[1]
+
+    @property
+    def samples(self) -> Ids:
+        """(m, 12) ids of the samples, each once, in the order of the points."""
+        return self._samples[0]
+
+    @property
+    def sample_index(self) -> NDArray[np.int64]:
+        """(n,) row of each point's sample in ``samples``."""
+        return self._samples[1]
+
+    def rows_of(self, ids: Ids) -> NDArray[np.int64]:
+        """Returns the row of each of k ids of what the points show, -1 where it has no point."""
+        # what is read in the order of the dataset usually has the order of the run
+        if np.array_equal(ids, self.ids):
+            return np.arange(len(self))
+        find = self._row_of.get
+        return np.fromiter((find(key, -1) for key in byte_keys(ids)), np.int64, len(ids))
+
+    @cached_property
+    def _row_of(self) -> dict[bytes, int]:
+        return {key: row for row, key in enumerate(byte_keys(self.ids))}
+
+    @cached_property
+    def _ids(self) -> tuple[Ids, Ids]:
+        with self._lock:
+            if "sample_ids" in self._content:
+                samples = parse_ids(_array(self._content["sample_ids"]))
+                labels = self._content.get("label_ids")
+                shown = samples if labels is None else parse_ids(_array(labels))
+                self._content = {"ids": (samples, shown)}  # the text is not needed any more
+            ids: tuple[Ids, Ids] = self._content["ids"]
+            return ids
+
+    @cached_property
+    def _samples(self) -> tuple[Ids, NDArray[np.int64]]:
+        ids = self.sample_ids
+        if not len(ids):
+            return ids, np.empty(0, np.int64)
+        # points of one sample follow one another: few ids are looked up
+        first = np.concatenate([[True], (ids[1:] != ids[:-1]).any(axis=1)])
+        starts = np.flatnonzero(first)
+        number: dict[bytes, int] = {}
+        codes = np.fromiter(
+            (number.setdefault(key, len(number)) for key in byte_keys(ids[starts])), np.int64
+        )
+        unique = np.frombuffer(b"".join(number), np.uint8).reshape(-1, 12)
+        return unique, np.repeat(codes, np.diff(np.append(starts, len(ids))))
+
+
+def list_maps(dataset: fo.Dataset) -> list[MapInfo]:
+    """Lists the visualization runs of a dataset, newest first."""
+    infos = [
+        _counted(_info(key, document), document)
+        for key, document in run_documents(dataset).items()
+        if str((document.get("config") or {}).get("cls", "")).startswith(_VISUALIZATION)
+    ]
+    return sorted(infos, key=lambda info: info.created or datetime.min, reverse=True)
+
+
+def load_map(dataset: fo.Dataset, key: str, run: str | None = None) -> Map:
+    """Loads a map; the last few stay in memory.
+
+    Args:
+        dataset: the dataset
+        key: the brain key
+        run: the identity that is expected, see :class:`MapInfo`; None takes any
+
+    Raises:
+        UnknownRun: if there is no such run, or it has no results
+        StaleRun: if the run is another one than expected
+    """
+    document = run_documents(dataset).get(key)
+    config = (document or {}).get("config") or {}
+    if document is None or not str(config.get("cls", "")).startswith(_VISUALIZATION):
+        sentence = f"There is no visualization run '{key}' in this dataset: choose another."
+        raise StaleRun(sentence) if run is not None else UnknownRun(sentence)
+    info = _info(key, document)
+    if run is not None and info.run != run:
+        raise StaleRun(f"The run '{key}' was computed again: choose it again to see the new map.")
+    if not info.ready:
+        raise UnknownRun(
+            f"The run '{key}' has no results: it is still being computed, or it failed. Wait, or "
+            "compute it again."
+        )
+    kept_as = (dataset._sample_collection_name, info.run, key)
+    with _lock:
+        if kept_as in _loaded:
+            _loaded.move_to_end(kept_as)
+            return _loaded[kept_as]
+    loaded = Map(info, dataset._sample_collection_name, _content(document, key))
+    with _lock:
+        _loaded[kept_as] = loaded
+        while len(_loaded) > _KEPT:
+            _loaded.popitem(last=False)
+    return loaded
+
+
+_loaded: OrderedDict[tuple[str, str, str], Map] = OrderedDict()
+_lock = Lock()
+
+
+def _content(document: dict[str, Any], key: str) -> dict[str, Any]:
+    try:
+        content: dict[str, Any] = json.loads(run_results(document))
+        count = len(_array(content["points"]))
+    except gridfs.errors.NoFile:
+        raise UnknownRun(f"The results of '{key}' were deleted: compute it again.") from None
+    # results are written by other programs too, whose faults show as any of these
+    except (KeyError, TypeError, ValueError, zlib.error) as error:
+        raise UnknownRun(f"The results of '{key}' cannot be read: compute it again.") from error
+    if content.get("sample_ids") is None or not count:
+        raise UnknownRun(f"The run '{key}' holds no points with ids: compute it again.")
+    return content
+
+
+def _counted(info: MapInfo, document: dict[str, Any]) -> MapInfo:
+    """Fills in the numbers that fiftyone-brain does not write beside the results."""
+    if not info.ready or (info.num_points and info.num_dims):
+        return info
+    if info.run not in _shapes:
+        try:
+            _shapes[info.run] = _array(_content(document, info.key)["points"]).shape
+        except UnknownRun:
+            return info
+    num_points, num_dims = _shapes[info.run]
+    return replace(info, num_points=num_points, num_dims=num_dims)
+
+
+_shapes: dict[str, tuple[int, ...]] = {}
+
+
+def _info(key: str, document: dict[str, Any]) -> MapInfo:
+    config, meta = document.get("config") or {}, document.get("results_meta") or {}
+    results = document.get("results")
+    model = config.get("model")
+    return MapInfo(
+        key=key,
+        run=f"{document['_id']}{results or ''}",
+        method=config.get("method"),
+        model=model if isinstance(model, str) else None,
+        patches_field=config.get("patches_field"),
+        num_points=meta.get("num_points"),
+        num_dims=meta.get("num_dims") or config.get("num_dims"),
+        created=document.get("timestamp"),
+        ready=results is not None,
+    )
+
+
+def _array(stored: Any) -> NDArray[Any]:
+    """Reads an array as FiftyOne stores it: compressed ``.npy`` bytes, before 1.20 lists."""
+    if isinstance(stored, str):
+        data = io.BytesIO(zlib.decompress(b64decode(stored)))
+        return np.asarray(np.load(data, allow_pickle=False))
+    return np.asarray(stored)

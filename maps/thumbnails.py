@@ -1,0 +1,199 @@
+"""Patches as small pictures with a margin of context, for a person to look at."""
+
+from __future__ import annotations
+
+import io
+import os
+from base64 import b64encode
+from collections import OrderedDict
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from threading import Lock
+from typing import Any
+
+import fiftyone as fo
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from ..core.errors import NoPatches
+from ..dataset.documents import hex_ids
+from ..dataset.patches import PatchTable, read_attribute, read_patches
+from ..embeddings.crops import CropSettings, pixel_windows
+from ..embeddings.decoding import UnreadableImage, read_image
+from .map import Map
+
+_QUALITY = 85
+_KEPT = 4_000
+_THREADS = min(8, 2 * (os.cpu_count() or 1))
+
+_GONE = "It was deleted since the map was computed."
+
+
+@dataclass(frozen=True)
+class Thumbnail:
+    """A crop and what it shows.
+
+    Attributes:
+        row: the row of the map
+        id: the id of the label, or of the sample for whole images
+        sample_id: the id of the sample
+        image: a ``data:`` URI of a JPEG, None where there is a problem
+        box: the label's box ``[x, y, width, height]`` relative to the crop
+        label, confidence, tags: of the label, or the sample's tags
+        problem: why there is no image, as a sentence
+    """
+
+    row: int
+    id: str
+    sample_id: str
+    image: str | None = None
+    box: tuple[float, float, float, float] | None = None
+    label: str | None = None
+    confidence: float | None = None
+    tags: tuple[str, ...] = ()
+    problem: str | None = None
+
+
+def make_thumbnails(
+    dataset: fo.Dataset, shown: Map, rows: list[int], size: int, margin: float
+) -> list[Thumbnail]:
+    """Cuts the patches of some rows out of their images.
+
+    Args:
+        dataset: the dataset of the map
+        shown: the map
+        rows: the rows; images are decoded once for all of their patches
+        size: the longest side of a picture in pixels; smaller patches are not enlarged
+        margin: how much of its surroundings a patch gets on each side, as a part of its own size
+
+    Raises:
+        InvalidParameter: if the media are not images
+        UnknownField: if the patches field does not exist any more
+    """
+    samples = dataset.select(sorted(set(hex_ids(shown.sample_ids[rows]))), ordered=False)
+    ids, sample_ids = hex_ids(shown.ids[rows]), hex_ids(shown.sample_ids[rows])
+    try:
+        table = read_patches(samples, shown.info.patches_field)
+    except NoPatches:
+        return [
+            Thumbnail(row, *pair, problem=_GONE)
+            for row, pair in zip(rows, zip(ids, sample_ids, strict=True), strict=True)
+        ]
+    tags = read_attribute(samples, shown.info.patches_field, "tags")
+    found = {str(id_): place for place, id_ in enumerate(table.ids)}
+    places = [found.get(id_) for id_ in ids]
+    pictures = _cut(table, sorted({place for place in places if place is not None}), size, margin)
+    labels = table.labels
+    thumbnails = []
+    for row, id_, sample_id, place in zip(rows, ids, sample_ids, places, strict=True):
+        if place is None:
+            thumbnails.append(Thumbnail(row, id_, sample_id, problem=_GONE))
+            continue
+        confidence = float(table.confidences[place])
+        picture = pictures[place]
+        thumbnails.append(
+            Thumbnail(
+                row,
+                id_,
+                sample_id,
+                label=labels[place],
+                confidence=confidence if np.isfinite(confidence) else None,
+                tags=tuple(tags.get(id_) or ()),
+                **({"problem": picture} if isinstance(picture, str) else
+                   {"image": picture[0], "box": picture[1]}),
+            )
+        )  # fmt: skip
+    return thumbnails
+
+
+_Picture = tuple[str, tuple[float, float, float, float]]
+
+
+def _cut(
+    table: PatchTable, places: list[int], size: int, margin: float
+) -> dict[int, _Picture | str]:
+    """Returns a picture, or what is wrong, for each of the table's rows ``places``."""
+    by_image: dict[int, list[int]] = {}
+    for place in places:
+        by_image.setdefault(int(table.media[place]), []).append(place)
+
+    def of_image(item: tuple[int, list[int]]) -> dict[int, _Picture | str]:
+        media, of_it = item
+        path = str(table.filepaths[media])
+        return _cut_image(path, of_it, table.boxes, size, margin)
+
+    pictures: dict[int, _Picture | str] = {}
+    with ThreadPoolExecutor(_THREADS) as threads:
+        for some in threads.map(of_image, by_image.items()):
+            pictures |= some
+    return pictures
+
+
+def _cut_image(
+    path: str, places: list[int], boxes: NDArray[np.float64], size: int, margin: float
+) -> dict[int, _Picture | str]:
+    pictures: dict[int, _Picture | str] = {}
+    try:
+        changed = os.stat(path).st_mtime_ns
+    except OSError:
+        return dict.fromkeys(places, f"The image '{os.path.basename(path)}' does not exist.")
+    keys = {place: (path, changed, boxes[place].tobytes(), size, margin) for place in places}
+    for place in places:
+        if not np.isfinite(boxes[place]).all() or (boxes[place, 2:] <= 0).any():
+            pictures[place] = "Its box is missing, not a number or without area."
+        elif (kept := _recent.get(keys[place])) is not None:
+            pictures[place] = kept
+    missing = [place for place in places if place not in pictures]
+    if not missing:
+        return pictures
+    try:
+        image = read_image(path)
+    except UnreadableImage as error:
+        name = os.path.basename(path)
+        # Pillow's own words name the whole path, which is nobody's business in a browser
+        sentence = f"The image '{name}' cannot be read: {str(error).replace(path, name)}."
+        return {**dict.fromkeys(missing, sentence), **pictures}
+    scale = np.array([image.width, image.height] * 2)
+    tight = pixel_windows(boxes[missing], image.width, image.height, CropSettings()) / scale
+    windows = pixel_windows(
+        boxes[missing], image.width, image.height, CropSettings(alpha=2 * margin)
+    )
+    for place, window, box in zip(missing, windows, tight, strict=True):
+        outer = window / scale
+        extent = np.tile(outer[2:] - outer[:2], 2)
+        x, y, right, bottom = ((box - np.tile(outer[:2], 2)) / extent).round(4).tolist()
+        picture = (_jpeg(image.crop(tuple(window.tolist())), size), (x, y, right - x, bottom - y))
+        _recent.put(keys[place], picture)
+        pictures[place] = picture
+    return pictures
+
+
+def _jpeg(crop: Image.Image, size: int) -> str:
+    crop.thumbnail((size, size))
+    data = io.BytesIO()
+    crop.save(data, "JPEG", quality=_QUALITY)
+    return "data:image/jpeg;base64," + b64encode(data.getvalue()).decode()
+
+
+class _Recent:
+    """The pictures that were cut last: a hand that hovers comes back."""
+
+    def __init__(self) -> None:
+        self._pictures: OrderedDict[Any, _Picture] = OrderedDict()
+        self._lock = Lock()
+
+    def get(self, key: Any) -> _Picture | None:
+        with self._lock:
+            if key in self._pictures:
+                self._pictures.move_to_end(key)
+            return self._pictures.get(key)
+
+    def put(self, key: Any, picture: _Picture) -> None:
+        with self._lock:
+            self._pictures[key] = picture
+            while len(self._pictures) > _KEPT:
+                self._pictures.popitem(last=False)
+
+
+_recent = _Recent()

@@ -1,0 +1,344 @@
+"""What a reviewer says of labels: written into them, with who and when, and taken back.
+
+An answer is four attributes of the label and a tag, written in one update that asks that the label
+is still what the reviewer saw. What it replaces is written down before
+(:mod:`labelvet.dataset.changes`), so that it can be undone after a restart too.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import fiftyone as fo
+import numpy as np
+from bson import ObjectId
+from numpy.typing import NDArray
+from pymongo import UpdateOne
+
+from ..core.errors import InvalidParameter, UnknownUndo
+from ..dataset.changes import begin, find_change
+from ..dataset.documents import (
+    Ids,
+    generated_patches,
+    now,
+    pack_ids,
+    reload_samples,
+    samples_of,
+)
+from ..dataset.patches import label_root
+from ..dataset.tags import APPROVED_TAG, FLAGGED_TAG, REJECTED_TAG, REVIEWED_TAG
+
+RIGHT, WRONG_CLASS, NOT_AN_OBJECT, SKIPPED = "right", "wrong class", "not an object", "skipped"
+VERDICTS = (RIGHT, WRONG_CLASS, NOT_AN_OBJECT, SKIPPED)
+
+# attribute → (its type, what the sidebar says of it)
+ATTRIBUTES: dict[str, tuple[type[fo.Field], str]] = {
+    "review": (fo.StringField, "A reviewer's answer: right, wrong class, not an object, skipped"),
+    "reviewed_by": (fo.StringField, "Who answered"),
+    "reviewed_at": (fo.DateTimeField, "When"),
+    "label_before": (fo.StringField, "The class before the reviewer changed it"),
+}
+_OWNER = {"labelvet": "review"}
+_TAGS = {RIGHT: REVIEWED_TAG, WRONG_CLASS: REVIEWED_TAG, NOT_AN_OBJECT: REJECTED_TAG}
+
+# tags that were set anywhere, and whether they say that a label is wrong
+LEARNED_TAGS = {APPROVED_TAG: False, REVIEWED_TAG: False, REJECTED_TAG: True, FLAGGED_TAG: True}
+
+_KIND = "review"
+_MAX_CLASS = 200
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a reviewer says of one label.
+
+    Attributes:
+        sample_id, label_id: the label
+        seen: the class that the reviewer saw
+        verdict: one of ``VERDICTS``
+        label: the class that it should be, for a wrong one
+    """
+
+    sample_id: str
+    label_id: str
+    seen: str | None
+    verdict: str
+    label: str | None = None
+
+
+@dataclass(frozen=True)
+class Answered:
+    """What came of some answers.
+
+    Attributes:
+        changed: how many labels they were written into
+        refused: how many labels were changed or deleted since the reviewer saw them
+        token: what :func:`take_back` takes; None where nothing was written
+        sentence: says so
+    """
+
+    changed: int
+    refused: int
+    token: str | None
+    sentence: str
+
+
+@dataclass(frozen=True, eq=False)
+class Known:
+    """What is known of m labels, from answers and from tags.
+
+    Attributes:
+        ids: (m, 12) the labels
+        wrong: (m,) whether each is wrong
+        learned: (m,) whether ``wrong`` is known at all: of a skipped label it is not
+        asking: (m,) labels that are flagged for a review, and not answered yet
+        reviewed: how many have an answer in the queue
+    """
+
+    ids: Ids
+    wrong: NDArray[np.bool_]
+    learned: NDArray[np.bool_]
+    asking: NDArray[np.bool_]
+    reviewed: int
+
+
+def give_answers(dataset: fo.Dataset, field: str, answers: list[Answer], user: str) -> Answered:
+    """Writes answers into the labels: relabels, tags or rejects them.
+
+    Args:
+        dataset: the dataset
+        field: the field of the labels
+        answers: one for each label
+        user: who gives them
+
+    Raises:
+        InvalidParameter: if an answer is none, or the attributes' names are taken
+        UnknownField: if there is no such field
+    """
+    for answer in answers:
+        _check(answer)
+    root, listed = label_root(dataset, field)
+    moment = now().replace(microsecond=0)
+    labels = read_documents(dataset, root, listed, [(a.sample_id, a.label_id) for a in answers])
+    entries = []
+    for answer in answers:
+        label = labels.get(answer.label_id)
+        if label is not None and label.get("label") == answer.seen:
+            entries.append(_entry(answer, label, user, moment))
+    if not entries:
+        return Answered(0, len(answers), None, _describe(answers, len(answers)))
+    _declare(dataset, root)
+    change = begin(dataset, _KIND, field=field, entries=entries)
+    changed = _write(dataset, field, root, listed, entries, "before", "after")
+    refused = len(answers) - changed
+    return Answered(
+        changed, refused, change.token if changed else None, _describe(answers, refused)
+    )
+
+
+def take_back(dataset: fo.Dataset, token: Any) -> Answered:
+    """Takes answers back: the labels are what they were, unless someone changed them since.
+
+    Raises:
+        UnknownUndo: if the dataset has no such answers, or they were taken back before
+    """
+    change = find_change(dataset, token)
+    if change.kind != _KIND:
+        raise UnknownUndo("This is no answer of a review: undo it where it was done.")
+    field, entries = change.what["field"], change.what["entries"]
+    root, listed = label_root(dataset, field)
+    changed = _write(dataset, field, root, listed, entries, "after", "before")
+    change.close()
+    refused = len(entries) - changed
+    what = "1 answer was" if changed == 1 else f"{changed:,} answers were"
+    rest = f" {refused:,} labels were changed since: they stay." if refused else ""
+    return Answered(changed, refused, None, f"{what} taken back.{rest}")
+
+
+def read_known(dataset: fo.Dataset, field: str) -> Known:
+    """Reads what is known of a field's labels: answers, and tags that were set anywhere."""
+    root, listed = label_root(dataset, field)
+    tags = list(LEARNED_TAGS)
+    said = {
+        "$or": [
+            {f"{root}.tags": {"$in": tags}},
+            {f"{root}.review": {"$in": list(VERDICTS)}},
+        ]
+    }
+    each = "$$l" if listed else f"${root}"
+    of_label: dict[str, Any] = {"i": f"{each}._id", "t": f"{each}.tags", "r": f"{each}.review"}
+    if listed:
+        some = {
+            "$or": [
+                {
+                    "$gt": [
+                        {"$size": {"$setIntersection": [{"$ifNull": ["$$l.tags", []]}, tags]}},
+                        0,
+                    ]
+                },
+                {"$in": ["$$l.review", list(VERDICTS)]},
+            ]
+        }
+        picked = {"$filter": {"input": f"${root}", "as": "l", "cond": some}}
+        content: Any = {"$map": {"input": picked, "as": "l", "in": of_label}}
+    else:
+        content = [of_label]
+    ids, wrong, learned, asking, reviewed = [], [], [], [], 0
+    for document in samples_of(dataset).aggregate([{"$match": said}, {"$project": {"l": content}}]):
+        for label in document["l"]:
+            verdict, its = label.get("r"), label.get("t") or []
+            flags = [LEARNED_TAGS[tag] for tag in its if tag in LEARNED_TAGS]
+            ids.append(label["i"])
+            wrong.append(verdict in (WRONG_CLASS, NOT_AN_OBJECT) if verdict else any(flags))
+            learned.append(verdict != SKIPPED)
+            # this one asks for an answer instead of being one
+            asking.append(not verdict and FLAGGED_TAG in its and REJECTED_TAG not in its)
+            reviewed += bool(verdict)
+    columns = [np.array(column, dtype=bool) for column in (wrong, learned, asking)]
+    return Known(pack_ids(ids), columns[0], columns[1], columns[2], reviewed)
+
+
+def read_documents(
+    dataset: fo.Dataset, root: str, listed: bool, labels: list[tuple[str, str]]
+) -> dict[str, dict[str, Any]]:
+    """Reads some labels as the database has them now.
+
+    Args:
+        dataset: the dataset
+        root: the path of the labels
+        listed: whether there is a list of them in each sample
+        labels: the ids of their samples, and their own
+
+    Returns:
+        ``{label id: document}`` of those that exist
+    """
+    wanted = {label_id for _, label_id in labels}
+    samples = list({ObjectId(sample_id) for sample_id, _ in labels})
+    found: dict[str, dict[str, Any]] = {}
+    for document in samples_of(dataset).find({"_id": {"$in": samples}}, {root: 1}):
+        value: Any = document
+        for name in root.split("."):
+            value = (value or {}).get(name)
+        for label in (value or []) if listed else [value] if value else []:
+            if str(label.get("_id")) in wanted:
+                found[str(label["_id"])] = label
+    return found
+
+
+def _check(answer: Answer) -> None:
+    if answer.verdict not in VERDICTS:
+        raise InvalidParameter(f"An answer is one of: {', '.join(VERDICTS)}.")
+    if answer.verdict == WRONG_CLASS:
+        name = answer.label
+        if not name or not name.strip() or len(name) > _MAX_CLASS or not name.isprintable():
+            raise InvalidParameter("Say which class it should be: a word or two.")
+        if name == answer.seen:
+            raise InvalidParameter(f"It is '{name}' already: choose another class, or say right.")
+
+
+def _entry(answer: Answer, label: dict[str, Any], user: str, moment: datetime) -> dict[str, Any]:
+    """Returns what a label has before an answer and after it; what it lacks is None."""
+    before = {name: label.get(name) for name in ("label", *ATTRIBUTES)}
+    after = {**before, "review": answer.verdict, "reviewed_by": user, "reviewed_at": moment}
+    if answer.verdict == WRONG_CLASS:
+        after |= {"label": answer.label, "label_before": answer.seen}
+    tag = _TAGS.get(answer.verdict)
+    had = label.get("tags") or []
+    return {
+        "sample": ObjectId(answer.sample_id),
+        "label": ObjectId(answer.label_id),
+        "before": before,
+        "after": after,
+        "tag": None if tag in had else tag,
+    }
+
+
+def _write(
+    dataset: fo.Dataset,
+    field: str,
+    root: str,
+    listed: bool,
+    entries: list[dict[str, Any]],
+    old: str,
+    new: str,
+) -> int:
+    """Turns labels that are as ``old`` says into what ``new`` says; returns how many were."""
+    collection = samples_of(dataset)
+    done = []
+    for entry in entries:
+        where, what, options = _update(entry, root, listed, old, new, "_id")
+        if collection.update_one(where, what, **options).matched_count:
+            done.append(entry)
+    if not done:
+        return 0
+    reload_samples(dataset, [str(entry["sample"]) for entry in done])
+    for copies, patches in generated_patches(field):
+        its_root, its_listed = label_root(patches, field)
+        updates = [
+            UpdateOne(where, what, **options)
+            for where, what, options in (
+                _update(entry, its_root, its_listed, old, new, "_sample_id") for entry in done
+            )
+        ]
+        copies.bulk_write(updates, ordered=False)
+        reload_samples(patches, [str(entry["label"]) for entry in done])
+    return len(done)
+
+
+def _update(
+    entry: dict[str, Any], root: str, listed: bool, old: str, new: str, sample_id: str
+) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+    """Returns the filter, the update and the options of one label's change."""
+    guard = {"_id": entry["label"], "label": entry[old]["label"], "review": entry[old]["review"]}
+    at = f"{root}.$[l]" if listed else root
+    where: dict[str, Any] = {sample_id: entry["sample"]}
+    if listed:
+        where[root] = {"$elemMatch": guard}
+        options = {"array_filters": [{f"l.{name}": value for name, value in guard.items()}]}
+    else:
+        where |= {f"{root}.{name}": value for name, value in guard.items()}
+        options = {}
+    values = entry[new]
+    what: dict[str, Any] = {"$set": {"last_modified_at": now()}}
+    for name, value in values.items():
+        if value is not None:
+            what["$set"][f"{at}.{name}"] = value
+        else:
+            what.setdefault("$unset", {})[f"{at}.{name}"] = ""
+    if entry["tag"]:
+        what["$addToSet" if new == "after" else "$pull"] = {f"{at}.tags": entry["tag"]}
+    return where, what, options
+
+
+def _declare(dataset: fo.Dataset, root: str) -> None:
+    for name, (type_, description) in ATTRIBUTES.items():
+        path = f"{root}.{name}"
+        field = dataset.get_field(path)
+        if field is None:
+            dataset.add_sample_field(path, type_, description=description, info=_OWNER)
+        elif (field.info or {}) != _OWNER:
+            raise InvalidParameter(
+                f"The labels of '{root}' have an attribute '{name}' of their own: rename it first, "
+                "for example with dataset.rename_sample_field."
+            )
+
+
+def _describe(answers: list[Answer], refused: int) -> str:
+    if refused == len(answers):
+        return (
+            "It was changed or deleted since you saw it: nothing was written."
+            if refused == 1
+            else "All of them were changed or deleted since you saw them: nothing was written."
+        )
+    if len(answers) > 1:
+        rest = f" {refused:,} were changed or deleted since: they stay." if refused else ""
+        return f"{len(answers) - refused:,} answers are kept.{rest}"
+    (answer,) = answers
+    return {
+        RIGHT: f"'{answer.seen}' is right.",
+        WRONG_CLASS: f"'{answer.seen}' is now '{answer.label}'.",
+        NOT_AN_OBJECT: f"'{answer.seen}' is rejected: not an object.",
+        SKIPPED: "Skipped.",
+    }[answer.verdict]

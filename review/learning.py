@@ -1,0 +1,175 @@
+"""What a review teaches: a small model that re-ranks what is left, and says how much that is.
+
+A logistic regression over the clues of :mod:`labelvet.issues.suspicion`, whose prior is the
+ranking before any review: the first answers move it a little, hundreds move it far, and clues that
+the prior does not use (the look, the neighbors, the image's border) come in as they prove
+themselves. The posterior's Laplace approximation (MacKay, "The evidence framework applied to
+classification networks", 1992) gives the interval of the estimates.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import expit
+
+from ..issues.suspicion import CLUES, Suspicion
+
+# How many answers' worth the prior is: of a clue's weight, of the look's weights, of the intercept.
+_TRUST_CLUES, _TRUST_LOOK, _TRUST_INTERCEPT = 30.0, 16.0, 0.3
+_STEPS = 30
+_DRAWS = 100
+_DRAWN_ROWS = 20_000
+_LEVEL = 0.9
+# A review may stop when its next page is not expected to hold more than this share of issues.
+_PAGE, _WORTH_IT = 50, 0.05
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """How many issues are left among the labels that nobody answered for.
+
+    Attributes:
+        left: the expected number
+        low: with a probability of 90 %, there are at least so many
+        high: and at most so many
+        next_page: the expected number among the 50 most suspicious
+        stop: whether these are so few that it may be time to stop
+    """
+
+    left: float
+    low: float
+    high: float
+    next_page: float
+    stop: bool
+
+    @property
+    def sentence(self) -> str:
+        """One sentence for the reviewer."""
+        known = f"About {self.left:,.0f} issues are left ({self.low:,.0f} to {self.high:,.0f})"
+        if self.stop:
+            return f"{known}, hardly any on the next page: you may stop."
+        return f"{known}, {self.next_page:.0f} of them among the next {_PAGE}."
+
+
+@dataclass(frozen=True, eq=False)
+class Learned:
+    """The ranking after some answers.
+
+    Attributes:
+        suspicion: (n,) float32 probability that each label is wrong; 0 or 1 where it was answered
+        queue: (m,) int64 the rows that were not answered, the most suspicious first
+        estimate: what is expected to be left
+    """
+
+    suspicion: NDArray[np.float32]
+    queue: NDArray[np.int64]
+    estimate: Estimate
+
+
+def learn(
+    found: Suspicion,
+    rows: NDArray[np.int64],
+    wrong: NDArray[np.bool_],
+    skipped: NDArray[np.int64] | None = None,
+    asking: NDArray[np.int64] | None = None,
+    seed: int = 51,
+) -> Learned:
+    """Re-ranks the labels by what a reviewer said of some of them.
+
+    Args:
+        found: what was suspected before
+        rows: (m,) the rows that were answered, each once
+        wrong: (m,) whether the label was found wrong
+        skipped: rows to leave out of the queue, though nothing is known of them
+        asking: those of ``rows`` that someone flagged for a review: what was said is learned from,
+            and they come first in the queue
+        seed: of the interval
+    """
+    n = len(found.suspicion)
+    spread = found.clues.std(axis=0).astype(np.float64)
+    spread[: len(CLUES)] = np.maximum(spread[: len(CLUES)], 1e-3)
+    # the look's directions are scaled to the first one, not each by itself: noise stays small
+    spread[len(CLUES) :] = 1.0
+    clues = np.column_stack([found.clues / spread, np.ones(n)])
+    start = np.append(found.prior * spread, found.intercept)
+    look = len(start) - len(CLUES) - 1
+    trust = np.repeat([_TRUST_CLUES, _TRUST_LOOK, _TRUST_INTERCEPT], [len(CLUES), look, 1])
+    weights, precision = _fit(clues[rows], wrong.astype(np.float64), start, trust)
+
+    suspicion = expit(clues @ weights)
+    # a duplicate is one whatever the model has learned
+    suspicion = np.maximum(suspicion, found.duplicate * (found.original >= 0) * 0.5)
+    order = np.argsort(-suspicion, kind="stable")
+    done = np.zeros(n, dtype=bool)
+    done[rows] = True
+    left = order[~done[order]]
+    if asking is not None and len(asking):
+        flagged = np.zeros(n, dtype=bool)
+        flagged[asking] = True
+        left = np.concatenate([order[flagged[order]], left])
+    estimate = _estimate(clues, weights, precision, suspicion, left, seed)
+    suspicion[rows] = wrong
+    if skipped is not None:
+        left = left[~np.isin(left, skipped)]
+    return Learned(suspicion.astype(np.float32), left, estimate)
+
+
+def _fit(
+    clues: NDArray[np.float64],
+    wrong: NDArray[np.float64],
+    start: NDArray[np.float64],
+    trust: NDArray[np.float64],
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Returns the weights of the greatest posterior and its precision there, by damped Newton."""
+    weights = start.copy()
+
+    def loss(at: NDArray[np.float64]) -> float:
+        scores = clues @ at
+        return float(
+            (np.logaddexp(0, scores) - wrong * scores).sum() + (trust * (at - start) ** 2).sum() / 2
+        )
+
+    for _ in range(_STEPS):
+        right = expit(clues @ weights)
+        gradient = clues.T @ (right - wrong) + trust * (weights - start)
+        precision = (clues * (right * (1 - right))[:, None]).T @ clues + np.diag(trust)
+        step = np.linalg.solve(precision, gradient)
+        while loss(weights - step) > loss(weights) + 1e-9 and np.abs(step).max() > 1e-9:
+            step /= 2
+        weights = weights - step
+        if np.abs(step).max() < 1e-6:
+            break
+    return weights, precision
+
+
+def _estimate(
+    clues: NDArray[np.float64],
+    weights: NDArray[np.float64],
+    precision: NDArray[np.float64],
+    suspicion: NDArray[np.float64],
+    left: NDArray[np.int64],
+    seed: int,
+) -> Estimate:
+    if not len(left):
+        return Estimate(0.0, 0.0, 0.0, 0.0, True)
+    rng = np.random.default_rng(seed)
+    drawn = left
+    if len(left) > _DRAWN_ROWS:
+        drawn = left[np.linspace(0, len(left) - 1, _DRAWN_ROWS).astype(np.int64)]
+    draws = rng.multivariate_normal(weights, np.linalg.inv(precision), _DRAWS)
+    scores = expit(clues[drawn] @ draws.T)
+    scale = len(left) / len(drawn)
+    # what is not known of the weights, and, given them, of each label
+    counts = rng.normal(scores.sum(axis=0), np.sqrt((scores * (1 - scores)).sum(axis=0))) * scale
+    low, high = np.quantile(counts, [(1 - _LEVEL) / 2, (1 + _LEVEL) / 2])
+    page = float(suspicion[left[:_PAGE]].sum())
+    return Estimate(
+        float(suspicion[left].sum()),
+        float(np.clip(low, 0, len(left))),
+        float(np.clip(high, 0, len(left))),
+        page,
+        page <= _WORTH_IT * min(_PAGE, len(left)),
+    )

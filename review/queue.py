@@ -1,0 +1,160 @@
+"""The review queue: which labels to look at next, and how many issues are expected to be left."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import fiftyone as fo
+import numpy as np
+from numpy.typing import NDArray
+
+from ..dataset.documents import Ids, hex_ids
+from ..dataset.patches import label_root
+from ..issues.records import Kept, load_kept
+from .answers import Known, read_documents, read_known
+from .learning import Estimate, Learned, learn
+
+
+@dataclass(frozen=True)
+class Item:
+    """A label to look at.
+
+    Attributes:
+        id, sample_id: the label as the database has it now
+        label, confidence: of it
+        suggested: the class that it should be, if it is mislabeled; None where it cannot be known
+        issue: its main problem; None where nothing stands out
+        reason: what speaks against it
+        suspicion: probability that it is wrong, as learned so far
+        flagged: whether somebody tagged it for a review
+        neighbors: ids of the most similar patches
+        examples: ids of the most similar patches of the suggested class
+    """
+
+    id: str
+    sample_id: str
+    label: str | None
+    confidence: float | None
+    suggested: str | None
+    issue: str | None
+    reason: str | None
+    suspicion: float
+    flagged: bool
+    neighbors: list[str]
+    examples: list[str]
+
+
+@dataclass(frozen=True)
+class Queue:
+    """What is left to review.
+
+    Attributes:
+        items: the first labels to look at
+        left: how many labels nobody answered for
+        reviewed: how many have an answer
+        estimate: how many issues are expected to be left
+        passed: how many were passed over, as they were changed or deleted since they were judged
+        classes: the names of all classes
+        notes: what cannot be known in this dataset
+    """
+
+    items: list[Item]
+    left: int
+    reviewed: int
+    estimate: Estimate
+    passed: int
+    classes: tuple[str, ...]
+    notes: list[str]
+
+    @property
+    def sentence(self) -> str:
+        """One sentence or two for the reviewer."""
+        if not self.passed:
+            return self.estimate.sentence
+        what = "1 label was" if self.passed == 1 else f"{self.passed:,} labels were"
+        return (
+            f"{self.estimate.sentence} {what} changed or deleted since: find label issues again "
+            "to have them judged anew."
+        )
+
+
+def next_issues(dataset: fo.Dataset, brain_key: str, count: int) -> Queue | None:
+    """Ranks what is left by what is known now, and returns the first of it.
+
+    Args:
+        dataset: the dataset
+        brain_key: the visualization whose labels were judged
+        count: how many labels to return
+
+    Returns:
+        the :class:`Queue`, None where label issues were not looked for yet
+    """
+    kept = load_kept(dataset, brain_key)
+    if kept is None:
+        return None
+    known = read_known(dataset, kept.patches_field)
+    learned, asking = rank(kept, known)
+    items, passed = _items(dataset, kept, learned, asking, count)
+    return Queue(
+        items, len(learned.queue), known.reviewed, learned.estimate, passed, kept.classes,
+        kept.found.notes,
+    )  # fmt: skip
+
+
+def rank(kept: Kept, known: Known) -> tuple[Learned, NDArray[np.bool_]]:
+    """Ranks the labels by what is known; those that are flagged for a review come first.
+
+    Returns:
+        a tuple of what was learned and which of the n labels are flagged
+    """
+    rows = kept.rows_of(known.ids)
+    there = rows >= 0
+    taught = there & known.learned
+    skipped = rows[there & ~known.learned]
+    learned = learn(
+        kept.found, rows[taught], known.wrong[taught], skipped, rows[there & known.asking]
+    )
+    asking = np.zeros(len(kept), dtype=bool)
+    asking[rows[there & known.asking]] = True
+    return learned, asking
+
+
+def _items(
+    dataset: fo.Dataset, kept: Kept, learned: Learned, asking: NDArray[np.bool_], count: int
+) -> tuple[list[Item], int]:
+    root, listed = label_root(dataset, kept.patches_field)
+    items: list[Item] = []
+    passed = 0
+    # some may be passed over, so a few more are read
+    for rows in (learned.queue[: count + 20], learned.queue[count + 20 : 10 * count]):
+        if len(items) >= count or not len(rows):
+            break
+        ids = list(zip(hex_ids(kept.sample_ids[rows]), hex_ids(kept.ids[rows]), strict=True))
+        documents = read_documents(dataset, root, listed, ids)
+        for row, (sample_id, label_id) in zip(rows.tolist(), ids, strict=True):
+            document = documents.get(label_id)
+            was = kept.class_named(int(kept.codes[row]))
+            if document is None or document.get("label") != was:
+                passed += 1
+            elif len(items) < count:
+                confidence = document.get("confidence")
+                items.append(
+                    Item(
+                        label_id,
+                        sample_id,
+                        was,
+                        None if confidence is None else float(confidence),
+                        kept.class_named(int(kept.found.suggested[row])),
+                        document.get("issue"),
+                        document.get("issue_reason"),
+                        round(float(learned.suspicion[row]), 3),
+                        bool(asking[row]),
+                        _ids(kept.ids, kept.found.neighbors[row]),
+                        _ids(kept.ids, kept.found.examples[row]),
+                    )
+                )
+    return items, passed
+
+
+def _ids(ids: Ids, rows: NDArray[np.int32]) -> list[str]:
+    return hex_ids(ids[rows[rows >= 0]])

@@ -1,0 +1,462 @@
+import threading
+
+import fiftyone as fo
+import numpy as np
+import pytest
+from fiftyone import ViewField as F
+from labelvet.approval import approve as approval
+from labelvet.approval import writing
+from labelvet.approval.approve import approve
+from labelvet.approval.basket import add_labels, remove_labels
+from labelvet.approval.candidates import Selection, find_candidates, read_candidates
+from labelvet.approval.finalize import finalize, finish
+from labelvet.approval.rounds import open_changes, progress
+from labelvet.approval.undo import undo
+from labelvet.autolabel.runs import AutoLabelRun, delete_run, get_run, save_run
+from labelvet.core.errors import InvalidParameter, UnknownField, UnknownUndo
+from labelvet.dataset.tags import tag_view
+
+FIELD = "predictions"
+TRUTH = "ground_truth"
+CONFIDENCE = f"{FIELD}.detections.confidence"
+
+
+def numbers(dataset, field=FIELD):
+    """The labels of a field by their numbers: the confidence times 25."""
+    return sorted(
+        round(25 * c) for c in dataset.values(f"{field}.detections.confidence", unwind=True)
+    )
+
+
+def state(dataset):
+    """All that a change may touch, to compare before and after."""
+    dataset.reload()
+    return [
+        (label["label"], label["confidence"], sorted(label["tags"]), label["bounding_box"])
+        for sample in dataset
+        for label in sorted(sample[FIELD].detections, key=lambda its: its["confidence"])
+    ]
+
+
+def add(dataset, low=None, high=None, classes=None, run=None, view=None):
+    return add_labels(
+        find_candidates(dataset, FIELD, run), Selection((low, high), classes), view
+    )  # fmt: skip
+
+
+def test_labels_are_added_by_range_class_run_and_view(predicted, labels_with):
+    assert add(predicted, 0.2, 0.4).changed == 6 and labels_with("for-approval") == [*range(5, 11)]
+    assert add(predicted, 0.8, None, ["dog"]).changed == 2
+    assert labels_with("for-approval") == [*range(5, 11), 21, 23]
+    view = predicted.filter_labels(FIELD, F("label") == "cat").to_patches(FIELD)
+    assert add(predicted, run="first", view=view).changed == 5
+    assert labels_with("for-approval") == [4, 5, 6, 7, 8, 9, 10, 12, 14, 20, 21, 22, 23]
+
+
+def test_flagged_rejected_and_approved_labels_never_get_in(predicted, labels_with):
+    for number, tag in enumerate(["needs-review", "approved", "rejected"]):
+        view = predicted.filter_labels(FIELD, F("confidence") == number / 25)
+        tag_view(view, FIELD, tag)
+    add(predicted)
+    assert labels_with("for-approval") == [*range(3, 24)]
+    with pytest.raises(InvalidParameter, match="no such label"):
+        add(predicted)
+
+
+def test_one_a_class_and_all_are_taken_out_and_everything_is_undone(predicted, labels_with):
+    before = state(predicted)
+    added = add(predicted, None, 0.28)
+    candidates = find_candidates(predicted, FIELD)
+    ids = read_candidates(candidates, Selection((0.0, 0.0)), "basket")[1]
+    one = remove_labels(candidates, Selection(ids=ids))
+    assert labels_with("for-approval") == [1, 2, 3, 4, 5, 6, 7]
+    dogs = remove_labels(candidates, Selection(classes=["dog"]))
+    assert labels_with("for-approval") == [2, 4, 6]
+    rest = remove_labels(candidates)
+    assert labels_with("for-approval") == []
+    with pytest.raises(InvalidParameter, match="in the basket"):
+        remove_labels(candidates)
+    for done in (rest, dogs, one):
+        assert f"{done.changed}" in undo(predicted, done.token)
+    assert labels_with("for-approval") == [*range(8)]
+    undo(predicted, added.token)
+    assert state(predicted) == before
+
+
+@pytest.mark.parametrize("view", ["no images", "no labels"])
+def test_a_view_that_excludes_everything_adds_nothing(predicted, view):
+    views = {
+        "no images": predicted.match(F("filepath") == "none"),
+        "no labels": predicted.filter_labels(FIELD, F("label") == "none", only_matches=False),
+    }
+    with pytest.raises(InvalidParameter, match="clear the view"):
+        add(predicted, view=views[view])
+
+
+def test_a_class_that_was_renamed_is_not_found_and_its_basket_stays(predicted):
+    add(predicted, classes=["dog"])
+    renamed = predicted.map_labels(FIELD, {"dog": "wolf"})
+    renamed.save(FIELD)
+    with pytest.raises(InvalidParameter, match="no such label"):
+        add(predicted, classes=["dog"])
+    assert approve(find_candidates(predicted, FIELD), TRUTH).approved == 12
+    assert predicted.distinct(f"{TRUTH}.detections.label") == ["wolf"]
+
+
+def test_the_basket_becomes_ground_truth_that_says_where_it_came_from(predicted, labels_with):
+    save_run(predicted, AutoLabelRun("first", FIELD, "yolo11n.pt", None, 0.0, state="in_review"))
+    add(predicted, 0.2, 0.4)
+    candidates = find_candidates(predicted, FIELD)
+    done = approve(candidates, TRUTH, by="ada")
+    assert (done.approved, done.known, done.replaced) == (6, 0, 0)
+    assert numbers(predicted) == [*range(24)] and numbers(predicted, TRUTH) == [*range(5, 11)]
+    assert labels_with("approved") == [*range(5, 11)] and labels_with("for-approval") == []
+    predicted.reload()
+    of_image = predicted.skip(1).first()
+    label, source = of_image[TRUTH].detections[0], of_image[FIELD].detections[1]
+    assert (label.label, label.confidence, label.tags) == ("dog", 0.2, [])
+    assert label.bounding_box == source.bounding_box
+    assert label.id != source.id == label.approved_from
+    assert (label.approved_run, label.approved_model) == ("first", "yolo11n.pt")
+    assert label.approved_by == "ada" and label.approved_at == source.approved_at
+    other = predicted.skip(2).first()[TRUTH].detections[0]
+    assert other.approved_run is None and other.approved_model is None
+    schema = predicted.get_field_schema(flat=True)
+    assert isinstance(schema[f"{TRUTH}.detections.approved_at"], fo.DateTimeField)
+    assert f"{TRUTH}.detections.auto_label_run" not in schema
+    assert len(set(predicted.values(f"{TRUTH}.detections.id", unwind=True))) == 6
+
+
+def test_what_was_not_approved_stays_and_is_marked(predicted, labels_with):
+    of_run = find_candidates(predicted, FIELD, "first")
+    patches = predicted.to_patches(FIELD)
+    add(predicted, 0.6, None, run="first")
+    first = approve(of_run, TRUTH)
+    left = [4, 5, 6, 7, 12, 13, 14]
+    assert labels_with("not-approved") == left
+    assert patches.count_label_tags(FIELD) == {"approved": 5, "not-approved": len(left)}
+    add(predicted, 0.4, None, run="first")
+    second = approve(of_run, TRUTH)
+    assert labels_with("not-approved") == [4, 5, 6, 7]
+    undo(predicted, second.token)
+    assert labels_with("not-approved") == left
+    undo(predicted, first.token)
+    assert patches.count_label_tags(FIELD) == {"for-approval": 8}
+    assert labels_with("not-approved") == []
+
+
+def test_an_approval_is_undone_without_a_trace(predicted):
+    added = add(predicted, 0.2, 0.4)
+    before = state(predicted)
+    done = approve(find_candidates(predicted, FIELD), TRUTH)
+    assert "6 labels went back" in undo(predicted, done.token)
+    assert state(predicted) == before and not predicted.has_sample_field(TRUTH)
+    with pytest.raises(UnknownUndo, match="undone before"):
+        undo(predicted, done.token)
+    assert approve(find_candidates(predicted, FIELD), TRUTH).approved == 6
+    undo(predicted, added.token)  # what is approved is no more in the basket, and stays approved
+    assert numbers(predicted, TRUTH) == [*range(5, 11)]
+
+
+def test_what_was_edited_in_ground_truth_outlives_the_undo(predicted, labels_with):
+    add(predicted)
+    done = approve(find_candidates(predicted, FIELD), TRUTH)
+    sample = predicted.first()
+    relabeled, redrawn, tagged = sample[TRUTH].detections[:3]
+    relabeled.label = "bird"
+    redrawn.bounding_box = [0.5, 0.5, 0.1, 0.1]
+    tagged.tags.append("seen")
+    sample.save()
+    said = undo(predicted, done.token)
+    assert "24 labels went back" in said and "2 labels there changed" in said
+    predicted.reload()
+    assert [label.id for label in predicted.first()[TRUTH].detections] == [relabeled.id, redrawn.id]
+    assert predicted.count(f"{TRUTH}.detections") == 2
+    assert labels_with("for-approval") == [*range(24)]
+
+
+def test_only_labels_of_the_run_are_approved(predicted, labels_with):
+    add(predicted)
+    assert approve(find_candidates(predicted, FIELD, "first"), TRUTH).approved == 12
+    assert len(labels_with("for-approval")) == 12
+
+
+@pytest.fixture
+def with_truth(predicted):
+    """Ground truth over labels 1, 8 (shifted by a tenth) and 9 (by a half), each a ``bird``."""
+    for number, shift in ((1, 0.0), (8, 0.02), (9, 0.1)):
+        sample = predicted.skip(number // 4).first()
+        x, *rest = sample[FIELD].detections[number % 4].bounding_box
+        truth = (
+            sample[TRUTH].detections if predicted.has_sample_field(TRUTH) and sample[TRUTH] else []
+        )
+        box = [x + shift, *rest]
+        sample[TRUTH] = fo.Detections(
+            detections=[*truth, fo.Detection(label="bird", bounding_box=box)]
+        )
+        sample.save()
+    return predicted
+
+
+def birds(dataset):
+    return dataset.values(f"{TRUTH}.detections.label", unwind=True).count("bird")
+
+
+def test_labels_of_ground_truth_are_kept(with_truth, labels_with):
+    add(with_truth)
+    done = approve(find_candidates(with_truth, FIELD), TRUTH, "keep")
+    assert (done.approved, done.known) == (
+        24,
+        2,
+    ) and "2 of them were there already" in done.sentence
+    assert birds(with_truth) == 3
+    assert len(with_truth.values(f"{TRUTH}.detections.id", unwind=True)) == 25
+    undo(with_truth, done.token)
+    assert birds(with_truth) == 3 and labels_with("for-approval") == [*range(24)]
+    assert len(with_truth.values(f"{TRUTH}.detections.id", unwind=True)) == 3
+
+
+def test_labels_of_ground_truth_are_replaced_and_come_back(with_truth):
+    ids = sorted(with_truth.values(f"{TRUTH}.detections.id", unwind=True))
+    add(with_truth)
+    done = approve(find_candidates(with_truth, FIELD), TRUTH, "replace")
+    assert (done.approved, done.known, done.replaced) == (24, 0, 2)
+    assert birds(with_truth) == 1
+    assert with_truth.count(f"{TRUTH}_removed.detections") == 2
+    undo(with_truth, done.token)
+    assert sorted(with_truth.values(f"{TRUTH}.detections.id", unwind=True)) == ids
+    assert not with_truth.has_sample_field(f"{TRUTH}_removed")
+
+
+def test_duplicates_are_refused(with_truth, labels_with):
+    before = state(with_truth)
+    with pytest.raises(InvalidParameter, match="basket is empty"):
+        approve(find_candidates(with_truth, FIELD), TRUTH, "refuse")
+    add(with_truth)
+    with pytest.raises(
+        InvalidParameter, match="2 labels of 24 in the basket are in 'ground_truth'"
+    ):
+        approve(find_candidates(with_truth, FIELD), TRUTH, "refuse")
+    assert birds(with_truth) == 3 and labels_with("approved") == [] and len(before) == 24
+    with pytest.raises(InvalidParameter, match="1 label of 24 in the basket is"):
+        approve(find_candidates(with_truth, FIELD), TRUTH, "refuse", iou=1.0)
+
+
+def test_labels_that_were_flagged_edited_or_deleted_since_they_were_added(predicted, labels_with):
+    add(predicted, None, 0.28)
+    tag_view(predicted.limit(1), FIELD, "needs-review")
+    sample = predicted.skip(1).first()
+    sample[FIELD].detections[0].label = "wolf"
+    deleted = sample[FIELD].detections.pop(1)
+    sample.save()
+    done = approve(find_candidates(predicted, FIELD), TRUTH)
+    assert done.approved == 3
+    assert numbers(predicted, TRUTH) == [4, 6, 7] and deleted.label == "dog"
+    assert predicted.count_values(f"{TRUTH}.detections.label") == {"wolf": 1, "cat": 1, "dog": 1}
+    assert labels_with("for-approval") == [0, 1, 2, 3]
+
+
+def test_two_people_approve_at_once(predicted):
+    add(predicted)
+    candidates = find_candidates(predicted, FIELD)
+    together, done = threading.Barrier(2), []
+    predicted.add_sample_field(TRUTH, fo.EmbeddedDocumentField, embedded_doc_type=fo.Detections)
+
+    def person(name):
+        together.wait()
+        try:
+            done.append(approve(candidates, TRUTH, by=name))
+        except InvalidParameter as error:  # the other one was through already
+            assert "basket is empty" in str(error)
+
+    people = [threading.Thread(target=person, args=(name,)) for name in ("ada", "bob")]
+    for one in people:
+        one.start()
+    for one in people:
+        one.join()
+    assert done and numbers(predicted, TRUTH) == [*range(24)]
+    assert sum(one.approved for one in done) == 24
+    for one in done:
+        undo(predicted, one.token)
+    assert not predicted.has_sample_field(TRUTH) or numbers(predicted, TRUTH) == []
+
+
+def test_a_second_click_finishes_what_a_crash_left(predicted, monkeypatch):
+    before = (add(predicted), state(predicted))[1]
+    reload, calls = writing.reload_samples, []
+
+    def die(*args):
+        calls.append(args)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        reload(*args)
+
+    monkeypatch.setattr(writing, "_BATCH", 2)
+    monkeypatch.setattr(writing, "reload_samples", die)
+    with pytest.raises(KeyboardInterrupt):
+        approve(find_candidates(predicted, FIELD), TRUTH)
+    assert len(numbers(predicted, TRUTH)) == 16
+    (first,) = progress(find_candidates(predicted, FIELD)).rounds
+    assert first.approved == 16
+    second = approve(find_candidates(predicted, FIELD), TRUTH)
+    assert second.approved == 8 and numbers(predicted, TRUTH) == [*range(24)]
+    undo(predicted, second.token)
+    undo(predicted, first.token)
+    assert state(predicted) == before
+
+
+@pytest.mark.parametrize(
+    "into", [FIELD, "quality", "frames.x", "_x", "a b", "", None, 1, {"$ne": 1}]
+)
+def test_fields_that_cannot_hold_ground_truth_are_refused(predicted, into):
+    predicted.add_sample_field("quality", fo.FloatField)
+    add(predicted)
+    with pytest.raises(InvalidParameter):
+        approve(find_candidates(predicted, FIELD), into)
+    assert predicted.count_label_tags(FIELD) == {"for-approval": 24}
+
+
+def test_read_only_fields_and_odd_rules_are_refused(predicted):
+    add(predicted)
+    candidates = find_candidates(predicted, FIELD)
+    for options in ({"rule": "x"}, {"iou": 0}, {"iou": 1.5}, {"iou": float("nan")}):
+        with pytest.raises(InvalidParameter):
+            approve(candidates, TRUTH, **options)
+    predicted.add_sample_field(TRUTH, fo.EmbeddedDocumentField, embedded_doc_type=fo.Detections)
+    field = predicted.get_field(TRUTH)
+    field.read_only = True
+    field.save()
+    with pytest.raises(InvalidParameter, match="read-only"):
+        approve(candidates, TRUTH)
+
+
+def test_a_run_whose_record_is_gone_is_approved_all_the_same(predicted):
+    save_run(predicted, AutoLabelRun("first", FIELD, "gone.pt", None, 0.0, state="in_review"))
+    delete_run(predicted, "first")
+    add(predicted, run="first")
+    assert approve(find_candidates(predicted, FIELD, "first"), TRUTH).approved == 12
+    assert predicted.distinct(f"{TRUTH}.detections.approved_run") == ["first"]
+    assert predicted.distinct(f"{TRUTH}.detections.approved_model") == []
+
+
+def test_what_was_not_approved_is_removed_and_comes_back(predicted):
+    add(predicted, 0.2, 0.4)
+    candidates = find_candidates(predicted, FIELD)
+    approve(candidates, TRUTH)
+    tag_view(predicted.limit(1), FIELD, "needs-review")
+    before = state(predicted)
+    done = finalize(candidates)
+    assert done.removed == 18 and numbers(predicted) == [*range(5, 11)]
+    with pytest.raises(InvalidParameter, match="every label is approved"):
+        finalize(candidates)
+    assert "18 labels came back" in undo(predicted, done.token)
+    assert state(predicted) == before and not predicted.has_sample_field(f"{FIELD}_removed")
+
+
+def test_a_removal_that_was_cut_off_is_finished_by_a_second_click(predicted, monkeypatch):
+    candidates, before = find_candidates(predicted, FIELD), state(predicted)
+    monkeypatch.setattr(writing, "_BATCH", 4)
+    monkeypatch.setattr(writing, "reload_samples", lambda *args: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        finalize(candidates)
+    monkeypatch.undo()
+    assert len(numbers(predicted)) == 8 and predicted.count(f"{FIELD}_removed.detections") == 16
+    second = finalize(candidates)
+    assert second.removed == 8 and numbers(predicted) == []
+    for token in open_changes(candidates):
+        undo(predicted, token)
+    assert state(predicted) == before and second.token
+
+
+def test_finish_makes_it_final(predicted):
+    add(predicted, 0.2, 0.4)
+    of_all, of_run = find_candidates(predicted, FIELD), find_candidates(predicted, FIELD, "first")
+    approved = approve(of_all, TRUTH)
+    done = finalize(of_run)
+    assert done.removed == 9 and len(numbers(predicted)) == 15
+    assert "0 removed labels" in finish(of_all)
+    assert predicted.count(f"{FIELD}_removed.detections") == 9
+    assert "9 removed labels" in finish(of_run)
+    assert not predicted.has_sample_field(f"{FIELD}_removed")
+    for token in (approved.token, done.token):
+        with pytest.raises(UnknownUndo):
+            undo(predicted, token)
+    assert numbers(predicted, TRUTH) == [*range(5, 11)]
+
+
+def test_a_field_of_the_users_own_is_not_taken_for_removed_labels(predicted):
+    predicted.clone_sample_field(FIELD, f"{FIELD}_removed")
+    with pytest.raises(InvalidParameter, match="rename"):
+        finalize(find_candidates(predicted, FIELD))
+    assert len(numbers(predicted)) == 24
+
+
+def test_the_loop_counts_its_rounds_and_settles_the_run(predicted):
+    save_run(predicted, AutoLabelRun("first", FIELD, "a.pt", None, 0.0, state="in_review"))
+    candidates = find_candidates(predicted, FIELD, "first")
+    add(predicted, 0.6, None, run="first")
+    approve(candidates, TRUTH, by="ada")
+    flagged = predicted.filter_labels(FIELD, F("confidence") <= 0.2)
+    tag_view(flagged, FIELD, "needs-review")
+    add(predicted, 0.4, None, run="first")
+    approve(candidates, TRUTH)
+    loop = progress(candidates)
+    assert (loop.found, loop.approved, loop.flagged, loop.left) == (12, 8, 2, 2)
+    first = loop.rounds[0]
+    assert (first.approved, first.turned_down, first.by) == (5, 0, "ada")
+    assert loop.rounds[1].rate == pytest.approx(3 / 5)
+    assert get_run(predicted, "first").state == "in_review"
+    done = finalize(candidates)
+    assert get_run(predicted, "first").state == "approved"
+    undo(predicted, done.token)
+    assert get_run(predicted, "first").state == "in_review"
+    assert progress(find_candidates(predicted, FIELD, "none")).found == 0
+
+
+@pytest.mark.parametrize("evaluation", [False, True])
+def test_open_patches_views_follow(predicted, evaluation):
+    if evaluation:
+        predicted.clone_sample_field(FIELD, "boxes")
+        predicted.evaluate_detections(FIELD, "boxes", eval_key="eval")
+        patches, path = predicted.to_evaluation_patches("eval"), f"{FIELD}.detections.tags"
+    else:
+        patches, path = predicted.to_patches(FIELD), f"{FIELD}.tags"
+    candidates = find_candidates(predicted, FIELD)
+    add(predicted, 0.2, 0.4)
+    assert patches.count_values(path) == {"for-approval": 6}
+    done = approve(candidates, TRUTH)
+    assert patches.count_values(path) == {"approved": 6, "not-approved": 18}
+    undo(predicted, done.token)
+    assert patches.count_values(path) == {"for-approval": 6}
+    approve(candidates, TRUTH)
+    finalize(candidates)
+    assert patches.count(path.removesuffix(".tags")) == 6
+
+
+def test_what_is_in_memory_is_kept_true(predicted):
+    sample = predicted.first()
+    add(predicted)
+    approve(find_candidates(predicted, FIELD), TRUTH)
+    assert sample[FIELD].detections[0].tags == ["approved"]
+    assert len(sample[TRUTH].detections) == 4
+
+
+def test_masks_and_attributes_of_the_labels_come_along(predicted):
+    sample = predicted.first()
+    sample[FIELD].detections[0]["area"] = 7.5
+    sample[FIELD].detections[0].mask = np.eye(4, dtype=bool)
+    sample.save()
+    predicted.add_sample_field(f"{FIELD}.detections.area", fo.FloatField)
+    add(predicted)
+    approve(find_candidates(predicted, FIELD), TRUTH)
+    predicted.reload()
+    label = predicted.first()[TRUTH].detections[0]
+    assert label.area == 7.5 and np.array_equal(label.mask, np.eye(4, dtype=bool))
+    assert predicted.has_sample_field(f"{TRUTH}.detections.area")
+
+
+@pytest.mark.parametrize("token", [None, 1, "x", "0" * 24])
+def test_what_is_no_token_undoes_nothing(predicted, token):
+    with pytest.raises(UnknownUndo):
+        undo(predicted, token)
+    assert approval.RULES and issubclass(UnknownField, ValueError)

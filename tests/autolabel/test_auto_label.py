@@ -1,0 +1,225 @@
+"""Auto labeling from end to end: with a real detector, and with all that gets in its way."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import textwrap
+from threading import Event
+
+import fiftyone as fo
+import pytest
+from labelvet import auto_label
+from labelvet.autolabel.runs import FAILED, GENERATING, IN_REVIEW, get_run, list_runs, save_run
+from labelvet.core.errors import (
+    Cancelled,
+    InvalidParameter,
+    ModelUnavailable,
+    NoPatches,
+    UnknownField,
+)
+
+FIELD, RUN = "yolow_detections", "first_pass"
+ROOT = f"{FIELD}.detections"
+
+
+def label(samples, model, **options):
+    return auto_label(samples, model, FIELD, RUN, **{"confidence": 0.1, "batch_size": 4} | options)
+
+
+def found(dataset):
+    """What a run found, without the ids, which differ every time."""
+    dataset.reload()
+    columns = dataset.values(["filepath", f"{ROOT}.label", f"{ROOT}.confidence"])
+    return {path: (labels, scores) for path, labels, scores in zip(*columns, strict=True)}
+
+
+@pytest.fixture(autouse=True)
+def every_step_is_reported(monkeypatch):
+    monkeypatch.setattr("labelvet.core.progress._SECONDS_BETWEEN_REPORTS", 0)
+
+
+def test_labels_are_written_with_their_run(scenes, detector_file):
+    lines = []
+    done = label(scenes, detector_file, progress=lambda *update: lines.append(update), user="me")
+    scenes.reload()
+    number = scenes.count(ROOT)
+    assert done.images == 12 and done.before == 0 and done.unreadable == {} and number > 12
+    assert f"{number:,} labels of 'first_pass' in 'yolow_detections'" in done.summary()
+    assert set(scenes.distinct(f"{ROOT}.auto_label_run")) == {RUN}
+    assert min(scenes.values(f"{ROOT}.confidence", unwind=True)) >= 0.1
+    assert isinstance(scenes.first()[FIELD], fo.Detections)
+    run = get_run(scenes, RUN)
+    assert run == done.run and run.state == IN_REVIEW and run.user == "me"
+    assert (run.labels, run.images, run.unreadable) == (number, 12, 0)
+    assert any("of 12 images" in line for _, line in lines) and lines[-1][0] == pytest.approx(1)
+    # what FiftyOne makes of it: a patches view, a clone, a sample that is saved again
+    assert len(scenes.to_patches(FIELD)) == number
+    sample = scenes.first()
+    sample.tags.append("seen")
+    sample.save()
+    with pytest.raises(InvalidParameter, match="There is a run 'first_pass' already"):
+        label(scenes, detector_file)
+    assert label(scenes, detector_file, existing="only_new").before == 12
+    assert scenes.count(ROOT) == number
+
+
+def test_labels_of_others_stay(scenes, detector_file):
+    theirs = fo.Detections(detections=[fo.Detection(label="theirs", bounding_box=[0, 0, 1, 1])])
+    scenes.set_values(FIELD, [theirs.copy() for _ in range(12)])
+    first = label(scenes, detector_file)
+    second = auto_label(scenes, detector_file, FIELD, "second", confidence=0.3)
+    counts = scenes.count_values(f"{ROOT}.auto_label_run")
+    assert counts == {None: 12, RUN: first.run.labels, "second": second.run.labels}
+    again = label(scenes, detector_file, existing="replace", confidence=0.2)
+    assert 0 < again.run.labels < first.run.labels
+    counts = scenes.count_values(f"{ROOT}.auto_label_run")
+    assert counts == {None: 12, RUN: again.run.labels, "second": second.run.labels}
+
+
+def test_only_new_images_or_all(scenes, detector_file):
+    assert label(scenes.limit(5), detector_file).images == 5
+    scenes.limit(5).tag_labels("needs-review", label_fields=FIELD)
+    tagged = scenes.count_label_tags(FIELD)["needs-review"]
+    rest = label(scenes, detector_file, existing="only_new")
+    assert (rest.images, rest.before, rest.run.images) == (7, 5, 12)
+    assert scenes.count_label_tags(FIELD)["needs-review"] == tagged
+    with pytest.raises(InvalidParameter, match="go on with the same"):
+        label(scenes, detector_file, existing="only_new", confidence=0.5)
+    with pytest.raises(InvalidParameter, match="is in 'yolow_detections'"):
+        auto_label(scenes, detector_file, "another", RUN, existing="replace")
+    # what the new run does not cover, it does not keep
+    replaced = label(scenes.limit(3), detector_file, existing="replace")
+    assert (replaced.images, replaced.run.images) == (3, 3)
+    assert scenes.count(ROOT) == scenes.limit(3).count(ROOT) == replaced.run.labels
+
+
+@pytest.mark.parametrize("existing", [None, "replace"])
+def test_a_run_that_is_killed_goes_on(scenes, detector_file, existing):
+    if existing:
+        label(scenes, detector_file, confidence=0.5)
+    script = """
+        import os, sys
+        import fiftyone as fo
+        from labelvet import auto_label
+
+        def killed(fraction, line):
+            if "6 of 12" in line:
+                os._exit(9)
+
+        auto_label(fo.load_dataset(sys.argv[1]), sys.argv[2], "yolow_detections", "first_pass",
+                   confidence=0.1, batch_size=2, existing=sys.argv[3] or None,
+                   progress=lambda *update: killed(*update))
+        """
+    # every update counts, or the one that kills would be left out
+    script = textwrap.dedent(script).replace(
+        "from labelvet import auto_label",
+        "import labelvet.core.progress as p; p._SECONDS_BETWEEN_REPORTS = 0\n"
+        "from labelvet import auto_label",
+    )
+    arguments = [sys.executable, "-c", script, scenes.name, detector_file, existing or ""]
+    assert subprocess.run(arguments, timeout=120, env=os.environ).returncode == 9
+    assert get_run(scenes, RUN).state == GENERATING
+    rest = label(scenes, detector_file, existing=existing)
+    assert rest.before == 6 and rest.images == 6
+    assert rest.run.state == IN_REVIEW and rest.run.images == 12
+    cut_off = found(scenes)
+    label(scenes, detector_file, existing="replace")
+    assert found(scenes) == cut_off
+
+
+def test_a_cancelled_run_keeps_what_is_done(scenes, detector_file):
+    cancelled = Event()
+
+    def cancel(fraction, line):
+        if "images" in line and " 0 of" not in line:
+            cancelled.set()
+
+    with pytest.raises(Cancelled, match="keep their labels"):
+        label(scenes, detector_file, batch_size=1, progress=cancel, cancelled=cancelled)
+    run = get_run(scenes, RUN)
+    assert run.state == FAILED and "Cancelled" in run.error and 0 < run.images < 12
+    assert scenes.count(ROOT) == run.labels
+    done = label(scenes, detector_file)
+    assert (done.before, done.run.images, done.run.error) == (run.images, 12, None)
+
+
+def test_unreadable_images_are_listed_and_tried_again(scenes, detector_file, tmp_path):
+    paths = [str(tmp_path / name) for name in ("missing.jpg", "broken.jpg")]
+    (tmp_path / "broken.jpg").write_bytes(b"no picture")
+    scenes.add_samples([fo.Sample(path) for path in paths])
+    done = label(scenes, detector_file)
+    assert set(done.unreadable) == set(paths) and done.run.unreadable == 2
+    assert done.run.images == 12 and "2 images could not be read" in done.summary()
+    shutil.copy(scenes.first().filepath, paths[0])
+    again = label(scenes, detector_file, existing="only_new")
+    assert set(again.unreadable) == {paths[1]} and again.images == 1
+
+
+def test_a_run_whose_model_is_gone(scenes, detector_file, tmp_path):
+    model = str(shutil.copy(detector_file, tmp_path / "model.pt"))
+    before = label(scenes.limit(2), model).run
+    os.remove(model)
+    for existing in ("only_new", "replace"):
+        with pytest.raises(InvalidParameter, match="There is no file"):
+            label(scenes, model, existing=existing)
+    assert get_run(scenes, RUN) == before and scenes.count(ROOT) == before.labels
+
+
+def test_a_model_that_breaks_leaves_a_failed_run(scenes):
+    class Broken(fo.Model):
+        media_type = "image"
+        ragged_batches = False
+
+        def predict_all(self, images, samples=None):
+            raise RuntimeError("out of luck")
+
+    with pytest.raises(RuntimeError, match="out of luck"):
+        label(scenes, Broken())
+    run = get_run(scenes, RUN)
+    assert (run.state, run.error, run.labels) == (FAILED, "out of luck", 0)
+
+
+@pytest.mark.parametrize("model", ["no-such-model", "/nowhere/best.pt"])
+def test_a_wrong_model_writes_nothing(scenes, model):
+    with pytest.raises((InvalidParameter, ModelUnavailable)):
+        label(scenes, model)
+    scenes.reload()
+    assert list_runs(scenes) == [] and FIELD not in scenes.get_field_schema()
+
+
+def test_a_class_that_the_model_does_not_have(scenes, detector_file):
+    with pytest.raises(InvalidParameter, match="does not know 'unicorn'"):
+        label(scenes, detector_file, classes=["unicorn"])
+    assert list_runs(scenes) == []
+
+
+@pytest.mark.parametrize("field", ["filepath", "weather", "id", "a b", "", "frames.x", None])
+def test_a_field_that_takes_no_detections(scenes, detector_file, field):
+    scenes.add_sample_field(
+        "weather", fo.EmbeddedDocumentField, embedded_doc_type=fo.Classification
+    )
+    with pytest.raises((UnknownField, InvalidParameter), match="field"):
+        auto_label(scenes, detector_file, field, RUN)
+    assert list_runs(scenes) == []
+
+
+def test_videos_and_empty_views(make_dataset, scenes, detector_file):
+    videos = make_dataset()
+    videos.add_sample(fo.Sample("/nowhere/a.mp4"))
+    with pytest.raises(InvalidParameter, match="only be found in images, not video"):
+        label(videos, detector_file)
+    with pytest.raises(NoPatches):
+        label(make_dataset(), detector_file)
+    with pytest.raises(NoPatches, match="no images in this view"):
+        label(scenes.limit(1).skip(1), detector_file)
+
+
+def test_a_stale_record_is_not_another_runs(scenes, detector_file):
+    done = label(scenes.limit(1), detector_file).run
+    scenes.delete_sample_field(FIELD)
+    # its labels are gone with their field, and so are its marks
+    save_run(scenes, done)
+    assert label(scenes.limit(1), detector_file, existing="only_new").images == 1

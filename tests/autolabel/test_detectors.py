@@ -1,0 +1,151 @@
+"""Detectors by name and by file: real ones, and all that is not one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import fiftyone as fo
+import numpy as np
+import pytest
+import torch
+from labelvet.autolabel.detectors import load_detector
+from labelvet.core.errors import InvalidParameter, ModelUnavailable
+from labelvet.embeddings.decoding import read_pixels
+
+
+class Trap:
+    """A pickle that leaves a file behind when it is opened."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return Path.touch, (self.path,)
+
+
+def test_a_trained_detector_finds_what_was_asked_for(detector_file, scene_files):
+    image = read_pixels(scene_files[0])
+    every = load_detector(detector_file, confidence=0.05)
+    (found,) = every.detect([every.prepare(image)])
+    assert isinstance(found, fo.Detections) and len(found.detections)
+    classes = {each.label for each in found.detections}
+    assert all(0.05 <= each.confidence <= 1 for each in found.detections)
+    assert all(0 <= value <= 1 for each in found.detections for value in each.bounding_box)
+    one = sorted(classes)[0]
+    only = load_detector(detector_file, [one], confidence=0.05)
+    (found,) = only.detect([only.prepare(image)])
+    assert {each.label for each in found.detections} == {one}
+
+
+def test_a_batch_is_what_its_images_are_alone(detector_file, scene_files):
+    detector = load_detector(detector_file, confidence=0.1)
+    inputs = [detector.prepare(read_pixels(file)) for file in scene_files[:3]]
+    together = detector.detect(inputs)
+    alone = [detector.detect([each])[0] for each in inputs]
+    for one, other in zip(together, alone, strict=True):
+        assert len(one.detections) == len(other.detections)
+        np.testing.assert_allclose(
+            [each.bounding_box for each in one.detections],
+            [each.bounding_box for each in other.detections],
+            atol=1e-3,
+        )
+
+
+def test_an_unknown_class_is_told_what_there_is(detector_file):
+    with pytest.raises(
+        InvalidParameter, match=r"does not know 'unicorn'. It knows 'apple', 'ball'"
+    ):
+        load_detector(detector_file, ["apple", "unicorn"])
+
+
+@pytest.mark.parametrize(
+    ("model", "sentence"),
+    [
+        ("no-such-model", "There is no detector 'no-such-model'"),
+        ("/nowhere/best.pt", "There is no file '/nowhere/best.pt'"),
+        ("https://example.com/best.pt", "There is no file 'https"),
+        ("clip-vit-base32-torch", "is no detector"),
+        ("https://example.com/zoo", "There is no detector"),
+    ],
+)
+def test_what_is_no_detector_is_refused(model, sentence):
+    with pytest.raises(InvalidParameter, match=sentence):
+        load_detector(model)
+
+
+def test_a_model_that_cannot_be_fetched_says_what_to_do(monkeypatch):
+    # no route there, whether or not this machine has a network
+    for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    with pytest.raises(ModelUnavailable, match="copy its file to this machine"):
+        load_detector("yolo11n.pt")
+
+
+def test_a_checkpoint_never_runs_code(tmp_path):
+    sprung = tmp_path / "sprung"
+    file = tmp_path / "best.pt"
+    torch.save({"model": Trap(sprung)}, file)
+    with pytest.raises(ModelUnavailable, match="could not be loaded"):
+        load_detector(str(file))
+    assert not sprung.exists()
+    torch.load(file, weights_only=False)  # so that the test can fail
+    assert sprung.exists()
+
+
+def test_a_file_that_is_no_checkpoint(tmp_path):
+    file = tmp_path / "best.pt"
+    file.write_text("no checkpoint")
+    with pytest.raises(ModelUnavailable, match="could not be loaded"):
+        load_detector(str(file))
+
+
+def test_a_model_without_boxes_and_a_segmenter(tmp_path, scene_files):
+    from ultralytics import YOLO
+
+    classifier, segmenter = tmp_path / "classes.pt", tmp_path / "masks.pt"
+    YOLO("yolov8n-cls.yaml").save(classifier)
+    with pytest.raises(InvalidParameter, match="a model to classify"):
+        load_detector(str(classifier))
+    YOLO("yolov8n-seg.yaml").save(segmenter)
+    # it was never trained: what it finds is nothing, but has masks
+    detector = load_detector(str(segmenter), confidence=0.0)
+    (found,) = detector.detect([detector.prepare(read_pixels(scene_files[0]))])
+    assert found.detections and all(each.mask is not None for each in found.detections)
+
+
+def test_an_open_vocabulary_needs_its_text_encoder(tmp_path):
+    from ultralytics import YOLOWorld
+
+    file = tmp_path / "renamed.pt"
+    YOLOWorld("yolov8s-world.yaml").save(file)
+    assert load_detector(str(file)).device
+    with pytest.raises(ModelUnavailable, match="text encoder"):
+        load_detector(str(file), ["a red car"])
+
+
+def test_a_detector_of_fiftyones_own(scene_files):
+    import fiftyone.utils.torch as fout
+
+    model = fout.TorchImageModel(
+        fout.TorchImageModelConfig(
+            {
+                "entrypoint_fcn": "torchvision.models.detection.ssdlite320_mobilenet_v3_large",
+                "entrypoint_args": {"weights": None, "weights_backbone": None, "num_classes": 3},
+                "output_processor_cls": "fiftyone.utils.torch.DetectorOutputProcessor",
+                "labels_string": "nothing,cat,dog",
+                "use_half_precision": False,
+            }
+        )
+    )
+    image = read_pixels(scene_files[0])
+    detector = load_detector(model, ["dog"], confidence=0.0)
+    (found,) = detector.detect([detector.prepare(image)])
+    assert {each.label for each in found.detections} == {"dog"}
+    with pytest.raises(InvalidParameter, match="does not know 'horse'"):
+        load_detector(model, ["horse"])
+
+
+@pytest.mark.parametrize("confidence", [-0.1, 1.5, float("nan")])
+def test_a_confidence_is_between_0_and_1(confidence):
+    with pytest.raises(InvalidParameter, match="between 0 and 1"):
+        load_detector("yolo11n.pt", confidence=confidence)

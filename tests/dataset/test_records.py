@@ -1,0 +1,134 @@
+"""What is kept with a run: its neighbor graph, and the way back to its embeddings."""
+
+from __future__ import annotations
+
+import fiftyone as fo
+import fiftyone.brain as fob
+import numpy as np
+import pytest
+from labelvet import compute_visualization
+from labelvet.dataset.brain_runs import find_run, load_neighbor_graph
+from labelvet.dataset.records import drop_orphaned_records
+from labelvet.dataset.stored_embeddings import load_embeddings
+from labelvet.embeddings.neighbors import build_neighbor_graph
+from labelvet.embeddings.store import clear_store
+from PIL import Image
+
+
+@pytest.fixture
+def boxes(make_dataset, tmp_path, monkeypatch):
+    """Eight noisy images with four boxes each, and a store of their own."""
+    monkeypatch.setenv("LABELVET_CACHE_DIR", str(tmp_path / "cache"))
+    rng = np.random.default_rng(51)
+    dataset = make_dataset()
+    for i in range(8):
+        path = tmp_path / f"{i}.jpg"
+        Image.fromarray(rng.integers(0, 255, (60, 80, 3), dtype=np.uint8)).save(path)
+        detections = [
+            fo.Detection(label="a", bounding_box=[0.2 * j, 0.1, 0.2, 0.5], embedding=rng.random(8))
+            for j in range(4)
+        ]
+        dataset.add_sample(
+            fo.Sample(filepath=str(path), boxes=fo.Detections(detections=detections)), dynamic=True
+        )
+    return dataset
+
+
+def compute(samples, brain_key="map", **kwargs):
+    kwargs.setdefault("method", "pca")
+    return compute_visualization(samples, "boxes", brain_key, progress=False, **kwargs)
+
+
+def records():
+    return fo.core.odm.get_db_conn()["labelvet_runs.files"].count_documents({})
+
+
+@pytest.mark.parametrize("method", ["umap", "tsne", "pca"])
+def test_the_neighbor_graph_is_kept_with_every_run(boxes, method):
+    compute(boxes, method=method)
+    graph = load_neighbor_graph(boxes.limit(1), "map")
+    embedded = load_embeddings(boxes.limit(1), "map")
+    assert graph.indices.shape == (32, 15)
+    assert np.array_equal(embedded.rows, np.arange(32))
+    expected = build_neighbor_graph(embedded.vectors, 15)
+    assert np.array_equal(graph.indices, expected.indices)
+    assert np.array_equal(graph.distances, expected.distances) and graph.metric == "euclidean"
+
+
+def test_rows_are_the_rows_of_the_points(boxes):
+    compute(boxes, embeddings="embedding", method="umap", metric="cosine", num_neighbors=20)
+    ids = boxes.load_brain_results("map").label_ids.tolist()
+    vector_of = dict(
+        zip(
+            boxes.values("boxes.detections.id", unwind=True),
+            np.reshape(boxes.values("boxes.detections.embedding"), (32, 8)),
+            strict=True,
+        )
+    )
+    expected = np.array([vector_of[id_] for id_ in ids], dtype=np.float32)
+    graph = load_neighbor_graph(boxes, "map")
+    assert graph.metric == "cosine" and graph.indices.shape == (32, 20)
+    assert np.array_equal(graph.indices, build_neighbor_graph(expected, 20, "cosine").indices)
+    np.testing.assert_allclose(load_embeddings(boxes, "map").vectors, expected)
+
+
+def test_embeddings_come_back_as_far_as_they_exist(boxes):
+    fob.compute_similarity(
+        boxes, patches_field="boxes", embeddings="embedding", brain_key="index", backend="sklearn"
+    )
+    compute(boxes, "of_index", similarity_index="index")
+    compute(boxes, "of_field", embeddings="embedding")
+    compute(boxes, "of_array", embeddings=np.eye(32))
+    compute(boxes, "of_model")
+    label = boxes.first().boxes.detections[2].id
+    boxes.delete_labels(ids=[label])
+    field = load_embeddings(boxes, "of_field")
+    assert np.array_equal(field.rows, np.delete(np.arange(32), 2)) and len(field.vectors) == 31
+    assert len(load_embeddings(boxes, "of_index").rows) == 31
+    assert load_embeddings(boxes, "of_array") is None
+    # the store still has the embedding of the deleted label, which the graph refers to
+    assert len(load_embeddings(boxes, "of_model").rows) == 32
+    clear_store()
+    assert load_embeddings(boxes, "of_model") is None
+    assert load_neighbor_graph(boxes, "of_model").indices.shape == (32, 15)
+    boxes.delete_brain_run("index")
+    assert load_embeddings(boxes, "of_index") is None
+
+
+def test_a_record_survives_renaming_and_leaves_with_its_run(boxes):
+    drop_orphaned_records()
+    before = records()
+    compute(boxes)
+    run = find_run(boxes, "map")
+    graph = load_neighbor_graph(boxes, "map")
+    boxes.rename_brain_run("map", "other")
+    assert find_run(boxes, "map") is None and find_run(boxes, "other") == run
+    assert load_neighbor_graph(boxes, "map") is None
+    assert np.array_equal(load_neighbor_graph(boxes, "other").indices, graph.indices)
+
+    compute(boxes.limit(4), "other", overwrite=True)
+    assert find_run(boxes, "other") != run
+    assert load_neighbor_graph(boxes, "other").indices.shape == (16, 15)
+    assert records() == before + 1
+
+    boxes.delete_brain_run("other")
+    assert load_neighbor_graph(boxes, "other") is None
+    compute(boxes, "next")
+    assert records() == before + 1
+
+
+def test_runs_made_elsewhere_have_no_record(boxes):
+    fob.compute_visualization(
+        boxes, patches_field="boxes", embeddings="embedding", method="pca", brain_key="stock"
+    )
+    for key in ("stock", "absent"):
+        assert load_neighbor_graph(boxes, key) is None
+        assert load_embeddings(boxes, key) is None
+
+
+def test_a_single_patch_is_its_own_neighbor(boxes):
+    view = boxes.limit(1).match_labels(ids=[boxes.first().boxes.detections[0].id]).select_labels(
+        ids=[boxes.first().boxes.detections[0].id]
+    )  # fmt: skip
+    compute(view)
+    assert load_neighbor_graph(boxes, "map").indices.tolist() == [[0]]

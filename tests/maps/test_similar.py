@@ -1,0 +1,35 @@
+import numpy as np
+import pytest
+from labelvet.embeddings.neighbors import build_neighbor_graph
+from labelvet.maps.similar import similar_by_graph, similar_by_map
+
+
+@pytest.fixture
+def line():
+    return np.stack([np.arange(40) ** 1.01, np.zeros(40)], axis=1).astype(np.float32)
+
+
+@pytest.mark.parametrize("rows, near", [([20], [19, 21]), ([10, 11, 12], [9, 13]), ([0], [1, 2])])
+def test_the_nearest_come_first_and_never_the_asked(line, rows, near):
+    rows, graph = np.array(rows), build_neighbor_graph(line, 6)
+    for found in (similar_by_graph(graph, rows, 2), similar_by_map(line, rows, 2)):
+        assert sorted(found.tolist()) == near
+
+
+def test_neighbors_of_neighbors_are_found_too(line):
+    graph = build_neighbor_graph(line, 4)
+    found = similar_by_graph(graph, np.array([0]), 20)
+    assert len(found) == 20 and 0 not in found and max(found) < 30
+
+
+def test_there_are_no_more_than_there_are(line):
+    rows = np.arange(39)
+    graph = build_neighbor_graph(line, 4)
+    assert similar_by_graph(graph, rows, 50).tolist() == [39]
+    assert similar_by_map(line, rows, 50).tolist() == [39]
+    assert len(similar_by_map(line, np.arange(40), 50)) == 0
+
+
+def test_points_that_are_not_finite_are_not_near(line):
+    line[21] = np.nan
+    assert 21 not in similar_by_map(line, np.array([20]), 30)

@@ -1,0 +1,309 @@
+"""The entry point of the engine: from labels to a brain run that the Embeddings panel draws."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from threading import Event
+from typing import Any
+
+import fiftyone as fo
+import fiftyone.brain.visualization as fbv
+import numpy as np
+from numpy.typing import NDArray
+
+from ..core.errors import InvalidParameter, NoPatches
+from ..core.progress import Progress, Report
+from ..core.sentences import count
+from ..dataset.brain_runs import (
+    check_brain_key,
+    make_config,
+    save_similarity_index,
+    save_visualization,
+)
+from ..dataset.patches import PatchTable, read_patches
+from ..dataset.records import RunRecord
+from ..dataset.reporting import raising_if_deleted, reporting
+from ..dataset.stored_embeddings import align_vectors, read_embeddings_field, read_similarity_index
+from ..embeddings.catalog import DEFAULT_BACKBONE
+from ..embeddings.crops import CropSettings
+from ..embeddings.embedder import Embeddings, embed_patches
+from ..embeddings.neighbors import NeighborGraph, build_neighbor_graph
+from ..embeddings.placement import place_backbone
+from ..embeddings.projection import UMAP, Method, make_method, neighbors_needed, project
+from ..embeddings.store import shrink_store
+
+# What each stage takes of the whole, as measured on a CPU with the default backbone; they only
+# place the progress bar.
+_SHARE_READ = 0.02
+_SHARE_EMBED = 0.73
+_SHARE_NEIGHBORS = 0.05
+_SHARE_PROJECT = 0.17
+_SHARE_SAVE = 0.03
+
+
+@dataclass(frozen=True)
+class Visualization:
+    """What :func:`compute_visualization` did.
+
+    Attributes:
+        brain_key: the key of the run, None if it was not saved
+        results: FiftyOne's results: points, sample ids and label ids
+        unreadable: ``{filepath: reason}`` of the images that were skipped
+        skipped: ``{id: reason}`` of the patches that were skipped for another reason
+        reused: how many embeddings an earlier run had left in the store
+        notes: sentences on what was done otherwise than asked
+        seconds: ``{stage: seconds}``
+    """
+
+    brain_key: str | None
+    results: fbv.VisualizationResults
+    unreadable: dict[str, str] = field(default_factory=dict)
+    skipped: dict[str, str] = field(default_factory=dict)
+    reused: int = 0
+    notes: list[str] = field(default_factory=list)
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def num_points(self) -> int:
+        """The number of points of the run."""
+        return len(self.results.points)
+
+    def summary(self) -> str:
+        """Returns a few sentences that tell how the run went."""
+        under = f" under '{self.brain_key}'" if self.brain_key else ""
+        sentences = [
+            f"{count(self.num_points, 'point')}{under} in {sum(self.seconds.values()):.0f} s."
+        ]
+        if self.reused:
+            sentences.append(f"{count(self.reused, 'embedding')} had been computed before.")
+        if self.unreadable:
+            sentences.append(
+                f"{count(len(self.unreadable), 'image')} could not be read and "
+                f"{'was' if len(self.unreadable) == 1 else 'were'} skipped."
+            )
+        if self.skipped:
+            sentences.append(
+                f"{count(len(self.skipped), 'patch', 'patches')} could not be embedded and "
+                f"{'was' if len(self.skipped) == 1 else 'were'} skipped."
+            )
+        return " ".join(sentences + self.notes)
+
+
+def compute_visualization(
+    samples: fo.core.collections.SampleCollection,
+    patches_field: str | None = None,
+    brain_key: str | None = None,
+    *,
+    model: str | Any = DEFAULT_BACKBONE,
+    weights: str | Path | None = None,
+    embeddings: str | NDArray[np.floating] | None = None,
+    similarity_index: str | None = None,
+    method: str = "umap",
+    alpha: float | None = None,
+    force_square: bool = False,
+    device: str | None = None,
+    precision: str = "auto",
+    batch_size: int | None = None,
+    num_workers: int | None = None,
+    points_field: str | None = None,
+    similarity_key: str | None = None,
+    similarity_backend: str | None = None,
+    overwrite: bool = False,
+    progress: bool | Report | None = None,
+    use_store: bool = True,
+    cancelled: Event | None = None,
+    **parameters: Any,
+) -> Visualization:
+    """Embeds patches (or whole images), projects them, and saves a FiftyOne brain run.
+
+    Example::
+
+        import fiftyone as fo
+        import labelvet
+
+        dataset = fo.load_dataset("my-dataset")
+        run = labelvet.compute_visualization(
+            dataset, patches_field="predictions", brain_key="patches"
+        )
+        print(run.summary())
+
+    Args:
+        samples: a dataset or a view of images; filters of the view are respected, and a patches
+            view or a view of a grouped dataset with an image slice will do
+        patches_field: a field of Detections, a Detection, Polylines or a Polyline; None for whole
+            images
+        brain_key: the key to save the run under; None saves nothing
+        model: a backbone name, see :mod:`labelvet.embeddings.backbones`, or a loaded FiftyOne model
+        weights: a checkpoint file for the default or a torchvision backbone
+        embeddings: the name of a label attribute (or sample field) that holds embeddings, or an
+            array with one row per patch; then no model runs
+        similarity_index: the brain key of a similarity index to take the embeddings from instead
+        method: "umap", "tsne" or "pca"
+        alpha: grows each box by ``100 * alpha`` percent before it is cropped
+        force_square: whether to make crops square
+        device: a torch device; by default a GPU where there is one
+        precision: "auto", "fp32", "bf16" or "fp16"
+        batch_size: patches per forward pass
+        num_workers: threads that decode images
+        points_field: a field to store the points in, as a spatial index; needs ``num_dims=2``
+        similarity_key: also save a similarity index of the embeddings under this brain key
+        similarity_backend: FiftyOne's similarity backend for it, "sklearn" by default
+        overwrite: whether runs that have these brain keys may be replaced
+        progress: whether to draw a progress line in the terminal, or a function that takes a
+            fraction and a line; None follows ``fiftyone.config.show_progress_bars``
+        use_store: whether to read and keep embeddings on disk, so that no patch is embedded twice;
+            see :mod:`labelvet.embeddings.store`
+        cancelled: an event that, once set, stops the run with no brain run written; what was
+            embedded is kept in the store
+        **parameters: ``num_dims``, ``seed`` and the other attributes of
+            :class:`~labelvet.embeddings.projection.UMAP`,
+            :class:`~labelvet.embeddings.projection.TSNE` or
+            :class:`~labelvet.embeddings.projection.PCA`
+
+    Returns:
+        a :class:`Visualization`
+
+    Raises:
+        LabelvetError: see :mod:`labelvet.core.errors`; nothing was written then
+    """
+    projection = make_method(method, **parameters)
+    settings = CropSettings(alpha, force_square)
+    if embeddings is not None and similarity_index is not None:
+        raise InvalidParameter("Give embeddings or a similarity index, not both.")
+    if points_field is not None and projection.num_dims != 2:
+        raise InvalidParameter("A spatial index needs two dimensions.")
+    if brain_key is not None:
+        check_brain_key(samples, brain_key, overwrite=overwrite)
+    if similarity_key is not None:
+        if similarity_key == brain_key:
+            raise InvalidParameter("The similarity index needs a brain key of its own.")
+        check_brain_key(samples, similarity_key, run_type="similarity", overwrite=overwrite)
+
+    seconds: dict[str, float] = {}
+    with reporting(progress, cancelled) as tracker, raising_if_deleted(samples):
+        with tracker.stage("Reading labels", _SHARE_READ), _timed(seconds, "read"):
+            table = read_patches(samples, patches_field)
+        with _timed(seconds, "embed"):
+            embedded, config = _embed(
+                samples, table, model, weights, embeddings, similarity_index, settings,
+                device, precision, batch_size, num_workers, use_store, tracker,
+            )  # fmt: skip
+        if not len(embedded.rows):
+            raise NoPatches(_nothing_embedded(embedded))
+        vectors, table = embedded.vectors, table.take(embedded.rows)
+
+        graph, points, notes = _project(vectors, projection, tracker, seconds)
+
+        with tracker.stage("Saving", _SHARE_SAVE), _timed(seconds, "save"):
+            results = save_visualization(
+                samples,
+                brain_key,
+                make_config(projection, patches_field, **config),
+                table,
+                points,
+                RunRecord(graph, table.boxes, embedded.keys),
+            )
+            if points_field is not None:
+                results.index_points(points_field=points_field, progress=False)
+            if similarity_key is not None:
+                save_similarity_index(
+                    samples, similarity_key, table, vectors, config["model"], similarity_backend
+                )
+    shrink_store()
+    return Visualization(
+        brain_key,
+        results,
+        embedded.unreadable,
+        embedded.failed,
+        embedded.reused,
+        notes,
+        seconds,
+    )
+
+
+def _embed(
+    samples: Any,
+    table: PatchTable,
+    model: Any,
+    weights: Any,
+    embeddings: Any,
+    similarity_index: str | None,
+    settings: CropSettings,
+    device: str | None,
+    precision: str,
+    batch_size: int | None,
+    num_workers: int | None,
+    use_store: bool,
+    tracker: Progress,
+) -> tuple[Embeddings, dict[str, Any]]:
+    """Returns the embeddings and what the run's config says of them."""
+    config: dict[str, Any] = {"model": None}
+    if embeddings is None and similarity_index is None:
+        with tracker.stage("Loading the backbone", 0.0):
+            backbone = place_backbone(model, weights=weights, device=device, precision=precision)
+        embedded = embed_patches(
+            table,
+            backbone,
+            settings,
+            batch_size=batch_size,
+            num_workers=num_workers,
+            use_store=use_store,
+            progress=tracker,
+            share=_SHARE_EMBED,
+        )
+        config["model"] = backbone.name
+        config["labelvet"] = {
+            "weights": backbone.fingerprint,
+            "precision": backbone.precision,
+            "alpha": settings.alpha,
+            "force_square": settings.force_square,
+        }
+        return embedded, config
+
+    with tracker.stage("Reading embeddings", _SHARE_EMBED):
+        if similarity_index is not None:
+            config["similarity_index"] = similarity_index
+            return read_similarity_index(samples, table, similarity_index), config
+        if isinstance(embeddings, str):
+            config["embeddings_field"] = embeddings
+            return read_embeddings_field(samples, table, embeddings), config
+        return align_vectors(table, embeddings), config
+
+
+def _project(
+    vectors: NDArray[np.float32], method: Method, tracker: Progress, seconds: dict[str, float]
+) -> tuple[NeighborGraph, NDArray[np.float32], list[str]]:
+    with tracker.stage("Finding neighbors", _SHARE_NEIGHBORS), _timed(seconds, "neighbors"):
+        k = neighbors_needed(method, len(vectors))
+        metric = getattr(method, "metric", "euclidean")
+        graph = build_neighbor_graph(vectors, k, metric, method.seed, check=tracker.check_cancelled)
+    with (
+        tracker.stage(f"Projecting with {method.title}", _SHARE_PROJECT, unit="epochs") as stage,
+        _timed(seconds, "project"),
+    ):
+        if isinstance(method, UMAP) and "umap" not in sys.modules:
+            stage.set(0, detail="compiling, once per process")
+        points, notes = project(vectors, method, graph, lambda done, total: stage.set(done, total))
+    return graph, points, notes
+
+
+@contextmanager
+def _timed(seconds: dict[str, float], stage: str) -> Iterator[None]:
+    start = time.perf_counter()
+    yield
+    seconds[stage] = round(time.perf_counter() - start, 3)
+
+
+def _nothing_embedded(embedded: Embeddings) -> str:
+    reasons = {**embedded.unreadable, **embedded.failed}
+    what, reason = next(iter(reasons.items()))
+    others = f", and {len(reasons) - 1} more" if len(reasons) > 1 else ""
+    return (
+        f"No patch could be embedded, so nothing was written. '{what}': {reason}{others}. Check "
+        "that this machine can read the media files."
+    )

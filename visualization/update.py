@@ -1,0 +1,339 @@
+"""Brings a run up to date: new labels are placed on its map, deleted ones leave, the rest stays."""
+
+from __future__ import annotations
+
+import copy
+import os
+import time
+from dataclasses import dataclass, fields
+from pathlib import Path
+from threading import Event
+from typing import Any
+
+import fiftyone as fo
+import fiftyone.brain.visualization as fbv
+import numpy as np
+from numpy.typing import NDArray
+
+from ..core.errors import InvalidParameter, NoPatches
+from ..core.progress import Progress, Report
+from ..core.sentences import count
+from ..dataset.brain_runs import load_record, load_visualization, save_visualization
+from ..dataset.patches import PatchTable, match_ids, read_patches
+from ..dataset.records import RunRecord
+from ..embeddings.projection import METHODS, Method, make_method
+from ..embeddings.store import patch_keys
+
+# Above this share of newly placed points, the map was fitted to something else.
+RECOMPUTE_ABOVE = 0.2
+
+# A form waits for this; on a local disk it is enough for a million images.
+_LOOK_SECONDS = 2.0
+_LOOK_AT = 4096
+
+_SHARE_READ = 0.05
+_SHARE_EMBED = 0.75
+_SHARE_NEIGHBORS = 0.1
+_SHARE_PLACE = 0.05
+_SHARE_SAVE = 0.05
+
+
+@dataclass(frozen=True)
+class Changes:
+    """What happened to the labels of a run since it was computed, in numbers of labels.
+
+    Attributes:
+        new: labels that the run has no point of
+        changed: labels whose box or image file (as far as :func:`find_changes` came) has changed
+        deleted: labels of the run that are not there any more
+        unchanged: all others
+    """
+
+    new: int
+    changed: int
+    deleted: int
+    unchanged: int
+
+    def __bool__(self) -> bool:
+        return bool(self.new or self.changed or self.deleted)
+
+    @property
+    def recompute(self) -> bool:
+        """Whether more than a fifth would be newly placed, so that a new map shows it better."""
+        placed = self.new + self.changed
+        return placed > RECOMPUTE_ABOVE * (placed + self.unchanged)
+
+    def sentence(self) -> str:
+        """Returns what is new, changed and deleted, in words."""
+        if not self:
+            return "Nothing has changed since the run was computed."
+        parts = [
+            f"{number:,} {word}"
+            for number, word in (
+                (self.new, "new"),
+                (self.changed, "changed"),
+                (self.deleted, "deleted"),
+            )
+            if number
+        ]
+        text = f"{', '.join(parts)}; {count(self.unchanged, 'point')} as before."
+        if self.recompute:
+            text += " More than a fifth is new: computing the visualization again shows it better."
+        return text
+
+
+@dataclass(frozen=True)
+class Update:
+    """What :func:`update_visualization` did.
+
+    Attributes:
+        brain_key: the key of the run
+        results: FiftyOne's results: points, sample ids and label ids
+        changes: what was new, changed and deleted
+        unreadable: ``{filepath: reason}`` of the images that were skipped
+        skipped: ``{id: reason}`` of the patches that were skipped for another reason
+    """
+
+    brain_key: str
+    results: fbv.VisualizationResults
+    changes: Changes
+    unreadable: dict[str, str]
+    skipped: dict[str, str]
+
+    def summary(self) -> str:
+        """Returns a few sentences that tell how the update went."""
+        sentences = [f"'{self.brain_key}': {self.changes.sentence()}"]
+        skipped = len(self.unreadable) + len(self.skipped)
+        if skipped:
+            sentences.append(f"{count(skipped, 'image or patch', 'images or patches')} skipped.")
+        return " ".join(sentences)
+
+
+def find_changes(samples: fo.core.collections.SampleCollection, brain_key: str) -> Changes:
+    """Compares a visualization with the labels that the view it was made of has now.
+
+    Reads no images, but looks whether their files were replaced, for two seconds at most;
+    :func:`update_visualization` looks at all of them.
+
+    Raises:
+        InvalidParameter: if there is no such visualization, or it is another plugin's
+        NoPatches: if none of its labels is there any more
+    """
+    return _compare(_open(samples, brain_key))
+
+
+def update_visualization(
+    samples: fo.core.collections.SampleCollection,
+    brain_key: str,
+    *,
+    model: Any = None,
+    weights: str | Path | None = None,
+    device: str | None = None,
+    batch_size: int | None = None,
+    num_workers: int | None = None,
+    progress: bool | Report | None = None,
+    cancelled: Event | None = None,
+) -> Update:
+    """Adds the labels that are new since a visualization was computed, and drops the deleted ones.
+
+    Labels whose box or image has changed are embedded and placed again. All other points stay where
+    they are. The run, with its neighbor graph, is replaced in one atomic step.
+
+    Args:
+        samples: the dataset of the run; the labels are those of the view that the run was made of
+        brain_key: the key of the run
+        model: a loaded FiftyOne model, where the run was made with one
+        weights: the checkpoint file, where the run was made with one
+        device: a torch device; by default a GPU where there is one
+        batch_size: patches per forward pass
+        num_workers: threads that decode images
+        progress: as for :func:`~labelvet.visualization.compute.compute_visualization`
+        cancelled: an event that, once set, stops the update; the run stays as it was
+
+    Returns:
+        an :class:`Update`
+
+    Raises:
+        LabelvetError: see :mod:`labelvet.core.errors`; nothing was written then
+    """
+    from ..dataset.reporting import raising_if_deleted, reporting
+    from ..embeddings.insertion import place_points
+    from ..embeddings.neighbors import build_neighbor_graph
+    from ..embeddings.projection import neighbors_needed
+    from ..embeddings.store import shrink_store
+
+    with reporting(progress, cancelled) as tracker, raising_if_deleted(samples):
+        with tracker.stage("Reading labels", _SHARE_READ):
+            run = _open(samples, brain_key)
+        embedded = _embed(run, model, weights, device, batch_size, num_workers, tracker)
+        table = run.table.take(embedded.rows)
+        keep, old = match_ids(table.ids, run.ids)
+        keys = embedded.keys
+        same = _unchanged(run.record, old, table.boxes[keep], None if keys is None else keys[keep])
+        if not same.any():
+            raise NoPatches(
+                f"None of the labels of '{brain_key}' is as it was: compute it again instead."
+            )
+        changes = Changes(
+            new=len(table) - len(keep),
+            changed=int((~same).sum()),
+            deleted=len(run.ids) - len(match_ids(run.ids, run.table.ids)[0]),
+            unchanged=int(same.sum()),
+        )
+        keep, old = keep[same], old[same]
+        if not changes and len(table) == len(run.ids):
+            return Update(brain_key, run.results, changes, embedded.unreadable, embedded.failed)
+
+        points = np.full((len(table), run.results.points.shape[1]), np.nan, dtype=np.float32)
+        points[keep] = run.results.points[old]
+        with tracker.stage("Finding neighbors", _SHARE_NEIGHBORS):
+            metric = getattr(run.method, "metric", "euclidean")
+            k = neighbors_needed(run.method, len(table))
+            graph = build_neighbor_graph(
+                embedded.vectors, k, metric, run.method.seed, check=tracker.check_cancelled
+            )
+        with tracker.stage("Placing new points", _SHARE_PLACE):
+            points = place_points(embedded.vectors, points, run.method, graph)
+        with tracker.stage("Saving", _SHARE_SAVE):
+            config = copy.deepcopy(run.results.config)
+            points_field, config.points_field = config.points_field, None
+            record = RunRecord(graph, table.boxes, keys)
+            results = save_visualization(run.samples, brain_key, config, table, points, record)
+            if points_field is not None:
+                results.index_points(points_field=points_field, progress=False)
+    shrink_store()
+    return Update(brain_key, results, changes, embedded.unreadable, embedded.failed)
+
+
+@dataclass(frozen=True, eq=False)
+class _Run:
+    """A run, and its labels as they are now."""
+
+    samples: Any
+    results: fbv.VisualizationResults
+    method: Method
+    record: RunRecord | None
+    table: PatchTable
+
+    @property
+    def ids(self) -> NDArray[np.str_]:
+        results = self.results
+        ids = results.sample_ids if results.label_ids is None else results.label_ids
+        return np.asarray(ids, dtype="<U24")
+
+
+def _open(samples: Any, brain_key: str) -> _Run:
+    view, results = load_visualization(samples, brain_key)
+    method = _method_of(results.config, brain_key)
+    record = load_record(samples, brain_key)
+    return _Run(view, results, method, record, read_patches(view, results.config.patches_field))
+
+
+def _compare(run: _Run) -> Changes:
+    now, old = match_ids(run.table.ids, run.ids)
+    unchanged = _unchanged(run.record, old, run.table.boxes[now], None)
+    unchanged[_replaced(run, now, old)] = False
+    same = int(unchanged.sum())
+    return Changes(
+        new=len(run.table) - len(now) - len(run.table.take(_others(run, now)).box_problems()),
+        changed=len(now) - same,
+        deleted=len(run.ids) - len(now),
+        unchanged=same,
+    )
+
+
+def _replaced(run: _Run, now: NDArray[np.int64], old: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Returns which of the labels have another image file than was embedded, as far as this comes
+    in ``_LOOK_SECONDS``; a file that cannot be seen from here tells nothing."""
+    if run.record is None or run.record.keys is None:
+        return np.empty(0, dtype=np.int64)
+    table, deadline = run.table, time.monotonic() + _LOOK_SECONDS
+    replaced = []
+    by_image = np.argsort(table.media[now], kind="stable")
+    for start in range(0, len(by_image), _LOOK_AT):
+        if time.monotonic() > deadline:
+            break
+        some = by_image[start : start + _LOOK_AT]
+        differ = some[run.record.keys[old[some]] != patch_keys(table, now[some])]
+        paths = table.filepaths[table.media[now[differ]]]
+        replaced.append(differ[[os.path.exists(str(path)) for path in paths]])
+    return np.concatenate([np.empty(0, np.int64), *replaced])
+
+
+def _others(run: _Run, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    return np.setdiff1d(np.arange(len(run.table)), rows)
+
+
+def _unchanged(
+    record: RunRecord | None,
+    old: NDArray[np.int64],
+    boxes: NDArray[np.float64],
+    keys: NDArray[np.void] | None,
+) -> NDArray[np.bool_]:
+    """Whether the labels of the run's rows ``old`` are those that were embedded, (len(old),)."""
+    if record is None:
+        return np.ones(len(old), dtype=bool)
+    if keys is not None and record.keys is not None:
+        return np.asarray(record.keys[old] == keys)
+    return np.asarray((record.boxes[old] == boxes).all(axis=1))
+
+
+def _method_of(config: Any, brain_key: str) -> Method:
+    name = getattr(config, "method", None)
+    if name not in METHODS:
+        raise InvalidParameter(
+            f"'{brain_key}' was not made by UMAP, t-SNE or PCA, so nothing can be added to it: "
+            "compute a visualization with labelvet instead."
+        )
+    wanted = {field.name for field in fields(METHODS[name])}
+    known = {key: value for key, value in config.serialize().items() if key in wanted}
+    return make_method(name, **known)
+
+
+def _embed(
+    run: _Run,
+    model: Any,
+    weights: str | Path | None,
+    device: str | None,
+    batch_size: int | None,
+    num_workers: int | None,
+    tracker: Progress,
+) -> Any:
+    """Embeds the labels as they are now; those of the run are in the store and only read."""
+    from ..dataset.stored_embeddings import read_embeddings_field, read_similarity_index
+    from ..embeddings.crops import CropSettings
+    from ..embeddings.embedder import embed_patches
+    from ..embeddings.placement import place_backbone
+
+    config = run.results.config
+    if config.similarity_index is not None or config.embeddings_field is not None:
+        with tracker.stage("Reading embeddings", _SHARE_EMBED):
+            if config.similarity_index is not None:
+                return read_similarity_index(run.samples, run.table, config.similarity_index)
+            return read_embeddings_field(run.samples, run.table, config.embeddings_field)
+    how = getattr(config, "labelvet", None)
+    if not how or "precision" not in how:
+        raise InvalidParameter(
+            "The run does not say how its embeddings were computed, because it was made from an "
+            "array or elsewhere: overwrite it with Compute visualization, which does."
+        )
+    with tracker.stage("Loading the backbone", 0.0):
+        dtype = how["precision"].partition(",")[0]
+        precision = {"float32": "fp32", "bfloat16": "bf16", "float16": "fp16"}.get(dtype, "auto")
+        backbone = place_backbone(
+            model or config.model, weights=weights, device=device, precision=precision
+        )
+    if backbone.fingerprint != how["weights"]:
+        raise InvalidParameter(
+            f"The run was made with other weights of '{config.model}' than these: give the "
+            "checkpoint file that it was made with, or compute it again."
+        )
+    return embed_patches(
+        run.table,
+        backbone,
+        CropSettings(how["alpha"], how["force_square"]),
+        batch_size=batch_size,
+        num_workers=num_workers,
+        progress=tracker,
+        share=_SHARE_EMBED,
+    )
