@@ -122,8 +122,8 @@ def test_views_of_labels_are_tagged_as_fiftyone_does(judged):
     view = judged.filter_labels("predictions", F("confidence") > 0.4)
     assert tag_view(view, "predictions", "a").changed == view.count("predictions.detections")
     view.tag_labels("b", label_fields="predictions")
-    for tags in all_tags(judged):
-        assert ("a" in tags) == ("b" in tags)
+    for of_label in all_tags(judged):
+        assert ("a" in of_label) == ("b" in of_label)
 
 
 def test_another_process_undoes_after_a_crash(judged, monkeypatch):
