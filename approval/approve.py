@@ -39,10 +39,8 @@ from .expressions import (
     tags,
     without,
 )
-from .rounds import APPROVED_AT, begin_round, progress, settle_run
+from .rounds import APPROVAL, APPROVED_AT, progress, settle_run
 from .writing import count_moment, is_at, write
-
-KIND = "approval"
 
 # rule of merging → what the form says of it
 RULES = {
@@ -123,17 +121,19 @@ def approve(
     _prepare(candidates, into)
     if rule == "replace":
         removed.prepare(dataset, into)
-    moment, by = now(), by or current_user()
+    moment, by, before = now(), by or current_user(), progress(candidates)
     change = begin(
-        dataset, KIND, field=candidates.field, run=candidates.run, into=into, moment=moment,
-        replaces=rule == "replace", made=made,
+        dataset, APPROVAL, f"Labels approved into '{into}'.", by, expires=False,
+        field=candidates.field, run=candidates.run, into=into, moment=moment,
+        replaces=rule == "replace", made=made, turned_down=before.flagged + before.rejected,
     )  # fmt: skip
-    begin_round(candidates, change.token, moment, by, into, progress(candidates))
     update = _update(candidates, into, rule, iou, moment, by)
     after = _after(candidates, _chosen(candidates), moment)
     write(candidates, _concerned(candidates), update, candidates.belongs(), after)
     settle_run(candidates)
-    return _done(candidates, change, into, rule)
+    done = _done(candidates, change, into, rule)
+    change.say(done.sentence)
+    return done
 
 
 def undo_approval(change: Change) -> str:

@@ -6,16 +6,13 @@ from dataclasses import dataclass
 
 from ..core.errors import InvalidParameter, UnknownUndo
 from ..core.sentences import count
-from ..dataset.changes import Change, begin, find_change
+from ..dataset.changes import Change, begin
 from ..dataset.documents import now
 from . import removed
-from .approve import KIND as APPROVAL
 from .candidates import Candidates
 from .expressions import Expression, in_list, is_state, keep
-from .rounds import begin_removal, close_changes, open_changes, progress, settle_run
+from .rounds import APPROVAL, REMOVAL, loop_changes, progress, settle_run
 from .writing import write
-
-KIND = "finalizing"
 
 
 @dataclass(frozen=True)
@@ -27,12 +24,15 @@ class Finalized:
     sentence: str
 
 
-def finalize(candidates: Candidates, agreed: int | None = None) -> Finalized:
+def finalize(
+    candidates: Candidates, agreed: int | None = None, by: str | None = None
+) -> Finalized:
     """Removes the labels that are not approved: they go to the field ``<field>_removed``.
 
     Args:
         candidates: the candidates
         agreed: how many labels a person agreed to remove, None for however many
+        by: who does it; by default the user of this process
 
     Raises:
         InvalidParameter: if it is another number, all are approved, or the dataset has a field of
@@ -50,8 +50,10 @@ def finalize(candidates: Candidates, agreed: int | None = None) -> Finalized:
         raise InvalidParameter("There is nothing to remove: every label is approved.")
     removed.prepare(dataset, field)
     moment = now()
-    change = begin(dataset, KIND, field=field, run=candidates.run, moment=moment)
-    begin_removal(candidates, change.token)
+    change = begin(
+        dataset, REMOVAL, f"Labels of '{field}' removed that were not approved.", by,
+        expires=False, field=field, run=candidates.run, moment=moment,
+    )  # fmt: skip
     leaves = _leaves(candidates)
     labels = in_list(candidates.root)
     update = {
@@ -66,6 +68,7 @@ def finalize(candidates: Candidates, agreed: int | None = None) -> Finalized:
     sentence = (
         f"{count(number, 'label')} removed that {'was' if number == 1 else 'were'} not approved."
     )
+    change.say(sentence)
     return Finalized(number, change.token, sentence)
 
 
@@ -107,15 +110,10 @@ def finish(candidates: Candidates) -> str:
     """
     dataset, number = candidates.dataset, 0
     dataset.reload()
-    for token in open_changes(candidates):
-        try:
-            change = find_change(dataset, token)
-        except UnknownUndo:
-            continue
+    for change in loop_changes(candidates):
         where = change.what["into"] if change.kind == APPROVAL else candidates.field
         number += removed.forget(dataset, where, change.what["moment"])
         change.close()
-    close_changes(candidates)
     settle_run(candidates)
     return f"Finished: {count(number, 'removed label')} deleted for good."
 

@@ -7,18 +7,17 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-import fiftyone as fo
-from fiftyone.operators.store import ExecutionStore
-
 from ..autolabel.runs import APPROVED, IN_REVIEW, get_run, save_run
 from ..core.errors import UnknownRun
+from ..dataset.changes import Change, past_changes
 from ..dataset.documents import samples_of
 from .candidates import Candidates
 from .expressions import STATES, each, in_list, keep, state
 
 APPROVED_AT = "approved_at"
 
-_STORE = "labelvet_approval"
+# the kinds of changes that the loop consists of, until Finish closes them
+APPROVAL, REMOVAL = "approval", "removal"
 
 
 @dataclass(frozen=True)
@@ -49,7 +48,7 @@ class Round:
 
 
 @dataclass(frozen=True)
-class Progress:
+class ApprovalProgress:
     """How many candidates are in each state, in the whole dataset.
 
     Attributes:
@@ -81,7 +80,7 @@ class Progress:
         return self.basket + self.open
 
 
-def progress(candidates: Candidates) -> Progress:
+def progress(candidates: Candidates) -> ApprovalProgress:
     """Counts the candidates of the whole dataset, in one query."""
     in_basket = {"$eq": [state(), STATES.index("basket")]}
     label = {"$cond": [in_basket, {"$ifNull": ["$$l.label", None]}, None]}
@@ -103,37 +102,14 @@ def progress(candidates: Candidates) -> Progress:
         if name == "basket":
             basket[group["_id"]["c"]] = basket.get(group["_id"]["c"], 0) + group["n"]
     rounds = tuple(_rounds(candidates, approved_at))
-    return Progress(**states, in_basket=basket, rounds=rounds)
+    return ApprovalProgress(**states, in_basket=basket, rounds=rounds)
 
 
-def begin_round(
-    candidates: Candidates, token: str, moment: datetime, by: str, into: str, before: Progress
-) -> None:
-    """Writes down a round before it is approved; what it approved is counted, whenever asked."""
-    record = {
-        "kind": "round",
-        "at": moment,
-        "by": by,
-        "into": into,
-        "turned_down": before.flagged + before.rejected,
-    }
-    _remember(candidates, token, record)
-
-
-def begin_removal(candidates: Candidates, token: str) -> None:
-    """Writes down that labels are removed, for *Finish* to find."""
-    _remember(candidates, token, {"kind": "removal"})
-
-
-def open_changes(candidates: Candidates) -> list[str]:
-    """Returns the tokens of what *Finish* closes: rounds and removals."""
-    return [token for token, record in _records(candidates) if not record["closed"]]
-
-
-def close_changes(candidates: Candidates) -> None:
-    """Says that nothing so far can be undone."""
-    for token, record in _records(candidates):
-        _store(candidates.dataset).set(token, {**record, "closed": True})
+def loop_changes(candidates: Candidates) -> list[Change]:
+    """Returns the approvals and removals of the candidates, the newest first, closed ones too."""
+    of = (candidates.field, candidates.run)
+    changes = past_changes(candidates.dataset, (APPROVAL, REMOVAL))
+    return [one for one in changes if (one.what["field"], one.what["run"]) == of]
 
 
 def settle_run(candidates: Candidates) -> None:
@@ -154,30 +130,12 @@ def settle_run(candidates: Candidates) -> None:
 
 def _rounds(candidates: Candidates, approved_at: dict[datetime, int]) -> Iterator[Round]:
     turned_down = 0
-    records = [(token, its) for token, its in _records(candidates) if its["kind"] == "round"]
-    for token, its in sorted(records, key=lambda item: item[1]["at"]):
-        approved = approved_at.get(its["at"], 0)
-        if not approved:  # it was undone, or nothing was left for it
+    for change in reversed(loop_changes(candidates)):
+        approved = approved_at.get(change.what["moment"], 0)
+        if change.kind != APPROVAL or not approved:  # it was undone, or nothing was left for it
             continue
-        since = max(0, its["turned_down"] - turned_down)
-        turned_down = its["turned_down"]
-        yield Round(its["at"], its["by"], its["into"], approved, since, token)
-
-
-def _remember(candidates: Candidates, token: str, record: dict[str, Any]) -> None:
-    of = {"field": candidates.field, "run": candidates.run, "closed": False}
-    _store(candidates.dataset).set(token, {**record, **of})
-
-
-def _records(candidates: Candidates) -> list[tuple[str, dict[str, Any]]]:
-    store = _store(candidates.dataset)
-    records = ((key, store.get(key)) for key in store.list_keys())
-    return [
-        (key, its)
-        for key, its in records
-        if its is not None and (its["field"], its["run"]) == (candidates.field, candidates.run)
-    ]
-
-
-def _store(dataset: fo.Dataset) -> ExecutionStore:
-    return ExecutionStore.create(_STORE, dataset_id=dataset._doc.id)
+        before = change.what["turned_down"]
+        since, turned_down = max(0, before - turned_down), before
+        yield Round(
+            change.what["moment"], change.by, change.what["into"], approved, since, change.token
+        )

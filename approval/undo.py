@@ -9,6 +9,7 @@ import fiftyone as fo
 from ..dataset.changes import Change, find_change
 from ..dataset.tags import undo_tags
 from . import approve, finalize
+from .rounds import APPROVAL, REMOVAL
 
 
 def undo(dataset: fo.Dataset, token: Any) -> str:
@@ -25,8 +26,8 @@ def undo(dataset: fo.Dataset, token: Any) -> str:
 
 def undo_change(change: Change) -> str:
     """Takes a change back that was found; see :func:`undo`."""
-    if change.kind == approve.KIND:
+    if change.kind == APPROVAL:
         return approve.undo_approval(change)
-    if change.kind == finalize.KIND:
+    if change.kind == REMOVAL:
         return finalize.undo_finalize(change)
     return undo_tags(change).sentence

@@ -3,6 +3,9 @@
 They lie in FiftyOne's ``ExecutionStore`` of the dataset, so that a change can be undone after a
 crash, from another process and by another person. A module that changes labels in bulk begins a
 :class:`Change` of its kind, adds each batch before it writes it, and in its undo reads them again.
+
+FiftyOne's internals are used in one place here: the store's collection, so that a list is read in
+one query.
 """
 
 from __future__ import annotations
@@ -10,6 +13,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 import fiftyone as fo
@@ -18,11 +22,13 @@ from bson import Binary
 from fiftyone.operators.store import ExecutionStore
 
 from ..core.errors import UnknownUndo
-from .documents import Ids
+from ..core.user import current_user
+from .documents import Ids, collection_named, now
 
 _STORE = "labelvet_undo"
 _UNDO_SECONDS = 30 * 24 * 3600
-_TAGS = "tags"  # the kind of changes that were written down before there were others
+_LISTED = 200
+_RECORDED = ("kind", "sentence", "by", "at", "what", "expires", "closed")
 
 
 @dataclass
@@ -33,19 +39,30 @@ class Change:
         dataset: the dataset
         token: what names the change, 24 letters and digits
         kind: which module made it
-        what: what that module needs to know to undo it; plain values
+        sentence: what it did; until that is known, what it is about to do
+        by: who did it
+        at: when it began, in UTC
+        what: what its module needs to know to undo it; plain values
+        expires: whether it can be undone for 30 days only; one that holds labels which are
+            nowhere else can be undone until it is closed
+        closed: whether it cannot be undone any more
     """
 
-    dataset: fo.Dataset
+    dataset: fo.Dataset = field(repr=False)
     token: str
     kind: str
+    sentence: str
+    by: str
+    at: datetime
     what: dict[str, Any]
+    expires: bool = True
+    closed: bool = False
     _batches: int = field(default=0, repr=False)
 
     def add_batch(self, sample_ids: Ids, ids: Ids) -> None:
         """Writes down which labels, of which samples, are changed next."""
         batch = {"s": Binary(sample_ids.tobytes()), "i": Binary(ids.tobytes())}
-        _store(self.dataset).set(f"{self.token}.{self._batches}", batch, ttl=_UNDO_SECONDS)
+        self._set(f"{self.token}.{self._batches}", batch)
         self._batches += 1
 
     def batches(self) -> Iterator[tuple[Ids, Ids]]:
@@ -56,19 +73,52 @@ class Change:
             self._batches += 1
             yield samples, ids
 
+    def say(self, sentence: str) -> None:
+        """Writes down what the change did, now that it is known."""
+        self.sentence = sentence
+        self._set(self.token, self._record())
+
     def close(self) -> None:
-        """Says that the change was taken back, and forgets its batches."""
-        store = _store(self.dataset)
-        store.set(self.token, {**self.what, "kind": self.kind, "undone": True}, ttl=_UNDO_SECONDS)
+        """Says that the change cannot be taken back any more, and forgets its batches."""
+        self.closed = True
+        self._set(self.token, self._record())
         for number in range(self._batches):
-            store.delete(f"{self.token}.{number}")
+            _store(self.dataset).delete(f"{self.token}.{number}")
+
+    def drop(self) -> None:
+        """Forgets a change that did nothing."""
+        for number in range(self._batches):
+            _store(self.dataset).delete(f"{self.token}.{number}")
+        _store(self.dataset).delete(self.token)
+
+    def _record(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in _RECORDED}
+
+    def _set(self, key: str, value: Any) -> None:
+        _store(self.dataset).set(key, value, ttl=_UNDO_SECONDS if self.expires else None)
 
 
-def begin(dataset: fo.Dataset, kind: str, **what: Any) -> Change:
-    """Writes down that a change begins, before any of it is done."""
-    change = Change(dataset, secrets.token_hex(12), kind, what)
-    record = {**what, "kind": kind, "undone": False}
-    _store(dataset).set(change.token, record, ttl=_UNDO_SECONDS)
+def begin(
+    dataset: fo.Dataset,
+    kind: str,
+    sentence: str,
+    by: str | None = None,
+    expires: bool = True,
+    **what: Any,
+) -> Change:
+    """Writes down that a change begins, before any of it is done.
+
+    Args:
+        dataset: the dataset
+        kind: which module makes it
+        sentence: what is about to be done
+        by: who does it; by default the user of this process
+        expires: see :class:`Change`
+        **what: what the module needs to know to undo it; plain values
+    """
+    token = secrets.token_hex(12)
+    change = Change(dataset, token, kind, sentence, by or current_user(), now(), what, expires)
+    change._set(token, change._record())
     return change
 
 
@@ -76,18 +126,56 @@ def find_change(dataset: fo.Dataset, token: Any) -> Change:
     """Finds a change that can be taken back.
 
     Raises:
-        UnknownUndo: if the dataset has no such change, or it was taken back before
+        UnknownUndo: if the dataset has no such change, or it was taken back or closed before
     """
     # the store finds whatever it is given, so it is given nothing but a token
     known = isinstance(token, str) and len(token) == 24 and token.isalnum()
     record = _store(dataset).get(token) if known else None
     if record is None:
         raise UnknownUndo("There is nothing to undo: it is another dataset's, or too long ago.")
-    what = dict(record)
-    kind, undone = what.pop("kind", _TAGS), what.pop("undone")
-    if undone:
-        raise UnknownUndo("This was undone before.")
-    return Change(dataset, token, kind, what)
+    if record["closed"]:
+        raise UnknownUndo("This was undone before, or Finish was pressed since.")
+    return _change(dataset, token, record)
+
+
+def list_changes(
+    dataset: fo.Dataset, kinds: tuple[str, ...] = (), limit: int = _LISTED
+) -> list[Change]:
+    """Lists what can be taken back now, whoever did it, the newest first.
+
+    Args:
+        dataset: the dataset
+        kinds: only changes of these kinds; empty for all
+        limit: how many at most
+
+    Returns:
+        the changes; of each, ``kind``, ``sentence``, ``by``, ``at`` and ``token`` are what a person
+        is shown, and ``what`` is left empty: :func:`find_change` reads it
+    """
+    return list(_read(dataset, {"value.closed": False}, kinds, limit, {"value.what": 0}))
+
+
+def past_changes(dataset: fo.Dataset, kinds: tuple[str, ...]) -> list[Change]:
+    """Lists all changes of some kinds that are known, closed ones too, the newest first."""
+    return list(_read(dataset, {}, kinds))
+
+
+def _read(
+    dataset: fo.Dataset,
+    which: dict[str, Any],
+    kinds: tuple[str, ...],
+    limit: int = 0,
+    projection: dict[str, int] | None = None,
+) -> Iterator[Change]:
+    query: dict[str, Any] = {"store_name": _STORE, "dataset_id": dataset._doc.id, **which}
+    query["value.kind"] = {"$in": list(kinds)} if kinds else {"$exists": True}
+    found = collection_named("execution_store").find(query, projection)
+    for document in found.sort([("value.at", -1), ("_id", -1)]).limit(limit):
+        yield _change(dataset, document["key"], {"what": {}, **document["value"]})
+
+
+def _change(dataset: fo.Dataset, token: str, record: dict[str, Any]) -> Change:
+    return Change(dataset, token, *(record[name] for name in _RECORDED))
 
 
 def _store(dataset: fo.Dataset) -> ExecutionStore:

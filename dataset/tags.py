@@ -37,7 +37,7 @@ _BATCH = 50_000
 FLAGGED_TAG, APPROVED_TAG = "needs-review", "approved"
 REVIEWED_TAG, REJECTED_TAG = "reviewed", "rejected"
 
-_KIND = "tags"
+KIND = "tags"
 _MAX_TAG = 100
 
 
@@ -101,6 +101,7 @@ def tag_labels(
     tag: str,
     remove: bool = False,
     all_differ: bool = False,
+    by: str | None = None,
 ) -> Tagged:
     """Adds a tag to labels, or removes it, in the dataset and in its open patches views.
 
@@ -113,22 +114,27 @@ def tag_labels(
         remove: whether to remove it
         all_differ: whether the caller just read that this changes every one of them, so that they
             are not read again
+        by: who does it; by default the user of this process
 
     Raises:
         InvalidParameter: if the tag is none, or the field is read-only
         UnknownField: if there is no such field
     """
     target = _Target(dataset, field)
-    return _change(target, sample_ids, label_ids, check_tag(tag), remove, all_differ)
+    return _change(target, sample_ids, label_ids, check_tag(tag), remove, by, all_differ)
 
 
-def tag_samples(dataset: fo.Dataset, sample_ids: Ids, tag: str, remove: bool = False) -> Tagged:
+def tag_samples(
+    dataset: fo.Dataset, sample_ids: Ids, tag: str, remove: bool = False, by: str | None = None
+) -> Tagged:
     """Adds a tag to samples, or removes it; see :func:`tag_labels`."""
     unique = np.unique(sample_ids, axis=0) if len(sample_ids) else sample_ids
-    return _change(_Target(dataset, None), unique, unique, check_tag(tag), remove)
+    return _change(_Target(dataset, None), unique, unique, check_tag(tag), remove, by)
 
 
-def tag_view(view: Any, field: str | None, tag: str, remove: bool = False) -> Tagged:
+def tag_view(
+    view: Any, field: str | None, tag: str, remove: bool = False, by: str | None = None
+) -> Tagged:
     """Adds a tag to all labels of a view, or removes it.
 
     Args:
@@ -136,6 +142,7 @@ def tag_view(view: Any, field: str | None, tag: str, remove: bool = False) -> Ta
         field: the field of the labels; None for the samples
         tag: the tag
         remove: whether to remove it
+        by: who does it; by default the user of this process
 
     Raises:
         InvalidParameter: if the tag is none, or the field is read-only
@@ -143,7 +150,7 @@ def tag_view(view: Any, field: str | None, tag: str, remove: bool = False) -> Ta
     """
     dataset = view._root_dataset
     if field is None:
-        return tag_samples(dataset, parse_ids(view.values(sample_id_path(view))), tag, remove)
+        return tag_samples(dataset, parse_ids(view.values(sample_id_path(view))), tag, remove, by)
     root, is_list = label_root(view, field)
     samples, labels = view.values([sample_id_path(view), f"{root}.id"])
     pairs = [
@@ -153,11 +160,11 @@ def tag_view(view: Any, field: str | None, tag: str, remove: bool = False) -> Ta
         if label is not None
     ]
     ids = parse_ids([i for pair in pairs for i in pair]).reshape(-1, 2, 12)
-    return tag_labels(dataset, field, ids[:, 0], ids[:, 1], tag, remove)
+    return tag_labels(dataset, field, ids[:, 0], ids[:, 1], tag, remove, by=by)
 
 
 def undo(dataset: fo.Dataset, token: Any) -> Undone:
-    """Takes a change of tags back: of what it changed, and nothing else.
+    """Takes a change of tags back: what it changed, and nothing else.
 
     Raises:
         UnknownUndo: if the dataset has no such change, or it was taken back before
@@ -171,7 +178,7 @@ def undo_tags(change: Change) -> Undone:
     Raises:
         UnknownUndo: if it is a change of another kind
     """
-    if change.kind != _KIND:
+    if change.kind != KIND:
         raise UnknownUndo("There is nothing to undo: this was no change of tags.")
     field, tag, remove = (change.what[name] for name in ("field", "tag", "remove"))
     target = _Target(change.dataset, field)
@@ -207,12 +214,17 @@ def _change(
     ids: Ids,
     tag: str,
     remove: bool,
+    by: str | None,
     all_differ: bool = False,
 ) -> Tagged:
     _check_writable(target)
     if not len(ids):
         return Tagged(0, 0, None)
-    change = begin(target.dataset, _KIND, field=target.field, tag=tag, remove=remove)
+    what = "sample" if target.field is None else "label"
+    sentence = f"'{tag}' {'removed from' if remove else 'added to'} {what}s."
+    change = begin(
+        target.dataset, KIND, sentence, by, field=target.field, tag=tag, remove=remove
+    )  # fmt: skip
     changed = unchanged = 0
     for batch in _batches(len(ids)):
         samples, differing = sample_ids[batch], ids[batch]
@@ -222,7 +234,12 @@ def _change(
         change.add_batch(samples, differing)
         _write(target, samples, differing, tag, remove)
         changed += len(differing)
-    return Tagged(changed, unchanged, change.token if changed else None)
+    done = Tagged(changed, unchanged, change.token if changed else None)
+    if changed:
+        change.say(describe(done, tag, what, remove))
+    else:
+        change.drop()
+    return done
 
 
 def _that_differ(

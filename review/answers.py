@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from pymongo import UpdateOne
 
 from ..core.errors import InvalidParameter, UnknownUndo
-from ..dataset.changes import begin, find_change
+from ..dataset.changes import Change, begin, find_change
 from ..dataset.documents import (
     Ids,
     generated_patches,
@@ -46,7 +46,7 @@ _TAGS = {RIGHT: REVIEWED_TAG, WRONG_CLASS: REVIEWED_TAG, NOT_AN_OBJECT: REJECTED
 # tags that were set anywhere, and whether they say that a label is wrong
 LEARNED_TAGS = {APPROVED_TAG: False, REVIEWED_TAG: False, REJECTED_TAG: True, FLAGGED_TAG: True}
 
-_KIND = "review"
+KIND = "review"
 _MAX_CLASS = 200
 
 
@@ -122,17 +122,21 @@ def give_answers(dataset: fo.Dataset, field: str, answers: list[Answer], user: s
     root, listed = label_root(dataset, field)
     moment = now().replace(microsecond=0)
     labels = read_documents(dataset, root, listed, [(a.sample_id, a.label_id) for a in answers])
-    entries = []
+    taken = []
     for answer in answers:
         label = labels.get(answer.label_id)
         if label is not None and label.get("label") == answer.seen:
-            entries.append(_entry(answer, label, user, moment))
+            taken.append((answer, label))
+    entries = [_entry(answer, label, user, moment) for answer, label in taken]
     if not entries:
         return Answered(0, len(answers), None, _describe(answers, len(answers)))
     _declare(dataset, root)
-    change = begin(dataset, _KIND, field=field, entries=entries)
+    sentence = _describe([one for one, _ in taken], 0)
+    change = begin(dataset, KIND, sentence, user, field=field, entries=entries)
     changed = _write(dataset, field, root, listed, entries, "before", "after")
     refused = len(answers) - changed
+    if not changed:
+        change.drop()
     return Answered(
         changed, refused, change.token if changed else None, _describe(answers, refused)
     )
@@ -144,9 +148,14 @@ def take_back(dataset: fo.Dataset, token: Any) -> Answered:
     Raises:
         UnknownUndo: if the dataset has no such answers, or they were taken back before
     """
-    change = find_change(dataset, token)
-    if change.kind != _KIND:
+    return take_back_change(find_change(dataset, token))
+
+
+def take_back_change(change: Change) -> Answered:
+    """Takes the answers of a change back; see :func:`take_back`."""
+    if change.kind != KIND:
         raise UnknownUndo("This is no answer of a review: undo it where it was done.")
+    dataset = change.dataset
     field, entries = change.what["field"], change.what["entries"]
     root, listed = label_root(dataset, field)
     changed = _write(dataset, field, root, listed, entries, "after", "before")

@@ -18,10 +18,9 @@ from ...approval.candidates import (
 )
 from ...approval.counts import review
 from ...approval.expressions import FLAGGED, STATES
-from ...approval.finalize import KIND as REMOVAL
 from ...approval.finalize import finalize, finish
 from ...approval.removed import is_ours
-from ...approval.rounds import progress
+from ...approval.rounds import REMOVAL, progress
 from ...approval.shown_view import (
     shown_view,
     with_new_patches,

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ...approval.counts import Review
-from ...approval.rounds import Progress
+from ...approval.rounds import ApprovalProgress
 from ...autolabel.runs import FAILED, GENERATING, AutoLabelRun
 from .generating import Operation
 
@@ -73,7 +73,7 @@ def review(found: Review) -> dict[str, Any]:
     }
 
 
-def progress(loop: Progress) -> dict[str, Any]:
+def progress(loop: ApprovalProgress) -> dict[str, Any]:
     """Encodes how far the loop is."""
     return {
         "found": loop.found,

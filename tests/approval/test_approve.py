@@ -10,7 +10,7 @@ from labelvet.approval.approve import approve
 from labelvet.approval.basket import add_labels, remove_labels
 from labelvet.approval.candidates import Selection, find_candidates, read_candidates
 from labelvet.approval.finalize import finalize, finish
-from labelvet.approval.rounds import open_changes, progress
+from labelvet.approval.rounds import loop_changes, progress
 from labelvet.approval.undo import undo
 from labelvet.autolabel.runs import AutoLabelRun, delete_run, get_run, save_run
 from labelvet.core.errors import InvalidParameter, UnknownField, UnknownUndo
@@ -363,8 +363,8 @@ def test_a_removal_that_was_cut_off_is_finished_by_a_second_click(predicted, mon
     assert len(numbers(predicted)) == 8 and predicted.count(f"{FIELD}_removed.detections") == 16
     second = finalize(candidates)
     assert second.removed == 8 and numbers(predicted) == []
-    for token in open_changes(candidates):
-        undo(predicted, token)
+    for change in loop_changes(candidates):
+        undo(predicted, change.token)
     assert state(predicted) == before and second.token
 
 

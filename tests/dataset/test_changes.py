@@ -1,0 +1,69 @@
+import pytest
+from fiftyone import ViewField as F
+from labelvet.approval.approve import approve
+from labelvet.approval.basket import add_labels
+from labelvet.approval.candidates import Selection, find_candidates
+from labelvet.approval.finalize import finalize, finish
+from labelvet.core.errors import UnknownUndo
+from labelvet.dataset.changes import list_changes
+from labelvet.dataset.documents import collection_named
+from labelvet.dataset.tags import tag_view
+from labelvet.panels.undoing import undo
+from labelvet.review.answers import Answer, give_answers
+
+FIELD = "predictions"
+
+
+def test_what_can_be_undone_is_listed_newest_first_with_who_and_when(judged):
+    candidates = find_candidates(judged, FIELD)
+    sample = judged.first()
+    label = sample[FIELD].detections[1]
+    answer = Answer(sample.id, label.id, label.label, "right")
+    give_answers(judged, FIELD, [answer], "ada")
+    tag_view(judged.limit(1), FIELD, "seen", by="bob")
+    tag_view(judged.limit(1), FIELD, "seen", by="bob")  # changes nothing
+    add_labels(candidates, Selection((0.5, None)))
+    approve(candidates, "truth", by="cy")
+    finalize(candidates, by="cy")
+    listed = list_changes(judged)
+    kinds = [(one.kind, one.by) for one in listed if one.by in ("ada", "bob", "cy")]
+    assert kinds == [("removal", "cy"), ("approval", "cy"), ("tags", "bob"), ("review", "ada")]
+    sentences = [one.sentence for one in listed]
+    assert sentences[0].endswith("removed that were not approved.")
+    assert "approved into 'truth'" in sentences[1]
+    assert "'for-approval' was added to" in sentences[2]
+    assert sentences[3:] == ["'seen' was added to 3 labels.", "'dog' is right."]
+    assert [one.at for one in listed] == sorted((one.at for one in listed), reverse=True)
+    assert [one.kind for one in list_changes(judged, ("review",))] == ["review"]
+    assert len(list_changes(judged, limit=2)) == 2
+    for one in listed:
+        change, sentence = undo(judged, one.token)
+        assert change.kind == one.kind and sentence.endswith(".")
+        with pytest.raises(UnknownUndo):
+            undo(judged, one.token)
+    assert list_changes(judged) == []
+    assert judged.count_label_tags(FIELD) == {}
+
+
+def test_another_datasets_changes_are_not_listed(judged, make_dataset):
+    tag_view(judged, FIELD, "seen")
+    assert list_changes(make_dataset()) == []
+
+
+def test_what_holds_labels_that_are_nowhere_else_never_expires(judged):
+    candidates = find_candidates(judged, FIELD)
+    add_labels(candidates, Selection((0.5, None)))
+    approve(candidates, "truth", "replace")
+    finalize(candidates)
+    store = collection_named("execution_store")
+    of_dataset = {"dataset_id": judged._doc.id, "store_name": "labelvet_undo"}
+    store.delete_many({**of_dataset, "expires_at": {"$type": "date"}})  # thirty days later
+    removal, approval = list_changes(judged)
+    undo(judged, removal.token)
+    assert judged.count(f"{FIELD}.detections") == 24
+    undo(judged, approval.token)
+    finalize(candidates)
+    store.delete_many({**of_dataset, "expires_at": {"$type": "date"}})
+    assert "24 removed labels deleted" in finish(candidates)
+    assert not judged.has_sample_field(f"{FIELD}_removed") and list_changes(judged) == []
+    assert judged.match(F(f"{FIELD}.detections").length() > 0).count() == 0
