@@ -24,9 +24,7 @@ class Finalized:
     sentence: str
 
 
-def finalize(
-    candidates: Candidates, agreed: int | None = None, by: str | None = None
-) -> Finalized:
+def finalize(candidates: Candidates, agreed: int | None = None, by: str | None = None) -> Finalized:
     """Removes the labels that are not approved: they go to the field ``<field>_removed``.
 
     Args:

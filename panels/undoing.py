@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ..approval import undo as approval
+from ..approval.rounds import APPROVAL, REMOVAL
+from ..approval.undo import undo_change
 from ..core.errors import UnknownUndo
 from ..dataset.changes import Change, find_change
 from ..dataset.tags import KIND as TAGS
@@ -17,8 +18,8 @@ from ..review.answers import take_back_change
 _UNDO: dict[str, Callable[[Change], str]] = {
     TAGS: lambda change: undo_tags(change).sentence,
     REVIEW: lambda change: take_back_change(change).sentence,
-    approval.APPROVAL: approval.undo_change,
-    approval.REMOVAL: approval.undo_change,
+    APPROVAL: undo_change,
+    REMOVAL: undo_change,
 }
 
 
