@@ -29,9 +29,12 @@ class Progress:
         self._cancelled = cancelled
         self._done = 0.0
         self._last_report = 0.0
+        self._final = False
 
     @contextmanager
-    def stage(self, label: str, share: float, total: int = 0, unit: str = "") -> Iterator[Stage]:
+    def stage(
+        self, label: str, share: float, total: int = 0, unit: str = "", *, final: bool = False
+    ) -> Iterator[Stage]:
         """Runs one stage, which takes ``share`` of the whole run's fraction.
 
         Args:
@@ -39,16 +42,19 @@ class Progress:
             share: the stage's part of the whole, in [0, 1]
             total: how many units the stage has, 0 when it cannot tell
             unit: the plural name of its units
+            final: whether something is written from here on; the run then comes to its end,
+                as one that was cancelled says that nothing was changed
         """
         stage = Stage(self, label, share, total, unit)
         self.send(0.0, label, force=True)
+        self._final = self._final or final
         yield stage
         self._done = min(1.0, self._done + share)
         self.send(0.0, label, force=True)
 
     def check_cancelled(self) -> None:
-        """Raises ``Cancelled`` if the run was cancelled."""
-        if self._cancelled is not None and self._cancelled.is_set():
+        """Raises ``Cancelled`` if the run was cancelled before its final stage."""
+        if self._cancelled is not None and self._cancelled.is_set() and not self._final:
             raise Cancelled("Cancelled: nothing was changed.")
 
     def send(self, fraction: float, line: str, force: bool = False) -> None:

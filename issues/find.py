@@ -108,7 +108,7 @@ def find_label_issues(
         second_field: another label field (another model's, or ground truth), whose boxes that no
             accepted label covers are missed objects
         progress: called with the finished fraction and a line on what happens
-        cancelled: once set, the call ends before it writes
+        cancelled: once set, the call ends, unless it is writing already
 
     Returns:
         the :class:`LabelIssues`
@@ -155,10 +155,8 @@ def write_label_issues(
     """
     field = str(table.patches_field)
     tracker = progress or Progress()
-    with tracker.stage("Writing attributes", share, len(table), "labels") as stage:
+    with tracker.stage("Writing attributes", share, len(table), "labels", final=True) as stage:
         issues = _issues(found)
-        for name in [field, second_field] if second_field else [field]:
-            _clear(dataset, label_path(dataset, name))
         _write(dataset, table, _columns(found, table, issues), stage.advance)
         elsewhere = _write_second(dataset, second_field, table, found) if second_field else 0
         keep(dataset, brain_key, table, found)
@@ -348,22 +346,21 @@ def _is_ours(dataset: fo.Dataset, path: str) -> bool:
     return field is not None and (field.info or {}) == _OWNER
 
 
-def _clear(dataset: fo.Dataset, root: str) -> None:
-    """Declares the attributes, and empties those that an earlier call wrote."""
+def _declare(dataset: fo.Dataset, root: str) -> list[str]:
+    """Declares the attributes, and returns those that an earlier call may have written."""
+    written = []
     for name, (type_, description) in ATTRIBUTES.items():
-        if dataset.get_field(f"{root}.{name}") is None:
-            dataset.add_sample_field(
-                f"{root}.{name}",
-                type_,
-                subfield=fo.StringField if type_ is fo.ListField else None,
-                description=description,
-                info=_OWNER,
-            )
-    listed = "." in root
-    labels, exist = (f"{root}.$[]", root) if listed else (root, f"{root}._id")
-    samples_of(dataset).update_many(
-        {exist: {"$ne": None}}, {"$unset": {f"{labels}.{name}": "" for name in ATTRIBUTES}}
-    )
+        if dataset.get_field(f"{root}.{name}") is not None:
+            written.append(name)
+            continue
+        dataset.add_sample_field(
+            f"{root}.{name}",
+            type_,
+            subfield=fo.StringField if type_ is fo.ListField else None,
+            description=description,
+            info=_OWNER,
+        )
+    return written
 
 
 def _write(
@@ -372,41 +369,51 @@ def _write(
     columns: dict[str, list[Any]],
     advance: Callable[[int], None],
 ) -> None:
-    """Writes columns into labels: one update per sample, thousands in a round trip.
+    """Writes columns into the labels of a field, and empties all others that an earlier call wrote.
 
-    A label is addressed by its place in the list, and the update asks that it is still there, so
-    that a list which someone edits meanwhile is left alone rather than mixed up.
+    It is one update per sample, thousands in a round trip: a label has what was found of it before
+    or what is found now, wherever the call is cut off. A label is addressed by its place in the
+    list, and the update asks that it is still there, so that a list which someone edits meanwhile
+    is left alone rather than mixed up.
     """
     field = str(table.patches_field)
     root = label_path(dataset, field)
     listed = root != field
-    place = _places(dataset, root) if listed else {}
-    moment = now()
+    before = _declare(dataset, root)
     names, values = list(columns), list(zip(*columns.values(), strict=True))
-    order = np.argsort(table.sample_ids, kind="stable")
-    groups = np.split(
-        order, np.flatnonzero(table.sample_ids[order][1:] != table.sample_ids[order][:-1]) + 1
-    )
-    collection, changed = samples_of(dataset), table.ids.tolist()
-    for start in range(0, len(groups) if len(order) else 0, _SAMPLES_PER_WRITE):
-        updates, count = [], 0
-        for rows in groups[start : start + _SAMPLES_PER_WRITE]:
-            where: dict[str, Any] = {"_id": ObjectId(str(table.sample_ids[rows[0]]))}
-            what: dict[str, Any] = {"last_modified_at": moment}
-            for row in rows.tolist():
-                at = f"{root}.{place[changed[row]]}" if listed else root
-                where[f"{at}._id"] = ObjectId(changed[row])
-                for name, value in zip(names, values[row], strict=True):
-                    if value is not None:
-                        what[f"{at}.{name}"] = value
-            updates.append(UpdateOne(where, {"$set": what}))
-            count += len(rows)
+    row_of = dict(zip(table.ids.tolist(), range(len(table)), strict=True))
+    nothing = (None,) * len(names)
+    moment, collection = now(), samples_of(dataset)
+    samples, labels = dataset.values(["id", f"{root}.id"])
+    updates, count = [], 0
+    for sample, ids in zip(samples, labels, strict=True):
+        where: dict[str, Any] = {"_id": ObjectId(sample)}
+        what: dict[str, Any] = {}
+        empty: dict[str, Any] = {}
+        for place, id_ in enumerate((ids if listed else [ids]) or ()):
+            row = row_of.get(id_)
+            if id_ is None or (row is None and not before):
+                continue
+            count += row is not None
+            at = f"{root}.{place}" if listed else root
+            where[f"{at}._id"] = ObjectId(id_)
+            told = nothing if row is None else values[row]
+            for name, value in zip(names, told, strict=True):
+                if value is not None:
+                    what[f"{at}.{name}"] = value
+                elif name in before:
+                    empty[f"{at}.{name}"] = ""
+            for name in before:
+                if name not in columns:
+                    empty[f"{at}.{name}"] = ""
+        if len(where) > 1:
+            change = {"$set": {**what, "last_modified_at": moment}}
+            updates.append(UpdateOne(where, {**change, "$unset": empty} if empty else change))
+        if len(updates) == _SAMPLES_PER_WRITE:
+            collection.bulk_write(updates, ordered=False)
+            advance(count)
+            updates, count = [], 0
+    if updates:
         collection.bulk_write(updates, ordered=False)
         advance(count)
-    reload_samples(dataset, np.unique(table.sample_ids).tolist())
-
-
-def _places(dataset: fo.Dataset, root: str) -> dict[str, int]:
-    return {
-        id_: place for ids in dataset.values(f"{root}.id") for place, id_ in enumerate(ids or ())
-    }
+    reload_samples(dataset, samples)

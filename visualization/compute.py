@@ -199,7 +199,7 @@ def compute_visualization(
 
         graph, points, notes = _project(vectors, projection, tracker, seconds)
 
-        with tracker.stage("Saving", _SHARE_SAVE), _timed(seconds, "save"):
+        with tracker.stage("Saving", _SHARE_SAVE, final=True), _timed(seconds, "save"):
             results = save_visualization(
                 samples,
                 brain_key,

@@ -194,7 +194,7 @@ def update_visualization(
             )
         with tracker.stage("Placing new points", _SHARE_PLACE):
             points = place_points(embedded.vectors, points, run.method, graph)
-        with tracker.stage("Saving", _SHARE_SAVE):
+        with tracker.stage("Saving", _SHARE_SAVE, final=True):
             config = copy.deepcopy(run.results.config)
             points_field, config.points_field = config.points_field, None
             record = RunRecord(graph, table.boxes, keys)

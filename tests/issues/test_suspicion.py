@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from threading import Event
 
+import fiftyone as fo
 import numpy as np
 import pytest
 from clusters import clusters
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from labelvet.core.errors import Cancelled
 from labelvet.issues.find import (
     ATTRIBUTES,
     find_label_issues,
@@ -136,3 +139,52 @@ def test_attributes_are_written_and_removed(flipped_labels):
         assert set(rows or ()) <= set(ids) - {id_}
     assert len(remove_label_issues(dataset)) == len(ATTRIBUTES)
     assert dataset.get_field("labels.detections.suspicion") is None
+
+
+def scores(dataset):
+    dataset.reload()
+    pairs = zip(
+        *dataset.values(["labels.detections.id", "labels.detections.suspicion"]), strict=True
+    )
+    return {id_: score for of_image in pairs for id_, score in zip(*of_image, strict=True)}
+
+
+def test_once_it_writes_it_comes_to_its_end(flipped_labels, monkeypatch):
+    dataset, _ = flipped_labels
+    monkeypatch.setattr("labelvet.core.progress._SECONDS_BETWEEN_REPORTS", 0)
+    monkeypatch.setattr("labelvet.issues.find._SAMPLES_PER_WRITE", 5)
+    cancelled = Event()
+
+    def cancel(fraction, line):
+        if line.startswith("Writing") and "60 of 120" in line:
+            cancelled.set()
+
+    issues = find_label_issues(dataset, "map", progress=cancel, cancelled=cancelled)
+    assert cancelled.is_set() and issues.checked == 120
+    assert None not in scores(dataset).values()
+    cancelled.clear()
+    with pytest.raises(Cancelled, match="nothing was changed"):
+        find_label_issues(dataset, "map", progress=lambda *_: cancelled.set(), cancelled=cancelled)
+
+
+def test_whenever_it_is_cut_off_every_label_has_scores(flipped_labels, monkeypatch):
+    dataset, _ = flipped_labels
+    find_label_issues(dataset, "map")
+    unjudged = dataset.last()
+    unjudged["labels"].detections.append(fo.Detection(label="c0", suspicion=0.5))
+    unjudged.save()
+    before = scores(dataset)
+    monkeypatch.setattr("labelvet.issues.find._SAMPLES_PER_WRITE", 5)
+    monkeypatch.setattr("labelvet.core.progress._SECONDS_BETWEEN_REPORTS", 0)
+
+    def die(fraction, line):
+        if "60 of 120" in line:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        find_label_issues(dataset, "map", progress=die)
+    assert scores(dataset) == before
+    find_label_issues(dataset, "map")
+    after = scores(dataset)
+    added = unjudged["labels"].detections[-1].id
+    assert [id_ for id_, score in after.items() if score is None] == [added]

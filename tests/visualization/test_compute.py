@@ -288,6 +288,27 @@ def test_cancelling_writes_nothing(boxes):
     assert boxes.list_brain_runs() == []
 
 
+@pytest.mark.parametrize("line", ["Saving", "Projecting"])
+def test_cancelled_while_it_saves_it_is_saved(boxes, line):
+    cancelled = Event()
+
+    def cancel(fraction, said):
+        if said.startswith(line):
+            cancelled.set()
+
+    def run():
+        return compute_visualization(
+            boxes, "boxes", "map", method="pca", progress=cancel, cancelled=cancelled
+        )
+
+    if line == "Saving":
+        assert run().num_points == 24 and boxes.list_brain_runs() == ["map"]
+    else:
+        with pytest.raises(Cancelled, match="nothing was changed"):
+            run()
+        assert boxes.list_brain_runs() == []
+
+
 def test_progress_covers_every_stage_and_never_goes_back(boxes):
     seen = []
     compute_visualization(
