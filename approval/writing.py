@@ -7,7 +7,8 @@ from typing import Any
 
 import fiftyone as fo
 
-from ..dataset.documents import generated_patches, reload_samples, samples_of
+from ..dataset.documents import reload_samples, samples_of
+from ..dataset.storage import Copy, locate
 from .candidates import Candidates
 from .expressions import Expression, each, in_list, keep
 
@@ -51,21 +52,22 @@ def write(
         becomes: what it becomes, None where it leaves
     """
     dataset, field = candidates.dataset, candidates.field
-    collection, copies = samples_of(dataset), list(generated_patches(field))
+    collection, storage = samples_of(dataset), locate(dataset, field)
     samples = [document["_id"] for document in collection.find(which, {"_id": 1})]
     for start in range(0, len(samples), _BATCH):
         batch = samples[start : start + _BATCH]
         collection.update_many({"_id": {"$in": batch}}, [{"$set": update}])
-        for patches, view in copies:
-            _copy(patches, view, field, batch, changes, becomes)
+        for copy in storage.copies(field, batch):
+            _write_copy(copy, field, batch, changes, becomes)
         reload_samples(dataset, [str(id_) for id_ in batch])
 
 
-def _copy(
-    patches: Any, view: Any, field: str, samples: list[Any], changes: Expression, becomes: Any
+def _write_copy(
+    copy: Copy, field: str, samples: list[Any], changes: Expression, becomes: Any
 ) -> None:
-    root, is_list = view._get_label_field_root(field)
-    of_samples: dict[str, Any] = {"_sample_id": {"$in": samples}}
+    patches = copy.documents
+    root, is_list = copy.dataset._get_label_field_root(field)
+    of_samples: dict[str, Any] = {copy.key: {"$in": samples}}
     label = {"vars": {"l": f"${root}"}}
     if becomes is None:
         if not is_list:  # a patch without its label is none

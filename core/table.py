@@ -51,6 +51,11 @@ class PatchTable:
         return self.sample_ids if self.label_ids is None else self.label_ids
 
     @property
+    def pairs(self) -> NDArray[np.str_]:
+        """(n,) what tells every patch from all others, see :func:`pair_ids`."""
+        return pair_ids(self.sample_ids, self.label_ids)
+
+    @property
     def labels(self) -> NDArray[np.object_]:
         """(n,) object column of labels, None where a patch has none."""
         with_none: NDArray[np.object_] = np.array([*self.classes, None], dtype=object)
@@ -90,3 +95,10 @@ class PatchTable:
         taken = self.take(rows)
         used, media = np.unique(taken.media, return_inverse=True)
         return replace(taken, media=media.astype(np.int32), filepaths=self.filepaths[used])
+
+
+def pair_ids(sample_ids: Any, label_ids: Any) -> NDArray[np.str_]:
+    """Returns (n,) ids of samples, each with its label's where there are labels: two samples may
+    have labels of one id, as after samples were merged with their ids."""
+    samples = np.asarray(sample_ids, dtype="<U24")
+    return samples if label_ids is None else np.char.add(samples, np.asarray(label_ids, "<U24"))

@@ -123,6 +123,9 @@ def save_visualization(
         return results
 
     replaced = _config_of(dataset, brain_key)
+    # a name of its own, which the run of a clone or of an import has too
+    kept_as = ObjectId()
+    config.labelvet = {**(getattr(config, "labelvet", None) or {}), "record": str(kept_as)}
     document = RunDocument(
         dataset_id=dataset._doc.id,
         key=brain_key,
@@ -137,7 +140,7 @@ def save_visualization(
         json_util.dumps(results.serialize()).encode(), content_type="application/json"
     )
     document.save()
-    write_record(document.id, record)
+    write_record(kept_as, record)
     linked = foo.get_db_conn().datasets.update_one(
         {"_id": dataset._doc.id}, {"$set": {f"brain_methods.{brain_key}": document.id}}
     )
@@ -236,9 +239,13 @@ def load_visualization(
 
 def load_record(samples: fo.core.collections.SampleCollection, brain_key: str) -> RunRecord | None:
     """Reads what is kept with a run, None where it has nothing: it was made by another plugin, by
-    FiftyOne itself, or is a copy in a cloned dataset."""
+    FiftyOne itself, or in another database."""
     run = find_run(samples, brain_key)
-    return None if run is None else read_record(run)
+    if run is None:
+        return None
+    document = foo.get_db_conn().runs.find_one({"_id": run}, {"config.labelvet": 1}) or {}
+    how = (document.get("config") or {}).get("labelvet") or {}
+    return read_record(ObjectId(how["record"]) if "record" in how else run)
 
 
 def load_neighbor_graph(

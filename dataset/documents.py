@@ -1,14 +1,13 @@
 """The documents behind a dataset, read without FiftyOne's objects where those would take seconds.
 
-FiftyOne's internals are used in this module alone: the collections of a dataset, of its runs and of
-the datasets that it generates for patches views. Tried with fiftyone 1.22.
+FiftyOne's internals are used in this module alone: the collections of a dataset and of its runs.
+Tried with fiftyone 1.22.
 
 Ids are ``(n, 12)`` uint8 arrays here: the bytes of MongoDB's ObjectIds.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import datetime, timezone
 from typing import Any
 
@@ -23,7 +22,6 @@ from pymongo.errors import OperationFailure
 Ids = NDArray[np.uint8]
 
 _NO_ID = 24 * "0"
-_GENERATED_PATCHES = "^patches\\."
 
 
 def now() -> datetime:
@@ -65,23 +63,6 @@ def run_results(document: dict[str, Any]) -> bytes:
         gridfs.errors.NoFile: if they were deleted meanwhile
     """
     return bytes(gridfs.GridFS(foo.get_db_conn()).get(document["results"]).read())
-
-
-def generated_patches(patches_field: str | None) -> Iterator[tuple[Any, fo.Dataset]]:
-    """Yields the collections, and the datasets, that FiftyOne generated for patches views.
-
-    Args:
-        patches_field: only those that have this field; None for all
-    """
-    database = foo.get_db_conn()
-    matching = {"sample_collection_name": {"$regex": _GENERATED_PATCHES}}
-    for document in database.datasets.find(matching, {"name": 1}):
-        try:
-            dataset = fo.load_dataset(document["name"])
-        except ValueError:
-            continue  # deleted since
-        if patches_field is None or dataset.get_field(patches_field) is not None:
-            yield samples_of(dataset), dataset
 
 
 def reload_samples(dataset: fo.Dataset, sample_ids: list[str]) -> None:

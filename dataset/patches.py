@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.errors import InvalidParameter, NoPatches, UnknownField
+from ..core.sentences import count
 from ..core.table import WHOLE_IMAGE, PatchTable
 
 __all__ = [
@@ -112,7 +113,7 @@ def read_patches(
     if geometry == "points":
         shapes = [_polyline_box(points) for points in shapes]
     codes, classes = _encode_labels(_flatten(labels))
-    return PatchTable(
+    table = PatchTable(
         patches_field=patches_field,
         sample_ids=np.repeat(np.array(sample_ids, dtype="<U24"), counts),
         label_ids=np.array(_flatten(label_ids), dtype="<U24"),
@@ -125,12 +126,36 @@ def read_patches(
             [np.nan if c is None else c for c in _flatten(confidences)], dtype=np.float32
         ),
     )
+    return _each_once(table)
+
+
+def check_ids(table: PatchTable) -> None:
+    """Checks that every label has an id of its own, as brain runs need it.
+
+    Raises:
+        InvalidParameter: if labels of several samples share one
+    """
+    shared = len(table) - len(set(table.ids.tolist()))
+    if shared:
+        has = "has" if shared == 1 else "have"
+        raise InvalidParameter(
+            f"{count(shared, 'label')} of '{table.patches_field}' {has}"
+            " the id of a label in another sample, as add_collection leaves it without "
+            "new_ids=True: add those samples with new ids, or choose a view without them."
+        )
+
+
+def _each_once(table: PatchTable) -> PatchTable:
+    """Returns the table without the repetitions of a view that lists samples twice."""
+    if len(set(table.ids.tolist())) == len(table):
+        return table
+    return table.take(np.sort(np.unique(table.pairs, return_index=True)[1]))
 
 
 def match_ids(
     ids: NDArray[np.str_], others: NDArray[np.str_]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Finds the ids, each listed once, that two columns share.
+    """Finds what two columns share of ids, or of the pairs of a table, each listed once.
 
     Returns:
         a tuple of their rows in ``ids``, ascending, and their rows in ``others``
@@ -227,7 +252,7 @@ def _read_images(samples: Any) -> PatchTable:
         raise NoPatches("There are no images in this view: choose another target view.")
     unique_paths, image_index = _unique_paths(filepaths)
     n = len(sample_ids)
-    return PatchTable(
+    table = PatchTable(
         patches_field=None,
         sample_ids=np.array(sample_ids, dtype="<U24"),
         label_ids=None,
@@ -238,6 +263,7 @@ def _read_images(samples: Any) -> PatchTable:
         classes=np.array([], dtype=object),
         confidences=np.full(n, np.nan, dtype=np.float32),
     )
+    return _each_once(table)
 
 
 def _geometry_of(samples: Any, patches_field: str) -> tuple[str | None, str]:

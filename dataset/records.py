@@ -1,8 +1,9 @@
 """What is kept with a run beside its points: its neighbor graph, its boxes, its keys in the store.
 
 Label checks, similar patches, duplicates and updates read it. It lies in FiftyOne's database, where
-every machine sees it, under the id of the run's document, so that it survives a renaming; and in a
-GridFS bucket of its own, so that nobody loads it who only draws the points.
+every machine sees it, under an id that the run's config names, so that it survives a renaming, and
+a clone of the dataset has it too; and in a GridFS bucket of its own, so that nobody loads it who
+only draws the points. It never changes: a run that is updated has another one.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from ..embeddings.neighbors import NeighborGraph
 from ..embeddings.store import Keys, bytes_of, keys_of
 
 _BUCKET = "labelvet_runs"
+_NAMES = {"config.labelvet.record": 1}
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +41,7 @@ class RunRecord:
 
 
 def write_record(run: ObjectId, record: RunRecord) -> None:
-    """Keeps a record under the id of a run's document."""
+    """Keeps a record under an id that the config of the run names."""
     tensors: dict[str, NDArray[Any]] = {
         "indices": record.graph.indices,
         "distances": record.graph.distances,
@@ -117,8 +119,13 @@ def drop_orphaned_tensors(bucket: str) -> None:
     """Drops what is kept with runs that do not exist any more."""
     database = foo.get_db_conn()
     kept = {file["metadata"]["run"]: file["_id"] for file in database[bucket].files.find()}
-    runs = database.runs.find({"_id": {"$in": list(kept)}}, {"_id": 1})
-    for run in kept.keys() - {document["_id"] for document in runs}:
+    named = {"config.labelvet.record": {"$in": [str(run) for run in kept]}}
+    runs = database.runs.find({"$or": [{"_id": {"$in": list(kept)}}, named]}, _NAMES)
+    alive = set()
+    for document in runs:
+        how = (document.get("config") or {}).get("labelvet") or {}
+        alive |= {document["_id"], ObjectId(how.get("record"))}
+    for run in kept.keys() - alive:
         _bucket(bucket).delete(kept[run])
 
 

@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.errors import InvalidParameter, NoPatches, UnknownField
+from ..core.table import pair_ids
 from ..embeddings.crops import CropSettings
 from ..embeddings.embedder import Embeddings
-from ..embeddings.store import EmbeddingStore
+from ..embeddings.store import EmbeddingStore, Keys, patch_keys
 from .brain_runs import load_record
 from .patches import PatchTable, match_ids, read_attribute, read_patches
 
@@ -83,25 +84,20 @@ def load_embeddings(
         there are none: the run was made elsewhere, or the store was cleared
     """
     record = load_record(samples, brain_key)
-    if record is None:
-        return None
     dataset = samples._root_dataset
     config = dataset.get_brain_info(brain_key).config
-    if record.keys is not None:
-        vectors, found = open_store(config).gather(record.keys)
-        rows = np.flatnonzero(found)
-        if not len(rows):
-            return None
-        vectors = vectors if len(rows) == len(found) else vectors[rows]
-        return Embeddings(rows, vectors, reused=len(rows), keys=record.keys[rows])
-    if config.embeddings_field is None and config.similarity_index is None:
+    if record is not None and record.keys is not None:
+        return _gather(config, np.arange(len(record.keys)), record.keys)
+    computed = "precision" in (getattr(config, "labelvet", None) or {})
+    if not computed and config.embeddings_field is None and config.similarity_index is None:
         return None
     results = dataset.load_brain_results(brain_key)
-    ids = results.sample_ids if results.label_ids is None else results.label_ids
     try:
         table = read_patches(dataset, config.patches_field)
-        rows, of_table = match_ids(ids, table.ids)
+        rows, of_table = match_ids(pair_ids(results.sample_ids, results.label_ids), table.pairs)
         table = table.take(of_table)
+        if computed:  # in another database: the same boxes of the same files have the same keys
+            return _gather(config, rows, patch_keys(table, np.arange(len(table))))
         if config.similarity_index is not None:
             embedded = read_similarity_index(dataset, table, config.similarity_index)
         else:
@@ -109,6 +105,16 @@ def load_embeddings(
     except (NoPatches, UnknownField):
         return None
     return replace(embedded, rows=rows[embedded.rows])
+
+
+def _gather(config: Any, rows: NDArray[np.int64], keys: Keys) -> Embeddings | None:
+    """Reads the embeddings of rows from the store, those that are there; None for none."""
+    vectors, found = open_store(config).gather(keys)
+    if not found.any():
+        return None
+    if not found.all():
+        rows, keys, vectors = rows[found], keys[found], vectors[found]
+    return Embeddings(rows, vectors, reused=len(rows), keys=keys)
 
 
 def open_store(config: Any) -> EmbeddingStore:

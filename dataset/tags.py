@@ -20,7 +20,6 @@ from ..core.sentences import count
 from .changes import Change, begin, find_change
 from .documents import (
     Ids,
-    generated_patches,
     now,
     object_ids,
     pack_ids,
@@ -29,6 +28,7 @@ from .documents import (
     samples_of,
 )
 from .patches import label_root, sample_id_path
+from .storage import locate
 
 # labels per update: the ids of one fit into a command of MongoDB many times over
 _BATCH = 50_000
@@ -306,20 +306,19 @@ def _write_generated(
     target: _Target, samples: Any, labels: Any, tag: str, remove: bool, moment: datetime
 ) -> None:
     """Changes the copies that patches views hold, as FiftyOne does of the view it tags in."""
-    for collection, dataset in generated_patches(target.field):
-        of_samples = {"_sample_id": {"$in": samples}}
-        if collection.find_one(of_samples, {"_id": 1}) is None:
-            continue
+    storage = locate(target.dataset, target.field)
+    for copy in storage.copies(target.field, samples):
+        collection, of_samples = copy.documents, {copy.key: {"$in": samples}}
         if target.field is None:
             _push(collection, of_samples, "tags", tag, remove, moment)
         else:
-            root = label_root(dataset, target.field)[0]
+            root = label_root(copy.dataset, target.field)[0]
             if root == target.field:
                 which = {"_id": {"$in": labels}}  # a patch has the id of its label
                 _push(collection, which, f"{root}.tags", tag, remove, moment)
             else:
                 _push_into_list(collection, of_samples, root, labels, tag, remove, moment)
-        reload_samples(dataset, [str(id_) for id_ in labels])
+        copy.reload([str(id_) for id_ in labels])
 
 
 def _push(

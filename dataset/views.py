@@ -11,6 +11,7 @@ from typing import Any
 import fiftyone as fo
 from fiftyone import ViewExpression
 from fiftyone import ViewField as F
+from fiftyone.core.utils import to_slug
 
 from ..core.errors import InvalidParameter
 from .patches import is_patches_view, label_root
@@ -103,11 +104,11 @@ def save_tagged_view(
     if not isinstance(name, str) or not name.strip() or len(name) > 100 or not name.isprintable():
         raise InvalidParameter("The name of a view is at most 100 characters of text.")
     view = tagged_view(dataset, tag, field)
+    name = _savable(dataset, name, view)
     what = f"the labels of '{field}'" if field else "the samples"
     sentence = f"The saved view '{name}' shows {what} that have the tag '{tag}', now and later."
     if name in dataset.list_saved_views():
-        there = dataset.load_saved_view(name)
-        if there._serialize(include_uuids=False) == view._serialize(include_uuids=False):
+        if _is_same(dataset.load_saved_view(name), view):
             return SavedView(name, False, sentence)
         raise InvalidParameter(
             f"There is a saved view '{name}' of other content: choose another name, or delete it."
@@ -117,6 +118,26 @@ def save_tagged_view(
     except ValueError as error:  # names that differ in case or punctuation alone collide too
         raise InvalidParameter(f"The view cannot be saved as '{name}': {error}.") from error
     return SavedView(name, True, sentence)
+
+
+def _savable(dataset: fo.Dataset, name: str, view: Any) -> str:
+    """Returns a name that FiftyOne can save a view under: it tells names apart by their Latin
+    letters and digits alone, which those of other scripts have not or share."""
+    if name.isascii():
+        return name
+    taken = {to_slug(there): there for there in dataset.list_saved_views()}
+    for more in ("", *(f" (view {number})" for number in range(1, len(taken) + 2))):
+        try:
+            there = taken.get(to_slug(name + more))
+        except ValueError:
+            continue
+        if there in (None, name + more) or _is_same(dataset.load_saved_view(there), view):
+            return there or name + more
+    return name
+
+
+def _is_same(view: Any, other: Any) -> bool:
+    return bool(view._serialize(include_uuids=False) == other._serialize(include_uuids=False))
 
 
 def exclude_tagged(view: Any, tag: str, field: str | None, level: str) -> tuple[Any, str]:

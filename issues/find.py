@@ -19,6 +19,7 @@ from pymongo import UpdateOne
 
 from ..core.errors import InvalidParameter, NoPatches
 from ..core.progress import Progress
+from ..core.table import pair_ids
 from ..dataset.brain_runs import load_neighbor_graph, raise_if_deleted
 from ..dataset.documents import now, reload_samples, samples_of
 from ..dataset.patches import (
@@ -222,10 +223,10 @@ def read_run(
             f"The embeddings of '{brain_key}' are not on this machine: compute the visualization "
             "again, then its labels can be checked."
         )
-    wanted = np.asarray(results.label_ids, dtype="<U24")[embeddings.rows]
+    wanted = pair_ids(results.sample_ids, results.label_ids)[embeddings.rows]
     table = read_patches(dataset, field)
     assert table.label_ids is not None
-    rows, vectors = match_ids(table.label_ids, wanted)
+    rows, vectors = match_ids(table.pairs, wanted)
     if not len(rows):
         raise NoPatches(f"None of the labels of '{brain_key}' exists any more: compute it again.")
     missing = len(results.label_ids) - len(rows)

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ..core.errors import NoPatches
+from ..core.table import pair_ids
 from ..dataset.documents import hex_ids
 from ..dataset.patches import PatchTable, read_attribute, read_patches
 from ..embeddings.crops import CropSettings, pixel_windows
@@ -81,8 +82,9 @@ def make_thumbnails(
             for row, pair in zip(rows, zip(ids, sample_ids, strict=True), strict=True)
         ]
     tags = read_attribute(samples, shown.info.patches_field, "tags")
-    found = {str(id_): place for place, id_ in enumerate(table.ids)}
-    places = [found.get(id_) for id_ in ids]
+    found = {pair: place for place, pair in enumerate(table.pairs.tolist())}
+    wanted = pair_ids(sample_ids, None if table.label_ids is None else ids).tolist()
+    places = [found.get(pair) for pair in wanted]
     pictures = _cut(table, sorted({place for place in places if place is not None}), size, margin)
     labels = table.labels
     thumbnails = []

@@ -21,13 +21,13 @@ from ..core.errors import InvalidParameter, UnknownUndo
 from ..dataset.changes import Change, begin, find_change
 from ..dataset.documents import (
     Ids,
-    generated_patches,
     now,
     pack_ids,
     reload_samples,
     samples_of,
 )
 from ..dataset.patches import label_root
+from ..dataset.storage import locate
 from ..dataset.tags import APPROVED_TAG, FLAGGED_TAG, REJECTED_TAG, REVIEWED_TAG
 
 RIGHT, WRONG_CLASS, NOT_AN_OBJECT, SKIPPED = "right", "wrong class", "not an object", "skipped"
@@ -117,9 +117,9 @@ def give_answers(dataset: fo.Dataset, field: str, answers: list[Answer], user: s
         InvalidParameter: if an answer is none, or the attributes' names are taken
         UnknownField: if there is no such field
     """
-    for answer in answers:
-        _check(answer)
     root, listed = label_root(dataset, field)
+    for answer in answers:
+        _check(dataset, root, answer)
     moment = now().replace(microsecond=0)
     labels = read_documents(dataset, root, listed, [(a.sample_id, a.label_id) for a in answers])
     taken = []
@@ -236,12 +236,13 @@ def read_documents(
     return found
 
 
-def _check(answer: Answer) -> None:
+def _check(dataset: fo.Dataset, root: str, answer: Answer) -> None:
     if answer.verdict not in VERDICTS:
         raise InvalidParameter(f"An answer is one of: {', '.join(VERDICTS)}.")
     if answer.verdict == WRONG_CLASS:
         name = answer.label
-        if not name or not name.strip() or len(name) > _MAX_CLASS or not name.isprintable():
+        usual = name and name.strip() and len(name) <= _MAX_CLASS and name.isprintable()
+        if not usual and name not in dataset.distinct(f"{root}.label"):
             raise InvalidParameter("Say which class it should be: a word or two.")
         if name == answer.seen:
             raise InvalidParameter(f"It is '{name}' already: choose another class, or say right.")
@@ -283,16 +284,17 @@ def _write(
     if not done:
         return 0
     reload_samples(dataset, [str(entry["sample"]) for entry in done])
-    for copies, patches in generated_patches(field):
-        its_root, its_listed = label_root(patches, field)
+    storage = locate(dataset, field)
+    for copy in storage.copies(field, [entry["sample"] for entry in done]):
+        its_root, its_listed = label_root(copy.dataset, field)
         updates = [
             UpdateOne(where, what, **options)
             for where, what, options in (
-                _update(entry, its_root, its_listed, old, new, "_sample_id") for entry in done
+                _update(entry, its_root, its_listed, old, new, copy.key) for entry in done
             )
         ]
-        copies.bulk_write(updates, ordered=False)
-        reload_samples(patches, [str(entry["label"]) for entry in done])
+        copy.documents.bulk_write(updates, ordered=False)
+        copy.reload([str(entry["label"]) for entry in done])
     return len(done)
 
 

@@ -25,7 +25,7 @@ from ..dataset.brain_runs import (
     save_similarity_index,
     save_visualization,
 )
-from ..dataset.patches import PatchTable, read_patches
+from ..dataset.patches import PatchTable, check_ids, read_patches
 from ..dataset.records import RunRecord
 from ..dataset.reporting import raising_if_deleted, reporting
 from ..dataset.stored_embeddings import align_vectors, read_embeddings_field, read_similarity_index
@@ -188,6 +188,7 @@ def compute_visualization(
     with reporting(progress, cancelled) as tracker, raising_if_deleted(samples):
         with tracker.stage("Reading labels", _SHARE_READ), _timed(seconds, "read"):
             table = read_patches(samples, patches_field)
+            check_ids(table)
         with _timed(seconds, "embed"):
             embedded, config = _embed(
                 samples, table, model, weights, embeddings, similarity_index, settings,

@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 from ..core.errors import InvalidParameter, NoPatches
 from ..core.progress import Progress, Report
 from ..core.sentences import count
+from ..core.table import pair_ids
 from ..dataset.brain_runs import load_record, load_visualization, save_visualization
-from ..dataset.patches import PatchTable, match_ids, read_patches
+from ..dataset.patches import PatchTable, check_ids, match_ids, read_patches
 from ..dataset.records import RunRecord
 from ..embeddings.projection import METHODS, Method, make_method
 from ..embeddings.store import patch_keys
@@ -167,7 +168,7 @@ def update_visualization(
             run = _open(samples, brain_key)
         embedded = _embed(run, model, weights, device, batch_size, num_workers, tracker)
         table = run.table.take(embedded.rows)
-        keep, old = match_ids(table.ids, run.ids)
+        keep, old = match_ids(table.pairs, run.pairs)
         keys = embedded.keys
         same = _unchanged(run.record, old, table.boxes[keep], None if keys is None else keys[keep])
         if not same.any():
@@ -177,11 +178,11 @@ def update_visualization(
         changes = Changes(
             new=len(table) - len(keep),
             changed=int((~same).sum()),
-            deleted=len(run.ids) - len(match_ids(run.ids, run.table.ids)[0]),
+            deleted=len(run.pairs) - len(match_ids(run.pairs, run.table.pairs)[0]),
             unchanged=int(same.sum()),
         )
         keep, old = keep[same], old[same]
-        if not changes and len(table) == len(run.ids):
+        if not changes and len(table) == len(run.pairs):
             return Update(brain_key, run.results, changes, embedded.unreadable, embedded.failed)
 
         points = np.full((len(table), run.results.points.shape[1]), np.nan, dtype=np.float32)
@@ -216,28 +217,28 @@ class _Run:
     table: PatchTable
 
     @property
-    def ids(self) -> NDArray[np.str_]:
-        results = self.results
-        ids = results.sample_ids if results.label_ids is None else results.label_ids
-        return np.asarray(ids, dtype="<U24")
+    def pairs(self) -> NDArray[np.str_]:
+        return pair_ids(self.results.sample_ids, self.results.label_ids)
 
 
 def _open(samples: Any, brain_key: str) -> _Run:
     view, results = load_visualization(samples, brain_key)
     method = _method_of(results.config, brain_key)
     record = load_record(samples, brain_key)
-    return _Run(view, results, method, record, read_patches(view, results.config.patches_field))
+    table = read_patches(view, results.config.patches_field)
+    check_ids(table)
+    return _Run(view, results, method, record, table)
 
 
 def _compare(run: _Run) -> Changes:
-    now, old = match_ids(run.table.ids, run.ids)
+    now, old = match_ids(run.table.pairs, run.pairs)
     unchanged = _unchanged(run.record, old, run.table.boxes[now], None)
     unchanged[_replaced(run, now, old)] = False
     same = int(unchanged.sum())
     return Changes(
         new=len(run.table) - len(now) - len(run.table.take(_others(run, now)).box_problems()),
         changed=len(now) - same,
-        deleted=len(run.ids) - len(now),
+        deleted=len(run.pairs) - len(now),
         unchanged=same,
     )
 

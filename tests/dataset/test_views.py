@@ -125,3 +125,18 @@ def test_what_leaves_follows_the_tag(tagged):
 def test_levels_that_are_none_are_refused(judged, field, level):
     with pytest.raises(InvalidParameter):
         exclude_tagged(judged, "a", field, level)
+
+
+def test_tags_of_every_script_become_views_of_their_own(judged):
+    tags = ["要確認", "要修正", "مراجعة", "проверить"]
+    for tag in tags:
+        tag_view(judged.limit(1), "predictions", tag)
+    names = [save_tagged_view(judged, tag, "predictions").name for tag in tags]
+    assert all(name.startswith(tag) for name, tag in zip(names, tags, strict=True))
+    assert len(set(names)) == 4 and set(judged.list_saved_views()) == set(names)
+    tag_view(judged.skip(1).limit(1), "predictions", tags[1])
+    again = save_tagged_view(judged, tags[1], "predictions")
+    assert not again.created and again.name == names[1] and f"'{again.name}'" in again.sentence
+    assert judged.load_saved_view(again.name).count(ROOT) == 6
+    with pytest.raises(InvalidParameter, match="other content"):
+        save_tagged_view(judged, tags[1], None, again.name)
