@@ -9,11 +9,15 @@ import logging
 from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from threading import Lock
+from typing import Any
 
 import numpy as np
 import torch
+from cachetools import LRUCache
 from numpy.typing import NDArray
 from torch import nn
+
+from .checkpoints import fingerprint
 
 logger = logging.getLogger(__name__)
 
@@ -24,6 +28,9 @@ _HINTS = {torch.float32: "f32", torch.bfloat16: "bf16"}
 _LEAST_COSINE = 0.98
 
 _converting = Lock()  # torch's tracing, which the converter uses, knows one thread
+
+# Converting takes seconds, and the next run of a process mostly asks for the same backbone.
+_compiled: LRUCache[tuple[Any, ...], Forward] = LRUCache(maxsize=2)
 
 
 def compile_for_cpu(
@@ -47,12 +54,20 @@ def compile_for_cpu(
     """
     if find_spec("openvino") is None or any(dtype not in _HINTS for _, dtype in parts):
         return None
+    weights = ((repr(module), fingerprint(module), dtype) for module, dtype in parts)
+    key = (*weights, size, *mean, *std, torch.get_num_threads())
     try:
         with _converting:
-            forward = _compile(parts, size, mean, std)
-        if _agrees(nn.Sequential(*(module for module, _ in parts)), forward, size, mean, std):
-            return forward
-        logger.warning("OpenVINO computes other embeddings than torch, so torch is used.")
+            if key not in _compiled:
+                forward = _compile(parts, size, mean, std)
+                whole = nn.Sequential(*(module for module, _ in parts))
+                if not _agrees(whole, forward, size, mean, std):
+                    logger.warning(
+                        "OpenVINO computes other embeddings than torch, so torch is used."
+                    )
+                    return None
+                _compiled[key] = forward
+            return _compiled[key]
     # a converter raises errors of every kind on modules that it does not know
     except Exception as error:
         logger.info("OpenVINO cannot convert this backbone, so torch is used: %s", error)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from labelvet.embeddings import runtimes
 from labelvet.embeddings.backbones import TorchBackbone, load_backbone
 from torch import nn
 from torchvision.models import VisionTransformer
@@ -32,6 +33,14 @@ def test_a_vision_transformer_is_converted():
     vit.heads = nn.Identity()
     backbone = TorchBackbone("vit", vit.eval(), 32, (0.5,) * 3, (0.5,) * 3)
     assert backbone.precision == "float32, openvino"
+
+
+def test_the_next_run_of_a_process_converts_nothing_again(monkeypatch):
+    first = load_backbone()
+    monkeypatch.setattr(runtimes, "_compile", None)
+    assert load_backbone()._forward is first._forward
+    other = TorchBackbone("other", nn.Sequential(nn.Conv2d(3, 4, 1)), 8, (0.5,) * 3, (0.5,) * 3)
+    assert other.precision == "float32"  # its weights are others, so it was not taken for the first
 
 
 class Fixed(nn.Module):
