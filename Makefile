@@ -1,4 +1,4 @@
-.PHONY: help setup demo test lint web web-check web-checked bench walkthrough clean
+.PHONY: help setup demo test lint types web web-check web-checked bench walkthrough clean
 PY = .venv/bin/python
 NPM = npm --prefix panels
 
@@ -6,6 +6,7 @@ help:
 	@echo "make demo   a demo dataset with its visualization, in the App"
 	@echo "make test   every check and every test"
 	@echo "make lint   ruff, mypy and the rule of imports"
+	@echo "make types  writes the web half's types from the panels' messages"
 	@echo "make web    builds the web half of the panels into dist/ (needs Node 20)"
 	@echo "make bench  NAME=..., QUICK=1 for a smaller run; without NAME it lists them"
 	@echo "make setup  the virtual environment .venv that the others use"
@@ -24,6 +25,9 @@ lint: setup
 	@MYPYPATH=.cache/mypy .venv/bin/mypy --cache-dir .cache/mypy_cache -p labelvet.core -p labelvet.embeddings -p labelvet.dataset -p labelvet.visualization -p labelvet.maps -p labelvet.issues -p labelvet.review -p labelvet.autolabel -p labelvet.approval -p labelvet.operators -p labelvet.panels -p labelvet.workers -p labelvet.demo -p labelvet.bench -m labelvet.cli
 	@.venv/bin/lint-imports --no-cache
 
+types: setup
+	@$(PY) -m labelvet.panels.typescript
+
 panels/node_modules: panels/package-lock.json
 	@$(NPM) ci --silent
 	@touch $@
@@ -31,7 +35,8 @@ panels/node_modules: panels/package-lock.json
 web: panels/node_modules
 	@$(NPM) run --silent build
 
-# users have no Node, so the bundle is committed: it has to be what its source builds
+# users have no Node, so the bundle is committed: it has to be what its source builds (that the types are
+# what the messages say needs no Node, and is a test)
 web-check:
 	@if command -v npm >/dev/null || [ -n "$$CI" ]; then $(MAKE) --no-print-directory web-checked; \
 		else echo "The web half of the panels is not checked: that needs Node 20" >&2; fi

@@ -29,6 +29,16 @@ class StaleRun(LabelvetError, LookupError):
     """A brain run was replaced or deleted since it was opened."""
 
 
+class OtherVersion(LabelvetError):
+    """A page in the browser and the App's server do not have the same version of labelvet."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "This page and the App's server have different versions of labelvet: reload the page, "
+            "and if that does not help, restart the App."
+        )
+
+
 class UnknownUndo(LabelvetError, LookupError):
     """There is no such change to take back, or it was taken back before."""
 

@@ -32,5 +32,5 @@ export default defineConfig({
       output: { globals: GLOBALS },
     },
   },
-  test: { include: ["**/web/**/*.test.ts"], environment: "node" },
+  test: { include: ["app/**/*.test.ts", "*/web/**/*.test.ts"], environment: "node" },
 });

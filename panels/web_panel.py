@@ -4,22 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import wraps
-from typing import Any, ClassVar
+from typing import Any, ClassVar, get_type_hints
 
 import fiftyone.operators as foo
 import fiftyone.operators.types as types
 
-from ..core.errors import LabelvetError, StaleRun
-
-Answer = dict[str, Any]
+from ..core.errors import LabelvetError, OtherVersion, StaleRun
+from .contracts import CONTRACTS
+from .message import Answer, Request
 
 
 class WebPanel(foo.Panel):
     """A panel that a React component draws, and whose public methods the browser calls.
 
-    A method is called with an execution context, the browser's parameters in ``ctx.params``, and
-    returns a dict that JSON can hold. It is marked with :func:`answers`. A subclass also says its
-    ``name``, ``label``, ``icon`` and ``help``, and which ``component`` of the bundle draws it.
+    Such a method is marked with :func:`exposed`. A subclass also says its ``name``, ``label``,
+    ``icon`` and ``help``, and which ``component`` of the bundle draws it. Its folder is named like
+    it, and holds its ``messages``.
     """
 
     name: ClassVar[str]
@@ -40,21 +40,33 @@ class WebPanel(foo.Panel):
         )
 
     def render(self, ctx: Any) -> types.Property:
-        methods = {
-            name: getattr(self, name)
-            for name in dir(type(self))
-            if getattr(getattr(type(self), name), "answers", False)
-        }
-        view = types.View(component=self.component, composite_view=True, **methods)
+        methods = {name: getattr(self, name) for name in self.methods()}
+        contract = CONTRACTS[self.component]
+        view = types.View(
+            component=self.component, composite_view=True, contract=contract, **methods
+        )
         return types.Property(types.Object(), view=view)
 
+    @classmethod
+    def methods(cls) -> dict[str, tuple[type[Request] | None, type[Answer]]]:
+        """Returns what the browser can call, by name: what it asks, None for nothing, and what it
+        is answered."""
+        found = {name: getattr(getattr(cls, name), "messages", None) for name in dir(cls)}
+        return {name: messages for name, messages in found.items() if messages is not None}
 
-def answers(method: Callable[[Any, Any], Answer]) -> Callable[[Any, Any], Answer]:
-    """Makes a method callable from the browser, and turns what the engine refuses into the
-    sentence that a person reads."""
+
+def exposed(method: Callable[..., Answer]) -> Callable[[Any, Any], dict[str, Any]]:
+    """Makes a method callable from the browser.
+
+    The method takes an execution context and, where it has one, a ``request``, whose type says what
+    the browser may send; its return type says what it answers. A bundle of another version is told
+    so, and what the engine refuses becomes the sentence that a person reads.
+    """
+    hints = get_type_hints(method)
+    request_type, answer_type = hints.get("request"), hints["return"]
 
     @wraps(method)
-    def answer(self: Any, ctx: Any) -> Answer:
+    def answer(self: Any, ctx: Any) -> dict[str, Any]:
         try:
             dataset = ctx.dataset
         except ValueError:  # of a name it is DatasetNotFoundError, of an id its base
@@ -62,9 +74,12 @@ def answers(method: Callable[[Any, Any], Answer]) -> Callable[[Any, Any], Answer
         if dataset is None:
             return {"error": "The dataset was deleted: open another.", "stale": True}
         try:
-            return method(self, ctx)
+            if ctx.params.get("contract") != CONTRACTS[self.component]:
+                raise OtherVersion
+            request = () if request_type is None else (request_type.parse(ctx.params),)
+            return method(self, ctx, *request).model_dump(mode="json", by_alias=True)
         except LabelvetError as error:
             return {"error": str(error), "stale": isinstance(error, StaleRun)}
 
-    answer.answers = True  # type: ignore[attr-defined]
+    answer.messages = (request_type, answer_type)  # type: ignore[attr-defined]
     return answer

@@ -1,5 +1,6 @@
 import { useTriggerPanelEvent } from "@fiftyone/operators";
 import { useCallback, useRef } from "react";
+import { OTHER_VERSION } from "./binary";
 
 /** What the App hands to a panel's component. */
 export interface PanelProps {
@@ -8,8 +9,14 @@ export interface PanelProps {
   layout?: { width?: number; height?: number };
 }
 
-/** A call to a method of the panel's Python half, which every panel answers with an object. */
-export type CallPython = <Answer>(method: string, params?: object) => Promise<Answer>;
+/** What the methods of a panel's Python half are asked and answer, as its `messages.ts` says. */
+type MethodsOf<Methods> = Record<keyof Methods, { request: object; answer: object }>;
+
+/** A call to a method of the panel's Python half. */
+export type CallPython<Methods extends MethodsOf<Methods>> = <Name extends keyof Methods & string>(
+  method: Name,
+  request: Methods[Name]["request"],
+) => Promise<Methods[Name]["answer"]>;
 
 /** What Python refused, as the sentence that a person reads. */
 export class PythonError extends Error {
@@ -26,30 +33,33 @@ export class PythonError extends Error {
 /**
  * Returns the function that calls the Python half. The methods that a panel has are the URIs in its
  * view's schema; an answer with an `error` rejects with a {@link PythonError}.
+ *
+ * @param contract the version of the messages that this page knows; a server of another is not asked
  */
-export function usePython(props: PanelProps): CallPython {
+export function usePython<Methods extends MethodsOf<Methods>>(
+  props: PanelProps,
+  contract: string,
+): CallPython<Methods> {
   const trigger = useTriggerPanelEvent();
   // both change with every render of the App, the function must not
   const latest = useRef({ trigger, view: props.schema.view });
   latest.current = { trigger, view: props.schema.view };
-  return useCallback(<Answer>(method: string, params: object = {}) => {
-    const uri = latest.current.view[method];
-    if (typeof uri !== "string") {
-      return Promise.reject(
-        new PythonError(
-          `This panel has no method '${method}': reload the page, or update labelvet.`,
-        ),
-      );
-    }
-    return new Promise<Answer>((resolve, reject) => {
-      latest.current.trigger(uri, params, false, (answer) => {
-        const result = answer.result as (Answer & { error?: string; stale?: boolean }) | undefined;
-        const error = answer.error ?? answer.errorMessage ?? result?.error;
-        if (error) reject(new PythonError(String(error), Boolean(result?.stale)));
-        else if (result === undefined || result === null)
-          reject(new PythonError("The App's server gave no answer: is it still running?"));
-        else resolve(result);
+  return useCallback(
+    (method, request) => {
+      const uri = latest.current.view[method];
+      if (latest.current.view.contract !== contract || typeof uri !== "string")
+        return Promise.reject(new PythonError(OTHER_VERSION));
+      return new Promise((resolve, reject) => {
+        latest.current.trigger(uri, { ...request, contract }, false, (answer) => {
+          const result = answer.result as { error?: string; stale?: boolean } | undefined;
+          const error = answer.error ?? answer.errorMessage ?? result?.error;
+          if (error) reject(new PythonError(String(error), Boolean(result?.stale)));
+          else if (result === undefined || result === null)
+            reject(new PythonError("The App's server gave no answer: is it still running?"));
+          else resolve(result);
+        });
       });
-    });
-  }, []);
+    },
+    [contract],
+  );
 }

@@ -1,45 +1,61 @@
-"""What FiftyOne's queue of delegated operations says of runs of auto labeling."""
+"""The runs of auto labeling, with what FiftyOne's queue of delegated operations says of them."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
-
+import fiftyone as fo
 from bson import ObjectId
 
-from ...workers.operations import list_operations
+from ...autolabel.runs import FAILED, GENERATING, AutoLabelRun, list_runs
+from ...workers.operations import COMPLETED, Operation, list_operations
+from ...workers.operations import FAILED as OPERATION_FAILED
+from .messages import Run
 
 _OPERATOR = "auto_label"
 _NEWEST = 200
+_CUT_OFF = "It was cut off: start it again under the same name, and it goes on from there."
 
 
-@dataclass(frozen=True)
-class Operation:
-    """The newest operation of a run.
-
-    Attributes:
-        run: the name of the run
-        state: of the operation: "scheduled", "queued", "running", "completed" or "failed"
-        progress: the finished part, None where it is not known
-        line: what happens, in a line
-        error: why it failed
-        params: what was asked for
-    """
-
-    run: str
-    state: str
-    progress: float | None
-    line: str | None
-    error: str | None
-    params: dict[str, Any]
+def list_generated(dataset: fo.Dataset) -> list[Run]:
+    """Lists the runs of a dataset, those that no worker began yet first."""
+    operations = _newest_operations(dataset._doc.id)
+    runs = [_run(one, operations.pop(one.name, None)) for one in list_runs(dataset)]
+    waiting = [_waiting(*item) for item in operations.items() if item[1].state != COMPLETED]
+    return [*waiting, *runs]
 
 
-def newest_operations(dataset_id: ObjectId) -> dict[str, Operation]:
-    """Returns ``{run name: operation}`` of a dataset."""
+def _newest_operations(dataset_id: ObjectId) -> dict[str, Operation]:
+    """Returns ``{run name: its newest operation}`` of a dataset."""
     found: dict[str, Operation] = {}
-    for one in list_operations(dataset_id, (), _NEWEST, 0):
+    for one in list_operations(dataset_id, limit=_NEWEST):
         run = one.inputs.get("run_name")
         if one.operator.rsplit("/", 1)[-1] == _OPERATOR and isinstance(run, str):
-            newest = Operation(run, one.state, one.progress, one.line, one.error, one.inputs)
-            found.setdefault(run, newest)
+            found.setdefault(run, one)
     return found
+
+
+def _run(one: AutoLabelRun, operation: Operation | None) -> Run:
+    """A run; where a worker has or had it, with what the queue says."""
+    state, error, progress, line = one.state, one.error, None, None
+    if operation is not None and operation.state not in (COMPLETED, OPERATION_FAILED):
+        state, progress, line = GENERATING, operation.progress, operation.line
+    elif state == GENERATING and operation is not None and operation.state == OPERATION_FAILED:
+        state, error = FAILED, operation.error
+    elif state == GENERATING and one.cut_off:
+        state, error = FAILED, _CUT_OFF
+    return Run.like(
+        one, field=one.label_field, state=state, error=error, progress=progress, line=line
+    )
+
+
+def _waiting(name: str, operation: Operation) -> Run:
+    """A run that no worker began yet, or that failed before it did."""
+    failed = operation.state == OPERATION_FAILED
+    return Run(
+        name=name,
+        field=operation.inputs.get("label_field"),
+        model=operation.inputs.get("model"),
+        state=FAILED if failed else GENERATING,
+        error=operation.error if failed else None,
+        progress=operation.progress,
+        line=operation.line or ("" if failed else "Waiting for a worker"),
+    )

@@ -8,7 +8,7 @@ from typing import Any
 
 import fiftyone.server.view as fosv
 
-from ...approval.approve import IOU, RULES, approve
+from ...approval.approve import approve
 from ...approval.basket import Chosen, add_labels, remove_labels
 from ...approval.candidates import (
     Candidates,
@@ -17,7 +17,7 @@ from ...approval.candidates import (
     list_candidate_fields,
 )
 from ...approval.counts import review
-from ...approval.expressions import FLAGGED, STATES
+from ...approval.expressions import FLAGGED
 from ...approval.finalize import finalize, finish
 from ...approval.removed import is_ours
 from ...approval.rounds import REMOVAL, progress
@@ -28,7 +28,6 @@ from ...approval.shown_view import (
     without_review,
 )
 from ...approval.undo import undo_change
-from ...autolabel.runs import list_runs
 from ...core.errors import InvalidParameter
 from ...core.sentences import count
 from ...dataset.app_view import base_view, view_without_selection
@@ -36,13 +35,10 @@ from ...dataset.changes import find_change
 from ...dataset.documents import Ids, parse_ids
 from ...dataset.patches import is_patches_view
 from ...dataset.tags import tag_view
-from .. import arguments
-from ..web_panel import Answer, WebPanel, answers
-from . import wire
-from .generating import newest_operations
-
-_SHOWN = (*STATES, "all")
-_RULES = tuple(RULES)
+from ..message import Nothing
+from ..web_panel import WebPanel, exposed
+from . import messages
+from .generating import list_generated
 
 
 class AutoLabeling(WebPanel):
@@ -54,113 +50,103 @@ class AutoLabeling(WebPanel):
     help = "Review what a model found, approve it, make it ground truth."
     component = "AutoLabeling"
 
-    @answers
-    def overview(self, ctx: Any) -> Answer:
+    @exposed
+    def overview(self, ctx: Any) -> messages.Overview:
         """The runs of auto labeling, and the fields whose labels can be approved."""
-        operations = newest_operations(ctx.dataset._doc.id)
-        runs = [wire.run(one, operations.pop(one.name, None)) for one in list_runs(ctx.dataset)]
-        waiting = [wire.waiting_run(one) for one in operations.values() if one.state != "completed"]
         fields = [
             name
             for name in list_candidate_fields(ctx.dataset)
             if not is_ours(ctx.dataset.get_field(name))
         ]
-        return {"runs": [*waiting, *runs], "fields": fields}
+        return messages.Overview(runs=list_generated(ctx.dataset), fields=fields)
 
-    @answers
-    def review(self, ctx: Any) -> Answer:
+    @exposed
+    def review(self, ctx: Any, request: messages.SourceRequest) -> messages.Counted:
         """What there is to review in the App's view, and how far the loop is."""
-        candidates = _candidates(ctx)
-        return {
-            "review": wire.review(review(candidates, _view(ctx))),
-            "progress": wire.progress(progress(candidates)),
-        }
+        candidates = _candidates(ctx, request)
+        return messages.Counted(
+            review=messages.Review.of(review(candidates, _view(ctx))),
+            progress=messages.Progress.of(progress(candidates)),
+        )
 
-    @answers
-    def show(self, ctx: Any) -> Answer:
+    @exposed
+    def show(self, ctx: Any, request: messages.ShowRequest) -> messages.ShownLabels:
         """Makes the grid show some labels as patches."""
-        state = arguments.choice(ctx.params, "state", _SHOWN, "open")
-        edition = arguments.whole_number(ctx.params, "edition", 0, 10**15, 0)
         view = shown_view(
-            _view(ctx, anew=arguments.flag(ctx.params, "anew")),
-            _candidates(ctx),
-            _selection(ctx),
-            None if state == "all" else state,
-            edition,
+            _view(ctx, anew=request.anew),
+            _candidates(ctx, request),
+            _selection(ctx, request),
+            None if request.state == "all" else request.state,
+            request.edition,
         )
         if ctx.request_params.get("filters"):
             ctx.ops.clear_sidebar_filters()  # the view has them now
         ctx.ops.set_view(view)
-        return {"shown": len(view)}
+        return messages.ShownLabels(shown=len(view))
 
-    @answers
-    def show_images(self, ctx: Any) -> Answer:
+    @exposed
+    def show_images(self, ctx: Any) -> Nothing:
         """Makes the grid show the images again, of the view that the review began with."""
         stages = without_patches(ctx.request_params.get("view"))
         if stages:
             ctx.ops.set_view(fosv.get_view(ctx.dataset, stages=stages))
         else:
             ctx.ops.clear_view()
-        return {}
+        return Nothing()
 
-    @answers
-    def add(self, ctx: Any) -> Answer:
+    @exposed
+    def add(self, ctx: Any, request: messages.SelectionRequest) -> messages.Done:
         """Adds labels for approval: of the App's view, by confidence and class."""
-        return _changed(ctx, add_labels(_candidates(ctx), _selection(ctx), _view(ctx)))
+        candidates, selection = _candidates(ctx, request), _selection(ctx, request)
+        return _changed(ctx, add_labels(candidates, selection, _view(ctx)))
 
-    @answers
-    def remove(self, ctx: Any) -> Answer:
+    @exposed
+    def remove(self, ctx: Any, request: messages.SelectionRequest) -> messages.Done:
         """Takes labels out of the basket: those selected in the grid, of some classes, or all."""
-        return _changed(ctx, remove_labels(_candidates(ctx), _selection(ctx)))
+        return _changed(ctx, remove_labels(_candidates(ctx, request), _selection(ctx, request)))
 
-    @answers
-    def flag(self, ctx: Any) -> Answer:
+    @exposed
+    def flag(self, ctx: Any, request: messages.SourceRequest) -> messages.Done:
         """Tags the patches that are selected in the grid."""
-        candidates, view = _candidates(ctx), base_view(ctx.dataset, ctx.request_params)
+        candidates, view = _candidates(ctx, request), base_view(ctx.dataset, ctx.request_params)
         ids = _selected(ctx)
         done = tag_view(view.select(ids), candidates.field, FLAGGED)
         sentence = f"{count(done.changed, 'label')} flagged '{FLAGGED}'."
         return _changed(ctx, Chosen(done.changed, done.token, sentence))
 
-    @answers
-    def approve(self, ctx: Any) -> Answer:
+    @exposed
+    def approve(self, ctx: Any, request: messages.ApproveRequest) -> messages.Done:
         """Makes ground truth of the basket."""
-        done = approve(
-            _candidates(ctx),
-            arguments.text(ctx.params, "into"),
-            arguments.choice(ctx.params, "rule", _RULES, "keep"),
-            arguments.number(ctx.params, "iou", 0.01, 1, IOU),
-        )
+        candidates = _candidates(ctx, request)
+        done = approve(candidates, request.into, request.rule, request.iou)
         ctx.ops.reload_dataset()  # it may have a new field
-        return {"undo": done.token, "sentence": done.sentence, "approved": done.approved}
+        return messages.Done(sentence=done.sentence, undo=done.token, changed=done.approved)
 
-    @answers
-    def finalize(self, ctx: Any) -> Answer:
+    @exposed
+    def finalize(self, ctx: Any, request: messages.FinalizeRequest) -> messages.Done:
         """Removes what was not approved, if that is as many as a person agreed to."""
-        agreed = arguments.whole_number(ctx.params, "count", 0, 10**12, -1)
-        done = finalize(_candidates(ctx), agreed)
+        done = finalize(_candidates(ctx, request), request.count)
         ctx.ops.reload_dataset()
-        return {"undo": done.token, "sentence": done.sentence}
+        return messages.Done(sentence=done.sentence, undo=done.token, changed=done.removed)
 
-    @answers
-    def finish(self, ctx: Any) -> Answer:
+    @exposed
+    def finish(self, ctx: Any, request: messages.SourceRequest) -> messages.Done:
         """Closes the loop: removed labels are deleted for good."""
-        sentence = finish(_candidates(ctx))
+        sentence = finish(_candidates(ctx, request))
         ctx.ops.reload_dataset()
-        return {"sentence": sentence}
+        return messages.Done(sentence=sentence)
 
-    @answers
-    def undo(self, ctx: Any) -> Answer:
+    @exposed
+    def undo(self, ctx: Any, request: messages.UndoRequest) -> messages.Done:
         """Takes a change back."""
-        change = find_change(ctx.dataset, ctx.params.get("token"))
+        change = find_change(ctx.dataset, request.token)
         sentence = undo_change(change)
         ctx.ops.reload_dataset()
-        return {"sentence": sentence, "anew": change.kind == REMOVAL}
+        return messages.Done(sentence=sentence, anew=change.kind == REMOVAL)
 
 
-def _candidates(ctx: Any) -> Candidates:
-    field, run = arguments.text(ctx.params, "field"), arguments.optional_text(ctx.params, "run")
-    return find_candidates(ctx.dataset, field, run)
+def _candidates(ctx: Any, request: messages.SourceRequest) -> Candidates:
+    return find_candidates(ctx.dataset, request.field, request.run)
 
 
 def _view(ctx: Any, anew: bool = False) -> Any:
@@ -171,13 +157,9 @@ def _view(ctx: Any, anew: bool = False) -> Any:
     return view_without_selection(ctx.dataset, {**ctx.request_params, "view": stages})
 
 
-def _selection(ctx: Any) -> Selection:
-    bounds = [arguments.optional_number(ctx.params, name) for name in ("low", "high")]
-    classes = arguments.optional_texts(ctx.params, "classes")
-    ids: Ids | None = None
-    if arguments.flag(ctx.params, "selected"):
-        ids = parse_ids(_selected(ctx))
-    return Selection((bounds[0], bounds[1]), classes, ids)
+def _selection(ctx: Any, request: messages.SelectionRequest) -> Selection:
+    ids: Ids | None = parse_ids(_selected(ctx)) if request.selected else None
+    return Selection((request.low, request.high), request.classes, ids)
 
 
 def _selected(ctx: Any) -> list[str]:
@@ -194,7 +176,7 @@ def _selected(ctx: Any) -> list[str]:
     return ids
 
 
-def _changed(ctx: Any, done: Chosen) -> Answer:
+def _changed(ctx: Any, done: Chosen) -> messages.Done:
     ctx.ops.clear_selected_samples()
     ctx.ops.reload_samples()
-    return {"undo": done.token, "sentence": done.sentence, "changed": done.changed}
+    return messages.Done.like(done, undo=done.token)

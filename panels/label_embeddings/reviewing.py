@@ -6,65 +6,43 @@ from typing import Any
 
 from ...core.errors import InvalidParameter
 from ...core.user import current_user
-from ...review.answers import VERDICTS, Answer, give_answers, take_back
+from ...review.answers import Answer, give_answers, take_back
 from ...review.queue import next_issues
-from .. import arguments
-from ..web_panel import Answer as Reply
-from ..web_panel import answers
-from . import wire
-
-_MAX_ITEMS = 200
-_MAX_ANSWERS = 100
+from ..web_panel import exposed
+from . import messages
+from .shown import shown_map
 
 
 class Reviewing:
     """The part of *Label embeddings* that asks a reviewer about the most suspicious labels."""
 
-    @answers
-    def next_issues(self, ctx: Any) -> Reply:
+    @exposed
+    def next_issues(self, ctx: Any, request: messages.NextIssuesRequest) -> messages.NextIssues:
         """The labels to look at next, ranked by all that is known now."""
-        shown = arguments.shown_map(ctx)
-        count = arguments.whole_number(ctx.params, "count", 1, _MAX_ITEMS, 40)
-        queue = next_issues(ctx.dataset, shown.info.key, count)
-        return {"queue": None if queue is None else wire.queue(queue, shown)}
+        shown = shown_map(ctx, request)
+        queue = next_issues(ctx.dataset, shown.info.key, request.count)
+        return messages.NextIssues(queue=None if queue is None else messages.Queue.of(queue, shown))
 
-    @answers
-    def answer(self, ctx: Any) -> Reply:
+    @exposed
+    def answer(self, ctx: Any, request: messages.AnswerRequest) -> messages.Answered:
         """Writes answers into labels."""
-        shown = arguments.shown_map(ctx)
-        given = ctx.params.get("answers")
-        if not isinstance(given, list) or not 0 < len(given) <= _MAX_ANSWERS:
-            raise InvalidParameter(f"Between 1 and {_MAX_ANSWERS} labels are answered at a time.")
-        field = shown.info.patches_field
+        field = shown_map(ctx, request).info.patches_field
         if field is None:
             raise InvalidParameter("Whole images have no labels to review.")
-        done = give_answers(ctx.dataset, field, [_answer(one) for one in given], _user(ctx))
+        given = [
+            Answer(one.sample_id, one.id, one.seen, one.verdict, one.label)
+            for one in request.answers
+        ]
+        done = give_answers(ctx.dataset, field, given, _user(ctx))
         ctx.ops.reload_samples()
-        return {
-            "changed": done.changed,
-            "refused": done.refused,
-            "undo": done.token,
-            "sentence": done.sentence,
-        }
+        return messages.Answered.like(done, undo=done.token)
 
-    @answers
-    def undo_answer(self, ctx: Any) -> Reply:
+    @exposed
+    def undo_answer(self, ctx: Any, request: messages.UndoRequest) -> messages.Answered:
         """Takes answers back."""
-        done = take_back(ctx.dataset, ctx.params.get("token"))
+        done = take_back(ctx.dataset, request.token)
         ctx.ops.reload_samples()
-        return {"changed": done.changed, "sentence": done.sentence}
-
-
-def _answer(given: Any) -> Answer:
-    if not isinstance(given, dict):
-        raise InvalidParameter("An answer names a label and says what it is.")
-    return Answer(
-        sample_id=arguments.object_id(given, "sampleId"),
-        label_id=arguments.object_id(given, "id"),
-        seen=arguments.optional_text(given, "seen"),
-        verdict=arguments.choice(given, "verdict", VERDICTS, ""),
-        label=arguments.optional_text(given, "label"),
-    )
+        return messages.Answered.like(done)
 
 
 def _user(ctx: Any) -> str:

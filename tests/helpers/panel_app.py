@@ -3,6 +3,7 @@
 import json
 
 from fiftyone.operators.executor import ExecutionContext, Executor
+from labelvet.panels.contracts import CONTRACTS
 
 
 class PanelApp:
@@ -14,6 +15,7 @@ class PanelApp:
         self.dataset, self.request, self.triggered = dataset, request, {}
 
     def __call__(self, method, **params):
+        params = {"contract": CONTRACTS[self.panel.component], **params}
         request = {"dataset_id": str(self.dataset._doc.id), "params": params, **self.request}
         executor = Executor()
         context = ExecutionContext(json.loads(json.dumps(request)), executor=executor)

@@ -1,16 +1,15 @@
 """The panel's methods, called as the App's server calls them."""
 
-import base64
 import json
 from datetime import datetime, timedelta, timezone
 
 import fiftyone as fo
-import numpy as np
 import pytest
 from fiftyone import ViewField as F
 from fiftyone.operators.executor import ExecutionContext, Executor
 from labelvet.autolabel.runs import AutoLabelRun, save_run
 from labelvet.panels.auto_labeling import AutoLabeling
+from packed import array
 from panel_app import PanelApp
 
 FIELD = "predictions"
@@ -43,7 +42,7 @@ def app(judged):
 
 
 def open_counts(answer):
-    counts = np.frombuffer(base64.b64decode(answer["review"]["open"]), "<u4")
+    counts = array(answer["review"]["open"])
     return counts.reshape(len(answer["review"]["classes"]), -1)
 
 
@@ -126,7 +125,7 @@ def test_the_loop_is_walked(app, tmp_path):
     assert app("review", **about)["progress"]["basket"] == 6
 
     approved = app("approve", into=TRUTH, rule="keep", **about)
-    assert approved["approved"] == 6 and "reload_dataset" in app.triggered
+    assert approved["changed"] == 6 and "reload_dataset" in app.triggered
     progress = app("review", **about)["progress"]
     assert (progress["approved"], progress["flagged"], progress["left"]) == (6, 1, 17)
     assert progress["rounds"][0]["into"] == TRUTH

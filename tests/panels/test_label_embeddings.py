@@ -1,14 +1,14 @@
 """The panel's methods, called as the App's server calls them."""
 
-import base64
-
 import fiftyone as fo
 import fiftyone.core.odm as foo
 import numpy as np
 import pytest
 from fiftyone import ViewField as F
 from fiftyone.operators.executor import ExecutionContext, Executor
+from labelvet.panels.binary import pack
 from labelvet.panels.label_embeddings import LabelEmbeddings
+from packed import array
 from panel_app import PanelApp
 
 LABEL = "predictions.detections.label"
@@ -24,11 +24,7 @@ class App(PanelApp):
 def bits(rows, n=24):
     mask = np.zeros(n, dtype=bool)
     mask[rows] = True
-    return {"bits": base64.b64encode(np.packbits(mask, bitorder="little")).decode()}
-
-
-def array(column):
-    return np.frombuffer(base64.b64decode(column["data"]), "<" + column["dtype"])
+    return pack(mask, "rows")
 
 
 @pytest.fixture
@@ -48,7 +44,7 @@ def test_runs_are_listed_and_opened(app):
     assert runs["ours"]["state"] == "ready" and runs["theirs"]["numDims"] == 3
     assert runs["ours"]["numPoints"] == 24 and runs["theirs"]["numPoints"] == 8
     opened = app("open_run", key="ours")
-    points = array(opened["geometry"]).reshape(24, 2)
+    points = array(opened["points"]).reshape(24, 2)
     assert np.allclose(points, app.dataset.load_brain_results("ours").points)
     assert opened["labelPath"] == LABEL
     assert opened["run"] == runs["ours"]
@@ -123,7 +119,7 @@ def test_an_empty_view_has_no_visible_rows(app):
     about = app.open()
     app.request["view"] = app.dataset.match(F("filepath") == "no")._serialize()
     answer = app("visible_rows", **about)
-    assert answer["count"] == 0 and not any(base64.b64decode(answer["mask"]["bits"]))
+    assert answer["count"] == 0 and not array(answer["mask"]).any()
     assert app("exclude_tagged", tag="a", level="images", **about)["sentence"].startswith("0 of 0")
 
 
@@ -188,8 +184,9 @@ def test_a_run_whose_labels_were_deleted_still_opens(app):
     assert app("clusters", path=LABEL, **about)["clusters"][:1] is not None
 
 
-ROWS = [None, 3, "AAAA", {}, {"bits": 1}, {"bits": "AAA"}, {"bits": "AAAAAA=="}, {"bits": "!!!!"},
-        {"bits": "A" * 10_000_000}, {"rows": [1]}, [1, 2]]  # fmt: skip
+ROWS = [None, 3, "", "AAAA", {}, ["a"], [1, 2], "!!!!", "A" * 10_000_000, bits([1], 25), bits([1])[:-4],
+        pack(np.array([24]), "u4"), pack(np.array([3, 1]), "u4"), pack(np.array([1, 1]), "u4"),
+        pack(np.array([1.0]), "f4"), bits([1]) + "AAAA"]  # fmt: skip
 NUMBERS = [-1, 8.5, float("nan"), float("inf"), 10**30, "64", None, [64], True]
 ANSWER = {"id": "0" * 24, "sampleId": "0" * 24, "seen": "cat", "verdict": "right"}
 FORGED = [

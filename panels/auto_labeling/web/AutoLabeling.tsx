@@ -6,13 +6,14 @@ import { type PanelProps, usePython } from "../../app/panel";
 import panelCss from "../../app/panel.css?inline";
 import css from "./autoLabeling.css?inline";
 import { useOverview } from "./hooks/useOverview";
+import { CONTRACT, type Methods } from "./messages";
 import { SourceList } from "./parts/SourceList";
 import { ReviewPage } from "./ReviewPage";
 import { Wire } from "./wire";
 
 /** The panel *Auto Labeling*: choose a run or a field, then review and approve its labels. */
 export function AutoLabeling(props: PanelProps) {
-  const python = usePython(props);
+  const python = usePython<Methods>(props, CONTRACT);
   const wire = useMemo(() => new Wire(python), [python]);
   const datasetName = useRecoilValue(fos.datasetName);
   const { overview, problem, refresh } = useOverview(wire, datasetName);

@@ -7,13 +7,14 @@ import css from "../../app/panel.css?inline";
 import { useOpenRun } from "./hooks/useOpenRun";
 import { useRuns } from "./hooks/useRuns";
 import { Judge } from "./Judge";
+import { CONTRACT, type Methods } from "./messages";
 import { RunList } from "./parts/RunList";
 import { RunPicker } from "./parts/RunPicker";
 import { Wire } from "./wire";
 
 /** The panel *Label embeddings*: choose a run, then judge its labels. */
 export function LabelEmbeddings(props: PanelProps) {
-  const python = usePython(props);
+  const python = usePython<Methods>(props, CONTRACT);
   const wire = useMemo(() => new Wire(python), [python]);
   const datasetName = useRecoilValue(fos.datasetName);
   const { runs, problem: listProblem, refresh } = useRuns(wire, datasetName);

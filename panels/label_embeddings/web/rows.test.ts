@@ -1,14 +1,5 @@
 import { describe, expect, it } from "vitest";
-import {
-  combineRows,
-  countRows,
-  everyRows,
-  indicesOf,
-  invertRows,
-  packRows,
-  rowsOf,
-  unpackRows,
-} from "./rows";
+import { combineRows, countRows, everyRows, indicesOf, invertRows, rowsOf } from "./rows";
 
 const rows = (...indices: number[]) => rowsOf(10, indices);
 
@@ -34,15 +25,5 @@ describe("sets of rows", () => {
   it("intersect, and are null only where none is given", () => {
     expect(everyRows([null, null])).toBeNull();
     expect(indicesOf(everyRows([rows(1, 2), null, rows(2, 3)]) ?? [])).toEqual([2]);
-  });
-
-  it.each([0, 1, 7, 8, 9, 1000])("survive packing at length %i", (length) => {
-    const some = Uint8Array.from({ length }, (_, i) => Number((i * 7919) % 3 === 0));
-    expect(packRows(some).length).toBe(Math.ceil(length / 8));
-    expect(unpackRows(packRows(some), length)).toEqual(some);
-  });
-
-  it("put the first row into the lowest bit, as numpy's 'little' order does", () => {
-    expect(packRows(rows(0, 9))).toEqual(Uint8Array.of(1, 2));
   });
 });

@@ -52,16 +52,3 @@ export function everyRows(masks: (Rows | null)[]): Rows | null {
   if (given.length <= 1) return given[0] ?? null;
   return given.reduce((all, mask) => combineRows(all, mask, "intersect"));
 }
-
-/** Packs eight rows a byte, the first in the lowest bit. */
-export function packRows(rows: Rows): Uint8Array {
-  const bits = new Uint8Array(Math.ceil(rows.length / 8));
-  for (let i = 0; i < rows.length; i++) if (rows[i]) bits[i >> 3] |= 1 << (i & 7);
-  return bits;
-}
-
-export function unpackRows(bits: Uint8Array, length: number): Rows {
-  const rows = new Uint8Array(length);
-  for (let i = 0; i < length; i++) rows[i] = (bits[i >> 3] >> (i & 7)) & 1;
-  return rows;
-}

@@ -1,172 +1,62 @@
-// What travels between the panel and its Python half, and the only place that knows its format:
-// columns and sets of rows are binary, in base64, little-endian. Its twin is wire.py.
+// Calls of the Python half, with what is binary on the way packed and unpacked. Nothing else in the
+// panel knows how messages travel.
+import { packRows, unpack } from "../../app/binary";
 import type { CallPython } from "../../app/panel";
-import { packRows, type Rows, unpackRows } from "./rows";
+import type {
+  Answered,
+  Cluster as ClusterMessage,
+  Crop,
+  Done,
+  Item,
+  Level,
+  Methods,
+  OpenedRun,
+  Queue,
+  Run,
+  Similar,
+  Target,
+  Verdict,
+} from "./messages";
+import type { Rows } from "./rows";
 
-/** A visualization run of the dataset, by whomever it was computed. */
-export interface Run {
-  key: string;
-  /** the identity of this very run: another one may come under the same key */
-  run: string | null;
-  method: string | null;
-  model: string | null;
-  /** the label field, null for whole images */
-  patchesField: string | null;
-  numPoints: number | null;
-  numDims: number | null;
-  /** ISO 8601 */
-  created: string | null;
-  state: "ready" | "computing" | "empty";
-  progress?: number | null;
-  progressLabel?: string | null;
-  problem?: string | null;
-}
+export type { Attribute, Crop, Done, Item, Level, Queue, Run, Target, Verdict } from "./messages";
 
-export interface Attribute {
-  path: string;
-  name: string;
-  kind: "categorical" | "continuous" | "boolean" | "tags";
-  scope: "label" | "sample";
-}
-
-export interface OpenRun {
-  run: Run;
+export interface OpenRun extends Omit<OpenedRun, "points"> {
   /** (n * dims) float32, row by row */
   points: Float32Array;
   dims: 2 | 3;
-  attributes: Attribute[];
-  labelPath: string | null;
-  confidencePath: string | null;
 }
 
 /** A value for every row: codes into categories (0 is none), or numbers (NaN is none). */
 export type ColorColumn =
-  | { path: string; kind: "categorical"; codes: Uint16Array | Uint32Array; categories: string[] }
+  | { path: string; kind: "categorical"; codes: Uint16Array; categories: string[] }
   | { path: string; kind: "continuous"; values: Float32Array };
 
-export interface Crop {
-  row: number;
-  image?: string;
-  /** the label's box, relative to the crop */
-  box?: [number, number, number, number];
-  label?: string | null;
-  confidence?: number | null;
-  tags?: string[];
-  problem?: string | null;
-}
-
-export interface Cluster {
-  code: number;
-  size: number;
-  label: string | null;
-  purity: number;
-  center: number[];
+export interface Cluster extends Omit<ClusterMessage, "strangers"> {
   /** rows whose label is not the cluster's */
   strangers: number[];
 }
 
-export interface Done {
-  sentence: string;
-  changed?: number;
-  undo?: string | null;
-  name?: string;
-}
-
-/** What a reviewer says of a label; the words are those that are kept in it. */
-export type Verdict = "right" | "wrong class" | "not an object" | "skipped";
-
-/** A label to look at. */
-export interface Item {
-  row: number;
-  id: string;
-  sampleId: string;
-  label: string | null;
-  confidence: number | null;
-  /** the class that it should be, null where it cannot be known */
-  suggested: string | null;
-  /** its main problem, null where nothing stands out */
-  issue: "mislabeled" | "spurious" | "missed" | "duplicate" | null;
-  reason: string | null;
-  /** probability that it is wrong, as learned so far */
-  suspicion: number;
-  /** whether somebody tagged it for a review */
-  flagged: boolean;
-  /** rows of the most similar patches, and of those of the suggested class */
-  neighbors: number[];
-  examples: number[];
-}
-
-/** What is left to review, the most suspicious first. */
-export interface Queue {
-  items: Item[];
-  left: number;
-  reviewed: number;
-  /** issues that are expected to be left, and the interval */
-  expected: number;
-  low: number;
-  high: number;
-  stop: boolean;
-  sentence: string;
-  classes: string[];
-  notes: string[];
-}
-
-export interface Answer {
+export interface GivenAnswer {
   item: Item;
   verdict: Verdict;
+  /** the class that it should be, for a wrong one */
   label?: string;
 }
 
-interface Column {
-  dtype: "f4" | "u1" | "u2" | "u4" | "i4";
-  data: string;
-}
-
-const ARRAYS = {
-  f4: Float32Array,
-  u1: Uint8Array,
-  u2: Uint16Array,
-  u4: Uint32Array,
-  i4: Int32Array,
-} as const;
-
-/** Decodes a column; browsers are little-endian, as the wire is. */
-export function decodeColumn(column: Column) {
-  const bytes = fromBase64(column.data);
-  const array = ARRAYS[column.dtype];
-  if (array === undefined || bytes.length % array.BYTES_PER_ELEMENT)
-    throw new Error(`A column of '${column.dtype}' cannot be read: reload the page.`);
-  return new array(bytes.buffer, 0, bytes.length / array.BYTES_PER_ELEMENT);
-}
-
-export function encodeRows(rows: Rows): { bits: string } {
-  return { bits: toBase64(packRows(rows)) };
-}
+type Call = CallPython<Methods>;
 
 /** The methods of the Python half that need no run. */
 export class Wire {
-  constructor(private readonly call: CallPython) {}
+  constructor(private readonly call: Call) {}
 
   async listRuns(): Promise<Run[]> {
-    return (await this.call<{ runs: Run[] }>("list_runs")).runs;
+    return (await this.call("list_runs", {})).runs;
   }
 
   async openRun(key: string): Promise<OpenRun> {
-    const answer = await this.call<{
-      run: Run;
-      geometry: Column;
-      attributes: Attribute[];
-      labelPath: string | null;
-      confidencePath: string | null;
-    }>("open_run", { key });
-    return {
-      run: answer.run,
-      points: decodeColumn(answer.geometry) as Float32Array,
-      dims: answer.run.numDims === 3 ? 3 : 2,
-      attributes: answer.attributes,
-      labelPath: answer.labelPath,
-      confidencePath: answer.confidencePath,
-    };
+    const { points, ...opened } = await this.call("open_run", { key });
+    return { ...opened, points: unpack(points, "f4"), dims: opened.run.numDims === 3 ? 3 : 2 };
   }
 
   of(run: Run): RunWire {
@@ -174,92 +64,76 @@ export class Wire {
   }
 
   undo(token: string): Promise<Done> {
-    return this.call<Done>("undo", { token });
+    return this.call("undo", { token });
   }
 }
 
 /** The methods about one run. */
 export class RunWire {
-  private readonly about: { key: string; run: string | null };
+  private readonly about: { key: string; run: string };
 
   constructor(
-    private readonly call: CallPython,
+    private readonly call: Call,
     run: Run,
   ) {
-    this.about = { key: run.key, run: run.run };
+    this.about = { key: run.key, run: run.run ?? "" };
   }
 
   async colorColumn(path: string): Promise<ColorColumn> {
-    const answer = await this.ask<{
-      kind: string;
-      codes?: Column;
-      categories?: string[];
-      values?: Column;
-    }>("color_column", { path });
-    if (answer.values)
-      return { path, kind: "continuous", values: decodeColumn(answer.values) as Float32Array };
-    return {
-      path,
-      kind: "categorical",
-      codes: decodeColumn(answer.codes as Column) as Uint16Array,
-      categories: answer.categories ?? [],
-    };
+    const { codes, categories, values } = await this.call("color_column", { ...this.about, path });
+    if (values !== null) return { path, kind: "continuous", values: unpack(values, "f4") };
+    return { path, kind: "categorical", codes: unpack(codes ?? "", "u2"), categories };
   }
 
   /** The rows in the App's view under its filters; null where that is all of them. */
-  async visibleRows(length: number): Promise<Rows | null> {
-    const { mask } = await this.ask<{ mask: { bits: string } | null }>("visible_rows");
-    return mask && unpackRows(fromBase64(mask.bits), length);
+  async visibleRows(): Promise<Rows | null> {
+    const { mask } = await this.call("visible_rows", this.about);
+    return mask && unpack(mask, "rows");
   }
 
   async selectRows(rows: Rows): Promise<Record<string, object> | null> {
-    const { stages } = await this.ask<{ stages: Record<string, object> | null }>("select_rows", {
-      rows: encodeRows(rows),
-    });
-    return stages;
+    return (await this.call("select_rows", { ...this.about, rows: packRows(rows) })).stages;
   }
 
   async crops(rows: number[], size: number, margin: number): Promise<Crop[]> {
-    return (await this.ask<{ crops: Crop[] }>("crops", { rows, size, margin })).crops;
+    return (await this.call("crops", { ...this.about, rows, size, margin })).crops;
   }
 
-  tag(rows: Rows, tag: string, target: "labels" | "samples", remove: boolean): Promise<Done> {
-    return this.ask<Done>("tag", { rows: encodeRows(rows), tag, target, remove });
+  tag(rows: Rows, tag: string, target: Target, remove: boolean): Promise<Done> {
+    return this.call("tag", { ...this.about, rows: packRows(rows), tag, target, remove });
   }
 
-  saveTaggedView(tag: string, target: "labels" | "samples"): Promise<Done> {
-    return this.ask<Done>("save_tagged_view", { tag, target });
+  saveTaggedView(tag: string, target: Target): Promise<Done> {
+    return this.call("save_tagged_view", { ...this.about, tag, target });
   }
 
-  excludeTagged(tag: string, level: "labels" | "images"): Promise<Done> {
-    return this.ask<Done>("exclude_tagged", { tag, level });
+  excludeTagged(tag: string, level: Level): Promise<Done> {
+    return this.call("exclude_tagged", { ...this.about, tag, level });
   }
 
-  similar(rows: Rows, count: number): Promise<{ rows: number[]; source: "neighbors" | "map" }> {
-    return this.ask("similar", { rows: encodeRows(rows), count });
+  similar(rows: Rows, count: number): Promise<Similar> {
+    return this.call("similar", { ...this.about, rows: packRows(rows), count });
   }
 
   async clusters(path: string): Promise<{ codes: Uint16Array; clusters: Cluster[] }> {
-    const answer = await this.ask<{
-      codes: Column;
-      clusters: (Omit<Cluster, "strangers"> & { strangers: Column })[];
-    }>("clusters", { path });
+    const { codes, clusters } = await this.call("clusters", { ...this.about, path });
     return {
-      codes: decodeColumn(answer.codes) as Uint16Array,
-      clusters: answer.clusters.map((cluster) => ({
+      codes: unpack(codes, "u2"),
+      clusters: clusters.map((cluster) => ({
         ...cluster,
-        strangers: Array.from(decodeColumn(cluster.strangers)),
+        strangers: Array.from(unpack(cluster.strangers, "u4")),
       })),
     };
   }
 
   /** null where label issues were not looked for yet */
   async nextIssues(count: number): Promise<Queue | null> {
-    return (await this.ask<{ queue: Queue | null }>("next_issues", { count })).queue;
+    return (await this.call("next_issues", { ...this.about, count })).queue;
   }
 
-  answer(answers: Answer[]): Promise<Done & { refused: number }> {
-    return this.ask("answer", {
+  answer(answers: GivenAnswer[]): Promise<Answered> {
+    return this.call("answer", {
+      ...this.about,
       answers: answers.map(({ item, verdict, label }) => ({
         id: item.id,
         sampleId: item.sampleId,
@@ -271,29 +145,10 @@ export class RunWire {
   }
 
   undoAnswer(token: string): Promise<Done> {
-    return this.ask<Done>("undo_answer", { token });
+    return this.call("undo_answer", { token });
   }
 
-  openSample(row: number): Promise<unknown> {
-    return this.ask("open_sample", { row });
+  openSample(row: number): Promise<object> {
+    return this.call("open_sample", { ...this.about, row });
   }
-
-  private ask<Answer>(method: string, params: object = {}): Promise<Answer> {
-    return this.call<Answer>(method, { ...this.about, ...params });
-  }
-}
-
-function fromBase64(text: string): Uint8Array<ArrayBuffer> {
-  const binary = atob(text);
-  const bytes = new Uint8Array(binary.length);
-  for (let i = 0; i < bytes.length; i++) bytes[i] = binary.charCodeAt(i);
-  return bytes;
-}
-
-function toBase64(bytes: Uint8Array): string {
-  const CHUNK = 0x8000; // more arguments than this overflow the stack
-  let binary = "";
-  for (let start = 0; start < bytes.length; start += CHUNK)
-    binary += String.fromCharCode(...bytes.subarray(start, start + CHUNK));
-  return btoa(binary);
 }

@@ -4,6 +4,7 @@ import { useRecoilValue } from "recoil";
 import { openMaps, openSources } from "../../app/opening";
 import { type PanelProps, usePython } from "../../app/panel";
 import panelCss from "../../app/panel.css?inline";
+import { CONTRACT, type Methods } from "./messages";
 import { Row } from "./Row";
 import css from "./runs.css?inline";
 import { useListing } from "./useListing";
@@ -14,7 +15,7 @@ const LONGEST = 200;
 
 /** The panel *Runs*: what was scheduled on this dataset. */
 export function Runs(props: PanelProps) {
-  const python = usePython(props);
+  const python = usePython<Methods>(props, CONTRACT);
   const wire = useMemo(() => new Wire(python), [python]);
   const datasetName = useRecoilValue(fos.datasetName);
   const [state, setState] = useState<State | null>(null);

@@ -35,7 +35,7 @@ export function useVisible(
     setWaiting(true);
     const timer = setTimeout(() => {
       wire
-        .visibleRows(length)
+        .visibleRows()
         .then(
           (rows) => current && setAnswer(rows),
           (error: Error) => current && onProblem(error.message),

@@ -1,0 +1,236 @@
+"""What travels between *Auto Labeling* and its web half."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+from pydantic import Field
+
+from ...approval.approve import IOU, RULES
+from ...approval.expressions import STATES
+from ...autolabel.runs import STATES as RUN_STATES
+from ..binary import Counts
+from ..message import Answer, ClassName, Moment, OneOf, Request, Text
+
+if TYPE_CHECKING:
+    from ...approval import counts, rounds
+
+RunState = Annotated[str, OneOf(RUN_STATES)]
+# the places of the states are those in the counts of a class
+State = Annotated[str, OneOf(STATES)]
+Shown = Annotated[str, OneOf((*STATES, "all"))]
+Rule = Annotated[str, OneOf(tuple(RULES))]
+Number = Annotated[float, Field(ge=-1e300, le=1e300)]
+
+
+class SourceRequest(Request):
+    """Labels with a confidence.
+
+    Attributes:
+        field: their field
+        run: the run of auto labeling that they are of, null for all
+    """
+
+    field: Text
+    run: Text | None = None
+
+
+class SelectionRequest(SourceRequest):
+    """Some of the labels.
+
+    Attributes:
+        low, high: the least and the most confidence, both inclusive; null is no bound
+        classes: null for all
+        selected: whether only those that are selected in the grid
+    """
+
+    low: Number | None = None
+    high: Number | None = None
+    classes: list[ClassName | None] | None = Field(None, max_length=100_000)
+    selected: bool = False
+
+
+class ShowRequest(SelectionRequest):
+    """Labels that the grid shows as patches.
+
+    Attributes:
+        edition: another one of the same labels is fetched again by the App
+        anew: whether labels came back that have no patch yet
+    """
+
+    state: Shown = "open"
+    edition: int = Field(0, ge=0, le=10**15)
+    anew: bool = False
+
+
+class ApproveRequest(SourceRequest):
+    """How the basket becomes ground truth.
+
+    Attributes:
+        into: the field of ground truth
+        rule: what becomes of labels that are in ground truth already
+        iou: from which overlap on two labels are of the same object
+    """
+
+    into: Text
+    rule: Rule = "keep"
+    iou: float = Field(IOU, ge=0.01, le=1)
+
+
+class FinalizeRequest(SourceRequest):
+    """A person agreed to remove what is not approved.
+
+    Attributes:
+        count: how many labels that was said to be
+    """
+
+    count: int = Field(ge=0, le=10**12)
+
+
+class UndoRequest(Request):
+    """What is taken back.
+
+    Attributes:
+        token: the `undo` of what was done, or the `token` of a round
+    """
+
+    token: Text
+
+
+class Run(Answer):
+    """A run of auto labeling.
+
+    Attributes:
+        created: in ISO 8601
+        unreadable: how many images could not be read
+        error: why it failed
+        progress: the finished part, in [0, 1]
+        line: what happens, in a line
+    """
+
+    name: str
+    field: str | None
+    model: str | None
+    state: RunState
+    created: Moment | None = None
+    labels: int = 0
+    images: int = 0
+    unreadable: int = 0
+    user: str | None = None
+    error: str | None = None
+    progress: float | None = None
+    line: str | None = None
+
+
+class Overview(Answer):
+    """What there is to review.
+
+    Attributes:
+        fields: whose labels can be reviewed without a run, and which can hold ground truth
+    """
+
+    runs: list[Run]
+    fields: list[str]
+
+
+class Review(Answer):
+    """Labels of the App's view by class and confidence; see `Review` in approval/counts.py.
+
+    Attributes:
+        classes: the most frequent first, null for labels without one
+        counts: of each class, how many are in each of `STATES`
+        confidence: mean confidence of each class, null where no label has one
+        edges: of the bins of confidence
+        open: of each class, the columns of open labels by confidence, one after the other
+    """
+
+    classes: list[str | None]
+    counts: list[list[int]]
+    confidence: list[float | None]
+    edges: list[float]
+    open: Counts
+
+    @classmethod
+    def of(cls, found: counts.Review) -> Review:
+        """Makes one of what was counted."""
+        return cls.like(
+            found,
+            classes=list(found.classes),
+            counts=found.counts.tolist(),
+            confidence=[None if mean != mean else mean for mean in found.confidence.tolist()],
+            edges=found.edges.tolist(),
+        )
+
+
+class Round(Answer):
+    """One approval.
+
+    Attributes:
+        at: when, in ISO 8601
+        turned_down: how many were flagged or rejected since the round before
+        rate: the part that was approved of what was reviewed
+        token: what undoes it
+    """
+
+    at: Moment
+    by: str
+    into: str
+    approved: int
+    turned_down: int
+    rate: float | None
+    token: str
+
+
+class Progress(Answer):
+    """How far the loop is.
+
+    Attributes:
+        left: how many labels nobody decided on
+        not_approved: how many Finalize would remove
+        in_basket: how many labels of each class the basket holds, the most frequent first
+    """
+
+    found: int
+    approved: int
+    flagged: int
+    rejected: int
+    basket: int
+    left: int
+    not_approved: int
+    in_basket: list[tuple[str | None, int]]
+    rounds: list[Round]
+
+    @classmethod
+    def of(cls, loop: rounds.ApprovalProgress) -> Progress:
+        """Makes one of the engine's."""
+        basket = sorted(loop.in_basket.items(), key=lambda item: (-item[1], item[0] or ""))
+        return cls.like(loop, in_basket=basket, rounds=[Round.like(one) for one in loop.rounds])
+
+
+class Counted(Answer):
+    """What there is to review in the App's view, and how far the loop is."""
+
+    review: Review
+    progress: Progress
+
+
+class ShownLabels(Answer):
+    """How many labels the grid shows."""
+
+    shown: int
+
+
+class Done(Answer):
+    """What was done.
+
+    Attributes:
+        sentence: says so
+        undo: the token that takes it back, null where that is not possible
+        anew: whether labels came back that have no patch
+        changed: how many labels
+    """
+
+    sentence: str
+    undo: str | None = None
+    anew: bool = False
+    changed: int = 0

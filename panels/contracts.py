@@ -1,0 +1,7 @@
+"""Written by ``make types``: the version of each panel's messages, by its component."""
+
+CONTRACTS = {
+    "LabelEmbeddings": "fc849b62929a6868",
+    "AutoLabeling": "4e65f7f038dbafa2",
+    "Runs": "d3cd9b7c23c2a045",
+}

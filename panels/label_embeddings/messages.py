@@ -1,0 +1,475 @@
+"""What travels between *Label embeddings* and its web half."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import AfterValidator, Field
+
+from ...dataset.documents import parse_ids
+from ...dataset.tags import check_tag
+from ...dataset.views import LEVELS
+from ...review.answers import VERDICTS
+from ..binary import Codes, Counts, Floats, Mask, RowSet
+from ..message import Answer, ClassName, Id, Moment, OneOf, Request, Text
+
+if TYPE_CHECKING:
+    from ...maps.columns import Column
+    from ...maps.map import Map, MapInfo
+    from ...review import queue
+
+TARGETS = ("labels", "samples")
+
+RunState = Annotated[str, OneOf(("ready", "computing", "empty"))]
+AttributeKind = Annotated[str, OneOf(("categorical", "continuous", "boolean", "tags"))]
+Scope = Annotated[str, OneOf(("label", "sample"))]
+Target = Annotated[str, OneOf(TARGETS)]
+Level = Annotated[str, OneOf(LEVELS)]
+Source = Annotated[str, OneOf(("neighbors", "map"))]
+Verdict = Annotated[str, OneOf(VERDICTS)]
+Tag = Annotated[str, AfterValidator(check_tag)]
+Row = Annotated[int, Field(ge=0)]
+
+
+class OpenRunRequest(Request):
+    """Which run to open.
+
+    Attributes:
+        key: its brain key
+    """
+
+    key: Text
+
+
+class RunRequest(OpenRunRequest):
+    """What is asked of a run that is open.
+
+    Attributes:
+        run: its identity, see `Run`
+    """
+
+    run: Text
+
+
+class ColumnRequest(RunRequest):
+    """An attribute of a run.
+
+    Attributes:
+        path: the path of one of its attributes
+    """
+
+    path: Text
+
+
+class RowsRequest(RunRequest):
+    """Some rows of a run."""
+
+    rows: RowSet
+
+
+class SimilarRequest(RowsRequest):
+    """Rows whose nearest ones are wanted.
+
+    Attributes:
+        count: how many
+    """
+
+    count: int = Field(50, ge=1, le=10_000)
+
+
+class TagRequest(RowsRequest):
+    """A tag for the labels or samples of some rows.
+
+    Attributes:
+        remove: whether it is removed instead of added
+    """
+
+    tag: Tag
+    target: Target = "labels"
+    remove: bool = False
+
+
+class CropsRequest(RunRequest):
+    """Rows to see pictures of.
+
+    Attributes:
+        size: the longest side in pixels
+        margin: the context on each side, as a part of the patch's own size
+    """
+
+    rows: list[Row] = Field(max_length=100)
+    size: int = Field(128, ge=32, le=512)
+    margin: float = Field(0.25, ge=0, le=1)
+
+
+class RowRequest(RunRequest):
+    """One row of a run."""
+
+    row: Row
+
+
+class SaveTaggedViewRequest(RunRequest):
+    """What has a tag, as a saved view.
+
+    Attributes:
+        name: of the view; null for a name like the tag's
+    """
+
+    tag: Tag
+    target: Target = "labels"
+    name: Text | None = None
+
+
+class ExcludeTaggedRequest(RunRequest):
+    """What has a tag, to be left out of the view."""
+
+    tag: Tag
+    level: Level = "labels"
+
+
+class UndoRequest(Request):
+    """What is taken back.
+
+    Attributes:
+        token: the `undo` of what was done
+    """
+
+    token: Text
+
+
+class NextIssuesRequest(RunRequest):
+    """How many labels to look at next."""
+
+    count: int = Field(40, ge=1, le=200)
+
+
+class GivenAnswer(Request):
+    """What a reviewer says of a label.
+
+    Attributes:
+        id: of the label
+        seen: the class that the reviewer saw
+        label: the class that it should be, for a wrong one
+    """
+
+    id: Id
+    sample_id: Id
+    seen: ClassName | None = None
+    verdict: Verdict
+    label: ClassName | None = None
+
+
+class AnswerRequest(RunRequest):
+    """What a reviewer says of some labels."""
+
+    answers: list[GivenAnswer] = Field(min_length=1, max_length=100)
+
+
+class Run(Answer):
+    """A visualization run of the dataset, by whomever it was computed.
+
+    Attributes:
+        key: its brain key
+        run: the identity of this very run, null while it is computed: another one may come under
+            the same key
+        method: "umap", "tsne", "pca", "manual" or another
+        patches_field: the label field, null for whole images
+        num_points: null where it is not known before the run is read
+        created: in ISO 8601
+        progress: the finished part, in [0, 1]
+        problem: why it cannot be opened
+    """
+
+    key: str
+    run: str | None
+    method: str | None
+    model: str | None
+    patches_field: str | None
+    num_points: int | None
+    num_dims: int | None
+    created: Moment | None
+    state: RunState
+    progress: float | None = None
+    progress_label: str | None = None
+    problem: str | None = None
+
+    @classmethod
+    def of(cls, info: MapInfo, shape: tuple[int, ...] | None = None, **others: Any) -> Run:
+        """Makes one of a run of the list, with the shape of its points once they are loaded."""
+        if shape is not None:
+            others |= {"num_points": shape[0], "num_dims": shape[1]}
+        return cls.like(info, state="ready" if info.ready else "empty", **others)
+
+
+class Runs(Answer):
+    """The visualization runs of the dataset, those that are being computed first."""
+
+    runs: list[Run]
+
+
+class Attribute(Answer):
+    """What points can be colored by.
+
+    Attributes:
+        path: the field's path in the dataset
+        name: the path without what all attributes of the labels have in common
+        kind: "tags" are lists of names
+    """
+
+    path: str
+    name: str
+    kind: AttributeKind
+    scope: Scope
+
+
+class OpenedRun(Answer):
+    """The points of a run, and what they can be colored by.
+
+    Attributes:
+        points: of each row its two or three coordinates
+        label_path, confidence_path: null where there are none
+    """
+
+    run: Run
+    points: Floats
+    attributes: list[Attribute]
+    label_path: str | None
+    confidence_path: str | None
+
+
+class ColorColumn(Answer):
+    """A value for every row: codes into categories, or numbers.
+
+    Attributes:
+        codes: 0 for none, else one more than a place in `categories`; null for numbers
+        values: NaN for none; null for categories
+    """
+
+    path: str
+    kind: AttributeKind
+    codes: Codes | None
+    categories: list[str]
+    values: Floats | None
+
+    @classmethod
+    def of(cls, path: str, column: Column) -> ColorColumn:
+        """Makes one of the column of a path."""
+        return cls.like(column, path=path, categories=list(column.categories))
+
+
+class VisibleRows(Answer):
+    """The rows in the App's view under its filters.
+
+    Attributes:
+        mask: null where that is all of them
+    """
+
+    mask: Mask | None
+    count: int
+
+
+class Stages(Answer):
+    """The view stages that make the App's grid show exactly some rows.
+
+    Attributes:
+        stages: by the path of their class; null where no restriction is needed
+    """
+
+    stages: dict[str, dict[str, Any]] | None
+    count: int
+
+
+class Crop(Answer):
+    """A picture of a row, or why there is none.
+
+    Attributes:
+        id, sample_id: of the label and its sample
+        image: a `data:` URI
+        box: the label's box, relative to the picture: x, y, width and height
+        tags: of the label, or the sample's
+    """
+
+    row: int
+    id: str
+    sample_id: str
+    image: str | None
+    box: tuple[float, float, float, float] | None
+    label: str | None
+    confidence: float | None
+    tags: list[str]
+    problem: str | None
+
+
+class Crops(Answer):
+    """Pictures of some rows."""
+
+    crops: list[Crop]
+
+
+class Done(Answer):
+    """What was done.
+
+    Attributes:
+        sentence: says so
+        undo: the token that takes it back, null where that is not possible
+    """
+
+    sentence: str
+    undo: str | None = None
+
+
+class Changed(Done):
+    """What was changed.
+
+    Attributes:
+        changed: how many labels or samples
+        unchanged: how many were like that already
+    """
+
+    changed: int
+    unchanged: int = 0
+
+
+class Answered(Done):
+    """What came of some answers.
+
+    Attributes:
+        changed: how many labels they were written into
+        refused: how many were changed or deleted since the reviewer saw them
+    """
+
+    changed: int
+    refused: int = 0
+
+
+class SavedView(Done):
+    """A saved view.
+
+    Attributes:
+        created: whether it is new
+    """
+
+    name: str
+    created: bool
+
+
+class Similar(Answer):
+    """The rows nearest to some, nearest first.
+
+    Attributes:
+        source: whether by their embeddings, or on the map
+    """
+
+    rows: list[int]
+    source: Source
+
+
+class Cluster(Answer):
+    """A cluster of points.
+
+    Attributes:
+        code: its code in the column of codes
+        label: the class that most of its points have, null where they have none
+        purity: the part of its labelled points that have that class
+        strangers: rows of its points of another class
+    """
+
+    code: int
+    size: int
+    label: str | None
+    purity: float
+    center: list[float]
+    strangers: Counts
+
+
+class Clusters(Answer):
+    """The clusters of a map.
+
+    Attributes:
+        codes: of each row, 0 for none
+    """
+
+    codes: Codes
+    clusters: list[Cluster]
+
+
+class Item(Answer):
+    """A label to look at.
+
+    Attributes:
+        suggested: the class that it should be, null where it cannot be known
+        issue: its main problem, null where nothing stands out
+        suspicion: probability that it is wrong, as learned so far
+        flagged: whether somebody tagged it for a review
+        neighbors, examples: rows of the most similar patches, and of those of the suggested class
+    """
+
+    row: int
+    id: str
+    sample_id: str
+    label: str | None
+    confidence: float | None
+    suggested: str | None
+    issue: str | None
+    reason: str | None
+    suspicion: float
+    flagged: bool
+    neighbors: list[int]
+    examples: list[int]
+
+    @classmethod
+    def of(cls, item: queue.Item, shown: Map) -> Item | None:
+        """Makes one of an item; None where the map has no such row any more."""
+        (row,) = _rows([item.id], shown) or (None,)
+        if row is None:
+            return None
+        near = {"neighbors": _rows(item.neighbors, shown), "examples": _rows(item.examples, shown)}
+        return cls.like(item, row=row, **near)
+
+
+class Queue(Answer):
+    """What is left to review, the most suspicious first.
+
+    Attributes:
+        expected, low, high: issues that are expected to be left, and the interval
+        notes: what cannot be known in this dataset
+    """
+
+    items: list[Item]
+    left: int
+    reviewed: int
+    expected: float
+    low: float
+    high: float
+    stop: bool
+    sentence: str
+    classes: list[str]
+    notes: list[str]
+
+    @classmethod
+    def of(cls, queue: queue.Queue, shown: Map) -> Queue:
+        """Makes one of a queue; patches beside a label are rows of the map."""
+        estimate = queue.estimate
+        return cls.like(
+            queue,
+            items=[item for one in queue.items if (item := Item.of(one, shown)) is not None],
+            classes=list(queue.classes),
+            expected=estimate.left,
+            low=estimate.low,
+            high=estimate.high,
+            stop=estimate.stop,
+        )
+
+
+class NextIssues(Answer):
+    """The labels to look at next, ranked by all that is known now.
+
+    Attributes:
+        queue: null where label issues were not looked for yet
+    """
+
+    queue: Queue | None
+
+
+def _rows(ids: list[str], shown: Map) -> list[int]:
+    return [row for row in shown.rows_of(parse_ids(ids)).tolist() if row >= 0] if ids else []

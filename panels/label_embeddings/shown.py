@@ -1,0 +1,21 @@
+"""The map that the browser shows, and its rows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ...core.errors import InvalidParameter
+from ...maps.map import Map, load_map
+from .messages import RunRequest
+
+
+def shown_map(ctx: Any, request: RunRequest) -> Map:
+    """Returns the map that the browser shows, by its key and its identity."""
+    return load_map(ctx.dataset, request.key, request.run)
+
+
+def check_rows(rows: list[int], shown: Map) -> list[int]:
+    """Returns rows, if the map has them."""
+    if any(row >= len(shown) for row in rows):
+        raise InvalidParameter(f"This map has rows from 0 to {len(shown) - 1:,}.")
+    return rows

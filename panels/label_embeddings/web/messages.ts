@@ -1,0 +1,419 @@
+// Written by `make types` from messages.py: change that, not this.
+import type { Column } from "../../app/binary";
+
+export const RUN_STATES = ["ready", "computing", "empty"] as const;
+export type RunState = (typeof RUN_STATES)[number];
+
+export const ATTRIBUTE_KINDS = ["categorical", "continuous", "boolean", "tags"] as const;
+export type AttributeKind = (typeof ATTRIBUTE_KINDS)[number];
+
+export const SCOPES = ["label", "sample"] as const;
+export type Scope = (typeof SCOPES)[number];
+
+export const TARGETS = ["labels", "samples"] as const;
+export type Target = (typeof TARGETS)[number];
+
+export const LEVELS = ["labels", "images"] as const;
+export type Level = (typeof LEVELS)[number];
+
+export const SOURCES = ["neighbors", "map"] as const;
+export type Source = (typeof SOURCES)[number];
+
+export const VERDICTS = ["right", "wrong class", "not an object", "skipped"] as const;
+export type Verdict = (typeof VERDICTS)[number];
+
+/** What a reviewer says of some labels. */
+export interface AnswerRequest {
+  /** its brain key */
+  key: string;
+  /** its identity, see `Run` */
+  run: string;
+  answers: GivenAnswer[];
+}
+
+/** What came of some answers. */
+export interface Answered {
+  /** says so */
+  sentence: string;
+  /** the token that takes it back, null where that is not possible */
+  undo: string | null;
+  /** how many labels they were written into */
+  changed: number;
+  /** how many were changed or deleted since the reviewer saw them */
+  refused: number;
+}
+
+/** An attribute of a run. */
+export interface ColumnRequest {
+  /** its brain key */
+  key: string;
+  /** its identity, see `Run` */
+  run: string;
+  /** the path of one of its attributes */
+  path: string;
+}
+
+/** The clusters of a map. */
+export interface Clusters {
+  /** of each row, 0 for none */
+  codes: Column<"u2">;
+  clusters: Cluster[];
+}
+
+/** A value for every row: codes into categories, or numbers. */
+export interface ColorColumn {
+  path: string;
+  kind: AttributeKind;
+  /** 0 for none, else one more than a place in `categories`; null for numbers */
+  codes: Column<"u2"> | null;
+  categories: string[];
+  /** NaN for none; null for categories */
+  values: Column<"f4"> | null;
+}
+
+/** Rows to see pictures of. */
+export interface CropsRequest {
+  /** its brain key */
+  key: string;
+  /** its identity, see `Run` */
+  run: string;
+  rows: number[];
+  /** the longest side in pixels */
+  size?: number;
+  /** the context on each side, as a part of the patch's own size */
+  margin?: number;
+}
+
+/** Pictures of some rows. */
+export interface Crops {
+  crops: Crop[];
+}
+
+/** What has a tag, to be left out of the view. */
+export interface ExcludeTaggedRequest {
+  /** its brain key */
+  key: string;
+  /** its identity, see `Run` */
+  run: string;
+  tag: string;
+  level?: Level;
+}
+
+/** What was done. */
+export interface Done {
+  /** says so */
+  sentence: string;
+  /** the token that takes it back, null where that is not possible */
+  undo: string | null;
+}
+
+/** The visualization runs of the dataset, those that are being computed first. */
+export interface Runs {
+  runs: Run[];
+}
+
+/** How many labels to look at next. */
+export interface NextIssuesRequest {
+  /** its brain key */
+  key: string;
+  /** its identity, see `Run` */
+  run: string;
+  count?: number;
+}
+
+/** The labels to look at next, ranked by all that is known now. */
+export interface NextIssues {
+  /** null where label issues were not looked for yet */
+  queue: Queue | null;
+}
+
+/** Which run to open. */
+export interface OpenRunRequest {
+  /** its brain key */
+  key: string;
+}
+
+/** The points of a run, and what they can be colored by. */
+export interface OpenedRun {
+  run: Run;
+  /** of each row its two or three coordinates */
+  points: Column<"f4">;
+  attributes: Attribute[];
+  /** null where there are none */
+  labelPath: string | null;
+  /** null where there are none */
+  confidencePath: string | null;
+}
+
+/** One row of a run. */
+export interface RowRequest {
+  /** its brain key */
+  key: string;
+  /** its identity, see `Run` */
+  run: string;
+  row: number;
+}
+
+/** It is done. */
+export type Nothing = Record<string, never>;
+
+/** What has a tag, as a saved view. */
+export interface SaveTaggedViewRequest {
+  /** its brain key */
+  key: string;
+  /** its identity, see `Run` */
+  run: string;
+  tag: string;
+  target?: Target;
+  /** of the view; null for a name like the tag's */
+  name?: string | null;
+}
+
+/** A saved view. */
+export interface SavedView {
+  /** says so */
+  sentence: string;
+  /** the token that takes it back, null where that is not possible */
+  undo: string | null;
+  name: string;
+  /** whether it is new */
+  created: boolean;
+}
+
+/** Some rows of a run. */
+export interface RowsRequest {
+  /** its brain key */
+  key: string;
+  /** its identity, see `Run` */
+  run: string;
+  rows: Column<"rows" | "u4">;
+}
+
+/** The view stages that make the App's grid show exactly some rows. */
+export interface Stages {
+  /** by the path of their class; null where no restriction is needed */
+  stages: Record<string, Record<string, unknown>> | null;
+  count: number;
+}
+
+/** Rows whose nearest ones are wanted. */
+export interface SimilarRequest {
+  /** its brain key */
+  key: string;
+  /** its identity, see `Run` */
+  run: string;
+  rows: Column<"rows" | "u4">;
+  /** how many */
+  count?: number;
+}
+
+/** The rows nearest to some, nearest first. */
+export interface Similar {
+  rows: number[];
+  /** whether by their embeddings, or on the map */
+  source: Source;
+}
+
+/** A tag for the labels or samples of some rows. */
+export interface TagRequest {
+  /** its brain key */
+  key: string;
+  /** its identity, see `Run` */
+  run: string;
+  rows: Column<"rows" | "u4">;
+  tag: string;
+  target?: Target;
+  /** whether it is removed instead of added */
+  remove?: boolean;
+}
+
+/** What was changed. */
+export interface Changed {
+  /** says so */
+  sentence: string;
+  /** the token that takes it back, null where that is not possible */
+  undo: string | null;
+  /** how many labels or samples */
+  changed: number;
+  /** how many were like that already */
+  unchanged: number;
+}
+
+/** What is taken back. */
+export interface UndoRequest {
+  /** the `undo` of what was done */
+  token: string;
+}
+
+/** What is asked of a run that is open. */
+export interface RunRequest {
+  /** its brain key */
+  key: string;
+  /** its identity, see `Run` */
+  run: string;
+}
+
+/** The rows in the App's view under its filters. */
+export interface VisibleRows {
+  /** null where that is all of them */
+  mask: Column<"rows"> | null;
+  count: number;
+}
+
+/** What a reviewer says of a label. */
+export interface GivenAnswer {
+  /** of the label */
+  id: string;
+  sampleId: string;
+  /** the class that the reviewer saw */
+  seen?: string | null;
+  verdict: Verdict;
+  /** the class that it should be, for a wrong one */
+  label?: string | null;
+}
+
+/** A cluster of points. */
+export interface Cluster {
+  /** its code in the column of codes */
+  code: number;
+  size: number;
+  /** the class that most of its points have, null where they have none */
+  label: string | null;
+  /** the part of its labelled points that have that class */
+  purity: number;
+  center: number[];
+  /** rows of its points of another class */
+  strangers: Column<"u4">;
+}
+
+/** A picture of a row, or why there is none. */
+export interface Crop {
+  row: number;
+  /** of the label and its sample */
+  id: string;
+  /** of the label and its sample */
+  sampleId: string;
+  /** a `data:` URI */
+  image: string | null;
+  /** the label's box, relative to the picture: x, y, width and height */
+  box: [number, number, number, number] | null;
+  label: string | null;
+  confidence: number | null;
+  /** of the label, or the sample's */
+  tags: string[];
+  problem: string | null;
+}
+
+/** A visualization run of the dataset, by whomever it was computed. */
+export interface Run {
+  /** its brain key */
+  key: string;
+  /** the identity of this very run, null while it is computed: another one may come under the same key */
+  run: string | null;
+  /** "umap", "tsne", "pca", "manual" or another */
+  method: string | null;
+  model: string | null;
+  /** the label field, null for whole images */
+  patchesField: string | null;
+  /** null where it is not known before the run is read */
+  numPoints: number | null;
+  numDims: number | null;
+  /** in ISO 8601 */
+  created: string | null;
+  state: RunState;
+  /** the finished part, in [0, 1] */
+  progress: number | null;
+  progressLabel: string | null;
+  /** why it cannot be opened */
+  problem: string | null;
+}
+
+/** What is left to review, the most suspicious first. */
+export interface Queue {
+  items: Item[];
+  left: number;
+  reviewed: number;
+  /** issues that are expected to be left, and the interval */
+  expected: number;
+  /** issues that are expected to be left, and the interval */
+  low: number;
+  /** issues that are expected to be left, and the interval */
+  high: number;
+  stop: boolean;
+  sentence: string;
+  classes: string[];
+  /** what cannot be known in this dataset */
+  notes: string[];
+}
+
+/** What points can be colored by. */
+export interface Attribute {
+  /** the field's path in the dataset */
+  path: string;
+  /** the path without what all attributes of the labels have in common */
+  name: string;
+  /** "tags" are lists of names */
+  kind: AttributeKind;
+  scope: Scope;
+}
+
+/** A label to look at. */
+export interface Item {
+  row: number;
+  id: string;
+  sampleId: string;
+  label: string | null;
+  confidence: number | null;
+  /** the class that it should be, null where it cannot be known */
+  suggested: string | null;
+  /** its main problem, null where nothing stands out */
+  issue: string | null;
+  reason: string | null;
+  /** probability that it is wrong, as learned so far */
+  suspicion: number;
+  /** whether somebody tagged it for a review */
+  flagged: boolean;
+  /** rows of the most similar patches, and of those of the suggested class */
+  neighbors: number[];
+  /** rows of the most similar patches, and of those of the suggested class */
+  examples: number[];
+}
+
+/** What Python can be asked, and what it answers. */
+export interface Methods {
+  /** Writes answers into labels. */
+  answer: { request: AnswerRequest; answer: Answered };
+  /** The clusters of the map, named by an attribute. */
+  clusters: { request: ColumnRequest; answer: Clusters };
+  /** The values of an attribute. */
+  color_column: { request: ColumnRequest; answer: ColorColumn };
+  /** Pictures of some rows. */
+  crops: { request: CropsRequest; answer: Crops };
+  /** Leaves what has a tag out of the App's view. */
+  exclude_tagged: { request: ExcludeTaggedRequest; answer: Done };
+  /** All visualization runs of the dataset, those that are being computed too. */
+  list_runs: { request: object; answer: Runs };
+  /** The labels to look at next, ranked by all that is known now. */
+  next_issues: { request: NextIssuesRequest; answer: NextIssues };
+  /** The points of a run, and what they can be colored by. */
+  open_run: { request: OpenRunRequest; answer: OpenedRun };
+  /** Opens a row's image, or its patch in a patches view, in the modal. */
+  open_sample: { request: RowRequest; answer: Nothing };
+  /** Saves the view of what has a tag. */
+  save_tagged_view: { request: SaveTaggedViewRequest; answer: SavedView };
+  /** The view stages that make the App's grid show exactly some rows. */
+  select_rows: { request: RowsRequest; answer: Stages };
+  /** The rows nearest to the selected ones. */
+  similar: { request: SimilarRequest; answer: Similar };
+  /** Adds a tag to the selected labels or samples, or removes it. */
+  tag: { request: TagRequest; answer: Changed };
+  /** Takes a change of tags back. */
+  undo: { request: UndoRequest; answer: Changed };
+  /** Takes answers back. */
+  undo_answer: { request: UndoRequest; answer: Answered };
+  /** The rows in the App's view under its filters. */
+  visible_rows: { request: RunRequest; answer: VisibleRows };
+}
+
+/** The version of these messages, which a page and the server must share. */
+export const CONTRACT = "fc849b62929a6868";

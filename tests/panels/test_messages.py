@@ -1,0 +1,115 @@
+"""What a panel takes from the browser, and a page and a server of different versions."""
+
+import base64
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from labelvet.core.errors import InvalidParameter, OtherVersion
+from labelvet.panels import PANELS, typescript
+from labelvet.panels.auto_labeling.messages import SelectionRequest
+from labelvet.panels.binary import VERSION, pack, unpack_rows
+from labelvet.panels.contracts import CONTRACTS
+from labelvet.panels.label_embeddings import LabelEmbeddings
+from labelvet.panels.label_embeddings.messages import AnswerRequest, CropsRequest, TagRequest
+from panel_app import PanelApp
+
+ABOUT = {"key": "a", "run": "b"}
+ANSWER = {"id": "0" * 24, "sampleId": "0" * 24, "verdict": "right"}
+
+
+CROPS, TAG = ABOUT | {"rows": [1]}, ABOUT | {"rows": "", "tag": "a"}
+
+
+@pytest.mark.parametrize(
+    "kind, params, sentence",
+    [
+        (CropsRequest, {"run": "b", "rows": [1]}, "'key' is missing."),
+        (CropsRequest, CROPS | {"size": 4}, "'size' should be greater than or equal to 32."),
+        (CropsRequest, CROPS | {"size": "64"}, "'size' should be a valid integer."),
+        (CropsRequest, CROPS | {"rows": [1, True]}, "'rows.1' should be a valid integer."),
+        (CropsRequest, CROPS | {"margin": float("nan")}, "'margin' should be a finite number."),
+        (
+            CropsRequest,
+            CROPS | {"rows": [1] * 101},
+            "'rows' should have at most 100 items, not 101.",
+        ),
+        (
+            TagRequest,
+            TAG | {"tag": " "},
+            "A tag is a word or two, at most 100 characters: for example 'needs-review'.",
+        ),
+        (TagRequest, TAG | {"target": "all"}, "'target' should be 'labels' or 'samples'."),
+        (
+            AnswerRequest,
+            ABOUT | {"answers": [ANSWER | {"sampleId": "x"}]},
+            "An id has 24 hexadecimal digits.",
+        ),
+        (SelectionRequest, {"field": "a\0"}, "A text must not hold a character of the code 0."),
+    ],
+)
+def test_what_is_not_valid_is_named_in_a_sentence(kind, params, sentence):
+    with pytest.raises(InvalidParameter) as refused:
+        kind.parse(params)
+    assert str(refused.value) == sentence
+
+
+def test_classes_of_any_name_are_taken():
+    given = AnswerRequest.parse(ABOUT | {"answers": [ANSWER | {"seen": "", "label": "x" * 600}]})
+    assert (given.answers[0].seen, len(given.answers[0].label)) == ("", 600)
+    assert SelectionRequest.parse({"field": "a", "classes": ["", None]}).classes == ["", None]
+
+
+def test_a_set_of_rows_comes_as_bits_or_numbers():
+    rows = np.array([0, 7, 8, 23])
+    mask = np.isin(np.arange(24), rows)
+    assert unpack_rows(pack(mask, "rows"), 24).tolist() == rows.tolist()
+    assert unpack_rows(pack(rows, "u4"), 24).tolist() == rows.tolist()
+    assert unpack_rows(pack(np.empty(0), "u4"), 24).tolist() == []
+
+
+@pytest.mark.parametrize("at, byte", [(0, 0), (4, VERSION + 1)])
+def test_a_set_of_rows_of_another_version_says_so(at, byte):
+    data = bytearray(base64.b64decode(pack(np.ones(24, bool), "rows")))
+    data[at] = byte
+    with pytest.raises(OtherVersion, match="reload the page"):
+        unpack_rows(base64.b64encode(data).decode(), 24)
+
+
+@pytest.mark.parametrize("contract", [None, "0" * 16, 1, {"$ne": 1}])
+def test_a_page_of_another_version_is_told_to_reload(judged, contract):
+    class App(PanelApp):
+        panel = LabelEmbeddings
+
+    answer = App(judged)("list_runs", contract=contract)
+    assert answer["stale"] is False and "reload the page" in answer["error"]
+
+
+@pytest.mark.parametrize("panel", PANELS)
+def test_the_page_is_told_the_version_of_the_server(panel):
+    view = panel().render(None).to_json()["view"]
+    assert view["contract"] == CONTRACTS[panel.component]
+
+
+def test_the_types_of_the_web_half_are_what_the_messages_say(tmp_path, monkeypatch, capsys):
+    assert typescript.main(["--check"]) == 0
+    # so that the check can fail: another word, another limit, another field
+    monkeypatch.setattr(typescript, "VERSION", VERSION + 1)
+    assert typescript.main(["--check"]) == 1
+    assert "run 'make types'" in capsys.readouterr().err
+
+
+def test_both_halves_pack_the_same_version():
+    source = Path(typescript.__file__).with_name("app") / "binary.ts"
+    assert int(re.search(r"VERSION = (\d+)", source.read_text())[1]) == VERSION
+
+
+def test_the_messages_are_loaded_without_torch():
+    code = (
+        "import sys, labelvet.panels.message, labelvet.panels.binary; "
+        "sys.exit('torch' in sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
