@@ -51,10 +51,11 @@ def _python(dataset: Any) -> dict[str, Any]:
     import fiftyone as fo
     from fiftyone.operators.executor import ExecutionContext, Executor
     from labelvet.panels.auto_labeling import AutoLabeling
+    from labelvet.panels.contracts import CONTRACTS
 
     from .panel_data import FIELD
 
-    about = {"field": FIELD, "run": None}
+    about = {"field": FIELD, "run": None, "contract": CONTRACTS[AutoLabeling.component]}
 
     view: list[Any] = []  # the App's view: patches are open, as they are while one reviews
 

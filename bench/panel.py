@@ -3,7 +3,6 @@ beside the native Embeddings panel on the same dataset."""
 
 from __future__ import annotations
 
-import base64
 import json
 import time
 from collections.abc import Callable, Iterator
@@ -74,11 +73,14 @@ def _python(judged: Any, large: Any) -> dict[str, Any]:
     from fiftyone.operators.executor import ExecutionContext, Executor
     from labelvet.maps import columns
     from labelvet.maps import map as maps
+    from labelvet.panels.binary import pack
+    from labelvet.panels.contracts import CONTRACTS
     from labelvet.panels.label_embeddings import LabelEmbeddings
 
     from .panel_data import FIELD, KEY
 
     def call(dataset: Any, method: str, **params: Any) -> Any:
+        params["contract"] = CONTRACTS[LabelEmbeddings.component]
         request = {"dataset_id": str(dataset._doc.id), "params": params}
         answer = getattr(LabelEmbeddings(), method)(ExecutionContext(request, executor=Executor()))
         if "error" in answer:
@@ -99,7 +101,7 @@ def _python(judged: Any, large: Any) -> dict[str, Any]:
 
     rows = _nearest(maps.load_map(judged, KEY).points)
     figures["selected"] = int(rows.sum())
-    bits = {"bits": base64.b64encode(np.packbits(rows, bitorder="little").tobytes()).decode()}
+    bits = pack(rows, "rows")
 
     def select() -> None:
         stages = call(judged, "select_rows", rows=bits, **about)["stages"]

@@ -1,4 +1,4 @@
-"""Written by ``make types``: the version of each panel's messages, by its component."""
+"""Written by ``make types``: the version of each panel's messages, by component."""
 
 CONTRACTS = {
     "LabelEmbeddings": "fc849b62929a6868",

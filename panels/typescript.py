@@ -28,6 +28,7 @@ _HEAD = "// Written by `make types` from messages.py: change that, not this.\n"
 _CONTRACT = """
 /** The version of these messages, which a page and the server must share. */
 export const CONTRACT = """
+_DOCSTRING = '"""Written by ``make types``: the version of each panel\'s messages, by component."""'
 _PLAIN = {
     str: "string",
     int: "number",
@@ -153,10 +154,8 @@ def render(panels: tuple[type[WebPanel], ...]) -> dict[Path, str]:
         contracts[panel.component] = digest
         folder = Path(inspect.getfile(panel)).resolve().parent
         files[folder / "web" / "messages.ts"] = f'{_HEAD}{text}{_CONTRACT}"{digest}";\n'
-    files[_FOLDER / "contracts.py"] = (
-        '"""Written by ``make types``: the version of each panel\'s messages, by its component."""\n\n'
-        f"CONTRACTS = {json.dumps(contracts, indent=4)}\n".replace('"\n}', '",\n}')
-    )
+    versions = json.dumps(contracts, indent=4).replace('"\n}', '",\n}')
+    files[_FOLDER / "contracts.py"] = f"{_DOCSTRING}\n\nCONTRACTS = {versions}\n"
     return files
 
 

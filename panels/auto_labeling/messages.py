@@ -13,7 +13,8 @@ from ..binary import Counts
 from ..message import Answer, ClassName, Moment, OneOf, Request, Text
 
 if TYPE_CHECKING:
-    from ...approval import counts, rounds
+    from ...approval.counts import Review as CountedLabels
+    from ...approval.rounds import ApprovalProgress
 
 RunState = Annotated[str, OneOf(RUN_STATES)]
 # the places of the states are those in the counts of a class
@@ -151,7 +152,7 @@ class Review(Answer):
     open: Counts
 
     @classmethod
-    def of(cls, found: counts.Review) -> Review:
+    def of(cls, found: CountedLabels) -> Review:
         """Makes one of what was counted."""
         return cls.like(
             found,
@@ -201,7 +202,7 @@ class Progress(Answer):
     rounds: list[Round]
 
     @classmethod
-    def of(cls, loop: rounds.ApprovalProgress) -> Progress:
+    def of(cls, loop: ApprovalProgress) -> Progress:
         """Makes one of the engine's."""
         basket = sorted(loop.in_basket.items(), key=lambda item: (-item[1], item[0] or ""))
         return cls.like(loop, in_basket=basket, rounds=[Round.like(one) for one in loop.rounds])

@@ -184,9 +184,9 @@ def test_a_run_whose_labels_were_deleted_still_opens(app):
     assert app("clusters", path=LABEL, **about)["clusters"][:1] is not None
 
 
-ROWS = [None, 3, "", "AAAA", {}, ["a"], [1, 2], "!!!!", "A" * 10_000_000, bits([1], 25), bits([1])[:-4],
-        pack(np.array([24]), "u4"), pack(np.array([3, 1]), "u4"), pack(np.array([1, 1]), "u4"),
-        pack(np.array([1.0]), "f4"), bits([1]) + "AAAA"]  # fmt: skip
+ROWS = [None, 3, "", "AAAA", {}, ["a"], [1, 2], "!!!!", "A" * 10_000_000, bits([1], 25),
+        bits([1])[:-4], bits([1]) + "AAAA", pack(np.array([1.0]), "f4"),
+        *(pack(np.array(rows), "u4") for rows in ([24], [3, 1], [1, 1]))]  # fmt: skip
 NUMBERS = [-1, 8.5, float("nan"), float("inf"), 10**30, "64", None, [64], True]
 ANSWER = {"id": "0" * 24, "sampleId": "0" * 24, "seen": "cat", "verdict": "right"}
 FORGED = [

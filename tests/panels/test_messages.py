@@ -2,8 +2,6 @@
 
 import base64
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -64,10 +62,10 @@ def test_classes_of_any_name_are_taken():
 
 
 def test_a_set_of_rows_comes_as_bits_or_numbers():
-    rows = np.array([0, 7, 8, 23])
-    mask = np.isin(np.arange(24), rows)
-    assert unpack_rows(pack(mask, "rows"), 24).tolist() == rows.tolist()
-    assert unpack_rows(pack(rows, "u4"), 24).tolist() == rows.tolist()
+    rows = np.array([0, 7, 8, 999])
+    mask = np.isin(np.arange(1000), rows)
+    assert unpack_rows(pack(mask, "rows"), 1000).tolist() == rows.tolist()
+    assert unpack_rows(pack(rows, "u4"), 1000).tolist() == rows.tolist()
     assert unpack_rows(pack(np.empty(0), "u4"), 24).tolist() == []
 
 
@@ -105,11 +103,3 @@ def test_the_types_of_the_web_half_are_what_the_messages_say(tmp_path, monkeypat
 def test_both_halves_pack_the_same_version():
     source = Path(typescript.__file__).with_name("app") / "binary.ts"
     assert int(re.search(r"VERSION = (\d+)", source.read_text())[1]) == VERSION
-
-
-def test_the_messages_are_loaded_without_torch():
-    code = (
-        "import sys, labelvet.panels.message, labelvet.panels.binary; "
-        "sys.exit('torch' in sys.modules)"
-    )
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
