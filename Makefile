@@ -23,7 +23,7 @@ lint: setup
 	@.venv/bin/ruff check . && .venv/bin/ruff format --check .
 	@mkdir -p .cache/mypy && ln -sfn ../.. .cache/mypy/labelvet
 	@MYPYPATH=.cache/mypy .venv/bin/mypy --cache-dir .cache/mypy_cache -p labelvet.core -p labelvet.embeddings -p labelvet.dataset -p labelvet.visualization -p labelvet.maps -p labelvet.issues -p labelvet.review -p labelvet.autolabel -p labelvet.approval -p labelvet.operators -p labelvet.panels -p labelvet.workers -p labelvet.demo -p labelvet.bench -m labelvet.cli
-	@.venv/bin/lint-imports --no-cache
+	@PYTHONPATH=.cache/mypy .venv/bin/lint-imports --no-cache
 
 types: setup
 	@$(PY) -m labelvet.panels.typescript

@@ -22,7 +22,8 @@ from ..core.sentences import count
 from ..core.user import current_user
 from ..dataset.changes import Change, begin
 from ..dataset.documents import now, samples_of
-from ..issues.find import ATTRIBUTES as ISSUES
+from ..dataset.schema import Attribute, declare_attributes, declare_detections
+from ..issues.columns import ATTRIBUTES as ISSUES
 from . import removed
 from .candidates import Candidates
 from .expressions import (
@@ -50,12 +51,13 @@ RULES = {
 }
 IOU = 0.7
 
-_PROVENANCE: dict[str, tuple[type[fo.Field], str]] = {
-    "approved_from": (fo.StringField, "Id of the label that was approved"),
-    "approved_run": (fo.StringField, "Auto labeling run that it came from"),
-    "approved_model": (fo.StringField, "Model that found it"),
-    "approved_by": (fo.StringField, "Who approved it"),
-    APPROVED_AT: (fo.DateTimeField, "When it was approved"),
+_MOMENT = {APPROVED_AT: Attribute(fo.DateTimeField, "When it was approved")}
+_PROVENANCE = {
+    "approved_from": Attribute(fo.StringField, "Id of the label that was approved"),
+    "approved_run": Attribute(fo.StringField, "Auto labeling run that it came from"),
+    "approved_model": Attribute(fo.StringField, "Model that found it"),
+    "approved_by": Attribute(fo.StringField, "Who approved it"),
+    **_MOMENT,
 }
 _LEFT_BEHIND = (RUN_ATTRIBUTE, APPROVED_AT, *ISSUES)
 
@@ -221,7 +223,7 @@ def _check_target(candidates: Candidates, into: Any) -> None:
             raise InvalidParameter(
                 f"The field '{name}' is read-only: make it writable in the dataset first."
             )
-    if field is not None and removed.is_ours(field):
+    if removed.is_ours(field):
         raise InvalidParameter(f"'{into}' holds removed labels: choose another field.")
 
 
@@ -274,8 +276,7 @@ def _is_another(candidates: Candidates, moment: datetime) -> bool:
 def _prepare(candidates: Candidates, into: str) -> None:
     """Makes the field of ground truth, with the attributes of the labels and of their approval."""
     dataset = candidates.dataset
-    if dataset.get_field(into) is None:
-        dataset.add_sample_field(into, fo.EmbeddedDocumentField, embedded_doc_type=fo.Detections)
+    declare_detections(dataset, into)
     root = f"{into}.detections"
     schema = dataset.get_field_schema(flat=True)
     for path, its in schema.items():
@@ -284,13 +285,8 @@ def _prepare(candidates: Candidates, into: str) -> None:
             target = f"{root}.{name}"
             if dataset.get_field(target) is None:
                 dataset.add_sample_field(target, **_kwargs(its))
-    for name, (type_, description) in _PROVENANCE.items():
-        if dataset.get_field(f"{root}.{name}") is None:
-            dataset.add_sample_field(f"{root}.{name}", type_, description=description)
-    marked = f"{candidates.root}.{APPROVED_AT}"
-    if dataset.get_field(marked) is None:
-        type_, description = _PROVENANCE[APPROVED_AT]
-        dataset.add_sample_field(marked, type_, description=description)
+    declare_attributes(dataset, root, _PROVENANCE)
+    declare_attributes(dataset, candidates.root, _MOMENT)
 
 
 def _kwargs(field: fo.Field) -> dict[str, Any]:

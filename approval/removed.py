@@ -11,13 +11,13 @@ from typing import Any
 
 import fiftyone as fo
 
-from ..core.errors import InvalidParameter
 from ..dataset.documents import samples_of
+from ..dataset.schema import declare_detections, is_owned
 from .expressions import Expression, each, in_list, keep, without
 from .writing import count_moment, is_at
 
 REMOVED_AT = "removed_at"
-_OWNER = {"labelvet": "removed labels"}
+_OWNER = "removed labels"
 
 
 def removed_field(field: str) -> str:
@@ -31,32 +31,18 @@ def prepare(dataset: fo.Dataset, field: str) -> None:
     Raises:
         InvalidParameter: if the dataset has a field of its own of that name
     """
-    name = removed_field(field)
-    there = dataset.get_field(name)
-    if there is None:
-        dataset.add_sample_field(
-            name,
-            fo.EmbeddedDocumentField,
-            embedded_doc_type=fo.Detections,
-            description=f"Labels that were removed from '{field}' and can come back until Finish",
-            info=_OWNER,
-        )
-    elif not is_ours(there):
-        raise InvalidParameter(
-            f"The dataset has a field '{name}' of its own, where removed labels would go: rename "
-            "it first."
-        )
+    description = f"Labels that were removed from '{field}' and can come back until Finish"
+    declare_detections(dataset, removed_field(field), description, _OWNER)
 
 
 def exists(dataset: fo.Dataset, field: str) -> bool:
     """Whether something was removed from a field that can come back."""
-    there = dataset.get_field(removed_field(field))
-    return there is not None and is_ours(there)
+    return is_ours(dataset.get_field(removed_field(field)))
 
 
-def is_ours(field: fo.Field) -> bool:
+def is_ours(field: fo.Field | None) -> bool:
     """Whether a field was made for what is removed."""
-    return (field.info or {}) == _OWNER
+    return is_owned(field, _OWNER)
 
 
 def kept(field: str, removed: Any, moment: Any) -> Expression:

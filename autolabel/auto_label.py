@@ -17,10 +17,11 @@ from pymongo import UpdateOne
 
 from ..core.errors import Cancelled, NoPatches
 from ..core.progress import Progress, Report
-from ..core.sentences import count
+from ..core.sentences import count, first_line
 from ..dataset.documents import now, reload_samples, samples_of
 from ..dataset.patches import check_images, sample_id_path
 from ..dataset.reporting import raising_if_deleted, reporting
+from ..dataset.schema import Attribute, declare_attributes, declare_detections
 from ..embeddings.decoding import DecodingThreads, UnreadableImage, num_workers_beside, read_pixels
 from .detectors import Detector, load_detector
 from .runs import (
@@ -39,6 +40,7 @@ from .runs import (
 
 # the names of the runs that went through an image, beside the list of its labels
 _MARK = "auto_label_runs"
+_ATTRIBUTES = {RUN_ATTRIBUTE: Attribute(fo.StringField, "The run of auto labeling that found it")}
 _BATCH_CPU, _BATCH_GPU = 8, 32
 _SHARE_LOAD, _SHARE_DETECT = 0.03, 0.97
 
@@ -278,15 +280,8 @@ def _finish(
 def _declare(dataset: fo.Dataset, label_field: str) -> None:
     """Adds the field and the attribute of the run to the schema, where they are not there."""
     dataset.reload()
-    if dataset.get_field(label_field) is None:
-        dataset.add_sample_field(
-            label_field, fo.EmbeddedDocumentField, embedded_doc_type=fo.Detections
-        )
-    attribute = f"{label_field}.detections.{RUN_ATTRIBUTE}"
-    if dataset.get_field(attribute) is None:
-        dataset.add_sample_field(
-            attribute, fo.StringField, description="The run of auto labeling that found it"
-        )
+    declare_detections(dataset, label_field)
+    declare_attributes(dataset, f"{label_field}.detections", _ATTRIBUTES)
 
 
 def _is_unfinished(earlier: AutoLabelRun, run: AutoLabelRun) -> bool:
@@ -297,8 +292,7 @@ def _is_unfinished(earlier: AutoLabelRun, run: AutoLabelRun) -> bool:
 def _reason(error: BaseException) -> str:
     if isinstance(error, Cancelled):
         return "Cancelled: the images that were done keep their labels."
-    lines = str(error).strip().splitlines()
-    return lines[0] if lines else type(error).__name__
+    return f"{first_line(error)}."
 
 
 def _not_of(run: AutoLabelRun) -> dict[str, Any]:

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from ..core.errors import InvalidParameter, NoPatches, UnknownField
 from ..core.table import pair_ids
 from ..embeddings.crops import CropSettings
-from ..embeddings.embedder import Embeddings
 from ..embeddings.store import EmbeddingStore, Keys, patch_keys
+from ..embeddings.vectors import Embeddings
 from .brain_runs import load_record
 from .patches import PatchTable, match_ids, read_attribute, read_patches
 
@@ -79,7 +79,7 @@ def load_embeddings(
         brain_key: the key of the visualization
 
     Returns:
-        the :class:`~labelvet.embeddings.embedder.Embeddings`, whose ``rows`` are rows of the run's
+        the :class:`~labelvet.embeddings.vectors.Embeddings`, whose ``rows`` are rows of the run's
         points: some are missing where the store was shrunk or labels were deleted. None where
         there are none: the run was made elsewhere, or the store was cleared
     """

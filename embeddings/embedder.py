@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -21,6 +20,7 @@ from .backbones import Backbone
 from .crops import CropSettings, cut_crops
 from .decoding import DecodingThreads, UnreadableImage, num_workers_beside, read_pixels
 from .store import SHARD_PATCHES, EmbeddingStore, Keys, allocate, patch_keys
+from .vectors import Embeddings
 
 BATCH_SIZE_CPU = 8
 _BATCH_SIZE_GPU = 256
@@ -28,27 +28,6 @@ _BATCH_SIZE_GPU = 256
 _CROPS_PER_TASK = 256
 # What a process of a cluster has done is sent so often: that much is lost when it dies.
 _SECONDS_PER_PIECE = 3.0
-
-
-@dataclass(frozen=True, eq=False)
-class Embeddings:
-    """The embeddings of some rows of a patch table.
-
-    Attributes:
-        rows: (m,) int64, the embedded rows of the table, ascending
-        vectors: (m, d) float32
-        unreadable: ``{filepath: reason}`` of the images that could not be decoded
-        failed: ``{id: reason}`` of the patches that could not be embedded for another reason
-        reused: how many embeddings were read from the store
-        keys: (m,) their keys in the store, None where it was not used
-    """
-
-    rows: NDArray[np.int64]
-    vectors: NDArray[np.float32]
-    unreadable: dict[str, str] = field(default_factory=dict)
-    failed: dict[str, str] = field(default_factory=dict)
-    reused: int = 0
-    keys: Keys | None = None
 
 
 @runtime_checkable

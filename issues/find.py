@@ -29,27 +29,28 @@ from ..dataset.patches import (
     match_ids,
     read_patches,
 )
+from ..dataset.schema import check_attributes, declare_attributes, is_owned
 from ..dataset.stored_embeddings import load_embeddings
 from ..dataset.tags import REJECTED_TAG
 from ..embeddings.neighbors import NeighborGraph
 from .boxes import cover
+from .columns import (
+    ATTRIBUTES,
+    DUPLICATE,
+    EVIDENCE,
+    ISSUE,
+    ISSUES,
+    MISLABELED,
+    MISSED,
+    OWNER,
+    REASON,
+    SPURIOUS,
+    SUGGESTED,
+    SUSPICION,
+)
 from .missed import ACCEPTED_CONFIDENCE
 from .records import forget, keep
 from .suspicion import Suspicion, find_suspects
-
-# attribute → (its type, what the sidebar says of it)
-ATTRIBUTES: dict[str, tuple[type[fo.Field], str]] = {
-    "issue": (fo.StringField, "The main problem: mislabeled, spurious, missed or duplicate"),
-    "issue_reason": (fo.StringField, "What speaks against the label"),
-    "issue_evidence": (fo.ListField, "Ids of the labels that the reason speaks of"),
-    "suspicion": (fo.FloatField, "Probability that the label is wrong in any way"),
-    "mislabeled": (fo.FloatField, "Probability that the class is wrong"),
-    "suggested_label": (fo.StringField, "The class that it should be, if it is mislabeled"),
-    "spurious": (fo.FloatField, "Probability that it is a false positive"),
-    "missed": (fo.FloatField, "Probability that a label which is not accepted shows an object"),
-    "duplicate": (fo.FloatField, "How much it repeats another label"),
-}
-_OWNER = {"labelvet": "label issues"}
 
 # An attribute says "issue" from here on.
 _LIKELY = 0.5
@@ -127,7 +128,7 @@ def find_label_issues(
         rejected = _tagged(dataset, table, (REJECTED_TAG,))
         fields = [field, second_field] if second_field else [field]
         for name in fields:
-            _check_attributes(dataset, label_path(dataset, name))
+            check_attributes(dataset, label_path(dataset, name), ATTRIBUTES, OWNER)
     found = find_suspects(table, vectors, rejected, graph=graph, progress=tracker, share=0.5)
     issues = write_label_issues(dataset, brain_key, table, found, second_field, tracker, 0.3)
     raise_if_deleted(dataset)
@@ -161,8 +162,7 @@ def write_label_issues(
         _write(dataset, table, _columns(found, table, issues), stage.advance)
         elsewhere = _write_second(dataset, second_field, table, found) if second_field else 0
         keep(dataset, brain_key, table, found)
-    names = ("mislabeled", "spurious", "missed", "duplicate")
-    counts = {name: int((issues == name).sum()) for name in names}
+    counts = {name: int((issues == name).sum()) for name in ISSUES}
     return LabelIssues(field, len(table), counts, 0, elsewhere, found.notes)
 
 
@@ -182,7 +182,7 @@ def remove_label_issues(
     dataset.reload()
     fields = [patches_field] if patches_field else list_patches_fields(dataset)
     paths = [f"{label_path(dataset, field)}.{name}" for field in fields for name in ATTRIBUTES]
-    removed = [path for path in paths if _is_ours(dataset, path)]
+    removed = [path for path in paths if is_owned(dataset.get_field(path), OWNER)]
     if removed:
         dataset.delete_sample_fields(removed)
     forget(dataset, patches_field)
@@ -262,12 +262,12 @@ def _issues(found: Suspicion) -> NDArray[np.object_]:
     """Returns the name of each label's main problem, None where it has none."""
     issues: NDArray[np.object_] = np.full(len(found.suspicion), None, dtype=object)
     unsure = np.isfinite(found.missed)
-    issues[found.suspicion >= _LIKELY] = "spurious"
+    issues[found.suspicion >= _LIKELY] = SPURIOUS
     issues[~np.isfinite(found.spurious)] = None
-    issues[found.mislabeled >= _LIKELY] = "mislabeled"
-    issues[found.original >= 0] = "duplicate"
+    issues[found.mislabeled >= _LIKELY] = MISLABELED
+    issues[found.original >= 0] = DUPLICATE
     issues[unsure] = None
-    issues[unsure & (found.missed >= _LIKELY_MISSED)] = "missed"
+    issues[unsure & (found.missed >= _LIKELY_MISSED)] = MISSED
     return issues
 
 
@@ -283,15 +283,15 @@ def _columns(
     for row in np.flatnonzero(issues != None).tolist():  # noqa: E711
         evidence[row] = table.ids[found.evidence(row)].tolist()
     return {
-        "issue": issues.tolist(),
-        "issue_reason": reasons,
-        "issue_evidence": evidence,
-        "suspicion": _numbers(found.suspicion),
-        "mislabeled": _numbers(found.mislabeled),
-        "suggested_label": suggested.tolist(),
-        "spurious": _numbers(found.spurious),
-        "missed": _numbers(found.missed),
-        "duplicate": _numbers(found.duplicate),
+        ISSUE: issues.tolist(),
+        REASON: reasons,
+        EVIDENCE: evidence,
+        SUSPICION: _numbers(found.suspicion),
+        MISLABELED: _numbers(found.mislabeled),
+        SUGGESTED: suggested.tolist(),
+        SPURIOUS: _numbers(found.spurious),
+        MISSED: _numbers(found.missed),
+        DUPLICATE: _numbers(found.duplicate),
     }
 
 
@@ -321,47 +321,12 @@ def _write_second(
     chosen = second.take(rows)
     reason = f"No accepted label of '{table.patches_field}' covers it."
     columns: dict[str, list[Any]] = {
-        "issue": ["missed"] * len(rows),
-        "issue_reason": [reason] * len(rows),
-        "missed": _numbers((confidence * (1 - covered[rows])).astype(np.float32)),
+        ISSUE: [MISSED] * len(rows),
+        REASON: [reason] * len(rows),
+        MISSED: _numbers((confidence * (1 - covered[rows])).astype(np.float32)),
     }
     _write(dataset, chosen, columns, lambda count: None)
     return len(rows)
-
-
-def _check_attributes(dataset: fo.Dataset, root: str) -> None:
-    taken = [
-        name
-        for name in ATTRIBUTES
-        if dataset.get_field(f"{root}.{name}") and not _is_ours(dataset, f"{root}.{name}")
-    ]
-    if taken:
-        raise InvalidParameter(
-            f"The labels of '{root}' have attributes of their own named {', '.join(taken)}: rename "
-            "those first, for example with dataset.rename_sample_field."
-        )
-
-
-def _is_ours(dataset: fo.Dataset, path: str) -> bool:
-    field = dataset.get_field(path)
-    return field is not None and (field.info or {}) == _OWNER
-
-
-def _declare(dataset: fo.Dataset, root: str) -> list[str]:
-    """Declares the attributes, and returns those that an earlier call may have written."""
-    written = []
-    for name, (type_, description) in ATTRIBUTES.items():
-        if dataset.get_field(f"{root}.{name}") is not None:
-            written.append(name)
-            continue
-        dataset.add_sample_field(
-            f"{root}.{name}",
-            type_,
-            subfield=fo.StringField if type_ is fo.ListField else None,
-            description=description,
-            info=_OWNER,
-        )
-    return written
 
 
 def _write(
@@ -380,7 +345,7 @@ def _write(
     field = str(table.patches_field)
     root = label_path(dataset, field)
     listed = root != field
-    before = _declare(dataset, root)
+    before = declare_attributes(dataset, root, ATTRIBUTES, OWNER)
     names, values = list(columns), list(zip(*columns.values(), strict=True))
     row_of = dict(zip(table.ids.tolist(), range(len(table)), strict=True))
     nothing = (None,) * len(names)

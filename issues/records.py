@@ -7,7 +7,7 @@ again. It lies beside the run's record (:mod:`labelvet.dataset.records`) and goe
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 from threading import Lock
 from typing import Any
@@ -17,9 +17,9 @@ import numpy as np
 from bson import ObjectId
 from numpy.typing import NDArray
 
+from ..core.table import PatchTable
 from ..dataset.brain_runs import find_run
 from ..dataset.documents import Ids, byte_keys, parse_ids
-from ..dataset.patches import PatchTable
 from ..dataset.records import (
     delete_tensors,
     drop_orphaned_tensors,
@@ -30,10 +30,7 @@ from ..dataset.records import (
 from .suspicion import Suspicion
 
 _BUCKET = "labelvet_issues"
-_ARRAYS = (
-    "suspicion", "mislabeled", "suggested", "spurious", "missed", "duplicate", "original",
-    "neighbors", "examples", "clues", "prior",
-)  # fmt: skip
+_ARRAYS = [each.name for each in fields(Suspicion) if each.name not in ("intercept", "notes")]
 _KEPT = 4
 
 

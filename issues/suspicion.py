@@ -21,7 +21,7 @@ from scipy.special import expit, logit
 
 from ..core.errors import InvalidParameter
 from ..core.progress import Progress
-from ..dataset.patches import PatchTable
+from ..core.table import PatchTable
 from ..embeddings.neighbors import EXACT_UP_TO, NeighborGraph, build_neighbor_graph
 from .boxes import IDENTICAL_SIMILARITY, Overlaps, measure_overlaps
 from .classes import ClassFit, fit_classes

@@ -27,20 +27,22 @@ from ..dataset.documents import (
     samples_of,
 )
 from ..dataset.patches import label_root
+from ..dataset.schema import Attribute, declare_attributes
 from ..dataset.storage import locate
 from ..dataset.tags import APPROVED_TAG, FLAGGED_TAG, REJECTED_TAG, REVIEWED_TAG
 
 RIGHT, WRONG_CLASS, NOT_AN_OBJECT, SKIPPED = "right", "wrong class", "not an object", "skipped"
 VERDICTS = (RIGHT, WRONG_CLASS, NOT_AN_OBJECT, SKIPPED)
 
-# attribute → (its type, what the sidebar says of it)
-ATTRIBUTES: dict[str, tuple[type[fo.Field], str]] = {
-    "review": (fo.StringField, "A reviewer's answer: right, wrong class, not an object, skipped"),
-    "reviewed_by": (fo.StringField, "Who answered"),
-    "reviewed_at": (fo.DateTimeField, "When"),
-    "label_before": (fo.StringField, "The class before the reviewer changed it"),
+ATTRIBUTES = {
+    "review": Attribute(
+        fo.StringField, "A reviewer's answer: right, wrong class, not an object, skipped"
+    ),
+    "reviewed_by": Attribute(fo.StringField, "Who answered"),
+    "reviewed_at": Attribute(fo.DateTimeField, "When"),
+    "label_before": Attribute(fo.StringField, "The class before the reviewer changed it"),
 }
-_OWNER = {"labelvet": "review"}
+_OWNER = "review"
 _TAGS = {RIGHT: REVIEWED_TAG, WRONG_CLASS: REVIEWED_TAG, NOT_AN_OBJECT: REJECTED_TAG}
 
 # tags that were set anywhere, and whether they say that a label is wrong
@@ -130,7 +132,7 @@ def give_answers(dataset: fo.Dataset, field: str, answers: list[Answer], user: s
     entries = [_entry(answer, label, user, moment) for answer, label in taken]
     if not entries:
         return Answered(0, len(answers), None, _describe(answers, len(answers)))
-    _declare(dataset, root)
+    declare_attributes(dataset, root, ATTRIBUTES, _OWNER)
     sentence = _describe([one for one, _ in taken], 0)
     change = begin(dataset, KIND, sentence, user, field=field, entries=entries)
     changed = _write(dataset, field, root, listed, entries, "before", "after")
@@ -321,19 +323,6 @@ def _update(
     if entry["tag"]:
         what["$addToSet" if new == "after" else "$pull"] = {f"{at}.tags": entry["tag"]}
     return where, what, options
-
-
-def _declare(dataset: fo.Dataset, root: str) -> None:
-    for name, (type_, description) in ATTRIBUTES.items():
-        path = f"{root}.{name}"
-        field = dataset.get_field(path)
-        if field is None:
-            dataset.add_sample_field(path, type_, description=description, info=_OWNER)
-        elif (field.info or {}) != _OWNER:
-            raise InvalidParameter(
-                f"The labels of '{root}' have an attribute '{name}' of their own: rename it first, "
-                "for example with dataset.rename_sample_field."
-            )
 
 
 def _describe(answers: list[Answer], refused: int) -> str:

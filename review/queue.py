@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from ..dataset.documents import Ids, hex_ids
 from ..dataset.patches import label_root
+from ..issues.columns import ISSUE, REASON
 from ..issues.records import Kept, load_kept
 from .answers import Known, read_documents, read_known
 from .learning import Estimate, Learned, learn
@@ -145,8 +146,8 @@ def _items(
                         was,
                         None if confidence is None else float(confidence),
                         kept.class_named(int(kept.found.suggested[row])),
-                        document.get("issue"),
-                        document.get("issue_reason"),
+                        document.get(ISSUE),
+                        document.get(REASON),
                         round(float(learned.suspicion[row]), 3),
                         bool(asking[row]),
                         _ids(kept.ids, kept.found.neighbors[row]),

@@ -31,11 +31,12 @@ from ..dataset.reporting import raising_if_deleted, reporting
 from ..dataset.stored_embeddings import align_vectors, read_embeddings_field, read_similarity_index
 from ..embeddings.catalog import DEFAULT_BACKBONE
 from ..embeddings.crops import CropSettings
-from ..embeddings.embedder import Embeddings, embed_patches
+from ..embeddings.embedder import embed_patches
 from ..embeddings.neighbors import NeighborGraph, build_neighbor_graph
 from ..embeddings.placement import place_backbone
 from ..embeddings.projection import UMAP, Method, make_method, neighbors_needed, project
 from ..embeddings.store import shrink_store
+from ..embeddings.vectors import Embeddings
 
 # What each stage takes of the whole, as measured on a CPU with the default backbone; they only
 # place the progress bar.

@@ -17,6 +17,7 @@ from bson import ObjectId
 from fiftyone.operators.executor import ExecutionError
 
 from ..core.errors import LabelvetError
+from ..core.sentences import first_line
 from .claims import Claim, RunCancelled, RunLost
 
 CANCELLED = "Cancelled. What was done until then is kept."
@@ -43,17 +44,12 @@ def main() -> None:
         # what the form refuses, as "Validation error. Path: ... Reason: ..."
         _fail(claim, str(error).rpartition("Reason: ")[2])
     except Exception as error:
-        _fail(claim, _first_line(error), traceback.format_exc())
+        _fail(claim, f"{type(error).__name__}: {first_line(error)}", traceback.format_exc())
 
 
 def _fail(claim: Claim, sentence: str, trace: str | None = None) -> None:
     claim.fail(sentence, trace)
     print(trace or sentence, flush=True)
-
-
-def _first_line(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
 
 
 def _cluster(settings: str | None = None) -> AbstractContextManager[None]:

@@ -27,17 +27,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.errors import ClusterUnavailable
+from ..core.sentences import first_line
 from ..core.table import PatchTable
 from ..embeddings.backbones import load_backbone
 from ..embeddings.crops import CropSettings
 from ..embeddings.decoding import DecodingThreads, num_workers_beside
-from ..embeddings.embedder import Embeddings, embed_shard
+from ..embeddings.embedder import embed_shard
 from ..embeddings.placement import backbones_loaded_by
 from ..embeddings.store import SHARD_PATCHES
+from ..embeddings.vectors import Embeddings
 
 _ROOT = Path(__file__).resolve().parents[1]
 # what the nodes run
-_SHIPPED = ("embeddings", "workers")
+_SHIPPED = ("core", "embeddings", "workers")
 
 _KNOCK_SECONDS = 10.0
 _GROW_SECONDS = 2.0
@@ -338,9 +340,8 @@ def _connected(address: str) -> Iterator[Any]:
             ray.init(address, runtime_env={"py_modules": [str(package)]}, namespace="labelvet")
         # Ray raises ConnectionError, RuntimeError, AuthenticationError and more
         except Exception as error:
-            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
             raise ClusterUnavailable(
-                f"The Ray cluster at '{address}' cannot be used from here: {reason}"
+                f"The Ray cluster at '{address}' cannot be used from here: {first_line(error)}."
             ) from error
         try:
             yield ray

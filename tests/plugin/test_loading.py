@@ -15,6 +15,9 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 
+# none of them is needed before a run starts, and each takes seconds
+HEAVY = {"torch", "torchvision", "ultralytics", "openvino", "ray", "umap", "pynndescent", "numba"}
+
 # What FiftyOne loads, and what a spawned process makes of the engine's functions and objects.
 REPORT = """
 import inspect, json, multiprocessing, sys
@@ -26,13 +29,14 @@ if __name__ == "__main__":
     import fiftyone.plugins as fop
 
     operators = [o.uri for o in foo.list_operators() if "labelvet" in o.uri]
+    loaded = sorted(sys.modules)
     import labelvet
     from labelvet.embeddings.projection import make_method
 
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as worker:
         there = worker.submit(inspect.getsourcefile, make_method).result()
         same = worker.submit(make_method, "pca").result() == make_method("pca")
-    print(json.dumps([operators, labelvet.__file__, there, same, "torch" in sys.modules]))
+    print(json.dumps([operators, labelvet.__file__, there, same, loaded]))
 """
 
 
@@ -63,8 +67,10 @@ def test_loads_from_any_folder_without_being_installed(how, tmp_path):
         ignored = shutil.ignore_patterns(".*", "__pycache__", "tests", "node_modules")
         shutil.copytree(ROOT, root, ignore=ignored)
     # -S hides the editable installation, which a .pth file makes importable
-    operators, here, there, same, _ = load(plugins, tmp_path, ["-S"], site.getsitepackages())
+    operators, here, there, same, loaded = load(plugins, tmp_path, ["-S"], site.getsitepackages())
     assert "@labelvet/labelvet/compute_visualization" in operators
+    assert "labelvet.panels.label_embeddings.panel" in loaded
+    assert HEAVY.isdisjoint(loaded)
     assert Path(here).resolve() == root / "__init__.py"
     assert Path(there).resolve() == root / "embeddings" / "projection.py"
     assert same
@@ -123,8 +129,17 @@ def test_files_agree_on_name_version_and_requirements():
     assert required == {name for name in needed if not name.startswith("fiftyone")}
 
 
-def test_the_rule_of_imports_can_be_broken(tmp_path):
-    """import-linter objects as soon as the engine imports an operator."""
+@pytest.mark.parametrize(
+    ("file", "line"),
+    [
+        ("embeddings/crops.py", "from ..operators import compute_visualization"),
+        ("embeddings/projection.py", "import fiftyone"),
+        ("issues/classes.py", "from ..dataset import patches"),
+        ("issues/columns.py", "from ..embeddings import embedder"),
+    ],
+)
+def test_the_rules_of_imports_can_be_broken(file, line, tmp_path):
+    """import-linter objects as soon as one module imports what is above it or too heavy for it."""
     copy = tmp_path / "labelvet"
     ignored = shutil.ignore_patterns(
         ".*", "__pycache__", "node_modules", "importable", "*.egg-info"
@@ -138,7 +153,39 @@ def test_the_rule_of_imports_can_be_broken(tmp_path):
         "text": True,
     }
     assert subprocess.run(lint, **options).returncode == 0
-    with open(copy / "embeddings" / "crops.py", "a") as crops:
-        crops.write("\nfrom ..operators import compute_visualization\n")
+    with open(copy / file, "a") as module:
+        module.write(f"\n{line}\n")
     broken = subprocess.run(lint, **options)
     assert broken.returncode == 1 and "BROKEN" in broken.stdout
+
+
+FORMS = """
+import sys
+import fiftyone as fo
+import fiftyone.operators as foo
+from fiftyone.operators.executor import ExecutionContext
+
+dataset = fo.load_dataset(sys.argv[1])
+for operator in foo.list_operators(builtin=False, type="operator"):
+    if operator.uri.startswith("@labelvet/labelvet/"):
+        operator.resolve_input(ExecutionContext({"dataset_name": dataset.name, "params": {}}))
+        print(operator.name)
+print(*sorted(sys.modules))
+"""
+
+
+def test_a_form_loads_nothing_heavy(judged, tmp_path):
+    plugins = tmp_path / "plugins"
+    plugins.mkdir()
+    (plugins / "labelvet").symlink_to(ROOT)
+    result = subprocess.run(
+        [sys.executable, "-c", FORMS, judged.name],
+        env={**os.environ, "FIFTYONE_PLUGINS_DIR": str(plugins)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert result.returncode == 0, result.stderr
+    *forms, loaded = result.stdout.splitlines()
+    assert {"compute_visualization", "auto_label", "update_visualization"} <= set(forms)
+    assert HEAVY.isdisjoint(loaded.split())

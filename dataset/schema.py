@@ -1,0 +1,118 @@
+"""The fields that labelvet adds to a dataset, and how they are told from a user's own.
+
+Each says in its ``info`` what it was added for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import fiftyone as fo
+
+from ..core.errors import InvalidParameter
+
+_INFO = "labelvet"
+
+
+@dataclass(frozen=True)
+class Attribute:
+    """An attribute of labels.
+
+    Attributes:
+        field: the kind of its field
+        description: what the sidebar says of it
+        items: the kind of its items, where it is a list
+    """
+
+    field: type[fo.Field]
+    description: str
+    items: type[fo.Field] | None = None
+
+
+def declare_attributes(
+    dataset: fo.Dataset, root: str, attributes: Mapping[str, Attribute], owner: str | None = None
+) -> list[str]:
+    """Adds attributes of labels to the schema, where they are not there.
+
+    Args:
+        dataset: the dataset
+        root: the path of the labels, such as ``predictions.detections``
+        attributes: the attributes by name
+        owner: what they are added for; None where any field of their names will do
+
+    Returns:
+        the names of those that were there already
+
+    Raises:
+        InvalidParameter: if the labels have attributes of these names that are somebody else's;
+            nothing was added then
+    """
+    check_attributes(dataset, root, attributes, owner)
+    there = []
+    for name, attribute in attributes.items():
+        if dataset.get_field(f"{root}.{name}") is not None:
+            there.append(name)
+            continue
+        dataset.add_sample_field(
+            f"{root}.{name}",
+            attribute.field,
+            subfield=attribute.items,
+            description=attribute.description,
+            info=None if owner is None else {_INFO: owner},
+        )
+    return there
+
+
+def check_attributes(
+    dataset: fo.Dataset, root: str, attributes: Mapping[str, Attribute], owner: str | None
+) -> None:
+    """Checks that no attribute of these names is somebody else's.
+
+    Raises:
+        InvalidParameter: if one is
+    """
+    if owner is None:
+        return
+    fields = {name: dataset.get_field(f"{root}.{name}") for name in attributes}
+    taken = [name for name, field in fields.items() if field and not is_owned(field, owner)]
+    if taken:
+        raise InvalidParameter(
+            f"The labels of '{root}' have attributes of their own named {', '.join(taken)}: rename "
+            "those first, for example with dataset.rename_sample_field."
+        )
+
+
+def declare_detections(
+    dataset: fo.Dataset, name: str, description: str | None = None, owner: str | None = None
+) -> None:
+    """Adds a field of Detections to the schema, where it is not there.
+
+    Args:
+        dataset: the dataset
+        name: the name of the field
+        description: what the sidebar says of it
+        owner: what it is added for; None where any field of this name will do
+
+    Raises:
+        InvalidParameter: if the dataset has a field of this name that is somebody else's
+    """
+    field = dataset.get_field(name)
+    if field is None:
+        dataset.add_sample_field(
+            name,
+            fo.EmbeddedDocumentField,
+            embedded_doc_type=fo.Detections,
+            description=description,
+            info=None if owner is None else {_INFO: owner},
+        )
+    elif owner is not None and not is_owned(field, owner):
+        raise InvalidParameter(
+            f"The dataset has a field '{name}' of its own, which is needed for {owner}: rename it "
+            "first, for example with dataset.rename_sample_field."
+        )
+
+
+def is_owned(field: fo.Field | None, owner: str) -> bool:
+    """Whether there is such a field, and it was added for this."""
+    return field is not None and (field.info or {}) == {_INFO: owner}
