@@ -4,6 +4,7 @@ beside the native Embeddings panel on the same dataset."""
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -172,7 +173,7 @@ def _judge(page: Any) -> dict[str, Any]:
         ("recolor_warm", "confidence"),
     ):
         page.get_by_label("Color by").fill(attribute)
-        option = page.get_by_role("option", name=f"predictions.detections.{attribute}")
+        option = page.get_by_role("option", name=re.compile(rf"^{attribute}\b")).first
         option.wait_for()
         browser.start(page)
         option.click()
@@ -216,7 +217,7 @@ def _native_lasso(page: Any) -> float | None:
 def _card(page: Any, side: str) -> Any:
     from .panel_data import KEY
 
-    card = page.locator(".lv-runs button", has_text=KEY)
+    card = page.locator(".lv-runs button", has=page.get_by_text(KEY, exact=True))
     card = card if side == "ours" else page.get_by_text(KEY, exact=True).last
     card.wait_for()
     return card

@@ -103,6 +103,8 @@ def _write_run(dataset: fo.Dataset, points: Any, sample_ids: Any, label_ids: Any
     results.sample_ids = np.array(sample_ids)
     results.label_ids = np.array(list(map(str, label_ids)))
     method.save_run_results(dataset, KEY, results)
+    # beside another run, the panel does not open this one by itself: a click on its card is timed
+    method.register_run(dataset, f"{KEY}_beside", overwrite=True)
 
 
 def _detection() -> fo.Detection:

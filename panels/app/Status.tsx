@@ -1,25 +1,23 @@
 import React from "react";
 import { Icon } from "./Icon";
+import type { Message } from "./useReport";
 
 /** What was done last, or what went wrong, in a sentence. */
 export function Status({
-  sentence,
-  problem,
+  message,
   onUndo,
   onClose,
 }: {
-  sentence: string | null;
-  problem: string | null;
-  onUndo: (() => void) | null;
+  message: Message | null;
+  onUndo: () => void;
   onClose: () => void;
 }) {
-  const text = problem ?? sentence;
-  if (!text) return null;
+  if (!message) return null;
   return (
-    <div className="lv-status" role="status" data-problem={problem !== null}>
-      <Icon name={problem ? "error_outline" : "check"} />
-      <span>{text}</span>
-      {!problem && onUndo && (
+    <div className="lv-status" role="status" data-problem={message.problem}>
+      <Icon name={message.problem ? "error_outline" : "check"} />
+      <span>{message.text}</span>
+      {message.undoable && (
         <button type="button" className="lv-link" onClick={onUndo}>
           Undo
         </button>

@@ -3,21 +3,21 @@
 import { executeOperator } from "@fiftyone/operators";
 import { useEffect, useState } from "react";
 
-/** What one panel shows: of each dataset one thing, or none. */
+/** What one panel shows: of each dataset one thing, or the list of them. */
 class Opening<What> {
-  private readonly opened = new Map<string, What>();
+  private readonly opened = new Map<string, What | null>();
   private readonly listeners = new Set<() => void>();
 
   constructor(private readonly panel: string) {}
 
-  of(datasetName: string | null): What | null {
-    return (datasetName !== null && this.opened.get(datasetName)) || null;
+  /** Returns null where a person chose the list, undefined where nothing was chosen yet. */
+  of(datasetName: string | null): What | null | undefined {
+    return datasetName === null ? undefined : this.opened.get(datasetName);
   }
 
   set(datasetName: string | null, what: What | null): void {
     if (datasetName === null) return;
-    if (what === null) this.opened.delete(datasetName);
-    else this.opened.set(datasetName, what);
+    this.opened.set(datasetName, what);
     for (const listener of this.listeners) listener();
   }
 
@@ -34,8 +34,11 @@ class Opening<What> {
   }
 }
 
-/** What a panel shows of a dataset, and another when another is opened. */
-export function useOpened<What>(opening: Opening<What>, datasetName: string | null): What | null {
+/** What a panel shows of a dataset, and another when another is opened; see {@link Opening.of}. */
+export function useOpened<What>(
+  opening: Opening<What>,
+  datasetName: string | null,
+): What | null | undefined {
   const [opened, setOpened] = useState(() => opening.of(datasetName));
   useEffect(() => {
     const follow = () => setOpened(opening.of(datasetName));

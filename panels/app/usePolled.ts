@@ -1,12 +1,17 @@
-import { useCallback, useEffect, useState } from "react";
+import { useCallback, useEffect, useRef, useState } from "react";
+import { Polling } from "./polling";
 
-const POLL_MS = 2000;
+/** How long until Python is asked again: while something of the dataset is on its way, and when
+ * nothing is. */
+export const WHILE_RUNNING_MS = 2_000;
+export const WHILE_IDLE_MS = 10_000;
 
 /**
- * What Python says of the dataset, null until it has answered. While something of it is on its way,
- * it is asked again and again.
+ * What Python says of the dataset, null until it has answered: asked again and again while the page
+ * can be seen, often while something is on its way.
  *
  * @param ask asks it; another function asks anew
+ * @param datasetName of another dataset nothing is known until it is answered
  * @param isOnItsWay whether an answer tells of something that is not finished
  */
 export function usePolled<Answer>(
@@ -14,30 +19,29 @@ export function usePolled<Answer>(
   datasetName: string | null,
   isOnItsWay: (answer: Answer) => boolean,
 ) {
-  const [answer, setAnswer] = useState<Answer | null>(null);
+  // of a dataset that was left, nothing is said about the next
+  const [said, setSaid] = useState<{ of: string | null; answer: Answer } | null>(null);
   const [problem, setProblem] = useState<string | null>(null);
+  const polling = useRef<Polling<Answer> | null>(null);
 
-  const refresh = useCallback(async () => {
-    try {
-      setAnswer(await ask());
-      setProblem(null);
-    } catch (error) {
-      setProblem((error as Error).message);
-    }
-  }, [ask]);
-
-  // biome-ignore lint/correctness/useExhaustiveDependencies: another dataset has another answer
   useEffect(() => {
-    setAnswer(null);
-    refresh();
-  }, [refresh, datasetName]);
+    const asked = new Polling(
+      ask,
+      (found) => (isOnItsWay(found) ? WHILE_RUNNING_MS : WHILE_IDLE_MS),
+      {
+        answer: (found) => {
+          setSaid({ of: datasetName, answer: found });
+          setProblem(null);
+        },
+        problem: (error) => setProblem(error.message),
+      },
+      WHILE_IDLE_MS,
+    );
+    polling.current = asked;
+    asked.now();
+    return () => asked.end();
+  }, [ask, isOnItsWay, datasetName]);
 
-  const waiting = answer !== null && isOnItsWay(answer);
-  useEffect(() => {
-    if (!waiting) return;
-    const timer = setInterval(refresh, POLL_MS);
-    return () => clearInterval(timer);
-  }, [waiting, refresh]);
-
-  return { answer, problem, refresh };
+  const refresh = useCallback(() => polling.current?.now(), []);
+  return { answer: said?.of === datasetName ? said.answer : null, problem, refresh };
 }

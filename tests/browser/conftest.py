@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -58,6 +59,23 @@ def open_panel(page, name: str) -> None:
         "{name, isActive: true, layout: 'horizontal'})",
         name,
     )
+
+
+def choose_run(page, key: str, points: int) -> None:
+    """Opens a run in *Label embeddings*, which does so by itself where there is no other."""
+    card = page.locator(".lv-runs button", has=page.get_by_text(key, exact=True))
+    shown = page.locator(".lv-count", has_text=f"{points:,} points")
+    card.or_(shown).first.wait_for()
+    if card.count():
+        card.click()
+    shown.wait_for()
+
+
+def color_by(page, field: str, name: str) -> None:
+    """Colors the map by an attribute of the labels, which the menu lists under their field."""
+    page.get_by_label("Color by").fill(name)
+    group = page.locator(".MuiAutocomplete-popper li", has=page.get_by_text(field, exact=True))
+    group.get_by_role("option", name=re.compile(rf"^{name}\b")).click()
 
 
 def open_dataset(page, address: str) -> None:

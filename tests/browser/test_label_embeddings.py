@@ -8,7 +8,7 @@ import fiftyone as fo
 import pytest
 from labelvet import compute_visualization
 
-from .conftest import new_page, open_dataset
+from .conftest import choose_run, color_by, new_page, open_dataset
 
 FIELD = "predictions"
 KEY = "judged_patches"
@@ -99,26 +99,15 @@ def drag(page, *corners: tuple[float, float]) -> None:
     page.mouse.up()
 
 
-def color_by(page, path: str) -> None:
-    page.get_by_label("Color by").fill(path.rpartition(".")[2])
-    page.get_by_role("option", name=path).click()
-
-
 def open_map(page, address: str, points: int = 628) -> None:
     open_list(page, address)
-    choose_run(page, points)
+    choose_run(page, KEY, points)
 
 
 def open_list(page, address: str) -> None:
     open_dataset(page, address)
     page.locator('[data-cy="new-panel-btn"]').first.click()
     page.locator('[data-cy="new-panel-option-label_embeddings"]').click()
-
-
-def choose_run(page, points: int = 628) -> None:
-    page.get_by_text("Select brain key").wait_for()
-    page.locator(".lv-runs button", has=page.get_by_text(KEY, exact=True)).click()
-    wait_for_count(page, f"{points} points")
 
 
 @pytest.mark.parametrize("mapped", ["coco128", "scenes"], indirect=True)
@@ -132,7 +121,7 @@ def test_analyze_patch_embeddings(app, page, mapped, screenshot, noise, request)
     screenshot(f"label-embeddings-by-label{kind}")
 
     # Color by > confidence, lasso a cluster, see it in the grid
-    color_by(page, f"{FIELD}.detections.confidence")
+    color_by(page, FIELD, "confidence")
     page.locator(".lv-ramp").wait_for()
     drag(page, (0.3, 0.3), (0.7, 0.3), (0.7, 0.7), (0.3, 0.7), (0.3, 0.35))
     page.locator(".lv-tile img").first.wait_for()
@@ -165,7 +154,7 @@ def test_analyze_patch_embeddings(app, page, mapped, screenshot, noise, request)
     wait_for_grid(page, f"{len(mapped)} samples")
 
     # class and confidence combined, in the panel and in the sidebar alike
-    color_by(page, f"{FIELD}.detections.label")
+    color_by(page, FIELD, "label")
     page.locator(".lv-legend li button", has_text=common).first.dblclick()
     alike = mapped.filter_labels(FIELD, {"$eq": ["$$this.label", common]})
     wait_for_count(page, f"{alike.count(f'{FIELD}.detections')} in view")
@@ -298,7 +287,7 @@ def test_hover_clusters_similar_density_and_keys(app, page, mapped, screenshot, 
     page.mouse.move(5, 5)
 
     # clusters by their strangers, more like them
-    page.locator(".lv-judge").focus()
+    page.locator(".lv-page").focus()
     page.keyboard.press("c")
     page.locator(".lv-clusters li", has_text="differ").first.wait_for()
     page.keyboard.press("n")
@@ -317,7 +306,7 @@ def test_hover_clusters_similar_density_and_keys(app, page, mapped, screenshot, 
     members = int(bar.locator("b").inner_text().replace(",", ""))
     bar.locator("button").click()
     wait_for_count(page, f"{members} selected")
-    page.locator(".lv-judge").focus()
+    page.locator(".lv-page").focus()
     for _ in range(3):
         page.keyboard.press("z")
     page.locator(".lv-drawer").wait_for(state="detached")
@@ -345,9 +334,9 @@ def test_two_tabs_an_empty_view_and_another_dataset(app, page, mapped, make_data
     open_map(page, address)
     other = new_page(page.context.browser)
     open_dataset(other, address)  # the panel is open there too
-    choose_run(other)
+    choose_run(other, KEY, 628)
     for tab in (page, other):
-        tab.locator(".lv-judge").focus()
+        tab.locator(".lv-page").focus()
     page.keyboard.press("a")
     page.keyboard.press("t")
     page.locator(".lv-status", has_text="628").wait_for()
@@ -364,7 +353,7 @@ def test_two_tabs_an_empty_view_and_another_dataset(app, page, mapped, make_data
         "window.__foo__.executeOperator('set_view', {view: [{_cls: 'fiftyone.core.stages.Match', "
         "kwargs: [['filter', {filepath: 'none'}]]}]})"
     )
-    page.get_by_text("No label of this run is in the current view").wait_for()
+    page.get_by_text("None of this run's labels are in the current view").wait_for()
 
     unmapped = make_dataset()
     unmapped.persistent = True
@@ -393,21 +382,22 @@ def test_a_dataset_that_is_switched_while_a_run_loads(app, page, mapped, make_da
     other = make_dataset()
     other.persistent = True
     other.add_sample(fo.Sample(mapped.first().filepath))
-    open_list(page, app(mapped.name))
-    card = page.locator(".lv-runs button", has=page.get_by_text(KEY, exact=True))
-    card.wait_for()
+    asked = []
 
     def slow(route) -> None:
         if "open_run" in (route.request.post_data or ""):
+            asked.append(KEY)
             page.wait_for_timeout(3000)
         route.continue_()
 
     page.route("**/operators/**", slow)
-    card.click()
+    open_list(page, app(mapped.name))
+    page.get_by_text(f"Opening {KEY}").wait_for()  # the only run, so the panel opens it
     page.evaluate(
         "name => window.__foo__.executeOperator('open_dataset', {dataset: name})", other.name
     )
     wait_for_grid(page, "1 samples?")
     page.wait_for_timeout(4000)  # until what was asked for the first dataset has arrived
-    assert page.locator(".lv-judge").count() == 0
+    assert asked and page.locator(".lv-page").count() == 0
+    page.get_by_text("No embeddings yet").wait_for()
     assert noise == []

@@ -8,7 +8,7 @@ import pytest
 from labelvet import compute_visualization
 from labelvet.issues.find import find_label_issues
 
-from .conftest import open_dataset, open_panel
+from .conftest import choose_run, open_dataset, open_panel
 
 FIELD = "predictions"
 KEY = "review_patches"
@@ -27,8 +27,7 @@ def mapped(coco128):
 def open_review(page, address: str) -> None:
     open_dataset(page, address)
     open_panel(page, "label_embeddings")
-    page.locator(".lv-runs button", has=page.get_by_text(KEY, exact=True)).click()
-    page.locator(".lv-count", has_text="628 points").wait_for()
+    choose_run(page, KEY, 628)
     page.keyboard.press("q")
     page.locator(".lv-review").wait_for()
 
@@ -61,7 +60,7 @@ def test_review_queue(app, page, mapped, screenshot):
     page.wait_for_timeout(500)
     screenshot("review-one")
 
-    page.locator(".lv-judge").focus()
+    page.locator(".lv-page").focus()
     label = page.locator(".lv-review-facts h2")
     first = label.inner_text()
     page.keyboard.press("w")
@@ -111,7 +110,7 @@ def test_review_queue(app, page, mapped, screenshot):
 
     # what was deleted meanwhile is refused, with a sentence
     mapped.delete_labels(ids=mapped.values(f"{LABELS}.id", unwind=True), fields=FIELD)
-    page.locator(".lv-judge").focus()
+    page.locator(".lv-page").focus()
     page.keyboard.press("y")
     wait_for(page, "changed or deleted since")
     screenshot("review-deleted")

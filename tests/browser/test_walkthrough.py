@@ -18,7 +18,7 @@ from fiftyone import ViewField as F
 from PIL import Image
 from running import wait_until
 
-from .conftest import ARTIFACTS, open_dataset, open_panel
+from .conftest import ARTIFACTS, choose_run, color_by, open_dataset, open_panel
 
 NAME = "scenes"
 FIELD, RUN, KEY, TAG, TRUTH = (
@@ -125,11 +125,6 @@ def replace_panel(page, old: str, title: str, new: str) -> None:
 
     wait_until(close)
     open_panel(page, new)
-
-
-def color_by(page, path: str) -> None:
-    page.get_by_label("Color by").fill(path.rpartition(".")[2])
-    page.get_by_role("option", name=path).click()
 
 
 def wait_for_count(page, text: str) -> None:
@@ -244,9 +239,8 @@ def test_from_images_to_ground_truth(app, page, unlabeled, worker, picture):
     # New panel > Label embeddings, colored by confidence
     open_dataset(page, address)
     replace_panel(page, "labelvet_runs", "Runs", "label_embeddings")
-    page.locator(".lv-runs button", has=page.get_by_text(KEY, exact=True)).click()
-    wait_for_count(page, f"{found:,} points")
-    color_by(page, f"{LABELS}.confidence")
+    choose_run(page, KEY, found)
+    color_by(page, FIELD, "confidence")
     page.locator(".lv-ramp").wait_for()
     picture("04-colored-by-confidence")
 
@@ -264,7 +258,7 @@ def test_from_images_to_ground_truth(app, page, unlabeled, worker, picture):
     wait_for_grid(page, f"{NUM_SCENES} samples")
 
     # by label, and class and confidence combined: what is doubtful of one class is tagged too
-    color_by(page, f"{LABELS}.label")
+    color_by(page, FIELD, "label")
     page.locator(".lv-legend").wait_for()
     picture("06-colored-by-label")
     counts = dataset.count_values(f"{LABELS}.label")
@@ -300,8 +294,7 @@ def test_from_images_to_ground_truth(app, page, unlabeled, worker, picture):
     # what is flagged is excluded, and the rest reviewed in Auto Labeling
     cy(page, "btn-clear-view-bar").click()
     wait_for_grid(page, f"{NUM_SCENES} samples")
-    page.locator(".lv-runs button", has=page.get_by_text(KEY, exact=True)).click()
-    wait_for_count(page, f"{found:,} points")
+    choose_run(page, KEY, found)
     page.get_by_role("button", name="Exclude flagged").click()
     page.get_by_role("menuitem", name="Labels").click()
     wait_for_said(page, "left out")

@@ -4,11 +4,11 @@ import { useRecoilValue } from "recoil";
 import { openSources, type Source, useOpened } from "../../app/opening";
 import { type PanelProps, usePython } from "../../app/panel";
 import panelCss from "../../app/panel.css?inline";
+import { ApprovalPage } from "./ApprovalPage";
 import css from "./autoLabeling.css?inline";
 import { useOverview } from "./hooks/useOverview";
 import { CONTRACT, type Methods } from "./messages";
 import { SourceList } from "./parts/SourceList";
-import { ReviewPage } from "./ReviewPage";
 import { Wire } from "./wire";
 
 /** The panel *Auto Labeling*: choose a run or a field, then review and approve its labels. */
@@ -28,7 +28,7 @@ export function AutoLabeling(props: PanelProps) {
     <div className="lv-panel">
       <style>{panelCss + css}</style>
       {source ? (
-        <ReviewPage
+        <ApprovalPage
           key={`${datasetName} ${source.field} ${source.run}`}
           wire={wire}
           source={source}

@@ -1,15 +1,15 @@
 import * as fos from "@fiftyone/state";
-import React, { useCallback, useMemo } from "react";
+import React, { useCallback, useEffect, useMemo } from "react";
 import { useRecoilValue } from "recoil";
 import { openMaps, useOpened } from "../../app/opening";
 import { type PanelProps, usePython } from "../../app/panel";
 import css from "../../app/panel.css?inline";
 import { useOpenRun } from "./hooks/useOpenRun";
 import { useRuns } from "./hooks/useRuns";
-import { Judge } from "./Judge";
 import { CONTRACT, type Methods } from "./messages";
 import { RunList } from "./parts/RunList";
 import { RunPicker } from "./parts/RunPicker";
+import { RunPage } from "./RunPage";
 import { Wire } from "./wire";
 
 /** The panel *Label embeddings*: choose a run, then judge its labels. */
@@ -18,7 +18,8 @@ export function LabelEmbeddings(props: PanelProps) {
   const wire = useMemo(() => new Wire(python), [python]);
   const datasetName = useRecoilValue(fos.datasetName);
   const { runs, problem: listProblem, refresh } = useRuns(wire, datasetName);
-  const key = useOpened(openMaps, datasetName);
+  const chosen = useOpened(openMaps, datasetName);
+  const key = chosen ?? null;
   const { opened, problem: openProblem, reopen } = useOpenRun(wire, key);
 
   const open = useCallback(
@@ -29,12 +30,18 @@ export function LabelEmbeddings(props: PanelProps) {
     [datasetName, refresh],
   );
 
+  // of one there is nothing to choose
+  const only = chosen === undefined && runs?.length === 1 ? runs[0] : null;
+  useEffect(() => {
+    if (only?.state === "ready") openMaps.set(datasetName, only.key);
+  }, [only, datasetName]);
+
   const picker = <RunPicker runs={runs ?? []} current={key} onOpen={open} />;
   return (
     <div className="lv-panel">
       <style>{css}</style>
       {opened ? (
-        <Judge
+        <RunPage
           key={`${opened.run.run}`}
           wire={wire}
           opened={opened}

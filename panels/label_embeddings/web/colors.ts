@@ -30,6 +30,7 @@ const CIVIDIS: readonly RGB[] = [
 
 export const MISSING: RGB = [110, 110, 110];
 
+/** Reads a color in any notation of CSS, `MISSING` where it is none. */
 export function parseColor(color: string): RGB {
   const hex = /^#([0-9a-f]{6})$/i.exec(color)?.[1] ?? shortHex(color);
   if (hex) {
@@ -38,7 +39,7 @@ export function parseColor(color: string): RGB {
   }
   const parts = /^rgba?\(\s*(\d+)[ ,]+(\d+)[ ,]+(\d+)/.exec(color);
   if (parts) return [Number(parts[1]), Number(parts[2]), Number(parts[3])];
-  return hslColor(color) ?? MISSING;
+  return hslColor(color) ?? cssColor(color) ?? MISSING;
 }
 
 /** The color of `value` in a span, as a sequential map that is also light to dark. */
@@ -118,6 +119,19 @@ export function paintRows(
 function shortHex(color: string): string | undefined {
   const digits = /^#([0-9a-f])([0-9a-f])([0-9a-f])$/i.exec(color)?.slice(1);
   return digits?.map((digit) => digit + digit).join("");
+}
+
+/** Asks the browser about a color that has a name, or a rarer notation. */
+function cssColor(color: string): RGB | null {
+  const canvas = globalThis.document?.createElement("canvas");
+  if (!canvas || !CSS.supports("color", color)) return null;
+  canvas.width = canvas.height = 1;
+  const context = canvas.getContext("2d", { colorSpace: "srgb" });
+  if (!context) return null;
+  context.fillStyle = color;
+  context.fillRect(0, 0, 1, 1);
+  const [red, green, blue] = context.getImageData(0, 0, 1, 1).data;
+  return [red, green, blue];
 }
 
 function hslColor(color: string): RGB | null {

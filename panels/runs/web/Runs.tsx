@@ -22,7 +22,7 @@ export function Runs(props: PanelProps) {
   const [limit, setLimit] = useState(PAGE);
   const [unfolded, setUnfolded] = useState<string | null>(null);
   const [said, setSaid] = useState<string | null>(null);
-  const { listing, problem, refresh } = useListing(wire, state, limit);
+  const { listing, problem, refresh } = useListing(wire, datasetName, state, limit);
 
   const act = (action: Action, id: string) => {
     wire.act(action, id).then(

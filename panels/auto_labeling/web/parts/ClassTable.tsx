@@ -1,5 +1,5 @@
 import React, { useMemo, useState } from "react";
-import { countWithin, placesInOrder, type Range } from "../counting";
+import { countWithin, placesInOrder, type Range } from "../confidenceRange";
 import { type Review, STATES, type State } from "../wire";
 
 interface Column {

@@ -1,5 +1,5 @@
 import React from "react";
-import { percent } from "../counting";
+import { percent } from "../confidenceRange";
 import type { Progress, Round } from "../wire";
 
 /** The whole loop in one line, and its rounds. */

@@ -1,4 +1,5 @@
 import { useEffect, useMemo, useState } from "react";
+import type { Shortcut } from "../../../app/shortcuts";
 import { type Rows, rowsOf } from "../rows";
 import type { Cluster, RunWire } from "../wire";
 
@@ -59,5 +60,13 @@ export function useClusters(
     go(mixed.at(turn % mixed.length) as number);
   };
 
-  return { open, setOpen, found: answer?.clusters ?? null, problem, current, strangers, go, next };
+  const toggle = () => setOpen(!open);
+  const keys: Shortcut[] = [
+    { key: "c", does: "Clusters", run: toggle },
+    { key: "n", does: "Next cluster", run: () => next(1) },
+    { key: "p", does: "Previous cluster", run: () => next(-1) },
+  ];
+  return { open, toggle, found: answer?.clusters ?? null, problem, current, strangers, go, keys };
 }
+
+export type Clusters = ReturnType<typeof useClusters>;

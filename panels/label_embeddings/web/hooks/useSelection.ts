@@ -1,26 +1,53 @@
 import * as fos from "@fiftyone/state";
-import { useCallback, useEffect, useRef, useState } from "react";
+import { useCallback, useEffect, useMemo, useRef, useState } from "react";
 import { useSetRecoilState } from "recoil";
-import { type Combine, combineRows, countRows, invertRows, type Rows } from "../rows";
+import type { Shortcut } from "../../../app/shortcuts";
+import type { Report } from "../../../app/useReport";
+import {
+  type Combine,
+  combineRows,
+  countRows,
+  everyRows,
+  invertRows,
+  noRows,
+  type Rows,
+  rowsOf,
+} from "../rows";
 import type { RunWire } from "../wire";
+
+const MORE = 50;
 
 /**
  * The selected rows, null for none, and the gestures that change them. The App's grid follows: it is
  * given the view stages that Python makes of the rows.
  *
+ * @param length how many rows there are
+ * @param visible the rows in the App's view, null for all
+ * @param drawn those of them that the map draws
  * @param remember is given what undoes a change
+ * @returns beside the gestures, `selected` and what of it is `judged`, since it is in view
  */
-export function useSelection(
-  wire: RunWire,
-  remember: (undo: () => void) => void,
-  onProblem: (problem: string) => void,
-) {
+export function useSelection({
+  wire,
+  length,
+  visible,
+  drawn,
+  remember,
+  report,
+}: {
+  wire: RunWire;
+  length: number;
+  visible: Rows | null;
+  drawn: Rows | null;
+  remember: (undo: () => void) => void;
+  report: Report;
+}) {
   const [selected, setSelected] = useState<Rows | null>(null);
   const latest = useRef(selected);
   const showInGrid = useSetRecoilState(fos.extendedSelectionOverrideStage);
   const clearGrid = fos.useResetExtendedSelection();
-  const clear = useRef(clearGrid);
-  clear.current = clearGrid;
+  const latestClearGrid = useRef(clearGrid);
+  latestClearGrid.current = clearGrid;
 
   // asked at once, before anything is drawn: the grid takes longest
   const turns = useRef(0);
@@ -29,7 +56,7 @@ export function useSelection(
     (rows: Rows | null) => {
       const turn = ++turns.current;
       if (rows === null) {
-        if (shown.current) clear.current();
+        if (shown.current) latestClearGrid.current();
         shown.current = false;
         return;
       }
@@ -39,10 +66,10 @@ export function useSelection(
           shown.current = true;
           showInGrid(stages);
         },
-        (error: Error) => turn === turns.current && onProblem(error.message),
+        (error: Error) => turn === turns.current && report.fail(error.message),
       );
     },
-    [wire, showInGrid, onProblem],
+    [wire, showInGrid, report],
   );
 
   const change = useCallback(
@@ -67,22 +94,44 @@ export function useSelection(
     [change, remember],
   );
 
-  const invert = useCallback(
-    (length: number, within: Rows | null) => {
-      const before = latest.current ?? new Uint8Array(length);
-      select(invertRows(before, within));
-    },
-    [select],
+  const judged = useMemo(
+    () => (selected ? everyRows([selected, visible]) : null),
+    [selected, visible],
   );
+  const clear = () => select(null);
+  const invert = () => select(invertRows(latest.current ?? noRows(length), drawn));
+  const clickRow = (row: number | null, how: Combine) => {
+    if (row !== null) select(rowsOf(length, [row]), how);
+    else if (how === "replace") clear();
+  };
+  const moreLikeThis = () => {
+    if (!judged) return;
+    wire.similar(judged, MORE).then(
+      ({ rows, source }) => {
+        select(rowsOf(length, rows), "add");
+        if (source === "map")
+          report.say("This run kept no neighbor graph, so these are the nearest on the map.");
+      },
+      (error: Error) => report.fail(error.message),
+    );
+  };
 
   // a closed panel leaves no selection behind that nobody could clear
   useEffect(
     () => () => {
       turns.current++;
-      if (shown.current) clear.current();
+      if (shown.current) latestClearGrid.current();
     },
     [],
   );
 
-  return { selected, select, invert };
+  const keys: Shortcut[] = [
+    { key: "a", does: "Select all", run: () => select(drawn ?? noRows(length).fill(1)) },
+    { key: "i", does: "Invert the selection", run: invert },
+    { key: "m", does: "More like this", run: moreLikeThis },
+    { key: "Esc", does: "Clear the selection", run: clear },
+  ];
+  return { selected, judged, select, clear, invert, clickRow, moreLikeThis, keys };
 }
+
+export type LabelSelection = ReturnType<typeof useSelection>;

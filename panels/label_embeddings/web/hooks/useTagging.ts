@@ -1,18 +1,20 @@
 import { useState } from "react";
 import type { PythonError } from "../../../app/panel";
+import type { Shortcut } from "../../../app/shortcuts";
+import type { Report } from "../../../app/useReport";
 import type { Rows } from "../rows";
 import type { Done, RunWire, Wire } from "../wire";
 
 export const NEEDS_REVIEW = "needs-review";
 
-/** What is tagged how, and what was said about it last. */
+/** What is tagged how. */
 export function useTagging({
   wire,
   run,
   judged,
   remember,
+  report,
   onChanged,
-  onProblem,
   onStale,
 }: {
   wire: Wire;
@@ -20,27 +22,23 @@ export function useTagging({
   /** the rows that a tag goes to */
   judged: Rows | null;
   remember: (undo: () => void) => void;
+  report: Report;
   onChanged: () => void;
-  onProblem: (problem: string | null) => void;
   onStale: () => void;
 }) {
   const [tag, setTag] = useState(NEEDS_REVIEW);
   const [target, setTarget] = useState<"labels" | "samples">("labels");
-  const [sentence, say] = useState<string | null>(null);
-  const [canUndo, setCanUndo] = useState(false);
   const [busy, setBusy] = useState(false);
 
   const perform = async (act: () => Promise<Done>): Promise<Done | null> => {
     setBusy(true);
-    onProblem(null);
     try {
       const done = await act();
-      say(done.sentence);
-      setCanUndo(Boolean(done.undo));
+      report.say(done.sentence, Boolean(done.undo));
       onChanged();
       return done;
     } catch (error) {
-      onProblem((error as Error).message);
+      report.fail((error as Error).message);
       if ((error as PythonError).stale) onStale();
       return null;
     } finally {
@@ -49,26 +47,23 @@ export function useTagging({
   };
 
   const named = tag.trim();
-  return {
-    tag: named,
-    setTag,
-    target,
-    setTarget,
-    sentence,
-    say,
-    canUndo,
-    busy,
-    apply: async (remove: boolean) => {
-      if (busy) return;
-      if (!judged) return say("Select something first: lasso it, or click a point.");
-      if (!named) return say("Give the tag a name first.");
-      const done = await perform(() => run.tag(judged, named, target, remove));
-      const token = done?.undo;
-      if (token) remember(() => perform(() => wire.undo(token)));
-    },
-    saveView: () => perform(() => run.saveTaggedView(named, target)),
-    exclude: (level: "labels" | "images") => perform(() => run.excludeTagged(named, level)),
+  const apply = async (remove: boolean) => {
+    if (busy) return;
+    if (!judged) return report.say("Select something first: lasso it, or click a point.");
+    if (!named) return report.say("Give the tag a name first.");
+    const done = await perform(() => run.tag(judged, named, target, remove));
+    const token = done?.undo;
+    if (token) remember(() => perform(() => wire.undo(token)));
   };
+  const saveView = () => perform(() => run.saveTaggedView(named, target));
+  const exclude = (level: "labels" | "images") => perform(() => run.excludeTagged(named, level));
+  const keys: Shortcut[] = [
+    { key: "t", does: `Tag the selection '${named}'`, run: () => apply(false) },
+    { key: "r", does: `Remove the tag '${named}'`, run: () => apply(true) },
+    { key: "s", does: "Save the tag as a view", run: saveView },
+    { key: "x", does: "Exclude flagged labels", run: () => exclude("labels") },
+  ];
+  return { tag, named, setTag, target, setTarget, busy, apply, saveView, exclude, keys };
 }
 
 export type Tagging = ReturnType<typeof useTagging>;

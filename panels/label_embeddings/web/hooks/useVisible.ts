@@ -3,18 +3,22 @@ import { useEffect, useMemo, useState } from "react";
 import { useRecoilValue } from "recoil";
 import { rowsPassing } from "../filters";
 import { everyRows, type Rows } from "../rows";
-import type { ColorColumn, RunWire } from "../wire";
+import type { RunWire } from "../wire";
+import type { Coloring } from "./useColoring";
+import type { Labels } from "./useLabels";
 
 const SETTLE_MS = 120;
 
 /**
- * The rows in the App's view under the sidebar's filters, null for all. What the columns at hand can
- * tell is told at once; the rest follows when Python has asked the database.
+ * The rows in the App's view under the sidebar's filters, and those of them that the map draws; null
+ * for all. What the columns at hand can tell is told at once; the rest follows when Python has asked
+ * the database.
  */
 export function useVisible(
   wire: RunWire,
   length: number,
-  columns: (ColorColumn | null)[],
+  { classes, confidences }: Labels,
+  { column, shown }: Coloring,
   edition: number,
   onProblem: (problem: string) => void,
 ) {
@@ -49,8 +53,13 @@ export function useVisible(
   }, [wire, length, view, filters, unrestricted, edition, onProblem]);
 
   const visible = useMemo(() => {
-    const known = columns.map((column) => column && rowsPassing(column, filters[column.path]));
+    const known = [classes, confidences, column].map(
+      (values) => values && rowsPassing(values, filters[values.path]),
+    );
     return everyRows([unrestricted ? null : answer, ...known]);
-  }, [answer, unrestricted, filters, columns]);
-  return { visible, waiting };
+  }, [answer, unrestricted, filters, classes, confidences, column]);
+  const drawn = useMemo(() => everyRows([visible, shown]), [visible, shown]);
+  return { visible, drawn, waiting };
 }
+
+export type Visible = ReturnType<typeof useVisible>;

@@ -1,36 +1,25 @@
 import React from "react";
-import type { Cluster } from "../wire";
+import type { Clusters } from "../hooks/useClusters";
 
 /** The clusters of the map, those with a few strangers in a sea of one class first. */
-export function ClusterList({
-  clusters,
-  problem,
-  current,
-  onStrangers,
-  onWhole,
-}: {
-  clusters: Cluster[] | null;
-  problem: string | null;
-  current: number | null;
-  onStrangers: (index: number) => void;
-  onWhole: (index: number) => void;
-}) {
+export function ClusterList({ clusters }: { clusters: Clusters }) {
+  const { found, problem, current, go } = clusters;
   return (
     <aside className="lv-clusters" aria-label="Clusters">
       <h3>Clusters</h3>
       {problem && <p className="lv-faint">{problem}</p>}
-      {!clusters && !problem && <p className="lv-faint">Looking for clusters…</p>}
-      {clusters?.length === 0 && (
+      {!found && !problem && <p className="lv-faint">Looking for clusters…</p>}
+      {found?.length === 0 && (
         <p className="lv-faint">There are no clusters in this map: it has too few points.</p>
       )}
       <ol>
-        {clusters?.map((cluster, index) => (
+        {found?.map((cluster, index) => (
           <li key={cluster.code} data-current={index === current}>
             <button
               type="button"
               disabled={cluster.strangers.length === 0}
               title="Selects the labels that are not of this class (n: next, p: previous)"
-              onClick={() => onStrangers(index)}
+              onClick={() => go(index)}
             >
               <span>{cluster.label ?? "no label"}</span>
               <b>
@@ -40,7 +29,7 @@ export function ClusterList({
               </b>
               <i style={{ width: `${100 * cluster.purity}%` }} />
             </button>
-            <button type="button" className="lv-link" onClick={() => onWhole(index)}>
+            <button type="button" className="lv-link" onClick={() => go(index, true)}>
               all
             </button>
           </li>

@@ -1,14 +1,22 @@
-import { Autocomplete, TextField } from "@mui/material";
+import { Autocomplete, createFilterOptions, TextField } from "@mui/material";
 import React from "react";
 import type { Attribute } from "../wire";
 
-/** The drop-down *Color by*: every attribute of the labels, then of the samples. */
+// a path can be typed too
+const filterOptions = createFilterOptions<Attribute>({
+  stringify: ({ name, path }) => `${name} ${path}`,
+});
+
+/** The drop-down *Color by*: every attribute of the labels under their field, then of the samples. */
 export function ColorBy({
+  field,
   attributes,
   path,
   loading,
   onChange,
 }: {
+  /** the label field, null for whole images */
+  field: string | null;
   attributes: Attribute[];
   path: string | null;
   loading: boolean;
@@ -21,8 +29,10 @@ export function ColorBy({
       loading={loading}
       options={[...attributes].sort((a, b) => a.scope.localeCompare(b.scope))}
       value={attributes.find((attribute) => attribute.path === path) ?? null}
-      groupBy={({ scope }) => (scope === "label" ? "Labels" : "Samples")}
-      getOptionLabel={(attribute) => attribute.path}
+      groupBy={({ scope }) => (scope === "label" ? (field ?? "Labels") : "Samples")}
+      getOptionLabel={({ name }) => name}
+      getOptionKey={({ path }) => path}
+      filterOptions={filterOptions}
       isOptionEqualToValue={(a, b) => a.path === b.path}
       onChange={(_event, attribute) => onChange(attribute?.path ?? null)}
       renderInput={(params) => (
@@ -33,9 +43,9 @@ export function ColorBy({
         />
       )}
       renderOption={(props, attribute) => (
-        <li {...props} key={attribute.path}>
+        <li {...props} key={attribute.path} title={attribute.path}>
           <div>
-            {attribute.path}
+            {attribute.name}
             <small className="lv-option-detail">{attribute.kind}</small>
           </div>
         </li>

@@ -1,9 +1,11 @@
 import React, { useMemo, useState } from "react";
 import type { RGB } from "../colors";
-import { binOf, countCodes, histogram, spanOf } from "../counting";
+import { binOf, countCodes, histogram, spanOf } from "../histograms";
+import { useColumn } from "../hooks/useColumn";
 import { useCrops } from "../hooks/useCrops";
+import type { Labels } from "../hooks/useLabels";
 import { countRows, indicesOf, type Rows } from "../rows";
-import type { ColorColumn, RunWire } from "../wire";
+import type { Attribute, ColorColumn, RunWire } from "../wire";
 import { Bars } from "./Bars";
 import { CropCaption, CropImage } from "./CropImage";
 
@@ -15,29 +17,30 @@ export function SelectionDrawer({
   wire,
   rows,
   first,
+  attributes,
   labels,
-  labelColors,
-  confidences,
-  tags,
   edition,
   onNarrow,
   onPoint,
   onOpen,
+  onProblem,
 }: {
   wire: RunWire;
   rows: Rows;
   /** rows to show before the others */
   first: number[];
-  labels: ColorColumn | null;
-  labelColors: RGB[];
-  confidences: ColorColumn | null;
-  tags: ColorColumn | null;
+  attributes: Attribute[];
+  labels: Labels;
   edition: number;
   onNarrow: (rows: Rows) => void;
   onPoint: (row: number | null) => void;
   onOpen: (row: number) => void;
+  onProblem: (problem: string) => void;
 }) {
   const [page, setPage] = useState(0);
+  const tagsPath =
+    attributes.find(({ kind, scope }) => kind === "tags" && scope === "label")?.path ?? null;
+  const { column: tags } = useColumn(wire, tagsPath, edition, onProblem);
   const count = useMemo(() => countRows(rows), [rows]);
   const listed = useMemo(() => {
     const leading = first.filter((row) => rows[row]);
@@ -53,8 +56,8 @@ export function SelectionDrawer({
   return (
     <section className="lv-drawer" aria-label="Selection">
       <div className="lv-summary">
-        <Classes {...{ rows, labels, labelColors, onNarrow }} />
-        <Confidences {...{ rows, confidences, onNarrow }} />
+        <Classes labels={labels.classes} labelColors={labels.colors} {...{ rows, onNarrow }} />
+        <Confidences confidences={labels.confidences} {...{ rows, onNarrow }} />
         <Tags {...{ rows, tags, onNarrow }} />
       </div>
       <div className="lv-strip">

@@ -1,8 +1,8 @@
 import React, { useMemo } from "react";
 import { RangeBar } from "../../../app/RangeBar";
 import { rampGradient } from "../colors";
-import { histogram, spanOf } from "../counting";
 import { rangeOf } from "../filters";
+import { histogram, spanOf } from "../histograms";
 import type { Coloring } from "../hooks/useColoring";
 import type { ColorColumn } from "../wire";
 import { Legend } from "./Legend";

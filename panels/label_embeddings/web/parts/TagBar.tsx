@@ -1,26 +1,26 @@
-import React, { useState } from "react";
+import React, { useMemo, useState } from "react";
 import { Icon, IconButton } from "../../../app/Icon";
+import type { LabelSelection } from "../hooks/useSelection";
 import type { Tagging } from "../hooks/useTagging";
+import { countRows } from "../rows";
 
 /** What is done with the selection: tag it, save the tag as a view, leave out what is flagged. */
 export function TagBar({
   tagging,
-  count,
+  selection,
   hasLabels,
-  onMore,
-  onInvert,
-  onClear,
   onUndo,
 }: {
   tagging: Tagging;
-  count: number;
+  selection: LabelSelection;
   hasLabels: boolean;
-  onMore: () => void;
-  onInvert: () => void;
-  onClear: () => void;
   onUndo: () => void;
 }) {
   const [excluding, setExcluding] = useState(false);
+  const count = useMemo(
+    () => (selection.judged ? countRows(selection.judged) : 0),
+    [selection.judged],
+  );
   const selected = count > 0;
   const what = hasLabels ? tagging.target : "samples";
   return (
@@ -90,7 +90,7 @@ export function TagBar({
                   tagging.exclude("labels");
                 }}
               >
-                <b>Labels</b> tagged '{tagging.tag}' are hidden, their images stay <kbd>x</kbd>
+                <b>Labels</b> tagged '{tagging.named}' are hidden, their images stay <kbd>x</kbd>
               </button>
             )}
             <button
@@ -112,13 +112,13 @@ export function TagBar({
         label={`More ${what} like this`}
         shortcut="m"
         disabled={!selected}
-        onClick={onMore}
+        onClick={selection.moreLikeThis}
       />
       <IconButton
         icon="invert_colors"
         label="Invert the selection"
         shortcut="i"
-        onClick={onInvert}
+        onClick={selection.invert}
       />
       <IconButton icon="undo" label="Undo" shortcut="z" onClick={onUndo} />
       <IconButton
@@ -126,7 +126,7 @@ export function TagBar({
         label="Clear the selection"
         shortcut="Esc"
         disabled={!selected}
-        onClick={onClear}
+        onClick={selection.clear}
       />
     </div>
   );

@@ -9,7 +9,7 @@ import {
   selectionOf,
   tickedAgain,
   wholeRange,
-} from "./counting";
+} from "./confidenceRange";
 import type { Review } from "./wire";
 
 // three edges: below, on 0, between, on 0.5, between, on 1, above, without

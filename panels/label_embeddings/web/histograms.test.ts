@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { binOf, countCodes, histogram, spanOf } from "./counting";
+import { binOf, countCodes, histogram, spanOf } from "./histograms";
 import { rowsOf } from "./rows";
 
 describe("counting", () => {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { partDone, pickable, rerank, without } from "./reviewing";
+import { partDone, pickable, rerank, without } from "./reviewOrder";
 import type { Item } from "./wire";
 
 const item = (id: string, more: Partial<Item> = {}): Item => ({

@@ -1,14 +1,14 @@
 import * as fos from "@fiftyone/state";
 import { useCallback, useEffect, useRef, useState } from "react";
 import { useRecoilValue } from "recoil";
-import { type Range, tickedAgain, wholeRange } from "../counting";
+import { type Range, tickedAgain, wholeRange } from "../confidenceRange";
 import { chosenStages } from "../showing";
 import type { Progress, Review, SourceWire } from "../wire";
 
 const SETTLE_MS = 150;
 
 /** What there is to review in the App's view, read again when it or the dataset changes. */
-export function useReview(wire: SourceWire, edition: number) {
+export function useCandidates(wire: SourceWire, edition: number) {
   const [review, setReview] = useState<Review | null>(null);
   const [progress, setProgress] = useState<Progress | null>(null);
   const [problem, setProblem] = useState<string | null>(null);

@@ -1,0 +1,19 @@
+/** A key, what it does in a few words, and the action. */
+export interface Shortcut {
+  key: string;
+  does: string;
+  run: () => void;
+}
+
+/** The name that shortcuts have for the key that was pressed, "" where it is none of theirs. */
+export function keyName(event: KeyboardEvent): string {
+  if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "z") return "z";
+  if (event.altKey || event.ctrlKey || event.metaKey) return "";
+  return event.key === "Escape" ? "Esc" : event.key;
+}
+
+/** Whether keys pressed on an element are typed into it. */
+export function isTyping(element: HTMLElement): boolean {
+  if (element instanceof HTMLInputElement) return !["checkbox", "range"].includes(element.type);
+  return element.isContentEditable || /^(TEXTAREA|SELECT)$/.test(element.tagName);
+}

@@ -1,0 +1,147 @@
+import React, { useEffect, useMemo, useReducer, useRef, useState } from "react";
+import { Status } from "../../app/Status";
+import type { Shortcut } from "../../app/shortcuts";
+import { useKeys } from "../../app/useKeys";
+import { useReport } from "../../app/useReport";
+import { useUndo } from "../../app/useUndo";
+import { useClusters } from "./hooks/useClusters";
+import { useColoring } from "./hooks/useColoring";
+import { useLabels } from "./hooks/useLabels";
+import { useMapLook } from "./hooks/useMapLook";
+import { useReviewer } from "./hooks/useReviewer";
+import { useReviewQueue } from "./hooks/useReviewQueue";
+import { useSelection } from "./hooks/useSelection";
+import { useTagging } from "./hooks/useTagging";
+import { useVisible } from "./hooks/useVisible";
+import { ClusterList } from "./parts/ClusterList";
+import { MapFrame } from "./parts/MapFrame";
+import { ReviewPage } from "./parts/ReviewPage";
+import { SelectionDrawer } from "./parts/SelectionDrawer";
+import { Side } from "./parts/Side";
+import { TagBar } from "./parts/TagBar";
+import { Toolbar } from "./parts/Toolbar";
+import type { OpenRun, Wire } from "./wire";
+
+/** One run on the map. Its labels are selected and tagged, or reviewed one after the other. */
+export function RunPage({
+  wire,
+  opened,
+  picker,
+  onStale,
+}: {
+  wire: Wire;
+  opened: OpenRun;
+  picker: React.ReactNode;
+  onStale: () => void;
+}) {
+  const { points, dims, attributes, labelPath } = opened;
+  const length = points.length / dims;
+  const hasLabels = opened.run.patchesField !== null;
+  const run = useMemo(() => wire.of(opened.run), [wire, opened.run]);
+  const [reviewing, setReviewing] = useState(false);
+  const [pointed, setPointed] = useState<number | null>(null);
+  /** counts what the panel changed in the dataset, so that everything read before is read again */
+  const [edition, changed] = useReducer((before: number) => before + 1, 0);
+  const [message, report] = useReport();
+  const { remember, undo } = useUndo();
+
+  const coloring = useColoring(run, attributes, labelPath, edition, report.fail);
+  const labels = useLabels(run, opened, edition, report.fail);
+  const visible = useVisible(run, length, labels, coloring, edition, report.fail);
+  const look = useMapLook();
+  const selection = useSelection({ wire: run, length, ...visible, remember, report });
+  const { judged } = selection;
+  const tagging = useTagging({
+    wire,
+    run,
+    judged,
+    remember,
+    report,
+    onChanged: changed,
+    onStale,
+  });
+  const clusters = useClusters(run, labelPath, (center, rows) => {
+    look.setPlace({ center });
+    selection.select(rows);
+  });
+
+  const openRow = (row: number) =>
+    run.openSample(row).catch((error: Error) => report.fail(error.message));
+  const review = useReviewQueue({ wire: run, open: reviewing, remember, report, onStale });
+  const reviewer = useReviewer(review, openRow);
+  const startReview = () => setReviewing(hasLabels);
+  const endReview = () => {
+    setReviewing(false);
+    changed();
+  };
+
+  const legendSearch = useRef<HTMLInputElement>(null);
+  const undoKey: Shortcut = { key: "z", does: "Undo", run: undo };
+  const keys = useKeys(
+    reviewing
+      ? [
+          ...reviewer.keys,
+          undoKey,
+          { key: "q", does: "Back to the map", run: endReview },
+          { key: "Esc", does: "Back to the map", run: endReview },
+        ]
+      : [
+          ...tagging.keys,
+          undoKey,
+          ...selection.keys,
+          ...look.keys,
+          ...clusters.keys,
+          { key: "q", does: "Review the most suspicious labels", run: startReview },
+          { key: "/", does: "Search the legend", run: () => legendSearch.current?.focus() },
+        ],
+  );
+  // what was clicked may be gone with the label that was answered, the keys must not go with it
+  // biome-ignore lint/correctness/useExhaustiveDependencies: so do other labels
+  useEffect(() => {
+    if (!reviewer.picking) keys.focus();
+  }, [reviewing, review.items, reviewer.picking, keys.focus]);
+
+  return (
+    <section {...keys.frame} className="lv-page" aria-label="Label embeddings">
+      <Toolbar
+        {...{ picker, opened, coloring, look, clusters, keys, reviewing }}
+        onReview={hasLabels ? (reviewing ? endReview : startReview) : null}
+      />
+      <div className="lv-stage" data-reviewing={reviewing}>
+        {reviewing ? (
+          <ReviewPage
+            {...{ wire: run, review, reviewer, edition }}
+            onOpen={openRow}
+            onClose={endReview}
+          />
+        ) : (
+          clusters.open && <ClusterList clusters={clusters} />
+        )}
+        <MapFrame
+          {...{ wire: run, opened, coloring, visible, selection, look, edition }}
+          pointed={reviewing ? (reviewer.item?.row ?? null) : pointed}
+          onOpen={openRow}
+        />
+        {!reviewing && (
+          <Side coloring={coloring} confidences={labels.confidences} searchRef={legendSearch} />
+        )}
+      </div>
+      {!reviewing && (
+        <TagBar tagging={tagging} selection={selection} hasLabels={hasLabels} onUndo={undo} />
+      )}
+      {judged && !reviewing && (
+        <SelectionDrawer
+          {...{ wire: run, attributes, labels, edition }}
+          rows={judged}
+          first={clusters.strangers}
+          onNarrow={(rows) => selection.select(rows, "intersect")}
+          onPoint={setPointed}
+          onOpen={openRow}
+          onProblem={report.fail}
+        />
+      )}
+      <Status message={message} onUndo={undo} onClose={report.clear} />
+      {keys.keyList}
+    </section>
+  );
+}

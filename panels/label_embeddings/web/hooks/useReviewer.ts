@@ -1,0 +1,53 @@
+import { useState } from "react";
+import type { Shortcut } from "../../../app/shortcuts";
+import type { ReviewQueue } from "./useReviewQueue";
+
+/** How many labels are shown at a time where not one by one. */
+export const PAGE = 24;
+
+/** Which label of the queue is looked at, what can be said of it, and the keys for that. */
+export function useReviewer({ items, answer }: ReviewQueue, onOpen: (row: number) => void) {
+  const [paged, setPaged] = useState(false);
+  const [index, setIndex] = useState(0);
+  const [picking, setPicking] = useState(false);
+  const current = paged ? Math.max(0, Math.min(index, items.length - 1, PAGE - 1)) : 0;
+  const item = items[current];
+
+  const verdicts = {
+    right: () => item && answer([item], "right"),
+    suggested: () => {
+      if (item?.suggested) answer([item], "wrong class", item.suggested);
+      else if (item) setPicking(true);
+    },
+    pick: () => setPicking(true),
+    notAnObject: () => item && answer([item], "not an object"),
+    skip: () => item && answer([item], "skipped"),
+    pageIsRight: () => answer(items.slice(0, PAGE), "right"),
+  };
+  /** @param label the class that was picked, null for none */
+  const pick = (label: string | null) => {
+    setPicking(false);
+    if (label !== null && item) answer([item], "wrong class", label);
+  };
+  const togglePaged = () => setPaged(!paged);
+  const keys: Shortcut[] = [
+    { key: "y", does: "It is right", run: verdicts.right },
+    { key: "w", does: "Wrong class: take the suggestion", run: verdicts.suggested },
+    { key: "o", does: "Wrong class: pick another", run: verdicts.pick },
+    { key: "n", does: "Not an object", run: verdicts.notAnObject },
+    { key: "k", does: "Skip", run: verdicts.skip },
+    { key: "e", does: "Open the image", run: () => item && onOpen(item.row) },
+    { key: "g", does: "One at a time, or a page", run: togglePaged },
+  ];
+  if (paged)
+    keys.push(
+      { key: "Y", does: "Everything on this page is right", run: verdicts.pageIsRight },
+      { key: "ArrowLeft", does: "Previous label", run: () => setIndex(current - 1) },
+      { key: "ArrowRight", does: "Next label", run: () => setIndex(current + 1) },
+    );
+  return { paged, togglePaged, current, setIndex, item, picking, verdicts, pick, keys };
+}
+
+export type Reviewer = ReturnType<typeof useReviewer>;
+/** What the buttons and the keys of a review do with the label that is looked at. */
+export type Verdicts = Reviewer["verdicts"];

@@ -1,0 +1,51 @@
+import React from "react";
+import { useCrops } from "../hooks/useCrops";
+import type { Item, RunWire } from "../wire";
+import { CropImage } from "./CropImage";
+
+/** A page of suspicious labels: a click chooses the one that the keys are about. */
+export function ReviewGrid({
+  wire,
+  items,
+  edition,
+  current,
+  onCurrent,
+  onOpen,
+}: {
+  wire: RunWire;
+  items: Item[];
+  edition: number;
+  current: number;
+  onCurrent: (index: number) => void;
+  onOpen: (row: number) => void;
+}) {
+  const crops = useCrops(
+    wire,
+    items.map(({ row }) => row),
+    160,
+    0.25,
+    edition,
+  );
+  return (
+    <div className="lv-review-page">
+      {items.map((item, index) => (
+        <button
+          type="button"
+          key={item.id}
+          className="lv-tile"
+          aria-current={index === current}
+          title={item.reason ?? undefined}
+          onClick={() => onCurrent(index)}
+          onDoubleClick={() => onOpen(item.row)}
+        >
+          <CropImage crop={crops.get(item.row)} />
+          <div className="lv-caption">
+            <span>{item.label ?? "no label"}</span>
+            {item.suggested && item.issue === "mislabeled" && <em>{item.suggested}?</em>}
+            <b>{Math.round(100 * item.suspicion)}%</b>
+          </div>
+        </button>
+      ))}
+    </div>
+  );
+}

@@ -1,0 +1,97 @@
+import React from "react";
+import { useCrops } from "../hooks/useCrops";
+import type { Crop, Item, RunWire } from "../wire";
+import { CropCaption, CropImage } from "./CropImage";
+
+const PREFETCH = 4;
+const BESIDE = 5;
+
+/** The most suspicious label, what speaks against it, and what it is compared with. */
+export function ReviewOne({
+  wire,
+  items,
+  edition,
+  onOpen,
+}: {
+  wire: RunWire;
+  items: Item[];
+  edition: number;
+  onOpen: (row: number) => void;
+}) {
+  const [item] = items;
+  const large = useCrops(
+    wire,
+    items.slice(0, PREFETCH).map(({ row }) => row),
+    512,
+    1,
+    edition,
+  );
+  const rows = items
+    .slice(0, 2)
+    .flatMap(({ examples, neighbors }) => [...examples, ...neighbors.slice(0, BESIDE)]);
+  const small = useCrops(wire, [...new Set(rows)], 112, 0.15, edition);
+  return (
+    <div className="lv-review-one">
+      <button
+        type="button"
+        className="lv-review-crop"
+        title="Opens the image (e)"
+        onClick={() => onOpen(item.row)}
+      >
+        <CropImage key={item.id} crop={large.get(item.row)} />
+      </button>
+      <div className="lv-review-facts">
+        <h2>{item.label ?? "no label"}</h2>
+        <div className="lv-chips">
+          {item.confidence !== null && <span>confidence {item.confidence.toFixed(2)}</span>}
+          <span>{Math.round(100 * item.suspicion)}% suspicious</span>
+          {item.issue && <b data-issue={item.issue}>{item.issue}</b>}
+          {item.flagged && <b>flagged for a review</b>}
+        </div>
+        {item.reason && <p>{item.reason}</p>}
+        {item.examples.length > 0 && item.suggested && (
+          <Beside
+            title={`What ${item.suggested} looks like`}
+            rows={item.examples}
+            crops={small}
+            onOpen={onOpen}
+          />
+        )}
+        {item.neighbors.length > 0 && (
+          <Beside
+            title="The most similar patches"
+            rows={item.neighbors.slice(0, BESIDE)}
+            crops={small}
+            onOpen={onOpen}
+          />
+        )}
+      </div>
+    </div>
+  );
+}
+
+function Beside({
+  title,
+  rows,
+  crops,
+  onOpen,
+}: {
+  title: string;
+  rows: number[];
+  crops: ReadonlyMap<number, Crop>;
+  onOpen: (row: number) => void;
+}) {
+  return (
+    <div>
+      <h4>{title}</h4>
+      <div className="lv-beside">
+        {rows.map((row) => (
+          <button type="button" key={row} className="lv-tile" onClick={() => onOpen(row)}>
+            <CropImage crop={crops.get(row)} />
+            <CropCaption crop={crops.get(row)} />
+          </button>
+        ))}
+      </div>
+    </div>
+  );
+}

@@ -1,0 +1,120 @@
+import { usePromptOperatorInput } from "@fiftyone/operators";
+import React from "react";
+import { IconButton } from "../../../app/Icon";
+import { PAGE, type Reviewer } from "../hooks/useReviewer";
+import type { ReviewQueue } from "../hooks/useReviewQueue";
+import { partDone } from "../reviewOrder";
+import type { RunWire } from "../wire";
+import { ClassPicker } from "./ClassPicker";
+import { ReviewGrid } from "./ReviewGrid";
+import { ReviewOne } from "./ReviewOne";
+import { VerdictBar } from "./VerdictBar";
+
+/** The labels that are probably wrong, one at a time or a page of them, and what is said of them. */
+export function ReviewPage({
+  wire,
+  review,
+  reviewer,
+  edition,
+  onOpen,
+  onClose,
+}: {
+  wire: RunWire;
+  review: ReviewQueue;
+  reviewer: Reviewer;
+  edition: number;
+  onOpen: (row: number) => void;
+  onClose: () => void;
+}) {
+  const { queue, items, reviewed } = review;
+  const { paged, item } = reviewer;
+  return (
+    <section className="lv-review" aria-label="Review">
+      <header>
+        <h3>Review</h3>
+        {queue && (
+          <>
+            <progress
+              max={1}
+              value={partDone(reviewed, queue.expected)}
+              aria-label="Share of the expected issues that has been reviewed"
+            />
+            <span>{reviewed.toLocaleString()} reviewed</span>
+          </>
+        )}
+        <span className="lv-spring" />
+        <IconButton
+          icon={paged ? "crop_portrait" : "grid_view"}
+          label={paged ? "One at a time" : "A page of crops"}
+          shortcut="g"
+          onClick={reviewer.togglePaged}
+        />
+        <IconButton icon="close" label="Back to the map" shortcut="q" onClick={onClose} />
+      </header>
+      {queue && (
+        <p className="lv-expected" data-stop={queue.stop}>
+          {queue.sentence}
+        </p>
+      )}
+      {queue && item ? (
+        <>
+          {paged ? (
+            <ReviewGrid
+              {...{ wire, edition, onOpen }}
+              items={items.slice(0, PAGE)}
+              current={reviewer.current}
+              onCurrent={reviewer.setIndex}
+            />
+          ) : (
+            <ReviewOne {...{ wire, items, edition, onOpen }} />
+          )}
+          <VerdictBar {...{ item, paged, verdicts: reviewer.verdicts }} />
+          {reviewer.picking && (
+            <ClassPicker classes={queue.classes} item={item} onPick={reviewer.pick} />
+          )}
+        </>
+      ) : (
+        <Empty queue={queue} />
+      )}
+      {queue?.notes.map((note) => (
+        <p key={note} className="lv-faint">
+          {note}
+        </p>
+      ))}
+    </section>
+  );
+}
+
+function Empty({ queue }: { queue: ReviewQueue["queue"] }) {
+  const prompt = usePromptOperatorInput();
+  if (queue === undefined)
+    return (
+      <div className="lv-message" aria-live="polite">
+        <progress aria-label="Ranking labels" />
+        <p className="lv-faint">Ranking labels…</p>
+      </div>
+    );
+  if (queue)
+    return (
+      <div className="lv-message">
+        <p>Nothing is left to review: every label of this run has an answer.</p>
+      </div>
+    );
+  return (
+    <div className="lv-message">
+      <h3>No issues were looked for yet</h3>
+      <p>
+        <b>Find label issues</b> ranks all labels of this run by how likely they are wrong, says why
+        and suggests the class. Then they are asked about here, the most suspicious first.
+      </p>
+      <button
+        type="button"
+        className="lv-button"
+        data-primary
+        onClick={() => prompt("@labelvet/labelvet/find_label_issues")}
+      >
+        Find label issues
+      </button>
+    </div>
+  );
+}

@@ -1,0 +1,81 @@
+import React from "react";
+import type { Keys } from "../../../app/useKeys";
+import type { Clusters } from "../hooks/useClusters";
+import type { Coloring } from "../hooks/useColoring";
+import type { MapLook } from "../hooks/useMapLook";
+import type { OpenRun } from "../wire";
+import { ColorBy } from "./ColorBy";
+import { Tools, Views } from "./Tools";
+
+/** What is on the map, how it is looked at, and the way into the review. */
+export function Toolbar({
+  picker,
+  opened: { run, attributes, dims },
+  coloring,
+  look,
+  clusters,
+  keys,
+  reviewing,
+  onReview,
+}: {
+  picker: React.ReactNode;
+  opened: OpenRun;
+  coloring: Coloring;
+  look: MapLook;
+  clusters: Clusters;
+  keys: Keys;
+  reviewing: boolean;
+  /** starts the review or ends it; null where there are no labels to review */
+  onReview: (() => void) | null;
+}) {
+  return (
+    <header className="lv-toolbar">
+      {picker}
+      <ColorBy
+        field={run.patchesField}
+        attributes={attributes}
+        path={coloring.path}
+        loading={coloring.loading}
+        onChange={coloring.setPath}
+      />
+      {onReview && (
+        <button
+          type="button"
+          className="lv-button"
+          aria-pressed={reviewing}
+          title="Asks about the most suspicious labels, one after the other"
+          onClick={onReview}
+        >
+          Review <kbd>q</kbd>
+        </button>
+      )}
+      <Tools mode={look.mode} dims={dims} onMode={look.setMode} />
+      <Views
+        views={[
+          { icon: "zoom_out_map", label: "See the whole map", shortcut: "f", onClick: look.seeAll },
+          {
+            icon: "blur_on",
+            label: "Density",
+            shortcut: "d",
+            active: look.density,
+            onClick: look.toggleDensity,
+          },
+          {
+            icon: "bubble_chart",
+            label: "Clusters",
+            shortcut: "c",
+            active: clusters.open,
+            onClick: clusters.toggle,
+          },
+          {
+            icon: "keyboard",
+            label: "Keys",
+            shortcut: "?",
+            active: keys.listing,
+            onClick: keys.toggleList,
+          },
+        ]}
+      />
+    </header>
+  );
+}
