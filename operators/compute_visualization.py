@@ -405,9 +405,9 @@ def _arguments(params: dict[str, Any]) -> dict[str, Any]:
     arguments = {name: params[name] for name in names if params.get(name) is not None}
     arguments |= filled(params, _FILLED)
     arguments["method"] = method
-    arguments["overwrite"] = bool(
-        params.get("overwrite_brain_key") or params.get("overwrite_similarity_key")
-    )
+    # each key is overwritten by a consent of its own
+    arguments["overwrite"] = bool(params.get("overwrite_brain_key"))
+    arguments["overwrite_similarity"] = bool(params.get("overwrite_similarity_key"))
     if embeddings.startswith(_FIELD):
         arguments["embeddings"] = embeddings.removeprefix(_FIELD)
     elif embeddings.startswith(_INDEX):

@@ -3,6 +3,7 @@ instead of executed at once."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from datetime import datetime, timezone
 from threading import Event
@@ -20,6 +21,8 @@ from ..workers.targets import VERSION, Target, list_targets
 from .form_operator import FormOperator
 from .outcome import failure
 from .progress import run_with_progress
+
+logger = logging.getLogger(__name__)
 
 _FIELD = "schedule_on"
 
@@ -52,22 +55,23 @@ class LongOperator(FormOperator):
         """Nothing: :meth:`show` shows what was done."""
 
     def execute(self, ctx: Any) -> Iterator[Any]:
-        outcome: list[Any] = []
         try:
-            yield from run_with_progress(
-                ctx, lambda report, cancelled: self.call(ctx, report, cancelled), outcome
+            result = yield from run_with_progress(
+                ctx, lambda report, cancelled: self.call(ctx, report, cancelled)
             )
-        except LabelvetError as error:
-            if not ctx.delegated:
+            if ctx.delegated:
+                # what the run says of itself once it has completed
+                ctx.set_progress(progress=1.0, label=result.summary())
+            else:
+                yield ctx.ops.reload_dataset()
+                yield from self.show(ctx, result)
+        except Exception as error:
+            if not ctx.delegated:  # a worker tells of its failures itself
+                if not isinstance(error, LabelvetError):
+                    logger.exception("%s failed", self.label)
+                # without it the dialog would show the last progress for ever
                 yield ctx.ops.show_output(*failure(self.label, error))
             raise
-        (result,) = outcome
-        if ctx.delegated:
-            # what the run says of itself once it has completed
-            ctx.set_progress(progress=1.0, label=result.summary())
-        else:
-            yield ctx.ops.reload_dataset()
-            yield from self.show(ctx, result)
 
     def resolve_execution_options(self, ctx: Any) -> ExecutionOptions:
         options = super().resolve_execution_options(ctx)

@@ -7,6 +7,7 @@ from typing import Any
 import fiftyone.operators.types as types
 
 from ..core.errors import LabelvetError
+from ..core.sentences import first_line
 
 # how many skipped images or patches are listed
 _LISTED = 100
@@ -53,9 +54,16 @@ def summary_output(label: str) -> types.Property:
     return types.Property(outputs, view=types.View(label=label))
 
 
-def failure(label: str, error: LabelvetError) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Tells why an operator wrote nothing."""
+def failure(label: str, error: Exception) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Tells why an operator did not come to its end, and where there is more about it."""
+    if isinstance(error, LabelvetError):
+        reason = str(error)
+    else:
+        reason = (
+            f"{type(error).__name__}: {first_line(error)}. The log of the App's server has the "
+            "full error."
+        )
     outputs = types.Object()
-    outputs.view("error", types.Error(label="Nothing was written", description=str(error)))
+    outputs.view("error", types.Error(label=f"{label} failed", description=reason))
     view = types.View(label=label)
     return types.Property(outputs, view=view).to_json(), {}

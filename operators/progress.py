@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from queue import SimpleQueue
 from threading import Event, Thread
 from typing import Any, TypeVar
@@ -15,9 +15,10 @@ _FINISHED = object()
 
 
 def run_with_progress(
-    ctx: Any, call: Callable[[Report, Event], Result], outcome: list[Result]
-) -> Iterator[Any]:
-    """Runs ``call(report, cancelled)`` in a thread and yields the App's progress updates.
+    ctx: Any, call: Callable[[Report, Event], Result]
+) -> Generator[Any, None, Result]:
+    """Runs ``call(report, cancelled)`` in a thread, yields the App's progress updates, and returns
+    the call's result.
 
     A delegated run gets its progress through ``ctx.set_progress``; one that runs at once must
     yield it. When the App stops listening, the call is cancelled.
@@ -25,18 +26,18 @@ def run_with_progress(
     Args:
         ctx: the operator's execution context
         call: the engine call
-        outcome: receives the call's result
 
     Raises:
-        whatever the call raises
+        whatever the call raises; a ``RuntimeError`` where it would have ended the process
     """
     updates: SimpleQueue[Any] = SimpleQueue()
     cancelled = Event()
+    results: list[Result] = []
     errors: list[BaseException] = []
 
     def work() -> None:
         try:
-            outcome.append(call(lambda *update: updates.put(update), cancelled))
+            results.append(call(lambda *update: updates.put(update), cancelled))
         # whatever it is, it is raised again where FiftyOne waits for it
         except BaseException as error:
             errors.append(error)
@@ -55,5 +56,9 @@ def run_with_progress(
     finally:
         cancelled.set()
         thread.join()
-    if errors:
-        raise errors[0]
+    for error in errors:
+        if isinstance(error, Exception):
+            raise error
+        # a library that calls sys.exit() ends its run, not the App's server
+        raise RuntimeError(f"{type(error).__name__}: {error}") from error
+    return results[0]

@@ -115,6 +115,7 @@ def compute_visualization(
     similarity_key: str | None = None,
     similarity_backend: str | None = None,
     overwrite: bool = False,
+    overwrite_similarity: bool = False,
     progress: bool | Report | None = None,
     use_store: bool = True,
     cancelled: Event | None = None,
@@ -154,7 +155,8 @@ def compute_visualization(
         points_field: a field to store the points in, as a spatial index; needs ``num_dims=2``
         similarity_key: also save a similarity index of the embeddings under this brain key
         similarity_backend: FiftyOne's similarity backend for it, "sklearn" by default
-        overwrite: whether runs that have these brain keys may be replaced
+        overwrite: whether a run that has ``brain_key`` may be replaced
+        overwrite_similarity: whether an index that has ``similarity_key`` may be replaced
         progress: whether to draw a progress line in the terminal, or a function that takes a
             fraction and a line; None follows ``fiftyone.config.show_progress_bars``
         use_store: whether to read and keep embeddings on disk, so that no patch is embedded twice;
@@ -183,7 +185,9 @@ def compute_visualization(
     if similarity_key is not None:
         if similarity_key == brain_key:
             raise InvalidParameter("The similarity index needs a brain key of its own.")
-        check_brain_key(samples, similarity_key, run_type="similarity", overwrite=overwrite)
+        check_brain_key(
+            samples, similarity_key, run_type="similarity", overwrite=overwrite_similarity
+        )
 
     seconds: dict[str, float] = {}
     with reporting(progress, cancelled) as tracker, raising_if_deleted(samples):

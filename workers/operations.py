@@ -195,8 +195,9 @@ def rerun(id_: str) -> str:
         raise InvalidParameter(f"This run cannot be repeated: {error}.") from error
     request: dict[str, Any] = {"labelvet": _scheduler()}
     if get_operation(id_).state == COMPLETED and again.operator.startswith(PLUGIN):
-        # it made the run that has its brain key, or its name, now
+        # it made the runs that have its brain keys, or its name, now
         request["params.overwrite_brain_key"] = True
+        request["params.overwrite_similarity_key"] = True
         request["params.existing"] = "replace"
     changes = {f"context.request_params.{name}": value for name, value in request.items()}
     queue().update_one({"_id": again.id}, {"$set": changes})

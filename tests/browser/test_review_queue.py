@@ -41,6 +41,23 @@ def reviewed(page) -> int:
     return int(match[1].replace(",", ""))
 
 
+def test_the_keys_work_when_label_issues_were_found(app, page, mapped):
+    open_review(page, app(mapped.name))
+    page.locator(".lv-review").get_by_role("button", name="Find label issues").click()
+    page.get_by_text("Its labels are checked").wait_for()
+    page.get_by_role("button", name="Execute").click()
+    page.locator(".lv-review-crop img").wait_for()
+    # nobody clicked into the panel since the form was there
+    page.get_by_text("Its labels are checked").wait_for(state="detached")
+    page.keyboard.press("k")
+    wait_for(page, "Skipped")
+    # keys pressed where the focus is elsewhere are not the panel's
+    page.locator('[data-cy="sidebar-column"], [data-cy="entry-counts"]').first.click()
+    page.keyboard.press("k")
+    page.wait_for_timeout(1500)
+    assert reviewed(page) == 1
+
+
 def test_review_queue(app, page, mapped, screenshot):
     address = app(mapped.name)
     open_review(page, address)

@@ -83,6 +83,23 @@ def test_the_form_asks_before_it_overwrites(dataset):
     assert not form(dataset, brain_key="taken", overwrite_brain_key=True)["brain_key"].invalid
 
 
+@pytest.mark.parametrize("consent", ["overwrite_brain_key", "overwrite_similarity_key"])
+def test_consent_to_overwrite_one_key_is_none_to_overwrite_the_other(dataset, consent):
+    compute = foo.get_operator(URI)
+    params = {"patches_field": "predictions", "method": "pca", "similarity_key": "index"}
+    compute(dataset, "map", **params)
+    dataset.reload()
+    kept = {key: dataset.get_brain_info(key).timestamp for key in ("map", "index")}
+    with pytest.raises(ExecutionError, match="in use"):
+        compute(dataset, "map", **params, **{consent: True})
+    dataset.reload()
+    assert kept == {key: dataset.get_brain_info(key).timestamp for key in ("map", "index")}
+    both = {"overwrite_brain_key": True, "overwrite_similarity_key": True}
+    compute(dataset, "map", **params, **both)
+    dataset.reload()
+    assert all(dataset.get_brain_info(key).timestamp > at for key, at in kept.items())
+
+
 @pytest.mark.parametrize("method", ["umap", "tsne", "pca"])
 def test_advanced_shows_the_parameters_of_the_method(dataset, method):
     plain = form(dataset, method=method)

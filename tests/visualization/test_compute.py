@@ -180,7 +180,17 @@ def test_sort_by_similarity_works_on_the_saved_index(boxes, backend, tmp_path, m
     query = boxes.first().boxes.detections[0].id
     nearest = boxes.to_patches("boxes").sort_by_similarity(query, k=3, brain_key="similar")
     assert nearest.first().id == query and len(nearest) == 3
-    compute(boxes, similarity_key="similar", similarity_backend=backend, overwrite=True)
+    # consent to replace the map is none to replace the index
+    with pytest.raises(BrainKeyInUse, match="similar"):
+        compute(boxes, similarity_key="similar", similarity_backend=backend, overwrite=True)
+    with pytest.raises(BrainKeyInUse, match="map"):
+        compute(
+            boxes, similarity_key="similar", similarity_backend=backend, overwrite_similarity=True
+        )
+    compute(
+        boxes, similarity_key="similar", similarity_backend=backend, overwrite=True,
+        overwrite_similarity=True,
+    )  # fmt: skip
     assert stored(boxes, "similar").total_index_size == 24
     assert boxes.list_brain_runs() == ["map", "similar"]
 
