@@ -1,4 +1,4 @@
-import { Tooltip } from "@mui/material";
+import { IconButton as MuiIconButton, Tooltip } from "@mui/material";
 import React from "react";
 
 /** An icon of the App's icon font. */
@@ -14,31 +14,36 @@ export function Icon({ name }: { name: string }) {
 export function IconButton({
   icon,
   label,
+  hint,
   shortcut,
-  active = false,
+  active,
   disabled = false,
   onClick,
 }: {
   icon: string;
   label: string;
+  /** what it does, where its label does not say it all */
+  hint?: string;
   shortcut?: string;
+  /** whether what it switches is on; undefined where it switches nothing */
   active?: boolean;
   disabled?: boolean;
-  onClick: () => void;
+  onClick: (event: React.MouseEvent<HTMLElement>) => void;
 }) {
+  const words = hint ? `${label}: ${hint}` : label;
   return (
-    <Tooltip title={shortcut ? `${label} (${shortcut})` : label} enterDelay={400}>
+    <Tooltip title={shortcut ? `${words} (${shortcut})` : words} enterDelay={400}>
       <span>
-        <button
-          type="button"
-          className="lv-icon-button"
+        <MuiIconButton
+          size="small"
+          color={active ? "primary" : "default"}
           aria-label={label}
           aria-pressed={active}
           disabled={disabled}
           onClick={onClick}
         >
           <Icon name={icon} />
-        </button>
+        </MuiIconButton>
       </span>
     </Tooltip>
   );

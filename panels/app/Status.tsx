@@ -1,5 +1,6 @@
+import { Alert, Button } from "@mui/material";
 import React from "react";
-import { Icon } from "./Icon";
+import { IconButton } from "./Icon";
 import type { Message } from "./useReport";
 
 /** What was done last, or what went wrong, in a sentence. */
@@ -9,22 +10,27 @@ export function Status({
   onClose,
 }: {
   message: Message | null;
-  onUndo: () => void;
+  onUndo?: () => void;
   onClose: () => void;
 }) {
   if (!message) return null;
   return (
-    <div className="lv-status" role="status" data-problem={message.problem}>
-      <Icon name={message.problem ? "error_outline" : "check"} />
-      <span>{message.text}</span>
-      {message.undoable && (
-        <button type="button" className="lv-link" onClick={onUndo}>
-          Undo
-        </button>
-      )}
-      <button type="button" className="lv-link" aria-label="Close" onClick={onClose}>
-        <Icon name="close" />
-      </button>
-    </div>
+    <Alert
+      className="lv-status"
+      role="status"
+      severity={message.problem ? "error" : "success"}
+      action={
+        <>
+          {message.undoable && onUndo && (
+            <Button size="small" color="inherit" onClick={onUndo}>
+              Undo
+            </Button>
+          )}
+          <IconButton icon="close" label="Close" onClick={onClose} />
+        </>
+      }
+    >
+      {message.text}
+    </Alert>
   );
 }

@@ -24,7 +24,7 @@ from ..message import Nothing
 from ..web_panel import WebPanel, exposed
 from . import messages
 from .computing import computing_runs
-from .review_methods import Reviewing
+from .reviewing import Reviewing
 from .shown import check_rows, shown_map
 
 

@@ -33,7 +33,7 @@ def messages(dataset, failing, monkeypatch):
     request = {"dataset_name": dataset.name, "view": [], "params": {"brain_key": "map"}}
     sent = []
     result = asyncio.run(execute_or_delegate_operator(URI, request))
-    with pytest.raises(Exception) as raised:  # noqa: PT011
+    with pytest.raises(Exception) as raised:
         for message in result.result:
             sent.append(message.to_json())
     return sent, raised.value

@@ -11,8 +11,9 @@ import { useCandidates } from "./hooks/useCandidates";
 import { useChanges } from "./hooks/useChanges";
 import { useGrid } from "./hooks/useGrid";
 import { AddBar } from "./parts/AddBar";
-import { Basket, Ending } from "./parts/Basket";
+import { Basket } from "./parts/Basket";
 import { ClassTable } from "./parts/ClassTable";
+import { Ending } from "./parts/Ending";
 import { LoopLine } from "./parts/LoopLine";
 import type { Rule, Run, Wire } from "./wire";
 

@@ -1,6 +1,8 @@
 import * as fos from "@fiftyone/state";
+import { LinearProgress } from "@mui/material";
 import React, { useCallback, useEffect, useMemo } from "react";
 import { useRecoilValue } from "recoil";
+import { Button } from "../../app/Button";
 import { openMaps, useOpened } from "../../app/opening";
 import { type PanelProps, usePython } from "../../app/panel";
 import css from "../../app/panel.css?inline";
@@ -87,21 +89,17 @@ function Waiting({
       <div className="lv-message" role="alert">
         <p>{problem}</p>
         <div>
-          <button type="button" className="lv-button" data-primary onClick={onRetry}>
+          <Button primary onClick={onRetry}>
             Try again
-          </button>
-          {onBack && (
-            <button type="button" className="lv-button" onClick={onBack}>
-              All runs
-            </button>
-          )}
+          </Button>
+          {onBack && <Button onClick={onBack}>All runs</Button>}
         </div>
       </div>
     );
   if (doing)
     return (
       <div className="lv-message" aria-live="polite">
-        <progress aria-label={doing} />
+        <LinearProgress aria-label={doing} />
         <p className="lv-faint">{doing}…</p>
       </div>
     );

@@ -1,12 +1,15 @@
+import { LinearProgress } from "@mui/material";
 import React, { useEffect, useState } from "react";
+import { Button } from "../../app/Button";
+import { Icon, IconButton } from "../../app/Icon";
 import { actionsFor, percent, timing } from "./describing";
 import type { Action, Details, Operation, Wire } from "./wire";
 
 const ACTIONS: Record<Action, { label: string; icon: string; hint: string }> = {
-  cancel: { label: "Cancel", icon: "cancel", hint: "Stop it; what is done is kept" },
-  rerun: { label: "Re-run", icon: "replay", hint: "Queue it once more, with the same inputs" },
-  mark_failed: { label: "Mark failed", icon: "block", hint: "If nobody runs it any more" },
-  delete: { label: "Delete", icon: "delete", hint: "Take it off this list" },
+  cancel: { label: "Cancel", icon: "cancel", hint: "stops it and keeps what is done" },
+  rerun: { label: "Re-run", icon: "replay", hint: "queues it again with the same inputs" },
+  mark_failed: { label: "Mark failed", icon: "block", hint: "if no worker is running it any more" },
+  delete: { label: "Delete", icon: "delete", hint: "removes it from this list" },
 };
 
 interface RowProps {
@@ -33,41 +36,28 @@ export function Row(props: RowProps) {
           aria-expanded={unfolded}
           onClick={props.onToggle}
         >
-          <span className="material-icons">{unfolded ? "expand_more" : "chevron_right"}</span>
+          <Icon name={unfolded ? "expand_more" : "chevron_right"} />
           <strong>{operation.label}</strong>
         </button>
         <span className="lv-run-state">{operation.cancelling ? "stopping" : state}</span>
         <span className="lv-run-actions">
           {state === "completed" && (operation.brainKey || operation.source) && (
-            <button type="button" className="lv-button" data-primary onClick={props.onOpen}>
+            <Button primary onClick={props.onOpen}>
               Open
-            </button>
+            </Button>
           )}
           {actionsFor(operation).map((action) => (
-            <button
-              key={action}
-              type="button"
-              className="lv-run-action"
-              title={`${ACTIONS[action].label}: ${ACTIONS[action].hint}`}
-              aria-label={ACTIONS[action].label}
-              onClick={() => props.onAct(action)}
-            >
-              <span className="material-icons">{ACTIONS[action].icon}</span>
-            </button>
+            <IconButton key={action} {...ACTIONS[action]} onClick={() => props.onAct(action)} />
           ))}
         </span>
       </div>
       {state === "running" && (
-        <div
+        <LinearProgress
           className="lv-run-bar"
-          role="progressbar"
+          variant="determinate"
+          value={percent(operation)}
           aria-label={operation.label}
-          aria-valuenow={percent(operation)}
-          aria-valuemin={0}
-          aria-valuemax={100}
-        >
-          <div style={{ width: `${percent(operation)}%` }} />
-        </div>
+        />
       )}
       {line && <p className="lv-run-line">{line}</p>}
       <p className="lv-faint">

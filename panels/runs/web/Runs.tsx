@@ -1,9 +1,14 @@
 import * as fos from "@fiftyone/state";
+import { ToggleButton, ToggleButtonGroup } from "@mui/material";
 import React, { useMemo, useState } from "react";
 import { useRecoilValue } from "recoil";
+import { Button } from "../../app/Button";
+import { Icon } from "../../app/Icon";
 import { openMaps, openSources } from "../../app/opening";
 import { type PanelProps, usePython } from "../../app/panel";
 import panelCss from "../../app/panel.css?inline";
+import { Status } from "../../app/Status";
+import { useReport } from "../../app/useReport";
 import { CONTRACT, type Methods } from "./messages";
 import { Row } from "./Row";
 import css from "./runs.css?inline";
@@ -12,6 +17,7 @@ import { type Action, type Listing, type Operation, STATES, type State, Wire } f
 
 const PAGE = 25;
 const LONGEST = 200;
+const ALL = "all";
 
 /** The panel *Runs*: what was scheduled on this dataset. */
 export function Runs(props: PanelProps) {
@@ -21,16 +27,16 @@ export function Runs(props: PanelProps) {
   const [state, setState] = useState<State | null>(null);
   const [limit, setLimit] = useState(PAGE);
   const [unfolded, setUnfolded] = useState<string | null>(null);
-  const [said, setSaid] = useState<string | null>(null);
+  const [message, report] = useReport();
   const { listing, problem, refresh } = useListing(wire, datasetName, state, limit);
 
   const act = (action: Action, id: string) => {
     wire.act(action, id).then(
       ({ sentence }) => {
-        setSaid(sentence);
+        report.say(sentence);
         refresh();
       },
-      (error) => setSaid(String(error.message ?? error)),
+      (error: Error) => report.fail(error.message),
     );
   };
   const open = ({ brainKey, source }: Operation) => {
@@ -52,33 +58,37 @@ export function Runs(props: PanelProps) {
     <div className="lv-panel">
       <style>{panelCss + css}</style>
       <header className="lv-runs-head">
-        <fieldset aria-label="Filter by state">
-          <Filter label="All" count={total} on={state === null} onClick={() => setState(null)} />
-          {STATES.filter((name) => listing.counts[name] || name === state).map((name) => (
-            <Filter
-              key={name}
-              label={name}
-              count={listing.counts[name] ?? 0}
-              on={state === name}
-              onClick={() => setState(name)}
-            />
-          ))}
-        </fieldset>
+        <ToggleButtonGroup
+          exclusive
+          size="small"
+          aria-label="Filter by state"
+          value={state ?? ALL}
+          onChange={(_event, name: State | typeof ALL | null) =>
+            name && setState(name === ALL ? null : name)
+          }
+        >
+          {[ALL, ...STATES]
+            .filter((name) => name === ALL || name === state || listing.counts[name as State])
+            .map((name) => (
+              <ToggleButton key={name} value={name}>
+                {name}&nbsp;
+                <span className="lv-faint">
+                  {(name === ALL ? total : (listing.counts[name as State] ?? 0)).toLocaleString()}
+                </span>
+              </ToggleButton>
+            ))}
+        </ToggleButtonGroup>
         <Targets listing={listing} />
       </header>
-      {(problem ?? said) && (
-        <p className="lv-runs-said" role="status">
-          {problem ?? said}
-          <button type="button" className="lv-link" onClick={() => setSaid(null)}>
-            Close
-          </button>
-        </p>
-      )}
+      <Status
+        message={problem ? { text: problem, problem: true, undoable: false } : message}
+        onClose={report.clear}
+      />
       {listing.operations.length === 0 ? (
         <p className="lv-message">
           {total
-            ? `No run is ${state}.`
-            : "Nothing was scheduled yet: in Compute visualization, open the arrow beside Execute and choose Schedule."}
+            ? `No runs are ${state}.`
+            : "Nothing was scheduled yet. In Compute visualization, open the arrow beside Execute and choose Schedule."}
         </p>
       ) : (
         <ul className="lv-runs-list">
@@ -97,13 +107,9 @@ export function Runs(props: PanelProps) {
           {matching > listing.operations.length && (
             <li className="lv-runs-more">
               {limit < LONGEST ? (
-                <button
-                  type="button"
-                  className="lv-button"
-                  onClick={() => setLimit(Math.min(LONGEST, limit + PAGE))}
-                >
+                <Button onClick={() => setLimit(Math.min(LONGEST, limit + PAGE))}>
                   Show older runs
-                </button>
+                </Button>
               ) : (
                 <span className="lv-faint">
                   The newest {LONGEST} of {matching.toLocaleString()} are shown; labelvet runs list
@@ -118,26 +124,18 @@ export function Runs(props: PanelProps) {
   );
 }
 
-function Filter(props: { label: string; count: number; on: boolean; onClick: () => void }) {
-  return (
-    <button type="button" aria-pressed={props.on} onClick={props.onClick}>
-      {props.label} <span className="lv-faint">{props.count.toLocaleString()}</span>
-    </button>
-  );
-}
-
 function Targets({ listing }: { listing: Listing }) {
   if (listing.targets.length === 0)
     return (
       <p className="lv-runs-targets">
-        No worker is there. To start one: <code>labelvet worker --name NAME</code>
+        No workers are running. To start one: <code>labelvet worker --name NAME</code>
       </p>
     );
   return (
     <p className="lv-runs-targets">
       {listing.targets.map((target) => (
         <span key={target.name} title={target.description}>
-          <span className="material-icons">dns</span> {target.name}
+          <Icon name="dns" /> {target.name}
         </span>
       ))}
     </p>

@@ -1,5 +1,6 @@
+import { ToggleButton, ToggleButtonGroup } from "@mui/material";
 import React from "react";
-import { Icon } from "../../../app/Icon";
+import { Button } from "../../../app/Button";
 import type { Shown } from "../hooks/useGrid";
 
 const GRIDS: [Shown, string][] = [
@@ -35,51 +36,49 @@ export function AddBar({
 }) {
   return (
     <div className="lv-tagbar">
-      <button
-        type="button"
-        className="lv-button"
-        data-primary
+      <Button
+        primary
+        icon="playlist_add"
+        shortcut="a"
         data-cy="add"
         disabled={busy || addable === 0}
         onClick={onAdd}
       >
-        <Icon name="playlist_add" /> Add {addable.toLocaleString()}{" "}
-        {addable === 1 ? "label" : "labels"} for approval <kbd>a</kbd>
-      </button>
-      <button
-        type="button"
-        className="lv-button"
+        Add {addable.toLocaleString()} {addable === 1 ? "label" : "labels"} for approval
+      </Button>
+      <Button
+        icon="flag"
+        shortcut="f"
         data-cy="flag"
         disabled={busy}
         title="Tag the patches selected in the grid 'needs-review'"
         onClick={onFlag}
       >
-        <Icon name="flag" /> Flag selected <kbd>f</kbd>
-      </button>
-      <button
-        type="button"
-        className="lv-button"
+        Flag selected
+      </Button>
+      <Button
+        shortcut="r"
         data-cy="remove-selected"
         disabled={busy || !canTakeOut}
         title="Take the patches selected in the grid out of the basket"
         onClick={onTakeOut}
       >
-        Take out selected <kbd>r</kbd>
-      </button>
+        Take out selected
+      </Button>
       <span className="lv-spring" />
-      <fieldset className="lv-grids" aria-label="The grid shows">
+      <ToggleButtonGroup
+        exclusive
+        size="small"
+        aria-label="The grid shows"
+        value={shown}
+        onChange={(_event, name: Shown | null) => name && onShow(name)}
+      >
         {GRIDS.map(([name, label]) => (
-          <button
-            type="button"
-            key={name}
-            data-cy={`grid-${name}`}
-            aria-pressed={shown === name}
-            onClick={() => onShow(name)}
-          >
+          <ToggleButton key={name} value={name} data-cy={`grid-${name}`}>
             {label}
-          </button>
+          </ToggleButton>
         ))}
-      </fieldset>
+      </ToggleButtonGroup>
     </div>
   );
 }

@@ -1,3 +1,4 @@
+import { Link } from "@mui/material";
 import React from "react";
 import { percent } from "../confidenceRange";
 import type { Progress, Round } from "../wire";
@@ -53,9 +54,9 @@ export function LoopLine({
               <li key={round.token}>
                 {rate(round)}, into {round.into}, by {round.by},{" "}
                 {new Date(round.at).toLocaleString()}{" "}
-                <button type="button" className="lv-link" onClick={() => onUndo(round)}>
+                <Link component="button" onClick={() => onUndo(round)}>
                   Undo
-                </button>
+                </Link>
               </li>
             ))}
           </ol>

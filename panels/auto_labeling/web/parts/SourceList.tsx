@@ -1,5 +1,8 @@
 import { usePromptOperatorInput } from "@fiftyone/operators";
+import { Chip } from "@mui/material";
 import React from "react";
+import { Button } from "../../../app/Button";
+import { Choice } from "../../../app/Choice";
 import type { Source } from "../../../app/opening";
 import type { Overview, Run, RunState } from "../wire";
 
@@ -22,15 +25,9 @@ export function SourceList({
   const prompt = usePromptOperatorInput();
   const { runs, fields } = overview;
   const start = (
-    <button
-      type="button"
-      className="lv-button"
-      data-primary
-      data-cy="auto-label"
-      onClick={() => prompt(AUTO_LABEL)}
-    >
+    <Button primary data-cy="auto-label" onClick={() => prompt(AUTO_LABEL)}>
       Auto label
-    </button>
+    </Button>
   );
   if (runs.length === 0 && fields.length === 0)
     return (
@@ -55,15 +52,13 @@ export function SourceList({
       ))}
       {fields.length > 0 && <h3>Existing labels</h3>}
       {fields.map((field) => (
-        <button
-          type="button"
+        <Choice
           key={field}
+          name={field}
+          detail="all labels of the field, from any source"
           data-cy={`auto-labeling-field-${field}`}
           onClick={() => onOpen({ field, run: null })}
-        >
-          <span>{field}</span>
-          <small>all labels of the field, from any source</small>
-        </button>
+        />
       ))}
     </div>
   );
@@ -73,22 +68,26 @@ function RunCard({ run, onOpen }: { run: Run; onOpen: (source: Source) => void }
   const { field, state } = run;
   const empty = state === "generating" || (state === "failed" && run.labels === 0);
   return (
-    <button
-      type="button"
+    <Choice
+      name={
+        <>
+          {run.name}{" "}
+          <Chip
+            size="small"
+            variant="outlined"
+            color={state === "in_review" ? "primary" : "default"}
+            label={STATES[state]}
+          />
+        </>
+      }
+      detail={describe(run)}
+      progress={state === "generating" ? run.progress : undefined}
+      error={run.error}
+      disabled={empty || field === null}
       data-cy={`auto-labeling-run-${run.name}`}
       data-state={state}
-      disabled={empty || field === null}
       onClick={() => field !== null && onOpen({ field, run: run.name })}
-    >
-      <span className="lv-source-name">
-        {run.name} <em data-state={state}>{STATES[state]}</em>
-      </span>
-      <small>{describe(run)}</small>
-      {state === "generating" && (
-        <progress max={1} {...(run.progress == null ? {} : { value: run.progress })} />
-      )}
-      {run.error && <small className="lv-source-error">{run.error}</small>}
-    </button>
+    />
   );
 }
 

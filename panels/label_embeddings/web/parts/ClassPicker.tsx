@@ -1,10 +1,11 @@
-import React, { useState } from "react";
+import { Autocomplete, TextField } from "@mui/material";
+import React from "react";
 import { pickable } from "../reviewOrder";
 import type { Item } from "../wire";
 
 const MOST_LISTED = 100;
 
-/** Picks the class that a label should have. */
+/** Picks the class that a label should have, one that there is or a new one, beside its crop. */
 export function ClassPicker({
   classes,
   item,
@@ -12,43 +13,42 @@ export function ClassPicker({
 }: {
   classes: string[];
   item: Item;
+  /** is given the class that was picked, null for none */
   onPick: (label: string | null) => void;
 }) {
-  const [search, setSearch] = useState("");
-  const found = pickable(classes, item, search);
-  const typed = search.trim();
-  const unknown = typed !== "" && typed !== item.label && !classes.includes(typed);
+  const isNew = (name: string) => name !== item.label && !classes.includes(name);
   return (
-    <dialog open className="lv-classes" aria-label="Pick a class">
-      <input
-        autoFocus
-        aria-label="Search classes"
-        placeholder={`Not ${item.label ?? "labeled"}, but…`}
-        value={search}
-        onChange={(event) => setSearch(event.target.value)}
-        onKeyDown={(event) => {
-          event.stopPropagation();
-          if (event.key === "Escape") onPick(null);
-          if (event.key === "Enter" && (found[0] || unknown)) onPick(found[0] ?? typed);
-        }}
-      />
-      <ul>
-        {found.slice(0, MOST_LISTED).map((name) => (
-          <li key={name}>
-            <button type="button" onClick={() => onPick(name)}>
-              {name}
-              {name === item.suggested && <em> suggested</em>}
-            </button>
-          </li>
-        ))}
-        {unknown && (
-          <li>
-            <button type="button" onClick={() => onPick(typed)}>
-              '{typed}', a new class
-            </button>
-          </li>
-        )}
-      </ul>
-    </dialog>
+    <Autocomplete
+      open
+      freeSolo
+      autoHighlight
+      size="small"
+      options={classes}
+      filterOptions={(_classes, { inputValue }) => {
+        const typed = inputValue.trim();
+        const found = pickable(classes, item, typed).slice(0, MOST_LISTED);
+        return typed && isNew(typed) ? [...found, typed] : found;
+      }}
+      onChange={(_event, name) => name?.trim() && onPick(name.trim())}
+      onClose={(_event, reason) => {
+        if (reason === "escape" || reason === "blur") onPick(null);
+      }}
+      renderInput={(params) => (
+        <TextField
+          {...params}
+          autoFocus
+          placeholder={`Not ${item.label ?? "labeled"}, but…`}
+          inputProps={{ ...params.inputProps, "aria-label": "Search classes" }}
+        />
+      )}
+      renderOption={(props, name) => (
+        <li {...props} key={name}>
+          <span>
+            {isNew(name) ? `'${name}', a new class` : name}
+            {name === item.suggested && <em> suggested</em>}
+          </span>
+        </li>
+      )}
+    />
   );
 }

@@ -1,3 +1,4 @@
+import { Link } from "@mui/material";
 import React from "react";
 import type { Clusters } from "../hooks/useClusters";
 
@@ -29,9 +30,9 @@ export function ClusterList({ clusters }: { clusters: Clusters }) {
               </b>
               <i style={{ width: `${100 * cluster.purity}%` }} />
             </button>
-            <button type="button" className="lv-link" onClick={() => go(index, true)}>
+            <Link component="button" onClick={() => go(index, true)}>
               all
-            </button>
+            </Link>
           </li>
         ))}
       </ol>

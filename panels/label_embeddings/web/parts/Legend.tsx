@@ -1,3 +1,4 @@
+import { Link, TextField } from "@mui/material";
 import React, { useMemo, useState } from "react";
 import type { RGB } from "../colors";
 import { isolateCategory, toggleCategory } from "../filters";
@@ -33,19 +34,21 @@ export function Legend({
   return (
     <section className="lv-legend" aria-label="Legend">
       <div className="lv-legend-head">
-        <input
-          ref={searchRef}
+        <TextField
+          size="small"
+          fullWidth
+          inputRef={searchRef}
           type="search"
           placeholder={`Search ${categories.length.toLocaleString()} classes`}
-          aria-label="Search the legend"
+          inputProps={{ "aria-label": "Search the legend" }}
           value={search}
           onChange={(event) => setSearch(event.target.value)}
-          onKeyDown={(event) => event.key === "Escape" && event.currentTarget.blur()}
+          onKeyDown={(event) => event.key === "Escape" && searchRef.current?.blur()}
         />
         {hidden.size > 0 && (
-          <button type="button" className="lv-link" onClick={() => onChange(new Set())}>
+          <Link component="button" onClick={() => onChange(new Set())}>
             Show all
-          </button>
+          </Link>
         )}
       </div>
       <ul>

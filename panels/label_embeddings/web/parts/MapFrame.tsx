@@ -1,6 +1,7 @@
 import * as fos from "@fiftyone/state";
 import React, { useState } from "react";
 import { useRecoilValue } from "recoil";
+import { Button } from "../../../app/Button";
 import type { RGB } from "../colors";
 import type { Coloring } from "../hooks/useColoring";
 import type { MapLook } from "../hooks/useMapLook";
@@ -68,9 +69,7 @@ export function MapFrame({
       {visible && countRows(visible) === 0 && !waiting && (
         <div className="lv-message lv-over">
           <p>None of this run's labels are in the current view with the sidebar's filters.</p>
-          <button type="button" className="lv-button" onClick={coloring.clearFilters}>
-            Clear the filters
-          </button>
+          <Button onClick={coloring.clearFilters}>Clear the filters</Button>
         </div>
       )}
     </div>

@@ -1,5 +1,7 @@
 import { usePromptOperatorInput } from "@fiftyone/operators";
+import { LinearProgress } from "@mui/material";
 import React from "react";
+import { Button } from "../../../app/Button";
 import { IconButton } from "../../../app/Icon";
 import { PAGE, type Reviewer } from "../hooks/useReviewer";
 import type { ReviewQueue } from "../hooks/useReviewQueue";
@@ -34,9 +36,9 @@ export function ReviewPage({
         <h3>Review</h3>
         {queue && (
           <>
-            <progress
-              max={1}
-              value={partDone(reviewed, queue.expected)}
+            <LinearProgress
+              variant="determinate"
+              value={100 * partDone(reviewed, queue.expected)}
               aria-label="Share of the expected issues that has been reviewed"
             />
             <span>{reviewed.toLocaleString()} reviewed</span>
@@ -90,7 +92,7 @@ function Empty({ queue }: { queue: ReviewQueue["queue"] }) {
   if (queue === undefined)
     return (
       <div className="lv-message" aria-live="polite">
-        <progress aria-label="Ranking labels" />
+        <LinearProgress aria-label="Ranking labels" />
         <p className="lv-faint">Ranking labels…</p>
       </div>
     );
@@ -107,14 +109,9 @@ function Empty({ queue }: { queue: ReviewQueue["queue"] }) {
         <b>Find label issues</b> ranks all labels of this run by how likely they are wrong, says why
         and suggests the class. Then they are asked about here, the most suspicious first.
       </p>
-      <button
-        type="button"
-        className="lv-button"
-        data-primary
-        onClick={() => prompt("@labelvet/labelvet/find_label_issues")}
-      >
+      <Button primary onClick={() => prompt("@labelvet/labelvet/find_label_issues")}>
         Find label issues
-      </button>
+      </Button>
     </div>
   );
 }

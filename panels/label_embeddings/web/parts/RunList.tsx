@@ -1,5 +1,7 @@
 import { usePromptOperatorInput } from "@fiftyone/operators";
 import React from "react";
+import { Button } from "../../../app/Button";
+import { Choice } from "../../../app/Choice";
 import type { Run } from "../wire";
 
 /** The runs of the dataset as cards, or how to make the first one. */
@@ -13,32 +15,23 @@ export function RunList({ runs, onOpen }: { runs: Run[]; onOpen: (key: string) =
           <b>Compute visualization</b> embeds every label of a field and draws them as a map, where
           wrong labels stand out.
         </p>
-        <button
-          type="button"
-          className="lv-button"
-          data-primary
-          onClick={() => prompt("@labelvet/labelvet/compute_visualization")}
-        >
+        <Button primary onClick={() => prompt("@labelvet/labelvet/compute_visualization")}>
           Compute visualization
-        </button>
+        </Button>
       </div>
     );
   return (
     <div className="lv-runs">
       <h3>Select brain key</h3>
       {runs.map((run) => (
-        <button
-          type="button"
+        <Choice
           key={`${run.key} ${run.state}`}
+          name={run.key}
+          detail={describeRun(run)}
+          progress={run.state === "computing" ? (run.progress ?? null) : undefined}
           disabled={run.state !== "ready"}
           onClick={() => onOpen(run.key)}
-        >
-          <span>{run.key}</span>
-          <small>{describeRun(run)}</small>
-          {run.state === "computing" && (
-            <progress max={1} {...(run.progress == null ? {} : { value: run.progress })} />
-          )}
-        </button>
+        />
       ))}
     </div>
   );

@@ -1,4 +1,5 @@
 import React, { useMemo, useState } from "react";
+import { Button } from "../../../app/Button";
 import type { RGB } from "../colors";
 import { binOf, countCodes, histogram, spanOf } from "../histograms";
 import { useColumn } from "../hooks/useColumn";
@@ -78,16 +79,16 @@ export function SelectionDrawer({
         ))}
         {lastPage > 0 && (
           <nav className="lv-pages">
-            <button type="button" disabled={page === 0} onClick={() => setPage(page - 1)}>
+            <Button disabled={page === 0} onClick={() => setPage(page - 1)}>
               Previous
-            </button>
+            </Button>
             <span>
               {(page * PAGE + 1).toLocaleString()} –{" "}
               {Math.min(count, (page + 1) * PAGE).toLocaleString()} of {count.toLocaleString()}
             </span>
-            <button type="button" disabled={page === lastPage} onClick={() => setPage(page + 1)}>
+            <Button disabled={page === lastPage} onClick={() => setPage(page + 1)}>
               Next
-            </button>
+            </Button>
           </nav>
         )}
       </div>

@@ -1,4 +1,6 @@
+import { ListItemText, Menu, MenuItem, Select, TextField } from "@mui/material";
 import React, { useMemo, useState } from "react";
+import { Button } from "../../../app/Button";
 import { Icon, IconButton } from "../../../app/Icon";
 import type { LabelSelection } from "../hooks/useSelection";
 import type { Tagging } from "../hooks/useTagging";
@@ -16,18 +18,23 @@ export function TagBar({
   hasLabels: boolean;
   onUndo: () => void;
 }) {
-  const [excluding, setExcluding] = useState(false);
+  const [excluding, setExcluding] = useState<HTMLElement | null>(null);
   const count = useMemo(
     () => (selection.judged ? countRows(selection.judged) : 0),
     [selection.judged],
   );
   const selected = count > 0;
   const what = hasLabels ? tagging.target : "samples";
+  const exclude = (level: "labels" | "images") => {
+    setExcluding(null);
+    tagging.exclude(level);
+  };
   return (
     <div className="lv-tagbar">
-      <input
+      <TextField
+        size="small"
         className="lv-tag"
-        aria-label="Tag"
+        inputProps={{ "aria-label": "Tag" }}
         value={tagging.tag}
         onChange={(event) => tagging.setTag(event.target.value)}
         onKeyDown={(event) => {
@@ -35,77 +42,54 @@ export function TagBar({
         }}
       />
       {hasLabels && (
-        <select
-          aria-label="What is tagged"
+        <Select
+          size="small"
+          inputProps={{ "aria-label": "What is tagged" }}
           value={tagging.target}
           onChange={(event) => tagging.setTarget(event.target.value as "labels" | "samples")}
         >
-          <option value="labels">labels</option>
-          <option value="samples">samples</option>
-        </select>
+          <MenuItem value="labels">labels</MenuItem>
+          <MenuItem value="samples">samples</MenuItem>
+        </Select>
       )}
-      <button
-        type="button"
-        className="lv-button"
-        data-primary
+      <Button
+        primary
+        icon="sell"
+        shortcut="t"
         disabled={!selected || tagging.busy}
         onClick={() => tagging.apply(false)}
       >
-        <Icon name="sell" /> Tag {selected ? count.toLocaleString() : ""} <kbd>t</kbd>
-      </button>
-      <button
-        type="button"
-        className="lv-button"
-        disabled={!selected || tagging.busy}
-        onClick={() => tagging.apply(true)}
-      >
-        Untag <kbd>r</kbd>
-      </button>
-      <button
-        type="button"
-        className="lv-button"
+        Tag {selected ? count.toLocaleString() : ""}
+      </Button>
+      <Button shortcut="r" disabled={!selected || tagging.busy} onClick={() => tagging.apply(true)}>
+        Untag
+      </Button>
+      <Button shortcut="s" disabled={tagging.busy} onClick={tagging.saveView}>
+        Save view
+      </Button>
+      <Button
+        aria-haspopup="menu"
         disabled={tagging.busy}
-        onClick={tagging.saveView}
+        onClick={(event) => setExcluding(event.currentTarget)}
       >
-        Save view <kbd>s</kbd>
-      </button>
-      <span className="lv-menu">
-        <button
-          type="button"
-          className="lv-button"
-          aria-expanded={excluding}
-          disabled={tagging.busy}
-          onClick={() => setExcluding(!excluding)}
-        >
-          Exclude flagged <Icon name="arrow_drop_down" />
-        </button>
-        {excluding && (
-          <div className="lv-menu-list" role="menu">
-            {hasLabels && (
-              <button
-                type="button"
-                role="menuitem"
-                onClick={() => {
-                  setExcluding(false);
-                  tagging.exclude("labels");
-                }}
-              >
-                <b>Labels</b> tagged '{tagging.named}' are hidden, their images stay <kbd>x</kbd>
-              </button>
-            )}
-            <button
-              type="button"
-              role="menuitem"
-              onClick={() => {
-                setExcluding(false);
-                tagging.exclude("images");
-              }}
-            >
-              <b>Images</b> with {hasLabels ? "such a label" : "this tag"} are hidden
-            </button>
-          </div>
+        Exclude flagged <Icon name="arrow_drop_down" />
+      </Button>
+      <Menu open={excluding !== null} anchorEl={excluding} onClose={() => setExcluding(null)}>
+        {hasLabels && (
+          <MenuItem onClick={() => exclude("labels")}>
+            <ListItemText
+              primary="Labels"
+              secondary={`Hide those tagged '${tagging.named}' and keep their images (x)`}
+            />
+          </MenuItem>
         )}
-      </span>
+        <MenuItem onClick={() => exclude("images")}>
+          <ListItemText
+            primary="Images"
+            secondary={`Hide those with ${hasLabels ? "such a label" : `the tag '${tagging.named}'`}`}
+          />
+        </MenuItem>
+      </Menu>
       <span className="lv-spring" />
       <IconButton
         icon="join_inner"

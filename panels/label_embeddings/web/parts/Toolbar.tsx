@@ -1,4 +1,5 @@
 import React from "react";
+import { Button } from "../../../app/Button";
 import type { Keys } from "../../../app/useKeys";
 import type { Clusters } from "../hooks/useClusters";
 import type { Coloring } from "../hooks/useColoring";
@@ -39,15 +40,15 @@ export function Toolbar({
         onChange={coloring.setPath}
       />
       {onReview && (
-        <button
-          type="button"
-          className="lv-button"
+        <Button
+          primary={reviewing}
+          shortcut="q"
           aria-pressed={reviewing}
           title="Asks about the most suspicious labels, one after the other"
           onClick={onReview}
         >
-          Review <kbd>q</kbd>
-        </button>
+          Review
+        </Button>
       )}
       <Tools mode={look.mode} dims={dims} onMode={look.setMode} />
       <Views

@@ -1,4 +1,5 @@
 import React from "react";
+import { Button } from "../../../app/Button";
 import type { Verdicts } from "../hooks/useReviewer";
 import type { Item } from "../wire";
 
@@ -20,44 +21,29 @@ export function VerdictBar({
         : "right";
   return (
     <div className="lv-verdicts">
-      <button
-        type="button"
-        className="lv-button"
-        data-primary={likely === "right" || undefined}
-        onClick={verdicts.right}
-      >
-        Right <kbd>y</kbd>
-      </button>
+      <Button primary={likely === "right"} shortcut="y" onClick={verdicts.right}>
+        Right
+      </Button>
       {item.suggested && (
-        <button
-          type="button"
-          className="lv-button"
-          data-primary={likely === "suggested" || undefined}
-          onClick={verdicts.suggested}
-        >
-          It is {item.suggested} <kbd>w</kbd>
-        </button>
+        <Button primary={likely === "suggested"} shortcut="w" onClick={verdicts.suggested}>
+          It is {item.suggested}
+        </Button>
       )}
-      <button type="button" className="lv-button" onClick={verdicts.pick}>
-        Another class… <kbd>o</kbd>
-      </button>
-      <button
-        type="button"
-        className="lv-button"
-        data-primary={likely === "not an object" || undefined}
-        onClick={verdicts.notAnObject}
-      >
-        Not an object <kbd>n</kbd>
-      </button>
-      <button type="button" className="lv-button" onClick={verdicts.skip}>
-        Skip <kbd>k</kbd>
-      </button>
+      <Button shortcut="o" onClick={verdicts.pick}>
+        Another class…
+      </Button>
+      <Button primary={likely === "not an object"} shortcut="n" onClick={verdicts.notAnObject}>
+        Not an object
+      </Button>
+      <Button shortcut="k" onClick={verdicts.skip}>
+        Skip
+      </Button>
       {paged && (
         <>
           <span className="lv-spring" />
-          <button type="button" className="lv-button" onClick={verdicts.pageIsRight}>
-            All on this page are right <kbd>Y</kbd>
-          </button>
+          <Button shortcut="Y" onClick={verdicts.pageIsRight}>
+            All on this page are right
+          </Button>
         </>
       )}
     </div>
