@@ -45,6 +45,13 @@ def _add_worker(commands: Any) -> None:
         action="store_true",
         help="if this worker is lost, let another of its name go on with its run",
     )
+    worker.add_argument(
+        "--trust-models",
+        action="append",
+        default=[],
+        metavar="FOLDER",
+        help="let the model files of this folder, or this file, run code when they are opened",
+    )
     ray = worker.add_argument_group("a Ray cluster")
     ray.add_argument("--ray", metavar="ADDRESS", help="embed on this cluster: HOST:6379, auto, ...")
     ray.add_argument("--gpus-per-worker", type=float, default=0.0, metavar="N")
@@ -54,10 +61,12 @@ def _add_worker(commands: Any) -> None:
 
 
 def _worker(arguments: argparse.Namespace) -> None:
+    from labelvet.embeddings.model_files import trust
     from labelvet.workers.cluster import ClusterSettings, describe_cluster
     from labelvet.workers.serving import describe_machine, serve
     from labelvet.workers.targets import Worker
 
+    trust(arguments.trust_models)  # the runs' processes and a cluster's nodes inherit it
     cluster = None
     if arguments.ray:
         cluster = ClusterSettings(

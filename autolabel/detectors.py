@@ -3,22 +3,18 @@
 A detector is one of
 
 -   any detector or segmenter of ultralytics, by the name of an official one such as
-    ``yolov8s-world.pt``, or by the path of a ``.pt`` file;
+    ``yolov8s-world.pt``, or by the path of a ``.pt`` file, an ``.onnx`` file or an
+    ``..._openvino_model`` folder;
 -   any detector of FiftyOne's zoo, such as ``faster-rcnn-resnet50-fpn-coco-torch``.
 
 An open-vocabulary one, such as YOLO-World, takes the classes as prompts; of another, the classes
-choose among those that it was trained on.
-
-Ultralytics' internals are used in this module alone: ``SAFE_LOAD``, and the list of its official
-files. Tried with ultralytics 8.4.
+choose among those that it was trained on. No name leads to code being run; see
+:mod:`labelvet.embeddings.model_files`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from pathlib import Path
-from threading import Lock
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 import fiftyone as fo
@@ -30,11 +26,13 @@ from numpy.typing import NDArray
 from ..core.errors import InvalidParameter, ModelUnavailable
 from ..core.sentences import first_line
 from ..embeddings.devices import choose_device
+from ..embeddings.model_files import refuse_address
+from ..embeddings.ultralytics_models import is_ultralytics_model, load_ultralytics
+from ..embeddings.zoo_backbones import load_zoo_model
 
 # what a sentence lists of a model's classes
 _LISTED = 20
 _ZOO_TAGS = {"detection", "instances"}
-_loading = Lock()
 
 
 class Detector(Protocol):
@@ -63,10 +61,6 @@ def load_detector(
 ) -> Detector:
     """Loads a detector.
 
-    A ``.pt`` file is a pickle, which could run code when it is opened: one that is not an official
-    model of ultralytics is opened only by ultralytics' restricted loader, which builds nothing but
-    the layers that it knows.
-
     Args:
         model: see the module, or a loaded ``fiftyone.core.models.Model``
         classes: what to look for, None for all that the model knows
@@ -85,7 +79,8 @@ def load_detector(
     device = choose_device(device)
     if not isinstance(model, str):
         return _FiftyOneDetector(type(model).__name__, model, wanted, confidence, device)
-    if model.endswith(".pt"):
+    refuse_address(model)
+    if is_ultralytics_model(model):
         return _load_ultralytics(model, wanted or None, confidence, device)
     if model in foz.list_zoo_models():
         return _load_zoo(model, wanted or None, confidence, device)
@@ -163,52 +158,27 @@ class _FiftyOneDetector:
 def _load_ultralytics(
     name: str, classes: list[str] | None, confidence: float, device: str
 ) -> _UltralyticsDetector:
-    try:
-        from ultralytics import YOLO, YOLOE, YOLOWorld
-        from ultralytics.utils import WEIGHTS_DIR
-        from ultralytics.utils.downloads import GITHUB_ASSETS_NAMES
-    except ImportError as error:
-        raise ModelUnavailable(
-            f"'{name}' needs ultralytics: pip install 'labelvet[ultralytics]'."
-        ) from error
-
-    file = Path(name).expanduser()
-    official = name in GITHUB_ASSETS_NAMES and not file.exists()
-    if official:
-        file = WEIGHTS_DIR / name  # fetched there, and not into whatever folder this runs in
-    elif not file.is_file():
-        raise InvalidParameter(
-            f"There is no file '{name}' on this machine, and ultralytics has no model of that "
-            "name: give the path of a .pt file, or an official name such as 'yolov8s-world.pt'."
-        )
-    try:
-        with _restricted_loading(name, official):
-            yolo = YOLO(str(file))
-    except ModelUnavailable:
-        raise
-    # ultralytics raises whatever its downloader, torch or the checkpoint raises
-    except Exception as error:
-        raise _cannot_load(name, error, fetched=official) from error
+    yolo = load_ultralytics(name)
     if yolo.task not in ("detect", "segment"):
         raise InvalidParameter(
             f"'{name}' is a model to {yolo.task}, which gives no boxes: choose a detector or a "
             "segmenter."
         )
-
     known = yolo.names
     listed = [known[key] for key in sorted(known)] if isinstance(known, dict) else known
     names = [str(each) for each in listed]
     if classes is None or classes == names:
         return _UltralyticsDetector(name, yolo, None, confidence, device)
-    if isinstance(yolo, (YOLOWorld, YOLOE)):
+    if hasattr(yolo, "set_classes"):  # YOLO-World and YOLOE
         try:
             yolo.set_classes(classes)
         except Exception as error:
             raise ModelUnavailable(
                 f"'{name}' reads the classes with a text encoder, which could not be fetched or "
-                f"started: {first_line(error)}. Where there is internet, run it once or call "
-                "set_classes(...) and save(...), and use the file that this gives; or leave the "
-                f"classes empty for its own ({_some(names)})."
+                f"started: {first_line(error)}. It needs ultralytics' fork of CLIP, which pip "
+                "installs from 'git+https://github.com/ultralytics/CLIP.git', and internet the "
+                "first time. Or call set_classes(...) and save(...) where that works, and use the "
+                f"file that this gives; or leave the classes empty for its own ({_some(names)})."
             ) from error
         return _UltralyticsDetector(name, yolo, None, confidence, device)
     _check_classes(name, classes, names)
@@ -227,50 +197,22 @@ def _load_zoo(
         )
     prompts = {"classes": classes} if classes and "zero-shot" in tags else {}
     try:
-        model = foz.load_zoo_model(name, device=device, **prompts)
+        model = load_zoo_model(name, device=device, **prompts)
+    except InvalidParameter:
+        raise
     # the zoo raises whatever its downloader or a missing package raises
     except Exception as error:
-        raise _cannot_load(name, error, fetched=True) from error
-    return _FiftyOneDetector(name, model, classes, confidence, device)
-
-
-@contextmanager
-def _restricted_loading(name: str, official: bool) -> Iterator[None]:
-    """Has ultralytics open checkpoints without running code that they bring."""
-    from ultralytics.nn import tasks
-
-    restricted = getattr(tasks, "_SafeLoad", None)
-    if not (restricted is not None and restricted.SUPPORTED and hasattr(tasks, "SAFE_LOAD")):
-        if official:
-            yield
-            return
         raise ModelUnavailable(
-            f"'{name}' is not one of ultralytics' own models, and its file format can run code "
-            "when it is opened. Newer versions open it safely: pip install -U ultralytics torch."
-        )
-    with _loading:
-        before, tasks.SAFE_LOAD = tasks.SAFE_LOAD, True
-        try:
-            yield
-        finally:
-            tasks.SAFE_LOAD = before
+            f"The detector '{name}' could not be loaded: {first_line(error)}. Without internet, "
+            "copy the files of FiftyOne's model zoo to this machine, or give a .pt file."
+        ) from error
+    return _FiftyOneDetector(name, model, classes, confidence, device)
 
 
 def _check_classes(name: str, classes: Sequence[str], known: Sequence[str]) -> None:
     unknown = [each for each in classes if each not in known]
     if unknown:
         raise InvalidParameter(f"'{name}' does not know {_some(unknown)}. It knows {_some(known)}.")
-
-
-def _cannot_load(name: str, error: Exception, fetched: bool) -> ModelUnavailable:
-    advice = (
-        "Without internet, copy its file to this machine and give the path."
-        if fetched
-        else "Give a detector or segmenter that ultralytics itself saved."
-    )
-    return ModelUnavailable(
-        f"The detector '{name}' could not be loaded: {first_line(error)}. {advice}"
-    )
 
 
 def _some(names: Sequence[str]) -> str:

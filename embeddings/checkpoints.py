@@ -1,4 +1,4 @@
-"""Checkpoint files: plain tensors, never an unchecked pickle."""
+"""Checkpoint files: plain tensors, never an unchecked pickle of somebody who is not trusted."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from torch import nn
 
 from ..core.errors import InvalidParameter
 from ..core.sentences import first_line
+from .model_files import how_to_trust, is_trusted, refuse_address
 
 _SUFFIXES = (".pt", ".pth", ".bin", ".safetensors")
 
@@ -20,16 +21,22 @@ def load_weights(module: nn.Module, path: str | Path, head: str) -> None:
 
     Args:
         module: the module
-        path: safetensors, or torch's format, which is read with ``weights_only=True``
+        path: safetensors, or torch's format, which is read with ``weights_only=True`` unless the
+            file is trusted, see :mod:`labelvet.embeddings.model_files`
         head: the name of the module whose weights may be missing or differ
 
     Raises:
         InvalidParameter: if the file cannot be read, or does not fit the module
     """
-    state = _read_checkpoint(Path(path))
+    refuse_address(str(path))
+    state = _read_checkpoint(Path(path).expanduser())
     own = module.state_dict()
     is_head = {key: key.startswith(f"{head}.") for key in own}
-    usable = {key: value for key, value in state.items() if key in own and not is_head[key]}
+    usable = {
+        key: value
+        for key, value in state.items()
+        if key in own and not is_head[key] and isinstance(value, torch.Tensor)
+    }
     missing = [key for key in own if key not in usable and not is_head[key]]
     if missing:
         raise InvalidParameter(
@@ -57,11 +64,12 @@ def _read_checkpoint(path: Path) -> dict[str, torch.Tensor]:
 
             state: Any = load_file(path)
         else:
-            state = torch.load(path, map_location="cpu", weights_only=True)
+            state = torch.load(path, map_location="cpu", weights_only=not is_trusted(path))
     except Exception as error:
         raise InvalidParameter(
-            f"The checkpoint '{path}' could not be read as plain tensors; save a state dict "
-            f"(torch.save(model.state_dict(), ...)) or safetensors. ({first_line(error)})"
+            f"The checkpoint '{path}' could not be read as plain tensors ({first_line(error)}): "
+            "save a state dict, torch.save(model.state_dict(), ...), or safetensors. "
+            f"{how_to_trust(path)}"
         ) from error
     for wrapper in ("state_dict", "model_state_dict", "model"):
         if isinstance(state, dict) and isinstance(state.get(wrapper), dict):

@@ -12,6 +12,7 @@ This module and what it imports load no FiftyOne.
 
 from __future__ import annotations
 
+import os
 import shutil
 import socket
 import tempfile
@@ -33,6 +34,7 @@ from ..embeddings.backbones import load_backbone
 from ..embeddings.crops import CropSettings
 from ..embeddings.decoding import DecodingThreads, num_workers_beside
 from ..embeddings.embedder import embed_shard
+from ..embeddings.model_files import TRUSTED_MODELS
 from ..embeddings.placement import backbones_loaded_by
 from ..embeddings.store import SHARD_PATCHES
 from ..embeddings.vectors import Embeddings
@@ -337,7 +339,8 @@ def _connected(address: str) -> Iterator[Any]:
         shutil.copy(_ROOT / "__init__.py", package)
         try:
             _knock(address)
-            ray.init(address, runtime_env={"py_modules": [str(package)]}, namespace="labelvet")
+            environment = {"py_modules": [str(package)], "env_vars": _inherited()}
+            ray.init(address, runtime_env=environment, namespace="labelvet")
         # Ray raises ConnectionError, RuntimeError, AuthenticationError and more
         except Exception as error:
             raise ClusterUnavailable(
@@ -347,6 +350,11 @@ def _connected(address: str) -> Iterator[Any]:
             yield ray
         finally:
             ray.shutdown()
+
+
+def _inherited() -> dict[str, str]:
+    """What the nodes' processes take over from the environment of this one."""
+    return {name: os.environ[name] for name in (TRUSTED_MODELS,) if name in os.environ}
 
 
 def _knock(address: str) -> None:

@@ -63,9 +63,9 @@ def test_an_unknown_class_is_told_what_there_is(detector_file):
     [
         ("no-such-model", "There is no detector 'no-such-model'"),
         ("/nowhere/best.pt", "There is no file '/nowhere/best.pt'"),
-        ("https://example.com/best.pt", "There is no file 'https"),
+        ("https://example.com/best.pt", "'https://example.com/best.pt' is an address"),
         ("clip-vit-base32-torch", "is no detector"),
-        ("https://example.com/zoo", "There is no detector"),
+        ("https://example.com/zoo", "'https://example.com/zoo' is an address"),
     ],
 )
 def test_what_is_no_detector_is_refused(model, sentence):

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import torch
 from labelvet.core.errors import InvalidParameter, ModelUnavailable
-from labelvet.embeddings.backbones import TorchBackbone, load_backbone
+from labelvet.embeddings.backbones import load_backbone
 from labelvet.embeddings.catalog import _TORCHVISION, DEFAULT_BACKBONE, list_backbones
+from labelvet.embeddings.torch_backbone import TorchBackbone
 from PIL import Image
 from torch import nn
 
@@ -151,7 +152,7 @@ def test_a_loaded_fiftyone_model_gives_its_own_embeddings(crops):
         ({"precision": "int3"}, "Precision must be one of"),
         ({"model": "squeezenet1_0"}, "squeezenet1_0"),
         ({"model": "clip-vit-base32-torch", "weights": "x.pth"}, "checkpoint cannot be given"),
-        ({"model": "own/yolo.pt"}, "can run code"),
+        ({"model": "own/yolo.pt"}, "There is no file 'own/yolo.pt'"),
     ],
 )
 def test_wrong_arguments_get_a_sentence(arguments, part):

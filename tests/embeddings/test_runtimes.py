@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 from labelvet.embeddings import runtimes
-from labelvet.embeddings.backbones import TorchBackbone, load_backbone
+from labelvet.embeddings.backbones import load_backbone
+from labelvet.embeddings.torch_backbone import TorchBackbone
 from torch import nn
 from torchvision.models import VisionTransformer
 

@@ -101,14 +101,14 @@ def test_what_is_new_is_placed_and_the_rest_stays(boxes, method, num_dims):
 
 
 def test_only_what_is_new_is_embedded(boxes, monkeypatch):
-    from labelvet.embeddings import backbones
+    from labelvet.embeddings.torch_backbone import TorchBackbone
 
     compute(boxes)
     edit(boxes)
     seen = []
-    embed = backbones.TorchBackbone.embed
+    embed = TorchBackbone.embed
     monkeypatch.setattr(
-        backbones.TorchBackbone, "embed", lambda self, x: seen.append(len(x)) or embed(self, x)
+        TorchBackbone, "embed", lambda self, x: seen.append(len(x)) or embed(self, x)
     )
     update(boxes)
     assert sum(seen) == 3
