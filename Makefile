@@ -1,10 +1,11 @@
-.PHONY: help setup demo test lint types web web-check web-checked bench walkthrough clean
+.PHONY: help setup demo test test-fast lint types web web-check web-checked bench walkthrough clean
 PY = .venv/bin/python
 NPM = npm --prefix panels
 
 help:
 	@echo "make demo   a demo dataset with its visualization, in the App"
 	@echo "make test   every check and every test"
+	@echo "make test-fast  the tests that need no browser, no Ray, no training and no worker"
 	@echo "make lint   ruff, mypy and the rule of imports"
 	@echo "make types  writes the web half's types from the panels' messages"
 	@echo "make web    builds the web half of the panels into dist/ (needs Node 20)"
@@ -22,7 +23,7 @@ demo: setup
 lint: setup
 	@.venv/bin/ruff check . && .venv/bin/ruff format --check .
 	@mkdir -p .cache/mypy && ln -sfn ../.. .cache/mypy/labelvet
-	@MYPYPATH=.cache/mypy .venv/bin/mypy --cache-dir .cache/mypy_cache -p labelvet.core -p labelvet.embeddings -p labelvet.dataset -p labelvet.visualization -p labelvet.maps -p labelvet.issues -p labelvet.review -p labelvet.autolabel -p labelvet.approval -p labelvet.operators -p labelvet.panels -p labelvet.workers -p labelvet.demo -p labelvet.bench -m labelvet.cli
+	@MYPYPATH=.cache/mypy .venv/bin/mypy --cache-dir .cache/mypy_cache -p labelvet
 	@PYTHONPATH=.cache/mypy .venv/bin/lint-imports --no-cache
 
 types: setup
@@ -50,6 +51,9 @@ web-checked: panels/node_modules
 
 test: lint web-check
 	@$(PY) -m pytest tests
+
+test-fast: setup
+	@$(PY) -m pytest tests -m "not (browser or ray or training or processes)"
 
 bench: setup
 	@QUICK=$(QUICK) $(PY) -m labelvet.bench $(NAME)

@@ -7,7 +7,7 @@ are FiftyOne's own.
 from __future__ import annotations
 
 import os
-from datetime import datetime
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +55,7 @@ def make_dataset(folder: Path, name: str, num_images: int, per_image: int) -> fo
     boxes = np.concatenate([corners, sizes], axis=1).tolist()
     label_ids = [ObjectId() for _ in range(n)]
     sample_ids = [ObjectId() for _ in range(num_images)]
-    now = datetime.utcnow()
+    now = datetime.now(timezone.utc)
     documents: list[dict[str, Any]] = []
     for number, (id_, path) in enumerate(zip(sample_ids, paths, strict=True)):
         rows = range(number * per_image, (number + 1) * per_image)

@@ -28,6 +28,22 @@ def pytest_configure(config: pytest.Config) -> None:
     }
 
 
+# what a test needs that takes minutes, by the fixture that gives it
+_NEEDS = {
+    "page": "browser",
+    "ray_cluster": "ray",
+    "detector_file": "training",
+    "start_worker": "processes",
+}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Marks the tests that ``make test-fast`` leaves out."""
+    for item in items:
+        for fixture in _NEEDS.keys() & set(getattr(item, "fixturenames", ())):
+            item.add_marker(_NEEDS[fixture])
+
+
 @pytest.fixture
 def make_dataset():
     """Makes empty datasets, which are deleted after the test."""

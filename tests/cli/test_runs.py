@@ -1,20 +1,27 @@
-"""``labelvet runs`` as its user runs it."""
+"""``labelvet runs``, called as its console script calls it, and once as its user runs it."""
 
 from __future__ import annotations
 
 import subprocess
 
 import pytest
+from labelvet.cli import main
 from running import LABELVET, schedule
 
 
-def runs(*arguments, fails=False):
-    result = subprocess.run(
-        [LABELVET, "runs", *arguments], capture_output=True, text=True, timeout=60
-    )
-    assert (result.returncode != 0) == fails, result.stdout + result.stderr
-    assert "Traceback" not in result.stderr
-    return result.stderr if fails else result.stdout
+@pytest.fixture
+def runs(capsys):
+    """Calls ``labelvet runs`` and returns what it prints, or what it ends with."""
+
+    def call(*arguments, fails=False):
+        if not fails:
+            main(["runs", *arguments])
+            return capsys.readouterr().out
+        with pytest.raises(SystemExit) as ended:
+            main(["runs", *arguments])
+        return str(ended.value.code)
+
+    return call
 
 
 @pytest.fixture
@@ -23,14 +30,21 @@ def scheduled(coco128, empty_queue):
 
 
 def test_runs_from_the_shell(coco128, scheduled):
+    command = [LABELVET, "runs", "show", scheduled, "0" * 24]
+    shown = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert "brain_key" in shown.stdout and "nowhere" in shown.stdout
+    assert shown.returncode == 1 and "Traceback" not in shown.stderr
+    assert shown.stderr.splitlines()[-1].startswith("There is no run '00000")
+
+
+def test_runs_through_their_life(coco128, scheduled, runs):
     listed = runs("list", "--dataset", coco128.name)
     assert scheduled in listed and "queued" in listed and "Compute visualization: never" in listed
     assert "no such runs" in runs("list", "--state", "running")
-    shown = runs("show", scheduled)
-    assert "brain_key" in shown and "nowhere" in shown
     assert "had not started" in runs("cancel", scheduled)
     assert "Cancelled before it started." in runs("list", "--state", "failed")
     again = runs("rerun", scheduled).removeprefix("Queued as ").strip(" .\n")
     assert "Marked" in runs("mark-failed", again)
     assert "Deleted" in runs("delete", again)
     assert "no run" in runs("show", again, fails=True)
+    assert "no dataset" in runs("list", "--dataset", "of nobody", fails=True)

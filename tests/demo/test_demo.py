@@ -40,6 +40,7 @@ def address_of(process):
     raise AssertionError("".join(said))
 
 
+@pytest.mark.processes
 @pytest.mark.timeout(600)
 def test_opens_ends_and_opens_again_in_seconds(folder):
     first = start(folder, "--composed")

@@ -120,8 +120,10 @@ def test_files_agree_on_name_version_and_requirements():
     plugin = yaml.safe_load((ROOT / "fiftyone.yml").read_text())
     project = (ROOT / "pyproject.toml").read_text()
     assert plugin["name"] == "@labelvet/labelvet"
+    # the one place is __init__.py, which pyproject.toml reads; FiftyOne reads no Python here
+    assert 'version = { attr = "labelvet.__version__" }' in project
     assert plugin["version"] == labelvet.__version__
-    assert f'version = "{labelvet.__version__}"' in project
+    assert f'"fiftyone{plugin["fiftyone"]["version"]}"' in project
     listed = re.search(r"^dependencies = \[(.*?)^\]", project, re.S | re.M).group(1)
     needed = {line.strip(' ",') for line in listed.strip().splitlines()}
     required = set((ROOT / "requirements.txt").read_text().split())
