@@ -43,7 +43,14 @@ def _add_worker(commands: Any) -> None:
     worker.add_argument(
         "--take-over",
         action="store_true",
-        help="if this worker is lost, let another of its name go on with its run",
+        help="if this worker is lost, or its run hangs, let another of its name go on with the run",
+    )
+    worker.add_argument(
+        "--stall-limit",
+        type=float,
+        metavar="MINUTES",
+        help="end a run that makes no progress for so long; without it, such a run is reported "
+        "and, with --take-over, handed on",
     )
     worker.add_argument(
         "--trust-models",
@@ -85,6 +92,7 @@ def _worker(arguments: argparse.Namespace) -> None:
         stop,
         cluster=json.dumps(asdict(cluster)) if cluster else None,
         take_over=arguments.take_over,
+        stall_limit=None if arguments.stall_limit is None else 60 * arguments.stall_limit,
     )
 
 
@@ -125,10 +133,10 @@ def _list_runs(arguments: argparse.Namespace) -> None:
         print("There are no such runs.")
     for run in found:
         percent = f"{100 * run.progress:3.0f}%" if run.progress is not None else "    "
-        said = run.error if run.state == "failed" else run.line
         print(f"{run.id}  {run.state:9}  {percent}  {run.target or '-'}  {run.label}")
-        if said:
-            print(f"{'':26}{said}")
+        for said in (run.error if run.state == "failed" else run.line, run.stalled):
+            if said:
+                print(f"{'':26}{said}")
 
 
 def _for_each(arguments: argparse.Namespace) -> None:

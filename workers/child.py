@@ -61,7 +61,9 @@ def _cluster(settings: str | None = None) -> AbstractContextManager[None]:
 
 
 def _end_with_worker() -> None:
-    sys.stdin.buffer.read()
+    # not by sys.stdin, whose lock this thread would hold when the interpreter shuts down
+    while os.read(0, 1024):
+        pass
     os._exit(1)
 
 

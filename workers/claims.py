@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Any
 
 from bson import ObjectId
@@ -18,8 +17,9 @@ from pymongo import ReturnDocument
 from pymongo.errors import ConnectionFailure
 
 from ..core.errors import InvalidParameter
-from .database import collection, older_than, patient
-from .operations import COMPLETED, FAILED, PLUGIN, QUEUED, RUNNING, failure, get_operation, queue
+from .database import away_from_now, collection, older_than, patient
+from .operations import COMPLETED, PLUGIN, QUEUED, RUNNING, failure, get_operation, queue
+from .stalls import MEASURED, Standstill, standstill
 from .targets import VERSION
 
 # A worker that was not heard of for so long is suspected, and lost if it stays silent after that:
@@ -28,6 +28,16 @@ _SUSPECTED_AFTER_SECONDS = 15.0
 _LOST_AFTER_SECONDS = 8.0
 # A run that kills its workers is not handed on for ever.
 _MAX_ATTEMPTS = 3
+_MAY_BE_HANDED_ON = {
+    "labelvet.take_over": True,
+    "labelvet.attempts": {"$lt": _MAX_ATTEMPTS},
+    "labelvet.cancel": {"$ne": True},
+}
+_HANDED_ON = {
+    "$set": {"run_state": QUEUED},
+    "$unset": {"labelvet.claim": 1, "labelvet.heartbeat": 1, "labelvet.suspected": 1},
+    "$currentDate": {"updated_at": True},
+}
 
 
 class RunStopped(BaseException):
@@ -42,6 +52,10 @@ class RunLost(RunStopped):
     """The run was deleted, marked as failed, or taken over by another worker."""
 
 
+class RunEnded(RunStopped):
+    """The run's own process has said how it ended."""
+
+
 class Claim:
     """An operation that a worker has taken, for as long as nobody takes it away.
 
@@ -53,30 +67,37 @@ class Claim:
     def __init__(self, operation: ObjectId, claim: ObjectId) -> None:
         self.operation = operation
         self.claim = claim
-        self._mine = {"_id": operation, "labelvet.claim": claim, "run_state": RUNNING}
+        self._taken = {"_id": operation, "labelvet.claim": claim}
+        self._mine = {**self._taken, "run_state": RUNNING}
+        self._position: tuple[float | None, str] | None = None
 
     @patient
-    def beat(self, log: str) -> None:
-        """Says that the run goes on.
+    def beat(self, log: str, busy: bool = True) -> Standstill | None:
+        """Says that the run goes on, and returns for how long its progress has stood still.
 
         Args:
             log: the end of its log
+            busy: whether its process has computed anything since the last beat
 
         Raises:
             RunCancelled: if the user cancelled it
+            RunEnded: if its process completed or failed it
             RunLost: if the operation is not the worker's any more
         """
-        self._raise_if_stopped(
-            queue().find_one_and_update(
-                self._mine,
-                {
-                    "$currentDate": {"labelvet.heartbeat": True, "updated_at": True},
-                    "$set": {"labelvet.log": log},
-                    "$unset": {"labelvet.suspected": 1},
-                },
-                {"labelvet.cancel": 1},
-            )
+        dates = ["labelvet.heartbeat", "updated_at", *(["labelvet.busy"] if busy else [])]
+        document = queue().find_one_and_update(
+            self._mine,
+            {
+                "$currentDate": dict.fromkeys(dates, True),
+                "$set": {"labelvet.log": log},
+                "$unset": {"labelvet.suspected": 1},
+            },
+            {"labelvet.cancel": 1, **MEASURED},
         )
+        if document is None and queue().find_one({**self._taken, "labelvet.ended": True}):
+            raise RunEnded
+        self._raise_if_stopped(document)
+        return standstill(document)
 
     def report(self, fraction: float | None, line: str | None) -> None:
         """Says how far the run is; a database that does not answer is told the next time.
@@ -84,38 +105,57 @@ class Claim:
         Raises:
             RunCancelled, RunLost: see :meth:`beat`
         """
+        # the line also holds a rate, which changes while nothing moves
+        position = (fraction, (line or "").partition(" · ")[0])
+        dates = ["status.updated_at", *(["labelvet.moved"] if position != self._position else [])]
         try:
             document = queue().find_one_and_update(
                 self._mine,
                 {
                     "$set": {"status.progress": fraction, "status.label": line},
-                    "$currentDate": {"status.updated_at": True},
+                    "$currentDate": dict.fromkeys(dates, True),
                 },
                 {"labelvet.cancel": 1},
             )
         except ConnectionFailure:
             return
+        self._position = position
         self._raise_if_stopped(document)
+
+    @patient
+    def keep_log(self, log: str) -> None:
+        """Keeps the end of the log, whatever has become of the run, unless another took it."""
+        queue().update_one(self._taken, {"$set": {"labelvet.log": log}})
 
     @patient
     def complete(self, result: Any) -> bool:
         """Completes the operation with FiftyOne's ``ExecutionResult``; False if it was lost."""
         outcome = result.to_json()
         schema = outcome.pop("outputs_schema", None)
-        changes = {"result": outcome, "completed_at": datetime.utcnow()}
+        changes = {"run_state": COMPLETED, "result": outcome}
         if schema:
             changes["metadata.outputs_schema"] = schema
-        return self._finish(COMPLETED, changes)
+        return self._end(
+            {"$set": changes, "$currentDate": {"completed_at": True, "updated_at": True}}
+        )
 
     @patient
     def fail(self, sentence: str, trace: str | None = None) -> bool:
         """Fails the operation with a sentence and the full error; False if it was lost."""
-        return self._finish(FAILED, failure(sentence, trace))
+        return self._end(failure(sentence, trace))
 
     @patient
     def release(self) -> bool:
         """Hands the operation back to the queue; False if it was lost."""
-        return self._finish(QUEUED, {}, {"labelvet.claim": 1, "labelvet.heartbeat": 1})
+        return bool(queue().update_one(self._mine, _HANDED_ON).matched_count)
+
+    @patient
+    def hand_on(self) -> bool:
+        """Hands the operation to the next worker; False if it may not be taken over, or not once
+        more, or was lost."""
+        return bool(
+            queue().update_one({**self._mine, **_MAY_BE_HANDED_ON}, _HANDED_ON).matched_count
+        )
 
     def execute(self) -> Any:
         """Executes the operation in this process and returns FiftyOne's ``ExecutionResult``; the
@@ -140,12 +180,8 @@ class Claim:
         result.raise_exceptions()
         return result
 
-    def _finish(self, state: str, changes: dict[str, Any], gone: Any = None) -> bool:
-        update: dict[str, Any] = {
-            "$set": {"run_state": state, "updated_at": datetime.utcnow(), **changes}
-        }
-        if gone:
-            update["$unset"] = gone
+    def _end(self, update: dict[str, Any]) -> bool:
+        update = {**update, "$set": {**update["$set"], "labelvet.ended": True}}
         return bool(queue().update_one(self._mine, update).matched_count)
 
     @staticmethod
@@ -190,16 +226,20 @@ def _take(claim: ObjectId, target: str, worker: str, take_over: bool) -> Mapping
         {
             "$set": {
                 "run_state": RUNNING,
-                "started_at": datetime.utcnow(),
                 "monitored": True,
                 "labelvet.claim": claim,
                 "labelvet.worker": worker,
                 "labelvet.take_over": take_over,
                 "labelvet.log": "",
             },
-            "$unset": {"labelvet.suspected": 1, "status": 1},
+            "$unset": {"labelvet.suspected": 1, "labelvet.busy": 1, "status": 1},
             "$inc": {"labelvet.attempts": 1},
-            "$currentDate": {"labelvet.heartbeat": True, "updated_at": True},
+            "$currentDate": {
+                "labelvet.heartbeat": True,
+                "labelvet.moved": True,
+                "started_at": True,
+                "updated_at": True,
+            },
         },
         {"_id": 1},
         sort=[("queued_at", 1), ("_id", 1)],
@@ -239,26 +279,27 @@ def settle_lost() -> None:
     queue if it may be taken over. Every worker and every panel does this now and then."""
     operations = queue()
     running = {"run_state": RUNNING, "labelvet.claim": {"$exists": True}}
+    # a suspicion that lies ahead was raised before the clock was set back: it starts again
+    unsuspected = {
+        "$or": [{"$not": ["$labelvet.suspected"]}, {"$gt": ["$labelvet.suspected", "$$NOW"]}]
+    }
+    silent = away_from_now("labelvet.heartbeat", _SUSPECTED_AFTER_SECONDS)
     operations.update_many(
-        {
-            **running,
-            "labelvet.suspected": None,
-            "$expr": older_than("labelvet.heartbeat", _SUSPECTED_AFTER_SECONDS),
-        },
+        {**running, "$expr": {"$and": [silent, unsuspected]}},
         {"$currentDate": {"labelvet.suspected": True}},
     )
-    lost = {**running, "$expr": older_than("labelvet.suspected", _LOST_AFTER_SECONDS)}
-    lost["labelvet.suspected"] = {"$type": "date"}
-    handed_on = {
-        "labelvet.take_over": True,
-        "labelvet.attempts": {"$lt": _MAX_ATTEMPTS},
-        "labelvet.cancel": {"$ne": True},
+    lost = {
+        **running,
+        "labelvet.suspected": {"$type": "date"},
+        "$expr": older_than("labelvet.suspected", _LOST_AFTER_SECONDS),
     }
-    gone = {"labelvet.claim": 1, "labelvet.heartbeat": 1, "labelvet.suspected": 1}
-    operations.update_many({**lost, **handed_on}, {"$set": {"run_state": QUEUED}, "$unset": gone})
+    operations.update_many({**lost, **_MAY_BE_HANDED_ON}, _HANDED_ON)
     for document in operations.find(lost, {"labelvet.worker": 1, "labelvet.claim": 1}):
-        claim = Claim(document["_id"], document["labelvet"]["claim"])
-        claim.fail(
-            f"Its worker ({document['labelvet'].get('worker')}) was killed or lost its connection. "
-            "What was done is kept: re-run it, and it goes on from there."
+        claim = {"_id": document["_id"], "labelvet.claim": document["labelvet"]["claim"]}
+        operations.update_one(
+            {**running, **claim},
+            failure(
+                f"Its worker ({document['labelvet'].get('worker')}) was killed or lost its "
+                "connection. What was done is kept: re-run it, and it goes on from there."
+            ),
         )

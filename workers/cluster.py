@@ -43,7 +43,7 @@ _ROOT = Path(__file__).resolve().parents[1]
 # what the nodes run
 _SHIPPED = ("core", "embeddings", "workers")
 
-_KNOCK_SECONDS = 10.0
+_CONNECT_SECONDS = 10.0
 _GROW_SECONDS = 2.0
 _WAIT_SECONDS = 0.5
 # A shard that kills its worker again and again is not the worker's fault.
@@ -338,7 +338,7 @@ def _connected(address: str) -> Iterator[Any]:
             shutil.copytree(_ROOT / name, package / name, ignore=ignored)
         shutil.copy(_ROOT / "__init__.py", package)
         try:
-            _knock(address)
+            _raise_if_unreachable(address)
             environment = {"py_modules": [str(package)], "env_vars": _inherited()}
             ray.init(address, runtime_env=environment, namespace="labelvet")
         # Ray raises ConnectionError, RuntimeError, AuthenticationError and more
@@ -357,8 +357,8 @@ def _inherited() -> dict[str, str]:
     return {name: os.environ[name] for name in (TRUSTED_MODELS,) if name in os.environ}
 
 
-def _knock(address: str) -> None:
-    """Raises ``OSError`` where nobody listens, for which Ray would wait minutes."""
+def _raise_if_unreachable(address: str) -> None:
+    """Raises ``OSError`` where nothing listens, for which Ray would wait minutes."""
     host, _, port = address.rpartition("://")[2].rpartition(":")
     if host and port.isdigit():
-        socket.create_connection((host, int(port)), _KNOCK_SECONDS).close()
+        socket.create_connection((host, int(port)), _CONNECT_SECONDS).close()

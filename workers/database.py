@@ -25,6 +25,13 @@ def collection(name: str) -> Collection[Any]:
     return found
 
 
+def away_from_now(path: str, seconds: float) -> dict[str, object]:
+    """Returns a condition for ``$expr``: the date at ``path`` is so old, or so far ahead, as a date
+    is that was written before the database's clock was set back."""
+    age = {"$subtract": ["$$NOW", f"${path}"]}
+    return {"$gt": [{"$abs": age}, round(1000 * seconds)]}
+
+
 def older_than(path: str, seconds: float) -> dict[str, object]:
     """Returns a condition for ``$expr``: the date at ``path`` is so old, by the database's own
     clock, which is the only one that all machines share."""

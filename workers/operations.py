@@ -22,6 +22,7 @@ from pymongo.collection import Collection
 from ..core.errors import InvalidParameter
 from ..core.user import current_user
 from .database import collection
+from .stalls import MEASURED, standstill
 from .targets import VERSION
 
 PLUGIN = "@labelvet/labelvet/"
@@ -30,16 +31,21 @@ SCHEDULED, QUEUED, RUNNING = "scheduled", "queued", "running"
 COMPLETED, FAILED = "completed", "failed"
 STATES = (SCHEDULED, QUEUED, RUNNING, COMPLETED, FAILED)
 
-_HEAVY = {
-    "metadata": 0,
-    "context.request_params.view": 0,
-    "context.request_params.extended": 0,
-    "context.request_params.filters": 0,
-    "context.request_params.spaces": 0,
-    "context.request_params.selected": 0,
-    "context.request_params.selected_labels": 0,
-    "context.request_params.selected_samples": 0,
+# what lists need: a log and a trace may have 20 kB each, a view megabytes
+_LISTED: dict[str, Any] = {
+    **dict.fromkeys(
+        (
+            *("operator", "label", "delegation_target", "dataset_id", "queued_at", "scheduled_at"),
+            *("started_at", "completed_at", "failed_at", "status.progress"),
+            *("labelvet.worker", "labelvet.attempts", "labelvet.cancel"),
+            *(f"context.request_params.{name}" for name in ("labelvet", "dataset_name", "params")),
+        ),
+        1,
+    ),
+    "error": {"$ifNull": ["$result.error_message", "$result.error"]},
+    **MEASURED,
 }
+_DETAILED = {**_LISTED, "result.error": 1, "labelvet.log": 1}
 
 
 @dataclass(frozen=True)
@@ -64,10 +70,9 @@ class Operation:
         line: where it is, or, once it completed, what it did
         inputs: what was filled in, by name
         error: why it failed, in one line
-        trace: the full error
-        log: the end of its log
         attempts: how many workers took it
         cancelling: whether it was asked to stop
+        stalled: a sentence, where it has made no progress for longer than fits its stage
     """
 
     id: str
@@ -87,10 +92,22 @@ class Operation:
     line: str | None
     inputs: dict[str, Any]
     error: str | None
-    trace: str | None
-    log: str
     attempts: int
     cancelling: bool
+    stalled: str | None
+
+
+@dataclass(frozen=True)
+class OperationDetails(Operation):
+    """An operation with what is too much for a list.
+
+    Attributes:
+        trace: the full error
+        log: the end of its log
+    """
+
+    trace: str | None
+    log: str
 
 
 def mark_scheduled(request: dict[str, Any], target: str | None) -> None:
@@ -116,9 +133,9 @@ def list_operations(
     """
     _index()
     documents = queue().find(
-        _query(dataset_id, states), _HEAVY, sort=[("_id", -1)], skip=skip, limit=limit
+        _query(dataset_id, states), _LISTED, sort=[("_id", -1)], skip=skip, limit=limit
     )
-    return [_operation(document) for document in documents]
+    return [Operation(**_facts(document)) for document in documents]
 
 
 def count_states(dataset_id: ObjectId | None = None) -> dict[str, int]:
@@ -133,16 +150,18 @@ def count_states(dataset_id: ObjectId | None = None) -> dict[str, int]:
     return {document["_id"]: document["count"] for document in counts}
 
 
-def get_operation(id_: str) -> Operation:
-    """Returns an operation.
+def get_operation(id_: str) -> OperationDetails:
+    """Returns an operation with its log.
 
     Raises:
         InvalidParameter: if there is none
     """
-    document = queue().find_one({"_id": _id(id_)}, _HEAVY)
+    document = queue().find_one({"_id": _id(id_)}, _DETAILED)
     if document is None:
         raise InvalidParameter(f"There is no run '{id_}' any more.")
-    return _operation(document)
+    trace = (document.get("result") or {}).get("error")
+    log = (document.get("labelvet") or {}).get("log") or ""
+    return OperationDetails(**_facts(document), trace=trace, log=log)
 
 
 def cancel(id_: str) -> str:
@@ -152,9 +171,8 @@ def cancel(id_: str) -> str:
         InvalidParameter: if it has finished, or does not exist
     """
     operations, waiting = queue(), {"$in": [QUEUED, SCHEDULED]}
-    cancelled = failure("Cancelled before it started.")
     if operations.update_one(
-        {"_id": _id(id_), "run_state": waiting}, {"$set": {"run_state": FAILED, **cancelled}}
+        {"_id": _id(id_), "run_state": waiting}, failure("Cancelled before it started.")
     ).matched_count:
         return "Cancelled: it had not started."
     if operations.update_one(
@@ -172,8 +190,7 @@ def mark_failed(id_: str, reason: str = "Marked as failed by hand.") -> str:
         InvalidParameter: if it has finished, or does not exist
     """
     changed = queue().update_one(
-        {"_id": _id(id_), "run_state": {"$nin": [COMPLETED, FAILED]}},
-        {"$set": {"run_state": FAILED, **failure(reason)}},
+        {"_id": _id(id_), "run_state": {"$nin": [COMPLETED, FAILED]}}, failure(reason)
     )
     if not changed.matched_count:
         state = get_operation(id_).state
@@ -245,43 +262,44 @@ def _scheduler() -> dict[str, Any]:
 
 
 def failure(sentence: str, trace: str | None = None) -> dict[str, Any]:
-    """Returns what is set in an operation that fails: a sentence, and the full error."""
+    """Returns the update that fails an operation, with a sentence and the full error."""
     error = sentence if trace is None else f"{sentence}\n\n{trace}"
     return {
-        "result": {"result": None, "error": error, "error_message": sentence},
-        "failed_at": datetime.utcnow(),
-        "updated_at": datetime.utcnow(),
+        "$set": {
+            "run_state": FAILED,
+            "result": {"result": None, "error": error, "error_message": sentence},
+        },
+        "$currentDate": {"failed_at": True, "updated_at": True},
     }
 
 
-def _operation(document: Mapping[str, Any]) -> Operation:
+def _facts(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the attributes of an :class:`Operation`, of a document as ``_LISTED`` says."""
     request = (document.get("context") or {}).get("request_params") or {}
     ours, scheduler = document.get("labelvet") or {}, request.get("labelvet") or {}
-    status, result = document.get("status") or {}, document.get("result") or {}
-    error = result.get("error")
-    return Operation(
-        id=str(document["_id"]),
-        operator=document["operator"],
-        label=document.get("label") or document["operator"],
-        state=document["run_state"],
-        target=document.get("delegation_target"),
-        worker=ours.get("worker"),
-        dataset_id=document.get("dataset_id"),
-        dataset=request.get("dataset_name"),
-        user=scheduler.get("user"),
-        version=scheduler.get("version"),
-        queued=_utc(document.get("queued_at") or document.get("scheduled_at")),
-        started=_utc(document.get("started_at")),
-        finished=_utc(document.get("completed_at") or document.get("failed_at")),
-        progress=status.get("progress"),
-        line=status.get("label"),
-        inputs=request.get("params") or {},
-        error=result.get("error_message") or _sentence(error),
-        trace=error,
-        log=ours.get("log") or "",
-        attempts=ours.get("attempts") or 0,
-        cancelling=bool(ours.get("cancel")),
-    )
+    status, still = document.get("status") or {}, standstill(document)
+    return {
+        "id": str(document["_id"]),
+        "operator": document["operator"],
+        "label": document.get("label") or document["operator"],
+        "state": document["run_state"],
+        "target": document.get("delegation_target"),
+        "worker": ours.get("worker"),
+        "dataset_id": document.get("dataset_id"),
+        "dataset": request.get("dataset_name"),
+        "user": scheduler.get("user"),
+        "version": scheduler.get("version"),
+        "queued": _utc(document.get("queued_at") or document.get("scheduled_at")),
+        "started": _utc(document.get("started_at")),
+        "finished": _utc(document.get("completed_at") or document.get("failed_at")),
+        "progress": status.get("progress"),
+        "line": status.get("label"),
+        "inputs": request.get("params") or {},
+        "error": _sentence(document.get("error")),
+        "attempts": ours.get("attempts") or 0,
+        "cancelling": bool(ours.get("cancel")),
+        "stalled": still.warning if still is not None and still.stalled else None,
+    }
 
 
 def _sentence(trace: str | None) -> str | None:

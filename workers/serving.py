@@ -4,25 +4,29 @@ watches over it."""
 from __future__ import annotations
 
 import os
-import signal
 import socket
-import subprocess
-import sys
 import tempfile
 import time
-from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Event, Thread
-from typing import IO
 
-import fiftyone as fo
 from pymongo.errors import PyMongoError
 
 from ..core.errors import InvalidParameter
 from .child import CANCELLED
-from .claims import Claim, RunCancelled, RunLost, claim_next, find_obstacle, settle_lost
+from .claims import (
+    Claim,
+    RunCancelled,
+    RunEnded,
+    RunLost,
+    claim_next,
+    find_obstacle,
+    settle_lost,
+)
+from .process import RunProcess
+from .stalls import Standstill
 from .targets import HEARTBEAT_SECONDS, Registration, Worker
 
 _ROOT = Path(__file__).resolve().parents[1]
@@ -31,8 +35,6 @@ _POLL_SECONDS = 1.0
 _SETTLE_SECONDS = 5.0
 # A run that was cancelled has so long to stop by itself, and to free what it holds on a cluster.
 _GRACE_SECONDS = 10.0
-_LOG_LINES = 200
-_LOG_CHARACTERS = 20_000
 
 
 def serve(
@@ -41,6 +43,7 @@ def serve(
     *,
     cluster: str | None = None,
     take_over: bool = False,
+    stall_limit: float | None = None,
     say: Callable[[str], None] = print,
 ) -> None:
     """Serves a target until told to stop.
@@ -51,7 +54,9 @@ def serve(
         worker: how the App shows this worker
         stop: ends it, once set
         cluster: the settings of a Ray cluster as JSON, see :mod:`labelvet.workers.cluster`
-        take_over: whether another worker goes on with a run of this one should it be lost
+        take_over: whether another worker goes on with a run of this one should it be lost or hang
+        stall_limit: a run whose progress stands still for so many seconds is ended; None ends one
+            that hangs only where it can be taken over, after a time that fits its stage
         say: where lines for the terminal go
 
     Raises:
@@ -59,6 +64,14 @@ def serve(
     """
     if not worker.name.strip() or len(worker.name) > 100:
         raise InvalidParameter("A worker needs a name of at most 100 characters: --name NAME.")
+    if stall_limit is not None and not stall_limit > 0:
+        raise InvalidParameter("The limit for runs that stand still must be above 0 minutes.")
+
+    def hangs(still: Standstill | None) -> bool:
+        if still is None:
+            return False
+        return take_over and still.stalled if stall_limit is None else still.seconds > stall_limit
+
     registration = Registration(worker)
     say(f"'{worker.name}' serves this database: {worker.description}. Ctrl-C ends it.")
     heart = Thread(target=_keep_registered, args=(registration, stop), daemon=True)
@@ -74,8 +87,13 @@ def serve(
                     claim = claim_next(worker.name, str(worker), take_over)
                     if claim is None:
                         stop.wait(_POLL_SECONDS)
+                    elif obstacle := find_obstacle(claim, worker.name):
+                        claim.fail(obstacle)
+                        say(f"Run {claim.operation}: {obstacle}")
                     else:
-                        _run(claim, worker, plugins, cluster, stop, say)
+                        say(f"Run {claim.operation} starts")
+                        process = RunProcess(claim, plugins, cluster, say)
+                        _watch(process, claim, hangs, stop, say)
                 except PyMongoError as error:
                     # a run that was going on is lost then, and settled like every lost one
                     say(f"The database does not answer, trying again: {error}")
@@ -96,97 +114,49 @@ def describe_machine() -> tuple[str, tuple[str, ...]]:
     return f"{', '.join((cores, *devices))} of {socket.gethostname()}", devices
 
 
-def _run(
+def _watch(
+    process: RunProcess,
     claim: Claim,
-    worker: Worker,
-    plugins: Path,
-    cluster: str | None,
+    hangs: Callable[[Standstill | None], bool],
     stop: Event,
     say: Callable[[str], None],
 ) -> None:
-    """Runs one operation to its end, whatever that is."""
-    obstacle = find_obstacle(claim, worker.name)
-    if obstacle is not None:
-        claim.fail(obstacle)
-        say(f"Run {claim.operation}: {obstacle}")
-        return
-    say(f"Run {claim.operation} starts")
-    child = _start(claim, plugins, cluster)
-    log: deque[str] = deque(maxlen=_LOG_LINES)
-    reader = Thread(target=_read, args=(child.stdout, log, say), daemon=True)
-    reader.start()
+    """Watches over a run to its end, whatever that is."""
     reason = None
     try:
-        while child.poll() is None and not stop.is_set():
-            claim.beat(_tail(log))
-            with suppress(subprocess.TimeoutExpired):
-                child.wait(HEARTBEAT_SECONDS)
+        while process.is_running and not stop.is_set():
+            still = claim.beat(process.log, process.has_computed())
+            if still is not None and hangs(still):
+                process.kill()
+                if claim.hand_on():
+                    say(f"Run {claim.operation} made {still}: it is queued again")
+                    return
+                reason = (
+                    f"It made {still} at '{still.stage}' and was ended. What was done is kept: "
+                    "re-run it, and it goes on from there."
+                )
+            process.wait(HEARTBEAT_SECONDS)
     except RunCancelled:
         reason = CANCELLED
         # it notices by itself as soon as it reports progress
-        with suppress(subprocess.TimeoutExpired):
-            child.wait(_GRACE_SECONDS)
+        process.wait(_GRACE_SECONDS)
+    except RunEnded:
+        process.wait(_GRACE_SECONDS)
     except RunLost:
         say(f"Run {claim.operation} was deleted, marked as failed or taken over: stopping it")
     finally:
-        _kill(child)
-        reader.join(_GRACE_SECONDS)
-    _settle(claim, child.returncode, _tail(log), reason, stop)
-    say(f"Run {claim.operation} ended")
-
-
-def _settle(claim: Claim, code: int, log: str, reason: str | None, stop: Event) -> None:
-    """Gives the operation a state where the child has not."""
-    with suppress(RunCancelled, RunLost):
-        claim.beat(log)
+        ended = process.kill()
+    claim.keep_log(process.log)
     if stop.is_set() and reason is None:
         claim.release()
-        return
-    ended = f"killed by signal {-code}" if code < 0 else f"exit code {code}"
-    claim.fail(
-        reason
-        or f"The process of this run ended unexpectedly ({ended}), as it does when the memory is "
-        "full. What was done is kept: re-run it, and it goes on from there."
-    )
-
-
-def _start(claim: Claim, plugins: Path, cluster: str | None) -> subprocess.Popen[str]:
-    path = os.pathsep.join([str(_ROOT / "importable"), os.environ.get("PYTHONPATH", "")])
-    arguments = [str(claim.operation), str(claim.claim), *([cluster] if cluster else [])]
-    return subprocess.Popen(
-        [sys.executable, "-u", "-m", "labelvet.workers.child", *arguments],
-        env={
-            **os.environ,
-            "PYTHONPATH": path.rstrip(os.pathsep),
-            # exactly this code, wherever FiftyOne would find the plugin on this machine
-            "FIFTYONE_PLUGINS_DIR": str(plugins),
-            # or it would look for, and might start, another database
-            "FIFTYONE_DATABASE_NAME": fo.config.database_name,
-        },
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        errors="replace",
-        # a group of its own: all of it can be killed, and Ctrl-C is for the worker alone
-        start_new_session=True,
-    )
-
-
-def _kill(child: subprocess.Popen[str]) -> None:
-    with suppress(ProcessLookupError):
-        os.killpg(child.pid, signal.SIGKILL)
-    child.wait()
-
-
-def _read(stream: IO[str], log: deque[str], say: Callable[[str], None]) -> None:
-    for line in stream:
-        log.append(line.rstrip())
-        say(f"  {line.rstrip()}")
-
-
-def _tail(log: deque[str]) -> str:
-    return "\n".join(list(log))[-_LOG_CHARACTERS:]
+    else:
+        # where the process has not said itself how it ended
+        claim.fail(
+            reason
+            or f"The process of this run ended unexpectedly ({ended}), as it does when the memory "
+            "is full. What was done is kept: re-run it, and it goes on from there."
+        )
+    say(f"Run {claim.operation} ended")
 
 
 def _keep_registered(registration: Registration, stop: Event) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 
 from bson import ObjectId
 
-from .database import collection, older_than
+from .database import away_from_now, collection
 
 COLLECTION = "labelvet_workers"
 
@@ -104,7 +104,7 @@ class Registration:
 def list_targets() -> list[Target]:
     """Returns what a run can be scheduled on now, sorted by name."""
     documents = collection(COLLECTION).find(
-        {"$expr": {"$not": older_than("heartbeat", _SILENT_AFTER_SECONDS)}}, sort=[("_id", 1)]
+        {"$expr": {"$not": away_from_now("heartbeat", _SILENT_AFTER_SECONDS)}}, sort=[("_id", 1)]
     )
     workers: dict[str, list[Worker]] = {}
     for document in documents:

@@ -6,10 +6,11 @@ import subprocess
 import sys
 import textwrap
 from dataclasses import replace
-from functools import partial
+from datetime import datetime, timedelta, timezone
 
 import fiftyone.core.odm as foo
 import pytest
+from bson import BSON, ObjectId
 from fiftyone.operators.delegated import DelegatedOperationService
 from labelvet.core.errors import InvalidParameter
 from labelvet.workers import claims, operations
@@ -46,11 +47,16 @@ def impatient(monkeypatch):
     monkeypatch.setattr(claims, "_LOST_AFTER_SECONDS", -1.0)
 
 
+@pytest.mark.processes
 def test_of_a_thousand_operations_three_workers_get_each_once(coco128):
-    service = DelegatedOperationService()
     context = {"request_params": {"dataset_name": coco128.name, "params": {}}}
-    queue = partial(service.queue_operation, URI, delegation_target="shelf", context=context)
-    queued = [str(queue(label=str(number)).id) for number in range(1000)]
+    first = DelegatedOperationService().queue_operation(
+        URI, delegation_target="shelf", context=context
+    )
+    document = operations.queue().find_one({"_id": first.id})
+    copies = [{**document, "_id": ObjectId()} for _ in range(999)]
+    operations.queue().insert_many(copies)
+    queued = [str(first.id), *(str(copy["_id"]) for copy in copies)]
     counts = count_states(coco128._doc.id)
     assert counts == {"queued": 1000}
     page = list_operations(coco128._doc.id, ("queued",), limit=50, skip=100)
@@ -97,6 +103,46 @@ def test_a_worker_that_was_only_slow_keeps_its_run(claimed, monkeypatch):
     monkeypatch.setattr(claims, "_LOST_AFTER_SECONDS", -1.0)
     settle_lost()
     assert get_operation(id_).state == "running"
+
+
+@pytest.mark.parametrize("suspected", [False, True])
+def test_a_worker_that_dies_while_the_clock_is_set_back_is_noticed(claimed, monkeypatch, suspected):
+    """The dates that were written before lie ahead then."""
+    _, id_ = claimed
+    ahead = datetime.now(timezone.utc) + timedelta(hours=1)
+    dates = {"labelvet.heartbeat": ahead, **({"labelvet.suspected": ahead} if suspected else {})}
+    foo.get_db_conn().delegated_ops.update_one(
+        {"labelvet.claim": {"$exists": True}}, {"$set": dates}
+    )
+    settle_lost()
+    assert get_operation(id_).state == "running"
+    monkeypatch.setattr(claims, "_LOST_AFTER_SECONDS", -1.0)
+    settle_lost()
+    assert get_operation(id_).state == "failed"
+
+
+def test_a_worker_that_died_before_the_clock_was_set_back_is_not_offered():
+    from labelvet.workers.targets import COLLECTION, Registration, Worker, list_targets
+
+    registration = Registration(Worker("shelf", "machine", "a machine"))
+    try:
+        assert [target.name for target in list_targets()] == ["shelf"]
+        ahead = datetime.now(timezone.utc) + timedelta(hours=1)
+        foo.get_db_conn()[COLLECTION].update_one({"name": "shelf"}, {"$set": {"heartbeat": ahead}})
+        assert list_targets() == []
+    finally:
+        registration.leave()
+
+
+def test_lists_carry_no_logs(coco128, claimed):
+    claim, _ = claimed
+    claim.beat("x" * 20_000)
+    claim.fail("It broke.", "Traceback (most recent call last):\n" + "  a line\n" * 2000)
+    query = operations._query(coco128._doc.id, ())
+    (document,) = operations.queue().find(query, operations._LISTED)
+    assert len(BSON.encode(document)) < 2000
+    (listed,) = list_operations(coco128._doc.id)
+    assert listed.error == "It broke." and listed.inputs["brain_key"] == "never"
 
 
 def test_a_lost_run_is_taken_over_but_not_for_ever(coco128, impatient):
@@ -219,7 +265,5 @@ def test_the_form_warns_of_workers_of_another_version(coco128):
 
 def test_claims_need_their_own_id(claimed):
     claim, _ = claimed
-    from bson import ObjectId
-
     with pytest.raises(RunLost):
         Claim(claim.operation, ObjectId()).beat("")

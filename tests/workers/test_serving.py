@@ -12,11 +12,12 @@ from pathlib import Path
 import labelvet
 import numpy as np
 import psutil
+import pytest
 from labelvet.demo.mongod import free_port, private_mongod
 from labelvet.workers.child import CANCELLED
 from labelvet.workers.operations import cancel, get_operation
 from labelvet.workers.targets import list_targets
-from running import SLOW, schedule, wait_for_state, wait_until
+from running import SLOW, age, schedule, wait_for_state, wait_until
 
 
 def names():
@@ -90,6 +91,40 @@ def test_a_worker_outlives_every_end_of_a_run(coco128, start_worker, tmp_path):
     assert get_operation(id_).state == "queued"
 
 
+def test_a_run_that_is_done_keeps_its_whole_log(coco128, start_worker):
+    worker = start_worker("shelf")
+    for key in ("logged", "logged_too"):
+        id_ = schedule(coco128.limit(2), key, "shelf")
+        assert wait_for_state(id_, "completed", "failed").state == "completed"
+        worker.wait_for(f"Run {id_} ended")
+        assert get_operation(id_).log.splitlines()[-1] == "Completed."
+    id_ = schedule(coco128.limit(2), "logged", "shelf")
+    failed = wait_for_state(id_, "failed")
+    worker.wait_for(f"Run {id_} ended")
+    assert get_operation(id_).log.splitlines()[-1] == failed.error
+    assert "deleted, marked as failed or taken over" not in worker.printed
+
+
+@pytest.mark.parametrize("take_over", [False, True])
+def test_a_run_that_hangs_is_ended(coco128, start_worker, tmp_path, take_over):
+    options = ["--take-over"] if take_over else ["--stall-limit", "9"]
+    worker = start_worker("shelf", *options, env={"LABELVET_CACHE_DIR": str(tmp_path)})
+    id_ = schedule(coco128.limit(60), "hangs", "shelf", overwrite_brain_key=True, **SLOW)
+    wait_until(lambda: "patches · " in (get_operation(id_).line or ""))
+    (child,) = psutil.Process(worker.process.pid).children()
+    child.send_signal(signal.SIGSTOP)
+    age(id_, moved=11)
+    if take_over:
+        done = wait_for_state(id_, "completed", "failed")
+        assert done.state == "completed" and done.attempts == 2
+        worker.wait_for(f"Run {id_} made no progress for")
+    else:
+        failed = wait_for_state(id_, "failed")
+        assert failed.error.startswith("It made no progress for 11 min at 'Embedding patches · ")
+    assert not child.is_running()
+    assert worker.stop() == 0
+
+
 def test_the_database_is_restarted_during_a_run(start_worker, tmp_path, coco128):
     port = free_port()
     uri = f"mongodb://127.0.0.1:{port}"
@@ -110,7 +145,7 @@ def test_the_database_is_restarted_during_a_run(start_worker, tmp_path, coco128)
         id_ = there(
             """
             import fiftyone as fo
-            from running import SLOW, schedule
+            from running import SLOW, age, schedule
             dataset = fo.Dataset("restarted", persistent=True)
             dataset.add_samples([
                 fo.Sample(filepath=path, predictions=fo.Detections(detections=[

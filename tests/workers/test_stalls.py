@@ -1,0 +1,58 @@
+"""Runs that stand still although their worker says that they go on, in a real database."""
+
+from __future__ import annotations
+
+import pytest
+from labelvet.workers.claims import claim_next
+from labelvet.workers.operations import get_operation, list_operations
+from running import age, schedule
+
+COUNTING = "Embedding patches · 3 of 40 patches · 2.0/s · 0:18 left"
+SILENT = "Finding neighbors"
+
+
+@pytest.fixture
+def claimed(coco128):
+    schedule(coco128.limit(2), "never", "shelf")
+    return claim_next("shelf", "a worker")
+
+
+@pytest.mark.parametrize(
+    "line, moved, busy, stalled",
+    [
+        (COUNTING, 9, 9, None),
+        (COUNTING, 12, 0, "no progress for 12 min"),
+        # a call into a library may take long, as long as it computes
+        (SILENT, 50, 1, None),
+        (SILENT, 50, 12, "no progress for 50 min"),
+        (SILENT, 150, 0, "no progress for 2.5 h"),
+    ],
+)
+def test_a_time_that_fits_the_stage(claimed, line, moved, busy, stalled):
+    claimed.report(0.5, line)
+    claimed.beat("", busy=True)
+    age(claimed.operation, moved=moved, busy=busy)
+    still = claimed.beat("", busy=False)
+    assert still.stalled == (stalled is not None)
+    for said in (get_operation(str(claimed.operation)).stalled, list_operations()[0].stalled):
+        assert said == (stalled and f"It may hang: {stalled}. Cancel it and re-run it; what was "
+                        "done is kept.")  # fmt: skip
+
+
+def test_only_progress_is_progress(claimed):
+    claimed.report(0.5, COUNTING)
+    age(claimed.operation, moved=12)
+    # the rate falls and the time left grows, while nothing moves
+    claimed.report(0.5, COUNTING.replace("2.0/s", "1.0/s"))
+    assert claimed.beat("").stalled
+    claimed.report(0.6, COUNTING)
+    assert not claimed.beat("").stalled
+    age(claimed.operation, moved=12)
+    claimed.report(0.6, "Saving")
+    assert claimed.beat("").seconds < 60
+
+
+def test_a_run_that_ended_stands_still_for_good(claimed):
+    age(claimed.operation, moved=1000)
+    assert claimed.fail("It broke.")
+    assert get_operation(str(claimed.operation)).stalled is None
