@@ -3,5 +3,5 @@
 CONTRACTS = {
     "LabelEmbeddings": "fc849b62929a6868",
     "AutoLabeling": "4e65f7f038dbafa2",
-    "Runs": "d3cd9b7c23c2a045",
+    "Runs": "593dc40a1f556aa2",
 }

@@ -57,6 +57,7 @@ class Operation(Answer):
         cancelling: whether it was asked to stop
         progress: the finished part, in [0, 1]
         line: where it is, or, once it completed, what it did
+        stalled: a warning, where it has made no progress for too long
         error: why it failed, in one line
         brain_key: of the map that it made or changed
         source: the labels that it found
@@ -75,6 +76,7 @@ class Operation(Answer):
     finished: Moment | None
     progress: float | None
     line: str | None
+    stalled: str | None
     error: str | None
     brain_key: str | None
     source: Source | None
@@ -103,8 +105,8 @@ class Details(Operation):
     version: str | None
 
     @classmethod
-    def of(cls, one: operations.Operation) -> Details:
-        """Makes one of an operation of the queue."""
+    def of_details(cls, one: operations.OperationDetails) -> Details:
+        """Makes one of an operation of the queue, with its log."""
         inputs = {
             name: value if isinstance(value, str) else json.dumps(value, default=str)
             for name, value in one.inputs.items()

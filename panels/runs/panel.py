@@ -37,7 +37,8 @@ class Runs(WebPanel):
     @exposed
     def details(self, ctx: Any, request: messages.OperationRequest) -> messages.UnfoldedOperation:
         """All that is known of one operation."""
-        return messages.UnfoldedOperation(operation=messages.Details.of(_find(ctx, request)))
+        details = messages.Details.of_details(_find(ctx, request))
+        return messages.UnfoldedOperation(operation=details)
 
     @exposed
     def cancel(self, ctx: Any, request: messages.OperationRequest) -> messages.Done:
@@ -62,7 +63,7 @@ class Runs(WebPanel):
         return messages.Done(sentence="Deleted.")
 
 
-def _find(ctx: Any, request: messages.OperationRequest) -> operations.Operation:
+def _find(ctx: Any, request: messages.OperationRequest) -> operations.OperationDetails:
     """Returns the operation that is asked for, if it is of the dataset that is open."""
     operation = operations.get_operation(request.id)
     if operation.dataset_id != ctx.dataset._doc.id:

@@ -11,7 +11,6 @@ from pathlib import Path
 import fiftyone as fo
 import fiftyone.operators as foo
 import labelvet
-import numpy as np
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -65,9 +64,8 @@ def run(judged, code):
             dataset.clone_sample_field("predictions", "yolow_detections")
         if "update_visualization(" in code:
             labelvet.compute_visualization(
-                dataset, "predictions", "yolow_patches", method="pca", progress=False,
-                embeddings=np.random.default_rng(0).random((24, 5)),
-            )  # fmt: skip
+                dataset, "predictions", "yolow_patches", method="pca", progress=False
+            )
         names = {"fo": fo, "foo": foo, "labelvet": labelvet, "dataset": dataset}
         exec(compile(code, "<example>", "exec"), {**names, "view": dataset.view()})
     finally:

@@ -128,7 +128,7 @@ def test_a_worker_that_died_before_the_clock_was_set_back_is_not_offered():
     try:
         assert [target.name for target in list_targets()] == ["shelf"]
         ahead = datetime.now(timezone.utc) + timedelta(hours=1)
-        foo.get_db_conn()[COLLECTION].update_one({"name": "shelf"}, {"$set": {"heartbeat": ahead}})
+        foo.get_db_conn()[COLLECTION].update_many({"name": "shelf"}, {"$set": {"heartbeat": ahead}})
         assert list_targets() == []
     finally:
         registration.leave()

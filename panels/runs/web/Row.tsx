@@ -60,6 +60,11 @@ export function Row(props: RowProps) {
         />
       )}
       {line && <p className="lv-run-line">{line}</p>}
+      {operation.stalled && (
+        <p className="lv-run-line" role="alert">
+          {operation.stalled}
+        </p>
+      )}
       <p className="lv-faint">
         {[operation.target ?? "any worker", operation.user, timing(operation, now)]
           .filter(Boolean)

@@ -17,6 +17,7 @@ const QUEUED: Operation = {
   finished: null,
   progress: null,
   line: null,
+  stalled: null,
   error: null,
   brainKey: null,
   source: null,

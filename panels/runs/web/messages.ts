@@ -56,6 +56,8 @@ export interface Details {
   progress: number | null;
   /** where it is, or, once it completed, what it did */
   line: string | null;
+  /** a warning, where it has made no progress for too long */
+  stalled: string | null;
   /** why it failed, in one line */
   error: string | null;
   /** of the map that it made or changed */
@@ -94,6 +96,8 @@ export interface Operation {
   progress: number | null;
   /** where it is, or, once it completed, what it did */
   line: string | null;
+  /** a warning, where it has made no progress for too long */
+  stalled: string | null;
   /** why it failed, in one line */
   error: string | null;
   /** of the map that it made or changed */
@@ -132,4 +136,4 @@ export interface Methods {
 }
 
 /** The version of these messages, which a page and the server must share. */
-export const CONTRACT = "d3cd9b7c23c2a045";
+export const CONTRACT = "593dc40a1f556aa2";
