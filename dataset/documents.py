@@ -43,7 +43,7 @@ def collection_named(name: str) -> Any:
 def run_documents(dataset: fo.Dataset, kind: str = "brain_methods") -> dict[str, dict[str, Any]]:
     """Returns ``{key: document}`` of the dataset's runs, as the database has them now.
 
-    Empty where the dataset was deleted.
+    Empty where the dataset was deleted. Whether a run is of frames is ``frames`` of its document.
 
     Args:
         dataset: the dataset
@@ -52,7 +52,16 @@ def run_documents(dataset: fo.Dataset, kind: str = "brain_methods") -> dict[str,
     database = foo.get_db_conn()
     owner = database.datasets.find_one({"_id": dataset._doc.id}, {kind: 1}) or {}
     keys = {id_: key for key, id_ in (owner.get(kind) or {}).items()}
-    found = database.runs.find({"_id": {"$in": list(keys)}}, {"view_stages": 0})
+    # the stages of a view may be megabytes
+    makes_frames = {"$regexMatch": {"input": "$$this", "regex": "fiftyone.core.stages.ToFrames"}}
+    stages = {"$map": {"input": {"$ifNull": ["$view_stages", []]}, "in": makes_frames}}
+    found = database.runs.aggregate(
+        [
+            {"$match": {"_id": {"$in": list(keys)}}},
+            {"$set": {"frames": {"$anyElementTrue": [stages]}}},
+            {"$unset": "view_stages"},
+        ]
+    )
     return {keys[document["_id"]]: document for document in found}
 
 
