@@ -31,7 +31,7 @@ from ..embeddings.projection import PCA, TSNE, UMAP, Method
 from .documents import run_documents
 from .patches import PatchTable, is_patches_view
 from .records import RunRecord, drop_orphaned_records, read_record, write_record
-from .storage import Storage
+from .storage import Storage, stages_of
 
 _CONFIGS: dict[type[Method], type[fbv.VisualizationConfig]] = {
     UMAP: fbv.UMAPVisualizationConfig,
@@ -302,21 +302,13 @@ def _anew(view: Any) -> Any:
     """Returns a view whose frames are those that the dataset has now, not FiftyOne's copies."""
     if isinstance(view, fo.Dataset) or view._dataset is view._root_dataset:
         return view
-    return fo.DatasetView._build(view._root_dataset, _serialized(view))
-
-
-def _serialized(view: Any) -> list[dict[str, Any]]:
-    """Returns the stages of a view, without the names of the copies that FiftyOne made for it."""
-    return [
-        {**stage, "kwargs": [[k, v] for k, v in stage["kwargs"] if k != "_state"]}
-        for stage in view._serialize(include_uuids=False)
-    ]
+    return fo.DatasetView._build(view._root_dataset, stages_of(view))
 
 
 def _view_stages(samples: Any) -> list[str] | None:
     if isinstance(samples, fo.Dataset):
         return None
-    stages = [json_util.dumps(stage) for stage in _serialized(samples)]
+    stages = [json_util.dumps(stage) for stage in stages_of(samples)]
     return stages if sum(map(len, stages)) <= _MAX_VIEW_BYTES else None
 
 

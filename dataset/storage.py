@@ -235,3 +235,11 @@ def stored_name(samples: Any, field: str) -> str:
 def shown_name(samples: Any, field: str) -> str:
     """Returns what a collection calls a field of its dataset."""
     return storage_of(samples).local(field)
+
+
+def stages_of(view: Any) -> list[dict[str, Any]]:
+    """Returns the stages of a view, without the names of the copies that FiftyOne made for it."""
+    return [
+        {**stage, "kwargs": [[k, v] for k, v in stage["kwargs"] if k != "_state"]}
+        for stage in view._serialize(include_uuids=False)
+    ]

@@ -76,8 +76,8 @@ def list_attributes(dataset: fo.Dataset, info: MapInfo) -> list[Attribute]:
     storage = info.storage(dataset)
     if info.patches_field is not None:
         root = label_path(storage, info.patches_field)
-        field = storage.get_field(root)
-        schema = getattr(field, "field", field).get_field_schema()
+        labels: Any = storage.get_field(root)
+        schema = getattr(labels, "field", labels).get_field_schema()
         attributes += [
             Attribute(f"{root}.{name}", name, kind, "label")
             for name, field in schema.items()
