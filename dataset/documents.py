@@ -19,6 +19,8 @@ from bson import ObjectId
 from numpy.typing import NDArray
 from pymongo.errors import OperationFailure
 
+from .storage import Storage, locate
+
 Ids = NDArray[np.uint8]
 
 _NO_ID = 24 * "0"
@@ -30,9 +32,9 @@ def now() -> datetime:
     return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
 
 
-def samples_of(dataset: fo.Dataset) -> Any:
-    """Returns the MongoDB collection of a dataset's samples."""
-    return foo.get_db_conn()[dataset._sample_collection_name]
+def samples_of(dataset: fo.Dataset | Storage) -> Any:
+    """Returns the MongoDB collection of a dataset's samples, or of its frames for their storage."""
+    return locate(dataset, None).documents
 
 
 def collection_named(name: str) -> Any:
@@ -74,9 +76,9 @@ def run_results(document: dict[str, Any]) -> bytes:
     return bytes(gridfs.GridFS(foo.get_db_conn()).get(document["results"]).read())
 
 
-def reload_samples(dataset: fo.Dataset, sample_ids: list[str]) -> None:
+def reload_samples(dataset: fo.Dataset | Storage, sample_ids: list[str]) -> None:
     """Makes the samples that are in this process's memory show what the database holds."""
-    fo.Sample._reload_docs(dataset._sample_collection_name, sample_ids=sample_ids)
+    locate(dataset, None).refresh(sample_ids)
 
 
 def revision(collection: Any) -> tuple[Any, ...]:

@@ -26,7 +26,7 @@ from .documents import (
     parse_ids,
 )
 from .patches import label_root, sample_id_path
-from .storage import Copy, Storage, locate, storage_of, stored_name
+from .storage import Patches, Storage, locate, storage_of, stored_name
 
 # labels per update: the ids of one fit into a command of MongoDB many times over
 _BATCH = 50_000
@@ -308,13 +308,13 @@ def _write(target: _Target, sample_ids: Ids, ids: Ids, tag: str, remove: bool) -
         _push(storage.documents, of_samples, target.tags, tag, remove, moment)
     else:
         _push_into_list(storage.documents, of_samples, root, labels, tag, remove, moment)
-    for copy in storage.copies(target.name, samples):
-        _write_copy(copy, target.name, samples, labels, tag, remove, moment)
-    storage.reload([str(id_) for id_ in samples])
+    for patches in storage.patches(target.name, samples):
+        _write_patches(patches, target.name, samples, labels, tag, remove, moment)
+    storage.refresh([str(id_) for id_ in samples])
 
 
-def _write_copy(
-    copy: Copy,
+def _write_patches(
+    patches: Patches,
     name: str | None,
     samples: Any,
     labels: Any,
@@ -322,18 +322,17 @@ def _write_copy(
     remove: bool,
     moment: datetime,
 ) -> None:
-    """Changes a copy that a view holds, as FiftyOne does of the view it tags in."""
-    collection, of_samples = copy.documents, {copy.key: {"$in": samples}}
+    """Changes the patches that a view holds, as FiftyOne does of the view it tags in."""
+    collection, of_samples = patches.documents, {patches.key: {"$in": samples}}
     if name is None:
         _push(collection, of_samples, "tags", tag, remove, moment)
     else:
-        root, listed = label_root(copy.dataset, name)
+        root, listed = label_root(patches.dataset, name)
         if listed:
             _push_into_list(collection, of_samples, root, labels, tag, remove, moment)
         else:  # a patch has the id of its label
-            which = of_samples if copy.is_whole else {"_id": {"$in": labels}}
-            _push(collection, which, f"{root}.tags", tag, remove, moment)
-    copy.reload([str(id_) for id_ in (samples if copy.is_whole else labels)])
+            _push(collection, {"_id": {"$in": labels}}, f"{root}.tags", tag, remove, moment)
+    patches.refresh([str(id_) for id_ in labels])
 
 
 def _push(

@@ -340,27 +340,7 @@ def _write(
     root = label_path(storage, field)
     before = declare_attributes(storage, root, ATTRIBUTES, OWNER)
     samples, labels = storage.values(["id", f"{root}.id"])
-    changed = table, columns, before, root, root != field
-    _write_into(storage.documents, samples, labels, *changed, advance)
-    storage.reload(samples)
-    for copy in storage.copies(field, [ObjectId(id_) for id_ in np.unique(table.sample_ids)]):
-        if copy.is_whole:
-            samples, labels = copy.dataset.values(["id", f"{root}.id"])
-            _write_into(copy.documents, samples, labels, *changed, lambda count: None)
-            copy.reload(samples)
-
-
-def _write_into(
-    collection: Any,
-    samples: list[str],
-    labels: list[Any],
-    table: PatchTable,
-    columns: dict[str, list[Any]],
-    before: list[str],
-    root: str,
-    listed: bool,
-    advance: Callable[[int], None],
-) -> None:
+    listed, collection = root != field, storage.documents
     names, values = list(columns), list(zip(*columns.values(), strict=True))
     row_of = dict(zip(table.pairs.tolist(), range(len(table)), strict=True))
     nothing, moment = (None,) * len(names), now()

@@ -187,7 +187,7 @@ def load_map(dataset: fo.Dataset, key: str, run: str | None = None) -> Map:
             f"The run '{key}' has no results: it is still being computed, or it failed. Wait, or "
             "compute it again."
         )
-    collection = info.storage(dataset).name
+    collection = info.storage(dataset).collection
     kept_as = (collection, info.run, key)
     with _lock:
         if kept_as in _loaded:

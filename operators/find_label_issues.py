@@ -12,7 +12,7 @@ import fiftyone.operators.types as types
 
 from ..core.errors import LabelvetError
 from ..core.progress import Report
-from ..dataset.patches import list_patches_fields
+from ..dataset.patches import list_stored_fields
 from .long_operator import LongOperator, schedule_on
 
 
@@ -43,7 +43,7 @@ class FindLabelIssues(LongOperator):
             view=keys,
         )
         fields = types.DropdownView()
-        for field in list_patches_fields(ctx.dataset):
+        for field in list_stored_fields(ctx.dataset):
             fields.add_choice(field, label=field)
         inputs.enum(
             "second_field",

@@ -286,18 +286,18 @@ def _write(
             done.append(entry)
     if not done:
         return 0
-    storage.reload([str(entry["sample"]) for entry in done])
+    storage.refresh([str(entry["sample"]) for entry in done])
     name = storage.local(field)
-    for copy in storage.copies(name, [entry["sample"] for entry in done]):
-        its_root, its_listed = label_root(copy.dataset, name)
+    for patches in storage.patches(name, [entry["sample"] for entry in done]):
+        its_root, its_listed = label_root(patches.dataset, name)
         updates = [
             UpdateOne(where, what, **options)
             for where, what, options in (
-                _update(entry, its_root, its_listed, old, new, copy.key) for entry in done
+                _update(entry, its_root, its_listed, old, new, patches.key) for entry in done
             )
         ]
-        copy.documents.bulk_write(updates, ordered=False)
-        copy.reload([str(entry["sample" if copy.is_whole else "label"]) for entry in done])
+        patches.documents.bulk_write(updates, ordered=False)
+        patches.refresh([str(entry["label"]) for entry in done])
     return len(done)
 
 
