@@ -49,7 +49,7 @@ class Storage:
     frames: bool = False
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("__"):
+        if name.startswith("__") or name in ("dataset", "frames"):
             raise AttributeError(name)
         return getattr(self.dataset, name)
 

@@ -119,6 +119,8 @@ def find_label_issues(
     with tracker.stage("Reading labels and embeddings", 0.2):
         table, vectors, graph, missing = read_run(dataset, brain_key)
         field = str(table.patches_field)
+        if second_field:
+            second_field = locate(dataset, second_field).path(second_field)
         if second_field == field:
             raise InvalidParameter("The second field must be another one than the run's own.")
         rejected = _tagged(dataset, table, (REJECTED_TAG,))

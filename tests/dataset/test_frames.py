@@ -131,6 +131,8 @@ def test_issues_and_answers_are_written_into_frames_and_their_view(videos, frame
     found = find_label_issues(videos, "k")
     assert found.patches_field == "frames.det" and found.checked == 24
     assert None not in both(videos, frames, "suspicion")
+    with pytest.raises(InvalidParameter, match="another one"):
+        find_label_issues(videos, "k", second_field="det")
     queue = next_issues(videos, "k", 5)
     item = queue.items[0]
     patches = frames.to_patches("det")
@@ -193,7 +195,8 @@ def test_labels_of_frames_become_ground_truth(videos, frames, name):
     patches = frames.to_patches("det")
     add_labels(candidates, Selection((0.5, None)), frames.limit(4))
     assert review(candidates, frames.limit(4)).counts.sum() == 12
-    assert len(shown_view(frames, candidates, Selection(), "basket")) == 8
+    for view in (frames, videos):
+        assert len(shown_view(view, candidates, Selection(), "basket")) == 8
     done = approve(candidates, "truth")
     assert done.approved == 8 and videos.count("frames.truth.detections") == 8
     assert frames._dataset.view().count("truth.detections") == 8
