@@ -1,109 +1,126 @@
-"""What the boxes themselves tell: overlaps with other labels of the image, and near-identical
-patches elsewhere."""
+"""What the boxes themselves tell: how they lie among the others of their image."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .numerics import box_overlaps
-
-# Two labels on one object overlap so much; two objects in a crowd rarely do.
-DUPLICATE_IOU = 0.6
-# Crops of one picture saved twice are as similar as this; crops of two pictures rarely are.
-IDENTICAL_SIMILARITY = 0.98
+# so many pairs of boxes are compared at a time
+_PAIRS = 2_000_000
 
 
 @dataclass(frozen=True, eq=False)
-class Overlaps:
-    """How n boxes lie among those of their images.
+class Pairs:
+    """The p pairs of a box and another one that overlap.
 
     Attributes:
-        contains: (n,) the greatest part of a more confident box of the same class inside this one
-        duplicate: (n,) the overlap with the box that this one repeats, 0 where it repeats none
-        original: (n,) int32 row of that box, -1 where there is none
-        company: (n,) the number of other boxes of its class in the image
+        rows: (p,) rows of the boxes
+        others: (p,) rows of the others
+        iou: (p,) their intersection over union
+        inside: (p,) the part of the box that lies in the other
+        around: (p,) the part of the other that lies in the box
     """
 
-    contains: NDArray[np.float32]
-    duplicate: NDArray[np.float32]
-    original: NDArray[np.int32]
-    company: NDArray[np.int32]
+    rows: NDArray[np.int64]
+    others: NDArray[np.int64]
+    iou: NDArray[np.float64]
+    inside: NDArray[np.float64]
+    around: NDArray[np.float64]
+
+    def take(self, wanted: NDArray[np.bool_]) -> Pairs:
+        """Returns some of the pairs."""
+        return Pairs(
+            self.rows[wanted], self.others[wanted], self.iou[wanted], self.inside[wanted],
+            self.around[wanted],
+        )  # fmt: skip
+
+    def greatest(self, values: NDArray[np.floating], n: int) -> NDArray[np.float64]:
+        """Returns the greatest of the pairs' values for each of n boxes, 0 where it has none."""
+        found = np.zeros(n)
+        np.maximum.at(found, self.rows, values)
+        return found
+
+    def best(self, values: NDArray[np.floating], n: int) -> NDArray[np.int64]:
+        """Returns the pair of the greatest value above 0 for each of n boxes, -1 for none."""
+        found = np.full(n, -1, dtype=np.int64)
+        order = np.argsort(values, kind="stable")
+        order = order[values[order] > 0]
+        found[self.rows[order]] = order
+        return found
 
 
-def images(media: NDArray[np.integer]) -> Iterator[NDArray[np.int64]]:
-    """Yields the rows of each image."""
-    order = np.argsort(media, kind="stable")
-    yield from np.split(order, np.flatnonzero(np.diff(media[order])) + 1)
-
-
-def measure_overlaps(
+def overlapping(
     media: NDArray[np.integer],
     boxes: NDArray[np.float64],
-    codes: NDArray[np.integer],
-    rank: NDArray[np.float64],
-) -> Overlaps:
-    """Compares every box with the others of its image.
+    other_media: NDArray[np.integer],
+    others: NDArray[np.float64],
+) -> Pairs:
+    """Finds which boxes overlap which of ``others`` in the same image.
+
+    Where both are the same, a box is not paired with itself.
 
     Args:
         media: (n,) index of each box's image
         boxes: (n, 4) ``[x, y, width, height]``
-        codes: (n,) class of each
-        rank: (n,) which of two boxes is the more trusted, such as its confidence; of two that are
-            trusted alike, the later one repeats the earlier
+        other_media: (m,) the same of the others
+        others: (m, 4) their boxes
     """
-    n = len(media)
-    contains = np.zeros(n, dtype=np.float32)
-    duplicate = np.zeros(n, dtype=np.float32)
-    original = np.full(n, -1, dtype=np.int32)
-    company = np.zeros(n, dtype=np.int32)
-    for rows in images(media):
-        # the most trusted first
-        rows = rows[np.argsort(-rank[rows], kind="stable")]
-        same = codes[rows][:, None] == codes[rows][None]
-        company[rows] = same.sum(axis=1) - 1
-        if len(rows) < 2:
-            continue
-        iou, inside = box_overlaps(boxes[rows], boxes[rows])
-        earlier = np.tri(len(rows), k=-1, dtype=bool)
-        contains[rows] = np.where(earlier & same, inside, 0).max(axis=1)
-        iou = np.where(earlier, iou, 0)
-        best = iou.argmax(axis=1)
-        overlap = iou[np.arange(len(rows)), best]
-        found = overlap >= DUPLICATE_IOU
-        duplicate[rows[found]] = overlap[found]
-        original[rows[found]] = rows[best[found]]
-    return Overlaps(contains, duplicate, original, company)
+    order = np.argsort(other_media, kind="stable")
+    first = np.searchsorted(other_media[order], media, "left")
+    counts = np.searchsorted(other_media[order], media, "right") - first
+    ends = np.cumsum(counts)
+    found = []
+    start = 0
+    while start < len(media):
+        before = int(ends[start - 1]) if start else 0
+        stop = max(start + 1, int(np.searchsorted(ends, before + _PAIRS, "right")))
+        count = counts[start:stop]
+        rows = np.repeat(np.arange(start, stop), count)
+        place = np.arange(len(rows)) - np.repeat(np.cumsum(count) - count, count)
+        other = order[np.repeat(first[start:stop], count) + place]
+        found.append(_compare(rows, other, boxes, others))
+        start = stop
+    if not found:
+        return Pairs(*(np.zeros(0, dtype=kind) for kind in ("i8", "i8", "f8", "f8", "f8")))
+    pairs = Pairs(*(np.concatenate(column) for column in zip(*found, strict=True)))
+    return pairs.take(pairs.rows != pairs.others) if boxes is others else pairs
+
+
+def _compare(
+    rows: NDArray[np.int64],
+    other: NDArray[np.int64],
+    boxes: NDArray[np.float64],
+    others: NDArray[np.float64],
+) -> tuple[NDArray[np.generic], ...]:
+    near = np.maximum(boxes[rows, :2], others[other, :2])
+    far = np.minimum(boxes[rows, :2] + boxes[rows, 2:], others[other, :2] + others[other, 2:])
+    meet = (far > near).all(axis=1)
+    rows, other = rows[meet], other[meet]
+    shared = (far - near)[meet].prod(axis=1)
+    area = np.maximum(boxes[rows, 2:].prod(axis=1), 1e-12)
+    other_area = np.maximum(others[other, 2:].prod(axis=1), 1e-12)
+    iou = shared / np.maximum(area + other_area - shared, 1e-12)
+    return rows, other, iou, shared / area, shared / other_area
 
 
 def cover(
     media: NDArray[np.integer],
     boxes: NDArray[np.float64],
-    others_media: NDArray[np.integer],
+    other_media: NDArray[np.integer],
     others: NDArray[np.float64],
     codes: NDArray[np.integer] | None = None,
-    others_codes: NDArray[np.integer] | None = None,
+    other_codes: NDArray[np.integer] | None = None,
 ) -> NDArray[np.float32]:
     """Returns how much of each box the ``others`` of its image cover, shape (n,).
 
     It is the greatest overlap (intersection over union) with any of them or, where the classes are
     given, the greatest part of the box that lies in one of its class, if that is more.
     """
-    covered = np.zeros(len(media), dtype=np.float32)
-    order = np.argsort(others_media, kind="stable")
-    sorted_media = others_media[order]
-    for rows in images(media) if len(media) else ():
-        first, last = (
-            np.searchsorted(sorted_media, media[rows[0]], side) for side in ("left", "right")
-        )
-        if last > first:
-            near = order[first:last]
-            overlap, inside = box_overlaps(others[near], boxes[rows])
-            if codes is not None and others_codes is not None:
-                same = others_codes[near][:, None] == codes[rows]
-                overlap = np.maximum(overlap, np.where(same, inside, 0))
-            covered[rows] = overlap.max(axis=0)
-    return covered
+    pairs = overlapping(media, boxes, other_media, others)
+    covered = pairs.iou
+    if codes is not None and other_codes is not None:
+        same = codes[pairs.rows] == other_codes[pairs.others]
+        covered = np.maximum(covered, np.where(same, pairs.inside, 0))
+    return pairs.greatest(covered, len(media)).astype(np.float32)

@@ -1,39 +1,42 @@
 """How well each label's class fits: a probability over the classes for every patch.
 
 A conditional logit (McFadden, "Conditional logit analysis of qualitative choice behavior", 1974)
-weighs a handful of clues for each class (what the neighbors are called, what the average of a class
-looks like, what a ridge regression makes of the look, what else is in the image, the size of the
-box), each computed from all labels but the patch's own. A few weights are shared by all classes, so
-hundreds of classes and classes of a few labels are no trouble, and a clue that says nothing in a
-dataset gets no weight there. The share of wrong labels is fitted together with the weights: a label
-is taken to be right, or one of the classes at random (the mixture of Angluin and Laird, "Learning
-from noisy examples", 1988), which turns the fit into the probability that a label is wrong. With
-that known, the clues are computed once more: what is probably wrong vouches less for others.
+weighs a handful of clues for each class (:mod:`.class_clues`: what the neighbors are called, what
+the average of a class looks like, what a ridge regression makes of the look, what else is in the
+image, the size of the box), each computed from all labels but the patch's own. A few weights are
+shared by all classes, so hundreds of classes and classes of a few labels are no trouble, and a clue
+that says nothing in a dataset gets no weight there.
+
+The share of wrong labels is fitted together with the weights: a label is taken to be right, or one
+of the classes at random (the mixture of Angluin and Laird, "Learning from noisy examples", 1988),
+which turns the fit into the probability that a label is wrong. Where labels are confused with what
+they look like, that share falls short, :mod:`.noise` counts the rest, and the weights are fitted
+again. With the noise known, the clues are computed once more: what is probably wrong vouches less
+for others.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
-from scipy.special import expit, log_softmax
+from scipy.special import expit, log_softmax, softmax
 
-from .numerics import unit_rows
+from .boxes import overlapping
+from .class_clues import ClassClues
+from .noise import Noise, count_noise
 
-# so many (row, class) cells are held at a time, and fitted on
-_CELLS = 500_000
+# so many (row, class) cells are fitted on
 _FIT_CELLS = 1_000_000
 _RIDGE = 1e-3
 _START_NOISE = 0.05
-# of the regression on the look: its penalty, for unit vectors, and the least it says of a class
-_PENALTY = 1.0
-_FLOOR = 0.05
-# the regression's intercept is the weight of this constant, so that it is left out with the rest
-_CONSTANT = 0.3
+# a patch stands apart where no label of another class covers more of it
+_APART = 0.1
+# how many likeliest other classes are kept
+SUGGESTED = 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,14 +46,18 @@ class ClassFit:
     Attributes:
         wrong: (n,) float32 probability that the class is wrong
         fits: (n,) float32 probability of the label's class, before the noise is weighed
-        suggested: (n,) int32 the likeliest other class
-        intercept: the log odds of ``wrong`` are those against ``fits``, plus this
+        suggested: (n, 3) int32 the likeliest other classes, likeliest first, -1 where there are
+            no more
+        chances: (n, 3) float32 the probability of each, given that the label's class is wrong
+        certain: whether the share of wrong labels is known, rather than at the least that the fit
+            allows
     """
 
     wrong: NDArray[np.float32]
     fits: NDArray[np.float32]
     suggested: NDArray[np.int32]
-    intercept: float
+    chances: NDArray[np.float32]
+    certain: bool
 
 
 def fit_classes(
@@ -61,7 +68,6 @@ def fit_classes(
     similarities: NDArray[np.float32],
     media: NDArray[np.int32],
     boxes: NDArray[np.float64],
-    groups: NDArray[np.int64] | None = None,
 ) -> ClassFit:
     """Fits the model to n labeled patches and judges each label by it.
 
@@ -73,46 +79,58 @@ def fit_classes(
         similarities: (n, k) their cosine similarities
         media: (n,) index of each patch's image
         boxes: (n, 4) ``[x, y, width, height]``
-        groups: (n,) patches of one group do not vouch for each other's class by their look; by
-            default each is a group of its own
     """
     n = len(codes)
 
-    def clues(trust: NDArray[np.float32]) -> _Clues:
-        return _Clues(
-            codes, num_classes, vectors, neighbors, similarities, media, boxes, groups, trust
-        )
+    def clues(trust: NDArray[np.float32]) -> ClassClues:
+        return ClassClues(codes, num_classes, vectors, neighbors, similarities, media, boxes, trust)
 
     first = clues(np.ones(n, dtype=np.float32))
     sample = np.sort(np.random.default_rng(51).permutation(n)[: max(1, _FIT_CELLS // num_classes)])
-    weights, noise = _fit(np.concatenate(list(first.blocks(sample))), codes[sample])
-    judged = _judge(first, codes, num_classes, weights, noise)
+    sampled = np.concatenate(list(first.blocks(sample)))
+    weights, uniform = _fit(sampled, codes[sample])
+    probabilities = np.exp(log_softmax(sampled @ weights, axis=1))
+    pairs = overlapping(media, boxes, media, boxes)
+    other = codes[pairs.rows] != codes[pairs.others]
+    apart = pairs.greatest(np.where(other, pairs.inside, 0), n) <= _APART
+    noise = count_noise(codes, probabilities, sample, apart, uniform, first.likeness())
+    if noise.similar > 0:
+        weights, mix = _fit_similar(sampled, noise, sample, weights)
+        noise = replace(noise, mix=mix)
+    judged = _judge(first, noise, weights)
     # not fitted again: labels that are not trusted would make the rest look free of noise
-    return _judge(clues(1 - judged.wrong), codes, num_classes, weights, noise)
+    return _judge(clues(1 - judged.wrong), noise, weights)
 
 
-def _judge(
-    clues: _Clues,
-    codes: NDArray[np.int32],
-    num_classes: int,
-    weights: NDArray[np.float64],
-    noise: float,
-) -> ClassFit:
-    n = len(codes)
-    random = noise / num_classes
-    wrong = np.empty(n, dtype=np.float32)
-    fits = np.empty(n, dtype=np.float32)
-    suggested = np.empty(n, dtype=np.int32)
-    start = 0
+def _judge(clues: ClassClues, noise: Noise, weights: NDArray[np.float64]) -> ClassFit:
+    n, k = len(noise.codes), len(noise.alike)
+    wrong, fits = np.empty(n, dtype=np.float32), np.empty(n, dtype=np.float32)
+    suggested = np.full((n, SUGGESTED), -1, dtype=np.int32)
+    chances = np.zeros((n, SUGGESTED), dtype=np.float32)
+    shown, start = min(SUGGESTED, k - 1), 0
     for block in clues.blocks(np.arange(n)):
-        rows = slice(start, start := start + len(block))
-        own = np.arange(len(block)), codes[rows]
+        rows = np.arange(start, start := start + len(block))
+        own = np.arange(len(block)), noise.codes[rows]
         probabilities = np.exp(log_softmax(block @ weights, axis=1))
-        right = fits[rows] = probabilities[own]
-        wrong[rows] = random * (1 - right) / ((1 - noise) * right + random)
-        probabilities[own] = -1
-        suggested[rows] = probabilities.argmax(axis=1)
-    return ClassFit(wrong, fits, suggested, float(np.log(random / (1 - noise + random))))
+        fits[rows] = probabilities[own]
+        posterior = probabilities * noise.labels(rows)
+        total = posterior.sum(axis=1)
+        posterior[own] = 0
+        others = posterior.sum(axis=1)
+        wrong[rows] = others / total
+        posterior[own] = -1
+        first = np.argpartition(-posterior, shown - 1, axis=1)[:, :shown]
+        likely = np.take_along_axis(posterior, first, axis=1)
+        order = np.argsort(-likely, axis=1, kind="stable")
+        suggested[rows, :shown] = np.take_along_axis(first, order, axis=1)
+        likely = np.take_along_axis(likely, order, axis=1)
+        chances[rows, :shown] = likely / np.maximum(others, 1e-12)[:, None]
+    certain = noise.uniform > 2 * _LEAST_NOISE or noise.similar > 0
+    return ClassFit(wrong, fits, suggested, chances, certain)
+
+
+_NOISE_BOUNDS = (-9.0, 2.0)
+_LEAST_NOISE = float(expit(_NOISE_BOUNDS[0]))
 
 
 def _fit(clues: NDArray[Any], codes: NDArray[np.int32]) -> tuple[NDArray[np.float64], float]:
@@ -136,223 +154,34 @@ def _fit(clues: NDArray[Any], codes: NDArray[np.int32]) -> tuple[NDArray[np.floa
 
     start = np.append(np.zeros(size), np.log(_START_NOISE / (1 - _START_NOISE)))
     found = minimize(
-        loss, start, jac=True, method="L-BFGS-B", bounds=[(None, None)] * size + [(-9, 2)]
+        loss, start, jac=True, method="L-BFGS-B", bounds=[(None, None)] * size + [_NOISE_BOUNDS]
     )
     return found.x[:-1], float(expit(found.x[-1]))
 
 
-class _Clues:
-    """What speaks for each class, computed for a block of rows at a time.
+def _fit_similar(
+    clues: NDArray[Any], noise: Noise, rows: NDArray[np.int64], start: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Returns the weights and the mix of confusions, where the shares of wrong labels are known."""
+    n, size = len(clues), clues.shape[2]
+    clues = clues.astype(np.float64)
+    taken = noise.taken_for(rows)
+    rest = replace(noise, mix=np.zeros(2)).labels(rows)
 
-    Each label vouches for others by its ``trust``, (n,) in [0, 1].
-    """
+    def loss(parameters: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        weights, mix = parameters[:size], softmax(parameters[size:])
+        told = rest + noise.similar * np.tensordot(mix, taken, 1)
+        probabilities = np.exp(log_softmax(clues @ weights, axis=1))
+        joint = probabilities * told
+        likelihood = joint.sum(axis=1) + 1e-12
+        moved = joint / likelihood[:, None] - probabilities
+        by_weight = -np.matmul(moved[:, None, :], clues)[:, 0].mean(axis=0) + _RIDGE * weights
+        # each of both is worth one label
+        shares = noise.similar * (probabilities * taken).sum(axis=2) / likelihood
+        by_mix = -shares.mean(axis=1) - 1 / n / (mix + 1e-9)
+        value = -np.log(likelihood).mean() + _RIDGE / 2 * weights @ weights
+        value -= np.log(mix + 1e-12).sum() / n
+        return float(value), np.append(by_weight, mix * (by_mix - mix @ by_mix))
 
-    def __init__(
-        self,
-        codes: NDArray[np.int32],
-        num_classes: int,
-        vectors: NDArray[np.float32],
-        neighbors: NDArray[np.int32],
-        similarities: NDArray[np.float32],
-        media: NDArray[np.int32],
-        boxes: NDArray[np.float64],
-        groups: NDArray[np.int64] | None,
-        trust: NDArray[np.float32],
-    ) -> None:
-        self._codes, self._k, self._trust = codes, num_classes, trust
-        self._vectors, self._center = vectors, vectors.mean(axis=0)
-        self._neighbors, self._similarities = neighbors, similarities
-        self._counts = np.bincount(codes, trust, num_classes).astype(np.float32)
-        self._groups = np.arange(len(codes)) if groups is None else groups
-        self._sum_looks()
-        self._regress()
-        self._count_images(media)
-        self._sum_shapes(boxes)
-
-    def blocks(self, rows: NDArray[np.int64]) -> Iterator[NDArray[np.float32]]:
-        """Yields (rows, classes, clues) float32 blocks."""
-        step = max(1, _CELLS // self._k)
-        for start in range(0, len(rows), step):
-            block = rows[start : start + step]
-            others = np.tile(self._counts, (len(block), 1))
-            others[np.arange(len(block)), self._codes[block]] -= self._trust[block]
-            yield np.stack(
-                [
-                    np.log(others + 0.5),
-                    *self._votes(block),
-                    self._look(block),
-                    self._regression(block),
-                    *self._company(block),
-                    self._shape(block, others),
-                ],
-                axis=2,
-            ).astype(np.float32)
-
-    def _votes(self, rows: NDArray[np.int64]) -> Iterator[NDArray[np.float32]]:
-        """The neighbors: ten counted, all weighted by similarity, and the nearest of each class."""
-        classes, near = self._codes[self._neighbors[rows]], self._similarities[rows]
-        at = np.arange(len(rows))
-        base = (self._counts + 0.5) / (self._counts.sum() + 0.5 * self._k)
-        counted = np.zeros((len(rows), self._k), dtype=np.float32)
-        weighted = counted.copy()
-        nearest = np.repeat(near[:, -1:], self._k, axis=1)
-        trust = self._trust[self._neighbors[rows]]
-        weights = np.exp((near - near[:, :1]) / 0.05)
-        # as far away as its vote counts for less
-        trusted = near + 0.05 * np.log(np.maximum(trust, 1e-3))
-        for j in reversed(range(near.shape[1])):
-            cell = at, classes[:, j]
-            nearest[cell] = np.maximum(nearest[cell], trusted[:, j])
-            weighted[cell] += weights[:, j] * trust[:, j]
-            if j < 10:
-                counted[cell] += trust[:, j]
-        yield np.log(counted + 0.2 * base + 1e-3)
-        total = weights.sum(axis=1, keepdims=True)
-        yield np.log(weighted + 0.02 * total * base + 5e-3)
-        yield 10 * (nearest - near[:, :1])
-
-    def _sum_looks(self) -> None:
-        """Sums the unit vectors of each class, and of each class within each group."""
-        pairs, self._pair = np.unique(self._groups * self._k + self._codes, return_inverse=True)
-        self._pair_group, self._pair_class = np.divmod(pairs, self._k)
-        self._grouped = len(pairs) < len(self._codes)
-        d = self._vectors.shape[1]
-        self._sums = np.zeros((self._k, d + 1), dtype=np.float32)
-        self._pair_sums = np.zeros((len(pairs) if self._grouped else 0, d), dtype=np.float32)
-        self._products = np.zeros((d + 1, d + 1), dtype=np.float32)
-        for start in range(0, len(self._codes), 4096):
-            rows = np.arange(start, min(start + 4096, len(self._codes)))
-            inputs = self._inputs(rows)
-            trusted = inputs * self._trust[rows, None]
-            self._products += trusted.T @ inputs
-            np.add.at(self._sums, self._codes[rows], trusted)
-            if self._grouped:
-                np.add.at(self._pair_sums, self._pair[rows], trusted[:, :-1])
-        self._pair_counts = np.bincount(self._pair, self._trust)
-
-    def _units(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
-        return unit_rows(self._vectors[rows] - self._center)
-
-    def _inputs(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
-        units = self._units(rows)
-        return np.column_stack([units, np.full(len(units), _CONSTANT, dtype=np.float32)])
-
-    def _regress(self) -> None:
-        """Fits a ridge regression of what is of a class on the look."""
-        penalized = self._products.astype(np.float64) + _PENALTY * np.eye(len(self._products))
-        self._inverse = np.linalg.inv(penalized).astype(np.float32)
-        self._coefficients = self._inverse @ self._sums.T
-
-    def _regression(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
-        """What the regression says of each class, fitted without the patch, or without its group.
-
-        What leaving out does is known without fitting anew (Allen's PRESS, 1974).
-        """
-        if not self._grouped:
-            inputs = self._inputs(rows)
-            leverage = np.einsum("ij,ij->i", inputs @ self._inverse, inputs) * self._trust[rows]
-            said = inputs @ self._coefficients - leverage[:, None] * self._targets(rows)
-            said /= 1 - leverage[:, None]
-        else:
-            said = np.empty((len(rows), self._k), dtype=np.float32)
-            groups = self._groups[rows]
-            for group in np.unique(groups):
-                members = np.flatnonzero(self._groups == group)
-                inputs = self._inputs(members)
-                leverages = inputs @ self._inverse @ inputs.T * self._trust[members]
-                rest = inputs @ self._coefficients - leverages @ self._targets(members)
-                held_out = np.linalg.solve(np.eye(len(members)) - leverages, rest)
-                asked = groups == group
-                said[asked] = held_out[np.searchsorted(members, rows[asked])]
-        return np.asarray(np.log(np.maximum(said, 0) + _FLOOR), dtype=np.float32)
-
-    def _targets(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
-        targets = np.zeros((len(rows), self._k), dtype=np.float32)
-        targets[np.arange(len(rows)), self._codes[rows]] = 1
-        return targets
-
-    def _look(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
-        """The similarity to the average of each class, shrunk to 0 for classes of a few."""
-        units = self._units(rows)
-        similar = units @ self._sums[:, :-1].T
-        counts = np.tile(self._counts, (len(rows), 1))
-        if self._grouped:
-            first, last = (
-                np.searchsorted(self._pair_group, self._groups[rows], side)
-                for side in ("left", "right")
-            )
-            at = np.repeat(np.arange(len(rows)), last - first)
-            offset = np.arange(len(at)) - np.repeat(
-                np.cumsum(last - first) - (last - first), last - first
-            )
-            pairs = np.repeat(first, last - first) + offset
-            cell = at, self._pair_class[pairs]
-            similar[cell] -= np.einsum("ij,ij->i", units[at], self._pair_sums[pairs])
-            counts[cell] -= self._pair_counts[pairs]
-        else:
-            cell = np.arange(len(rows)), self._codes[rows]
-            similar[cell] -= np.einsum("ij,ij->i", units, units) * self._trust[rows]
-            counts[cell] -= self._trust[rows]
-        return np.asarray(10 * similar / (counts + 1))
-
-    def _count_images(self, media: NDArray[np.int32]) -> None:
-        from scipy.sparse import coo_array
-
-        images, self._image = np.unique(media, return_inverse=True)
-        shape = (len(images), self._k)
-        self._content = coo_array((self._trust, (self._image, self._codes)), shape=shape).tocsr()
-        present = self._content.minimum(1)
-        together = (present.T @ present).toarray()
-        alone = np.diag(together).copy()
-        base = (alone + 0.5) / (len(images) + 1)
-        rest = np.maximum(alone - 1, 0)[:, None] + 2  # the images but one's own
-
-        def log_lift(counts: NDArray[np.float32]) -> NDArray[np.float32]:
-            lift = np.log((counts + 2 * base) / rest / base)
-            np.fill_diagonal(lift, 0)
-            return np.asarray(lift, dtype=np.float32)
-
-        # (class seen, class asked for), where one's own image has that class, and where not
-        self._lift_with = log_lift(np.maximum(together - 1, 0))
-        self._lift_without = log_lift(together)
-
-    def _company(self, rows: NDArray[np.int64]) -> Iterator[NDArray[np.float32]]:
-        """What else is in the image: how many of the class, their share, what goes with it."""
-        content = self._content[self._image[rows]].toarray()
-        others = content.copy()
-        others[np.arange(len(rows)), self._codes[rows]] -= self._trust[rows]
-        yield np.log1p(others)
-        yield 3 * others / (others.sum(axis=1, keepdims=True) + 1)
-        seen = np.clip(others, 0, 1)
-        lift = np.where(content > 0, seen @ self._lift_with, seen @ self._lift_without)
-        yield lift / np.maximum(seen.sum(axis=1, keepdims=True), 1)
-
-    def _sum_shapes(self, boxes: NDArray[np.float64]) -> None:
-        width, height = np.maximum(boxes[:, 2:], 1e-4).T
-        self._shapes = np.stack([np.log(width * height) / 2, np.log(height / width)], axis=1)
-        self._shape_sums = [
-            np.stack(
-                [
-                    np.bincount(self._codes, self._trust * self._shapes[:, i] ** power, self._k)
-                    for i in (0, 1)
-                ]
-            )
-            for power in (1, 2)
-        ]
-
-    def _shape(self, rows: NDArray[np.int64], others: NDArray[np.float32]) -> NDArray[np.float64]:
-        """The log likelihood of the box's size and aspect, normal for each class."""
-        own = np.arange(len(rows)), self._codes[rows]
-        strength = 5.0  # of the shape of all boxes, as a prior
-        total = np.zeros((len(rows), self._k))
-        for i in (0, 1):
-            values = self._shapes[rows, i]
-            center, spread = self._shapes[:, i].mean(), max(self._shapes[:, i].var(), 1e-4)
-            first, second = (np.tile(sums[i], (len(rows), 1)) for sums in self._shape_sums)
-            first[own] -= values * self._trust[rows]
-            second[own] -= values**2 * self._trust[rows]
-            mean = (first + strength * center) / (others + strength)
-            square = (second + strength * (spread + center**2)) / (others + strength)
-            variance = np.maximum(square - mean**2, 0.05 * spread)
-            total -= (np.log(variance) + (values[:, None] - mean) ** 2 / variance) / 2
-        return np.maximum(total, -8)
+    found = minimize(loss, np.append(start, np.zeros(2)), jac=True, method="L-BFGS-B")
+    return found.x[:size], softmax(found.x[size:])

@@ -9,11 +9,13 @@ import fiftyone as fo
 
 from ..dataset.schema import Attribute
 
-MISLABELED, SPURIOUS, MISSED, DUPLICATE = "mislabeled", "spurious", "missed", "duplicate"
-ISSUES = (MISLABELED, SPURIOUS, MISSED, DUPLICATE)
+MISLABELED, MISPLACED, SPURIOUS = "mislabeled", "misplaced", "spurious"
+DUPLICATE, MISSED = "duplicate", "missed"
+ISSUES = (MISLABELED, MISPLACED, SPURIOUS, DUPLICATE, MISSED)
 
 ISSUE, REASON, EVIDENCE = "issue", "issue_reason", "issue_evidence"
-SUSPICION, SUGGESTED = "suspicion", "suggested_label"
+SUSPICION, SUGGESTED, SUGGESTED_ALL = "suspicion", "suggested_label", "suggested_labels"
+SUGGESTED_BOX = "suggested_box"
 
 ATTRIBUTES = {
     ISSUE: Attribute(fo.StringField, f"The main problem: {', '.join(ISSUES[:-1])} or {ISSUES[-1]}"),
@@ -23,11 +25,20 @@ ATTRIBUTES = {
     ),
     SUSPICION: Attribute(fo.FloatField, "Probability that the label is wrong in any way"),
     MISLABELED: Attribute(fo.FloatField, "Probability that the class is wrong"),
-    SUGGESTED: Attribute(fo.StringField, "The class that it should be, if it is mislabeled"),
-    SPURIOUS: Attribute(fo.FloatField, "Probability that it is a false positive"),
+    MISPLACED: Attribute(fo.FloatField, "Probability that the box is badly placed"),
+    SPURIOUS: Attribute(fo.FloatField, "Probability that there is no object"),
+    DUPLICATE: Attribute(fo.FloatField, "Probability that another label shows the same object"),
     MISSED: Attribute(
         fo.FloatField, "Probability that a label which is not accepted shows an object"
     ),
-    DUPLICATE: Attribute(fo.FloatField, "How much it repeats another label"),
+    SUGGESTED: Attribute(fo.StringField, "The class that it should be, if it is mislabeled"),
+    SUGGESTED_ALL: Attribute(
+        fo.ListField, "The likeliest other classes, the likeliest first", items=fo.StringField
+    ),
+    SUGGESTED_BOX: Attribute(
+        fo.ListField,
+        "Where another field has the object, if the box is badly placed: x, y, width, height",
+        items=fo.FloatField,
+    ),
 }
 OWNER = "label issues"

@@ -6,7 +6,7 @@ color by them, and they are readable where labelvet is not installed.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from threading import Event
 from typing import Any
@@ -20,12 +20,16 @@ from pymongo import UpdateOne
 from ..core.errors import InvalidParameter, NoPatches
 from ..core.progress import Progress
 from ..core.table import pair_ids
-from ..dataset.brain_runs import load_neighbor_graph, raise_if_deleted, run_field
-from ..dataset.documents import now
-from ..dataset.patches import PatchTable, label_path, list_stored_fields, match_ids, read_stored
-from ..dataset.patches import read_tags as read_stored_tags
+from ..dataset.brain_runs import load_neighbor_graph, raise_if_deleted
+from ..dataset.documents import now, reload_samples, samples_of
+from ..dataset.patches import (
+    PatchTable,
+    label_path,
+    list_patches_fields,
+    match_ids,
+    read_patches,
+)
 from ..dataset.schema import check_attributes, declare_attributes, is_owned
-from ..dataset.storage import locate
 from ..dataset.stored_embeddings import load_embeddings
 from ..dataset.tags import REJECTED_TAG
 from ..embeddings.neighbors import NeighborGraph
@@ -37,19 +41,29 @@ from .columns import (
     ISSUE,
     ISSUES,
     MISLABELED,
+    MISPLACED,
     MISSED,
     OWNER,
     REASON,
     SPURIOUS,
     SUGGESTED,
+    SUGGESTED_ALL,
+    SUGGESTED_BOX,
     SUSPICION,
 )
+from .kinds import BACKGROUND, BADLY_PLACED, RIGHT, WRONG_CLASS
+from .kinds import DUPLICATE as REPEATED
 from .missed import ACCEPTED_CONFIDENCE
+from .opinions import Opinions, align, ask
+from .reasons import Reasons
 from .records import forget, keep
 from .suspicion import Suspicion, find_suspects
 
-# An attribute says "issue" from here on.
-_LIKELY = 0.5
+# what the kinds of errors are called in the attributes
+_ISSUE_OF = {
+    WRONG_CLASS: MISLABELED, BADLY_PLACED: MISPLACED, BACKGROUND: SPURIOUS, REPEATED: DUPLICATE,
+}  # fmt: skip
+# a label that is not accepted is an issue from here on
 _LIKELY_MISSED = 0.1
 _FREE = 0.5
 # a reason is written for these, the others have none to speak of
@@ -66,7 +80,7 @@ class LabelIssues:
         checked: how many labels were judged
         counts: ``{issue: labels}``
         missing: labels of the run that could not be judged, as their embeddings are gone
-        elsewhere: missed objects found in the second field
+        elsewhere: missed objects found in the second fields
         notes: sentences on what cannot be known
     """
 
@@ -82,7 +96,7 @@ class LabelIssues:
         found = ", ".join(f"{count:,} {issue}" for issue, count in self.counts.items() if count)
         sentences = [f"{self.checked:,} labels checked: {found or 'nothing stands out'}."]
         if self.elsewhere:
-            sentences.append(f"{self.elsewhere:,} labels of the second field are covered by none.")
+            sentences.append(f"{self.elsewhere:,} labels of other fields are covered by none.")
         if self.missing:
             sentences.append(f"{self.missing:,} labels have no embedding any more: not checked.")
         return " ".join(sentences + self.notes)
@@ -92,7 +106,7 @@ def find_label_issues(
     samples: fo.core.collections.SampleCollection,
     brain_key: str,
     *,
-    second_field: str | None = None,
+    second_fields: str | Sequence[str] | None = None,
     progress: Callable[[float, str], None] | None = None,
     cancelled: Event | None = None,
 ) -> LabelIssues:
@@ -103,8 +117,9 @@ def find_label_issues(
     Args:
         samples: the dataset, or any view of it
         brain_key: a visualization with a patches field
-        second_field: another label field (another model's, or ground truth), whose boxes that no
-            accepted label covers are missed objects
+        second_fields: other label fields of the same images (other models', ground truth, another
+            annotator's), one or several: what they say of each label is weighed by how reliable
+            they prove to be, and their boxes that no accepted label covers are missed objects
         progress: called with the finished fraction and a line on what happens
         cancelled: once set, the call ends, unless it is writing already
 
@@ -119,20 +134,42 @@ def find_label_issues(
     with tracker.stage("Reading labels and embeddings", 0.2):
         table, vectors, graph, missing = read_run(dataset, brain_key)
         field = str(table.patches_field)
-        if second_field:
-            second_field = locate(dataset, second_field).path(second_field)
-        if second_field == field:
-            raise InvalidParameter("The second field must be another one than the run's own.")
+        names = _second_fields(dataset, field, second_fields)
         rejected = _tagged(dataset, table, (REJECTED_TAG,))
-        fields = [field, second_field] if second_field else [field]
-        for name in fields:
-            storage = locate(dataset, name)
-            root = label_path(storage, storage.local(name))
-            check_attributes(storage, root, ATTRIBUTES, OWNER)
-    found = find_suspects(table, vectors, rejected, graph=graph, progress=tracker, share=0.5)
-    issues = write_label_issues(dataset, brain_key, table, found, second_field, tracker, 0.3)
+        for name in (field, *names):
+            check_attributes(dataset, label_path(dataset, name), ATTRIBUTES, OWNER)
+        table, others = align(table, [_read_second(dataset, name, table) for name in names])
+        opinions = ask(table, others)
+    found = find_suspects(
+        table, vectors, rejected, graph=graph, opinions=opinions, progress=tracker, share=0.5
+    )
+    issues = write_label_issues(dataset, brain_key, table, found, opinions, others, tracker, 0.3)
     raise_if_deleted(dataset)
     return replace(issues, missing=missing)
+
+
+def _second_fields(
+    dataset: fo.Dataset, field: str, names: str | Sequence[str] | None
+) -> tuple[str, ...]:
+    """Returns the second fields, each once."""
+    chosen = tuple(dict.fromkeys([names] if isinstance(names, str) else names or ()))
+    if field in chosen:
+        raise InvalidParameter("A second field must be another one than the run's own.")
+    fields = list_patches_fields(dataset)
+    for name in chosen:
+        if name not in fields:
+            raise InvalidParameter(
+                f"'{name}' is no field of detections of this dataset: choose among "
+                f"{', '.join(other for other in fields if other != field) or 'none'}."
+            )
+    return chosen
+
+
+def _read_second(dataset: fo.Dataset, name: str, table: PatchTable) -> PatchTable:
+    try:
+        return read_patches(dataset, name)
+    except NoPatches:
+        return replace(table.take(np.zeros(0, dtype=np.int64)), patches_field=name)
 
 
 def write_label_issues(
@@ -140,7 +177,8 @@ def write_label_issues(
     brain_key: str,
     table: PatchTable,
     found: Suspicion,
-    second_field: str | None = None,
+    opinions: Opinions | None = None,
+    others: Sequence[PatchTable] = (),
     progress: Progress | None = None,
     share: float = 1.0,
 ) -> LabelIssues:
@@ -151,16 +189,18 @@ def write_label_issues(
         brain_key: the visualization
         table: its labels
         found: what is suspected of them
-        second_field: see :func:`find_label_issues`
+        opinions: what other fields say of them
+        others: the labels of these fields, with the images of ``table``
         progress: where to report, as a stage that takes ``share`` of the whole
         share: see ``progress``
     """
     field = str(table.patches_field)
     tracker = progress or Progress()
     with tracker.stage("Writing attributes", share, len(table), "labels", final=True) as stage:
-        issues = _issues(found)
-        _write(dataset, table, _columns(found, table, issues), stage.advance)
-        elsewhere = _write_second(dataset, second_field, table, found) if second_field else 0
+        issues = name_issues(found)
+        reasons = Reasons(table, found, opinions)
+        _write(dataset, table, _columns(found, table, issues, reasons), stage.advance)
+        elsewhere = sum(_write_second(dataset, other, table, found) for other in others)
         keep(dataset, brain_key, table, found)
     counts = {name: int((issues == name).sum()) for name in ISSUES}
     return LabelIssues(field, len(table), counts, 0, elsewhere, found.notes)
@@ -180,15 +220,11 @@ def remove_label_issues(
     """
     dataset = samples._root_dataset
     dataset.reload()
-    removed: list[str] = []
-    for field in [patches_field] if patches_field else list_stored_fields(dataset):
-        storage = locate(dataset, field)
-        root = label_path(storage, storage.local(field))
-        paths = [f"{root}.{name}" for name in ATTRIBUTES]
-        ours = [path for path in paths if is_owned(storage.get_field(path), OWNER)]
-        if ours:
-            storage.delete_sample_fields(ours)
-        removed += map(storage.path, ours)
+    fields = [patches_field] if patches_field else list_patches_fields(dataset)
+    paths = [f"{label_path(dataset, field)}.{name}" for field in fields for name in ATTRIBUTES]
+    removed = [path for path in paths if is_owned(dataset.get_field(path), OWNER)]
+    if removed:
+        dataset.delete_sample_fields(removed)
     forget(dataset, patches_field)
     return removed
 
@@ -215,7 +251,7 @@ def read_run(
     results = dataset.load_brain_results(brain_key)
     if results is None:
         raise InvalidParameter(f"The visualization '{brain_key}' is empty: compute it again.")
-    field = run_field(dataset, brain_key)
+    field = results.config.patches_field
     if field is None:
         raise InvalidParameter(
             f"'{brain_key}' shows whole images, which have no labels to check: choose a "
@@ -228,7 +264,8 @@ def read_run(
             "again, then its labels can be checked."
         )
     wanted = pair_ids(results.sample_ids, results.label_ids)[embeddings.rows]
-    table = read_stored(dataset, field, locate(dataset, field))
+    table = read_patches(dataset, field)
+    assert table.label_ids is not None
     rows, vectors = match_ids(table.pairs, wanted)
     if not len(rows):
         raise NoPatches(f"None of the labels of '{brain_key}' exists any more: compute it again.")
@@ -243,8 +280,16 @@ def read_run(
 
 def read_tags(dataset: fo.Dataset, table: PatchTable) -> list[list[str]]:
     """Returns the tags of each label of a table, in its order."""
-    storage = locate(dataset, table.patches_field)
-    by_id = read_stored_tags(storage, storage.local(str(table.patches_field)))
+    root = label_path(dataset, str(table.patches_field))
+    ids, tags = dataset.values([f"{root}.id", f"{root}.tags"])
+    if root == table.patches_field:
+        ids, tags = [[i] for i in ids], [[t] for t in tags]
+    by_id = {
+        id_: tag or []
+        for some, their in zip(ids, tags, strict=True)
+        for id_, tag in zip(some or (), their or (), strict=True)
+        if id_
+    }
     return [by_id.get(id_, []) for id_ in table.ids.tolist()]
 
 
@@ -253,63 +298,55 @@ def _tagged(dataset: fo.Dataset, table: PatchTable, tags: tuple[str, ...]) -> ND
     return np.array([bool(wanted.intersection(some)) for some in read_tags(dataset, table)])
 
 
-def _issues(found: Suspicion) -> NDArray[np.object_]:
-    """Returns the name of each label's main problem, None where it has none."""
-    issues: NDArray[np.object_] = np.full(len(found.suspicion), None, dtype=object)
+def name_issues(found: Suspicion) -> NDArray[np.object_]:
+    """Returns the name of what each label most likely is, None where that is right."""
+    issues: NDArray[np.object_] = np.full(len(found.kinds), None, dtype=object)
+    for kind, name in _ISSUE_OF.items():
+        issues[found.likeliest == kind] = name
     unsure = np.isfinite(found.missed)
-    issues[found.suspicion >= _LIKELY] = SPURIOUS
-    issues[~np.isfinite(found.spurious)] = None
-    issues[found.mislabeled >= _LIKELY] = MISLABELED
-    issues[found.original >= 0] = DUPLICATE
     issues[unsure] = None
     issues[unsure & (found.missed >= _LIKELY_MISSED)] = MISSED
     return issues
 
 
 def _columns(
-    found: Suspicion, table: PatchTable, issues: NDArray[np.object_]
+    found: Suspicion, table: PatchTable, issues: NDArray[np.object_], reasons: Reasons
 ) -> dict[str, list[Any]]:
-    suggested = np.array([*table.classes, None], dtype=object)[found.suggested]
-    worth = (found.suspicion >= _WORTH_A_REASON) | (issues != None)  # noqa: E711
-    reasons: list[str | None] = [None] * len(table)
-    for row in np.flatnonzero(worth).tolist():
-        reasons[row] = found.reason(table, row)
+    names = np.array([*table.classes, None], dtype=object)[found.suggested]
+    marked = issues != None  # noqa: E711
+    why: list[str | None] = [None] * len(table)
+    for row in np.flatnonzero(marked | (found.suspicion >= _WORTH_A_REASON)).tolist():
+        why[row] = reasons.reason(row)
     evidence: list[list[str] | None] = [None] * len(table)
-    for row in np.flatnonzero(issues != None).tolist():  # noqa: E711
-        evidence[row] = table.ids[found.evidence(row)].tolist()
+    for row in np.flatnonzero(marked).tolist():
+        evidence[row] = table.ids[reasons.evidence(row)].tolist()
+    boxes: list[list[float] | None] = [None] * len(table)
+    better = np.isfinite(found.better_boxes).all(axis=1) & (found.likeliest == BADLY_PLACED)
+    for row in np.flatnonzero(better).tolist():
+        boxes[row] = found.better_boxes[row].tolist()
     return {
         ISSUE: issues.tolist(),
-        REASON: reasons,
+        REASON: why,
         EVIDENCE: evidence,
-        SUSPICION: _numbers(found.suspicion),
-        MISLABELED: _numbers(found.mislabeled),
-        SUGGESTED: suggested.tolist(),
-        SPURIOUS: _numbers(found.spurious),
+        SUSPICION: _numbers(1 - found.kinds[:, RIGHT]),
+        **{name: _numbers(found.probability(kind)) for kind, name in _ISSUE_OF.items()},
         MISSED: _numbers(found.missed),
-        DUPLICATE: _numbers(found.duplicate),
+        SUGGESTED: names[:, 0].tolist(),
+        SUGGESTED_ALL: [[name for name in some if name] or None for some in names.tolist()],
+        SUGGESTED_BOX: boxes,
     }
 
 
 def _numbers(values: NDArray[np.float32]) -> list[float | None]:
-    rounded = np.round(values.astype(np.float64), 4)
-    return [None if value != value else value for value in rounded.tolist()]
+    return [None if value != value else value for value in values.tolist()]
 
 
 def _write_second(
-    dataset: fo.Dataset, second_field: str, table: PatchTable, found: Suspicion
+    dataset: fo.Dataset, second: PatchTable, table: PatchTable, found: Suspicion
 ) -> int:
     """Marks the labels of another field that no accepted label covers, and returns how many."""
-    try:
-        second = read_stored(dataset, second_field, locate(dataset, second_field))
-    except NoPatches:
-        return 0
-    # images are told apart by their samples: the tables count them each on their own
     accepted = np.flatnonzero(~np.isfinite(found.missed))
-    _, media = np.unique(np.concatenate([second.sample_ids, table.sample_ids]), return_inverse=True)
-    media = media.astype(np.int32)
-    covered = cover(
-        media[: len(second)], second.boxes, media[len(second) :][accepted], table.boxes[accepted]
-    )
+    covered = cover(second.media, second.boxes, table.media[accepted], table.boxes[accepted])
     sure = ~(second.confidences < ACCEPTED_CONFIDENCE)
     rows = np.flatnonzero((covered < _FREE) & sure)
     confidence = np.nan_to_num(second.confidences[rows], nan=1.0)
@@ -337,22 +374,22 @@ def _write(
     list, and the update asks that it is still there, so that a list which someone edits meanwhile
     is left alone rather than mixed up.
     """
-    storage = locate(dataset, table.patches_field)
-    field = storage.local(str(table.patches_field))
-    root = label_path(storage, field)
-    before = declare_attributes(storage, root, ATTRIBUTES, OWNER)
-    samples, labels = storage.values(["id", f"{root}.id"])
-    listed, collection = root != field, storage.documents
+    field = str(table.patches_field)
+    root = label_path(dataset, field)
+    listed = root != field
+    before = declare_attributes(dataset, root, ATTRIBUTES, OWNER)
     names, values = list(columns), list(zip(*columns.values(), strict=True))
-    row_of = dict(zip(table.pairs.tolist(), range(len(table)), strict=True))
-    nothing, moment = (None,) * len(names), now()
+    row_of = dict(zip(table.ids.tolist(), range(len(table)), strict=True))
+    nothing = (None,) * len(names)
+    moment, collection = now(), samples_of(dataset)
+    samples, labels = dataset.values(["id", f"{root}.id"])
     updates, count = [], 0
     for sample, ids in zip(samples, labels, strict=True):
         where: dict[str, Any] = {"_id": ObjectId(sample)}
         what: dict[str, Any] = {}
         empty: dict[str, Any] = {}
         for place, id_ in enumerate((ids if listed else [ids]) or ()):
-            row = row_of.get(f"{sample}{id_}")
+            row = row_of.get(id_)
             if id_ is None or (row is None and not before):
                 continue
             count += row is not None
@@ -377,3 +414,4 @@ def _write(
     if updates:
         collection.bulk_write(updates, ordered=False)
         advance(count)
+    reload_samples(dataset, samples)

@@ -18,7 +18,7 @@ from bson import ObjectId
 from numpy.typing import NDArray
 
 from ..core.table import PatchTable
-from ..dataset.brain_runs import find_run, run_field
+from ..dataset.brain_runs import find_run
 from ..dataset.documents import Ids, byte_keys, parse_ids
 from ..dataset.records import (
     delete_tensors,
@@ -30,7 +30,7 @@ from ..dataset.records import (
 from .suspicion import Suspicion
 
 _BUCKET = "labelvet_issues"
-_ARRAYS = [each.name for each in fields(Suspicion) if each.name not in ("intercept", "notes")]
+_ARRAYS = [each.name for each in fields(Suspicion) if each.name not in ("look", "certain", "notes")]
 _KEPT = 4
 
 
@@ -61,6 +61,10 @@ class Kept:
         """Returns the name of a class, None for -1."""
         return self.classes[code] if code >= 0 else None
 
+    def classes_named(self, codes: NDArray[np.int32]) -> list[str]:
+        """Returns the names of some classes but -1."""
+        return [self.classes[code] for code in codes.tolist() if code >= 0]
+
     def rows_of(self, ids: Ids) -> NDArray[np.int64]:
         """Returns the rows of some labels, -1 for those that were not judged."""
         find = self._row_of.get
@@ -85,7 +89,8 @@ def keep(dataset: fo.Dataset, brain_key: str, table: PatchTable, found: Suspicio
     metadata = {
         "patches_field": table.patches_field,
         "classes": [str(name) for name in table.classes],
-        "intercept": found.intercept,
+        "look": found.look,
+        "certain": found.certain,
         "notes": found.notes,
     }
     write_tensors(_BUCKET, run, arrays, metadata)
@@ -106,9 +111,12 @@ def load_kept(dataset: fo.Dataset, brain_key: str) -> Kept | None:
     if content is None:
         return None  # removed meanwhile
     arrays, metadata = content
+    if not arrays.keys() >= set(_ARRAYS):
+        return None  # kept by an earlier version, which knew less
     found = Suspicion(
         **{name: arrays[name] for name in _ARRAYS},
-        intercept=float(metadata["intercept"]),
+        look=int(metadata["look"]),
+        certain=bool(metadata["certain"]),
         notes=list(metadata["notes"]),
     )
     kept = Kept(
@@ -129,7 +137,7 @@ def load_kept(dataset: fo.Dataset, brain_key: str) -> Kept | None:
 def forget(dataset: fo.Dataset, patches_field: str | None) -> None:
     """Removes what is kept of the dataset's runs of a field, of all for None."""
     for key in dataset.list_brain_runs(type="visualization"):
-        field = run_field(dataset, key)
+        field = getattr(dataset.get_brain_info(key).config, "patches_field", None)
         run = find_run(dataset, key)
         if run is not None and patches_field in (None, field):
             delete_tensors(_BUCKET, run)

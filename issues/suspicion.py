@@ -1,10 +1,9 @@
 """Suspicion: how likely each label is wrong, in what way, why, and what it should be.
 
-Four small units, each a score in [0, 1]: *mislabeled* (the class is wrong), *spurious* (a false
-positive), *missed* (a rejected or unsure label that shows an object which no accepted label
-covers), *duplicate* (a second label on one object, or the same patch in another image). One more,
-*suspicion*, is the probability that a label is wrong in any way; a review goes down that list, and
-learns (:mod:`labelvet.review.learning`).
+The parts are joined here: how well the class fits (:mod:`.classes`), what the label's own box and
+confidence tell (:mod:`.evidence`), what other fields say (:mod:`.opinions`), and the model that
+makes probabilities of them (:mod:`.kinds`). A review goes down the list of what is probably wrong
+in any way, and learns (:mod:`labelvet.review.learning`).
 
 Everything is computed in the order of the labels' ids, so that it does not depend on the order of
 the rows.
@@ -23,10 +22,21 @@ from ..core.errors import InvalidParameter
 from ..core.progress import Progress
 from ..core.table import PatchTable
 from ..embeddings.neighbors import EXACT_UP_TO, NeighborGraph, build_neighbor_graph
-from .boxes import IDENTICAL_SIMILARITY, Overlaps, measure_overlaps
-from .classes import ClassFit, fit_classes
+from .classes import SUGGESTED, ClassFit, fit_classes
+from .evidence import EVIDENCE, OwnEvidence, gather
+from .kinds import (
+    BACKGROUND,
+    BADLY_PLACED,
+    DUPLICATE,
+    KINDS,
+    RIGHT,
+    WRONG_CLASS,
+    KindModel,
+    kind_model,
+)
 from .missed import score_missed
 from .numerics import unit_rows
+from .opinions import Opinions, ask
 
 NUM_NEIGHBORS = 50
 # neighbors that a reason counts and a reviewer sees
@@ -37,14 +47,10 @@ SHOWN_EXAMPLES = 5
 _SEED = 51
 _COMPARED = 2048  # patches of a class that examples are looked for among
 _DIMENSIONS = 32  # of the look, for the model that learns
-
-# Weights of the clues before any review. They were fitted to a small real detector's output on one
-# half of coco128's images; see docs/label-issues.md.
-CLUES = ("confidence", "size", "contains", "class", "neighbors' confidence", "company", "border")
-PRIOR_WEIGHTS = {"confidence": -0.97, "size": -0.81, "contains": 1.46, "class": 0.25}
-PRIOR_INTERCEPT = -0.7
-# without confidences, the class is all there is to go by
-PRIOR_WITHOUT_CONFIDENCE = {"class": 1.0, "contains": 1.46}
+# a class that other fields have on a label counts so much beside the chance that the look gives it
+_SAID = 2.0
+# without a confidence or other fields: how fast a label that covers another becomes its duplicate
+_DUPLICATE_SLOPE, _DUPLICATE_OVERLAP = 20.0, 0.6
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,63 +58,75 @@ class Suspicion:
     """What is suspected of the n patches of a table, in its order.
 
     Attributes:
-        suspicion: (n,) float32 probability that the label is wrong in any way
-        mislabeled: (n,) float32 probability that its class is wrong; NaN where it cannot be known
-        suggested: (n,) int32 code of the class that it should be, -1 where it cannot be known
-        spurious: (n,) float32 probability that it is a false positive; NaN without confidences
+        kinds: (n, 5) float32 probability of each of :data:`labelvet.issues.kinds.KINDS`; rows add
+            up to 1. What cannot be known in this dataset has none
+        known: (5,) whether each kind can be known
+        class_known: (n,) whether anything is known of the label's class
+        suggested: (n, 3) int32 codes of the classes that it should be, the likeliest first, -1
+            where there are no more
         missed: (n,) float32 probability that a label which is not accepted shows an object that no
             accepted one shows; NaN for those that are accepted
-        duplicate: (n,) float32 how much the label repeats another; 0 where it repeats none
-        original: (n,) int32 row of that other label, -1 where there is none
+        original: (n,) int32 row of the label that this one covers, -1 where there is none
+        overlap: (n,) float32 the overlap with it
+        better_boxes: (n, 4) float32 where other fields have it, NaN where they have nothing
         neighbors: (n, up to 10) int32 rows of the most similar patches, nearest first: the evidence
         examples: (n, 5) int32 rows of patches of the suggested class, most similar first, -1 where
             there are no more; the evidence for the suggestion
-        clues: (n, 7 + up to 32) float32 what the model that learns from a review looks at
-        prior: (7 + up to 32,) float64 weights of the clues before a review
-        intercept: goes with ``prior``
+        clues: (n, c) float32 what the model that learns from a review looks at: the log odds that
+            the label is wrong, the evidence, and last the look of the patch in a few dimensions
+        look: how many of the clues are the look
+        certain: whether the share of wrong classes is known, or no more than what fits best
         notes: sentences on what cannot be known in this dataset
     """
 
-    suspicion: NDArray[np.float32]
-    mislabeled: NDArray[np.float32]
+    kinds: NDArray[np.float32]
+    known: NDArray[np.bool_]
+    class_known: NDArray[np.bool_]
     suggested: NDArray[np.int32]
-    spurious: NDArray[np.float32]
     missed: NDArray[np.float32]
-    duplicate: NDArray[np.float32]
     original: NDArray[np.int32]
+    overlap: NDArray[np.float32]
+    better_boxes: NDArray[np.float32]
     neighbors: NDArray[np.int32]
     examples: NDArray[np.int32]
     clues: NDArray[np.float32]
-    prior: NDArray[np.float64]
-    intercept: float
+    look: int
+    certain: bool
     notes: list[str] = field(default_factory=list)
 
-    def reason(self, table: PatchTable, row: int) -> str:
-        """Returns one sentence that says what speaks against the label of a row."""
-        if np.isfinite(self.missed[row]):
-            what = f"looks like {_named(table, int(table.codes[row]))} and no label covers it"
-            return f"{_neighbors_sentence(self, table, row)}; {what}{_confidence(table, row)}."
-        if self.original[row] >= 0:
-            other = int(self.original[row])
-            name = _named(table, int(table.codes[other]))
-            if table.media[other] == table.media[row]:
-                return f"It covers {self.duplicate[row]:.0%} of another label, {name}."
-            return f"The same patch, {name}, is in another image."
-        return f"{_neighbors_sentence(self, table, row)}{_confidence(table, row)}."
+    @property
+    def suspicion(self) -> NDArray[np.float32]:
+        """(n,) float32 probability that the label is wrong in any way."""
+        return np.asarray(1 - self.kinds[:, RIGHT])
 
-    def evidence(self, row: int) -> NDArray[np.int32]:
-        """Returns the rows that the reason speaks of: the neighbors, or the label repeated."""
-        if self.original[row] >= 0 and not np.isfinite(self.missed[row]):
-            return np.asarray(self.original[row : row + 1])
-        return np.asarray(self.neighbors[row])
+    @property
+    def mislabeled(self) -> NDArray[np.float32]:
+        """(n,) float32 probability that its class is wrong; NaN where it cannot be known."""
+        return np.where(self.class_known, self.kinds[:, WRONG_CLASS], np.float32(np.nan))
+
+    def evidence_of(self, name: str) -> NDArray[np.float32]:
+        """Returns a column of the evidence, (n,), by its name in :mod:`.evidence`."""
+        return np.asarray(self.clues[:, 1 + EVIDENCE.index(name)])
+
+    @property
+    def likeliest(self) -> NDArray[np.int64]:
+        """(n,) index of the likeliest kind, ``RIGHT`` among them."""
+        return np.asarray(self.kinds.argmax(axis=1))
+
+    def probability(self, kind: int) -> NDArray[np.float32]:
+        """Returns the probability of a kind, (n,) float32, NaN where it cannot be known."""
+        if kind == WRONG_CLASS:
+            return self.mislabeled
+        column = self.kinds[:, kind]
+        return column if self.known[kind] else np.full_like(column, np.nan)
 
 
 def find_suspects(
     table: PatchTable,
     vectors: NDArray[np.float32],
     rejected: NDArray[np.bool_] | None = None,
-    groups: NDArray[np.int64] | None = None,
     graph: NeighborGraph | None = None,
+    opinions: Opinions | None = None,
     progress: Progress | None = None,
     share: float = 1.0,
 ) -> Suspicion:
@@ -119,9 +137,9 @@ def find_suspects(
         vectors: (n, d) float32 their embeddings
         rejected: (n,) which labels were rejected; with those of a low confidence they are what
             missed objects are looked for among
-        groups: (n,) patches of one group do not vouch for each other's class by their look
         graph: the neighbor graph of these embeddings where there is one, of any metric; up to
             30,000 labels an exact one is built anyhow, as it has more neighbors
+        opinions: what other fields say of the labels
         progress: where to report, as stages that take ``share`` of the whole
         share: see ``progress``
 
@@ -141,10 +159,7 @@ def find_suspects(
     with progress.stage("Finding neighbors", share * 0.6):
         ordered = vectors[order]
         neighbors, similarities = _find_neighbors(
-            ordered,
-            groups[order] if groups is not None else None,
-            graph.take(order) if graph is not None else None,
-            progress.check_cancelled,
+            ordered, graph.take(order) if graph is not None else None, progress.check_cancelled
         )
     with progress.stage("Judging labels", share * 0.4):
         judged = _judge(
@@ -153,24 +168,18 @@ def find_suspects(
             neighbors,
             similarities,
             rejected[order] if rejected is not None else np.zeros(len(table), dtype=bool),
-            groups[order] if groups is not None else None,
+            (opinions or ask(table, [])).take(order),
         )
     return _restore(judged, order)
 
 
 def _find_neighbors(
     vectors: NDArray[np.float32],
-    groups: NDArray[np.int64] | None,
     graph: NeighborGraph | None = None,
     check: Callable[[], None] = lambda: None,
 ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-    """Returns the nearest rows but oneself (and but one's group), and their cosine similarities."""
+    """Returns the nearest rows but oneself, and their cosine similarities."""
     n = len(vectors)
-    if groups is not None:
-        similar = unit_rows(vectors) @ unit_rows(vectors).T
-        similar[groups[:, None] == groups[None]] = -1
-        nearest = np.argsort(-similar, axis=1, kind="stable")[:, : min(NUM_NEIGHBORS, n - 1)]
-        return nearest.astype(np.int32), np.take_along_axis(similar, nearest, axis=1)
     if n <= EXACT_UP_TO:
         k = min(NUM_NEIGHBORS + 1, n)
         graph = build_neighbor_graph(vectors, k, "cosine", _SEED, check=check)
@@ -202,57 +211,114 @@ def _judge(
     neighbors: NDArray[np.int32],
     similarities: NDArray[np.float32],
     rejected: NDArray[np.bool_],
-    groups: NDArray[np.int64] | None,
+    opinions: Opinions,
 ) -> Suspicion:
-    n = len(table)
     notes: list[str] = []
-    confident = np.isfinite(table.confidences)
-    confidence = np.clip(np.where(confident, table.confidences, 0.5), 0.01, 0.99).astype(np.float64)
-    fit = _mislabeled(table, vectors, neighbors, similarities, groups, notes)
-    rank = np.where(confident, table.confidences, 1.0) - 2.0 * rejected
-    overlaps = measure_overlaps(table.media, table.boxes, table.codes, rank)
-    duplicate, original = _duplicates(table, overlaps, neighbors, similarities)
-
-    clues = _clues(table, fit, overlaps, confidence, neighbors, vectors)
-    weights = PRIOR_WEIGHTS if confident.any() else PRIOR_WITHOUT_CONFIDENCE
-    intercept = PRIOR_INTERCEPT if confident.any() else fit.intercept
-    prior = np.zeros(clues.shape[1])
-    prior[: len(CLUES)] = [weights.get(name, 0.0) for name in CLUES]
-    suspicion = expit(clues @ prior + intercept).astype(np.float32)
-
-    spurious = np.full(n, np.nan, dtype=np.float32)
-    if confident.any():
-        no_class = prior.copy()
-        no_class[CLUES.index("class")] = 0
-        spurious[confident] = expit(clues @ no_class + intercept)[confident]
-    else:
+    fit = _fit_classes(table, vectors, neighbors, similarities, notes)
+    confidences = _confidences(table)
+    own = gather(table, confidences, fit, neighbors, rejected)
+    sure = bool(np.isfinite(confidences).any())
+    kinds, known = _kinds(own, opinions, fit, sure)
+    if not known.all():
         notes.append(
             "The labels have no confidence, so false positives cannot be told from true ones: "
             "only wrong classes and duplicates are looked for."
         )
-    suspicion = np.maximum(suspicion, duplicate * (original >= 0) * 0.5)
+    notes += opinions.notes
+    class_known = np.isfinite(fit.wrong)
+    suggested = _suggest(fit, opinions, table)
     missed = score_missed(table, neighbors, fit.wrong, rejected)
-    examples = _examples(table.codes, fit.suggested, vectors, neighbors)
+    look = _look(vectors)
+    wrong = np.clip(1 - kinds[:, RIGHT], 1e-6, 1 - 1e-6)
+    columns = [logit(wrong), *own.columns.values(), *opinions.evidence.values()]
     return Suspicion(
-        suspicion, fit.wrong, fit.suggested, spurious, missed, duplicate, original,
-        neighbors[:, :SHOWN_NEIGHBORS], examples, clues, prior, intercept, notes,
-    )  # fmt: skip
+        kinds=kinds.astype(np.float32),
+        known=known,
+        class_known=class_known,
+        suggested=suggested,
+        missed=missed,
+        original=own.original,
+        overlap=own.overlap,
+        better_boxes=opinions.boxes.astype(np.float32),
+        neighbors=neighbors[:, :SHOWN_NEIGHBORS],
+        examples=_examples(table.codes, suggested[:, 0], vectors, neighbors),
+        clues=np.concatenate([np.stack(columns, axis=1), look], axis=1).astype(np.float32),
+        look=look.shape[1],
+        certain=fit.certain or sure or bool(opinions.names),
+        notes=notes,
+    )
 
 
-def _mislabeled(
+def _confidences(table: PatchTable) -> NDArray[np.float64]:
+    """Returns the confidences, all NaN where they are all the same and say nothing."""
+    confidences = table.confidences.astype(np.float64)
+    sure = confidences[np.isfinite(confidences)]
+    return confidences if len(sure) and np.ptp(sure) > 1e-6 else np.full(len(table), np.nan)
+
+
+def _kinds(
+    own: OwnEvidence, opinions: Opinions, fit: ClassFit, sure: bool
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Returns the probability of each kind, (n, 5), and which kinds can be known."""
+    known = np.ones(len(KINDS), dtype=bool)
+    if sure:
+        kinds = kind_model("alone").judge(own.columns)
+    else:
+        kinds = _class_or_duplicate(own, fit)
+        known[[BADLY_PLACED, BACKGROUND]] = bool(opinions.names)
+    if opinions.asked.any():
+        evidence = {**own.columns, **opinions.evidence}
+        model: KindModel = kind_model("seconded" if sure else "annotated")
+        kinds = np.where(opinions.asked[:, None], model.judge(evidence), kinds)
+    return kinds, known
+
+
+def _class_or_duplicate(own: OwnEvidence, fit: ClassFit) -> NDArray[np.float64]:
+    """What can be told without a confidence, and with nobody to ask."""
+    wrong = np.nan_to_num(fit.wrong.astype(np.float64), nan=0.0)
+    duplicate = expit(_DUPLICATE_SLOPE * (own.overlap.astype(np.float64) - _DUPLICATE_OVERLAP))
+    duplicate = np.where(own.original >= 0, duplicate, 0.0)
+    kinds = np.zeros((len(wrong), len(KINDS)))
+    kinds[:, DUPLICATE] = duplicate
+    kinds[:, WRONG_CLASS] = (1 - duplicate) * wrong
+    kinds[:, RIGHT] = 1 - kinds.sum(axis=1)
+    return kinds
+
+
+def _suggest(fit: ClassFit, opinions: Opinions, table: PatchTable) -> NDArray[np.int32]:
+    """Returns the likeliest other classes, by the look and by what other fields have there."""
+    said_rows, said_codes, weights = opinions.classes
+    if not len(said_rows):
+        return fit.suggested
+    rows, place = np.nonzero(fit.suggested >= 0)
+    k, n = len(table.classes), len(table)
+    cells = np.concatenate([rows * k + fit.suggested[rows, place], said_rows * k + said_codes])
+    scores = np.concatenate([fit.chances[rows, place], _SAID * weights])
+    cells, where = np.unique(cells, return_inverse=True)
+    of_row, codes = np.divmod(cells, k)
+    order = np.lexsort((-np.bincount(where, scores), of_row))
+    of_row, codes = of_row[order], codes[order]
+    rank = np.arange(len(of_row)) - np.searchsorted(of_row, of_row, "left")
+    first = rank < SUGGESTED
+    suggested = np.full((n, SUGGESTED), -1, dtype=np.int32)
+    suggested[of_row[first], rank[first]] = codes[first]
+    return suggested
+
+
+def _fit_classes(
     table: PatchTable,
     vectors: NDArray[np.float32],
     neighbors: NDArray[np.int32],
     similarities: NDArray[np.float32],
-    groups: NDArray[np.int64] | None,
     notes: list[str],
 ) -> ClassFit:
     n = len(table)
     unknown = ClassFit(
         np.full(n, np.nan, np.float32),
         np.full(n, np.nan, np.float32),
-        np.full(n, -1, np.int32),
-        -9.0,
+        np.full((n, SUGGESTED), -1, np.int32),
+        np.zeros((n, SUGGESTED), np.float32),
+        certain=True,
     )
     labeled = table.codes >= 0
     if not labeled.all():
@@ -272,42 +338,16 @@ def _mislabeled(
             "such a label is judged by what the other classes look like."
         )
     if not labeled.all():
-        neighbors, similarities = _find_neighbors(
-            vectors[labeled], groups[labeled] if groups is not None else None
-        )
+        neighbors, similarities = _find_neighbors(vectors[labeled])
     found = fit_classes(
         codes.astype(np.int32), len(used), vectors[labeled], neighbors, similarities,
-        table.media[labeled], table.boxes[labeled], groups[labeled] if groups is not None else None,
+        table.media[labeled], table.boxes[labeled],
     )  # fmt: skip
     unknown.wrong[labeled] = found.wrong
-    unknown.suggested[labeled] = used[found.suggested]
     unknown.fits[labeled] = found.fits
-    return replace(unknown, intercept=found.intercept)
-
-
-def _clues(
-    table: PatchTable,
-    fit: ClassFit,
-    overlaps: Overlaps,
-    confidence: NDArray[np.float64],
-    neighbors: NDArray[np.int32],
-    vectors: NDArray[np.float32],
-) -> NDArray[np.float32]:
-    """Returns the columns of ``CLUES``, and the look of the patch in a few dimensions."""
-    certainty = logit(confidence)
-    side = np.log(np.maximum(table.boxes[:, 2] * table.boxes[:, 3], 1e-8)) / 2
-    same = table.codes[neighbors] == table.codes[:, None]
-    far = table.boxes[:, :2] + table.boxes[:, 2:]
-    columns = [
-        certainty,
-        side - np.median(side),
-        overlaps.contains,
-        np.nan_to_num(-logit(np.clip(fit.fits.astype(np.float64), 1e-4, 1 - 1e-4)), nan=0.0),
-        np.where(same, certainty[neighbors], 0).sum(axis=1) / (same.sum(axis=1) + 2),
-        np.log1p(overlaps.company),
-        ((table.boxes[:, :2] < 0.01) | (far > 0.99)).any(axis=1),
-    ]
-    return np.concatenate([np.stack(columns, axis=1), _look(vectors)], axis=1).astype(np.float32)
+    unknown.suggested[labeled] = np.where(found.suggested >= 0, used[found.suggested], -1)
+    unknown.chances[labeled] = found.chances
+    return replace(unknown, certain=found.certain)
 
 
 def _look(vectors: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -326,29 +366,6 @@ def _look(vectors: NDArray[np.float32]) -> NDArray[np.float64]:
     # an eigenvector's sign is arbitrary
     signs = np.sign((pca.components_ * np.abs(pca.components_).max(axis=1, keepdims=True)).sum(1))
     return np.asarray(look * np.where(signs == 0, 1, signs))
-
-
-def _duplicates(
-    table: PatchTable,
-    overlaps: Overlaps,
-    neighbors: NDArray[np.int32],
-    similarities: NDArray[np.float32],
-) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
-    """Labels on one object, and the same patch in a later image."""
-    duplicate, original = overlaps.duplicate.copy(), overlaps.original.copy()
-    if not neighbors.shape[1]:
-        return duplicate, original
-    rows = np.arange(len(table))[:, None]
-    same = (
-        (similarities >= IDENTICAL_SIMILARITY)
-        & (table.media[neighbors] != table.media[:, None])
-        & (neighbors < rows)
-    )
-    found = same.any(axis=1) & (original < 0)
-    first = same.argmax(axis=1)
-    duplicate[found] = similarities[found, first[found]]
-    original[found] = neighbors[found, first[found]]
-    return np.clip(duplicate, 0, 1), original
 
 
 def _examples(
@@ -388,7 +405,9 @@ def _restore(judged: Suspicion, order: NDArray[np.int64]) -> Suspicion:
     def rows(numbers: NDArray[np.int32]) -> NDArray[np.int32]:
         return np.where(numbers >= 0, order[numbers], -1).astype(np.int32)
 
-    columns = ("suspicion", "mislabeled", "suggested", "spurious", "missed", "duplicate", "clues")
+    columns = (
+        "kinds", "class_known", "suggested", "missed", "overlap", "better_boxes", "clues",
+    )  # fmt: skip
     return replace(
         judged,
         original=rows(judged.original)[place],
@@ -396,25 +415,3 @@ def _restore(judged: Suspicion, order: NDArray[np.int64]) -> Suspicion:
         examples=rows(judged.examples)[place],
         **{name: getattr(judged, name)[place] for name in columns},
     )
-
-
-def _neighbors_sentence(found: Suspicion, table: PatchTable, row: int) -> str:
-    near = table.codes[found.neighbors[row]]
-    if not len(near):
-        return "There is nothing to compare it with"
-    classes, counts = np.unique(near, return_counts=True)
-    code = int(classes[counts.argmax()])
-    suggested = int(found.suggested[row])
-    sentence = f"{counts.max()} of {len(near)} neighbors are {_named(table, code)}"
-    if suggested >= 0 and suggested != code and found.mislabeled[row] >= 0.5:
-        sentence += f", and the image and the box suggest {_named(table, suggested)}"
-    return sentence
-
-
-def _named(table: PatchTable, code: int) -> str:
-    return str(table.classes[code]) if code >= 0 else "without a class"
-
-
-def _confidence(table: PatchTable, row: int) -> str:
-    value = table.confidences[row]
-    return f"; confidence {value:.2f}" if np.isfinite(value) else ""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from threading import Event
 from typing import Any
 
@@ -12,7 +12,7 @@ import fiftyone.operators.types as types
 
 from ..core.errors import LabelvetError
 from ..core.progress import Report
-from ..dataset.patches import list_stored_fields
+from ..dataset.patches import list_patches_fields
 from .long_operator import LongOperator, schedule_on
 
 
@@ -42,15 +42,19 @@ class FindLabelIssues(LongOperator):
             description="Its labels are checked, by the embeddings that it was made of",
             view=keys,
         )
-        fields = types.DropdownView()
-        for field in list_stored_fields(ctx.dataset):
-            fields.add_choice(field, label=field)
-        inputs.enum(
-            "second_field",
-            fields.values(),
-            label="Second field",
-            description="Labels of another model or ground truth: what they have and these lack "
-            "is missed",
+        key = ctx.params.get("brain_key")
+        own = ctx.dataset.get_brain_info(key).config.patches_field if key in keys.values() else None
+        fields = types.DropdownView(multiple=True)
+        for field in list_patches_fields(ctx.dataset):
+            if field != own:
+                fields.add_choice(field, label=field)
+        inputs.list(
+            "second_fields",
+            types.String(),
+            label="Other fields to ask",
+            description="Labels of other models, ground truth or another annotator, on the same "
+            "images. A second detector is the strongest evidence there is on a detector's boxes: "
+            "Auto label makes one. What these fields have and the labels lack is missed",
             view=fields,
         )
         schedule_on(ctx, inputs)
@@ -59,7 +63,7 @@ class FindLabelIssues(LongOperator):
         self,
         sample_collection: fo.core.collections.SampleCollection,
         brain_key: str,
-        second_field: str | None = None,
+        second_fields: str | Sequence[str] | None = None,
         delegate: bool = False,
     ) -> Any:
         """Runs the operator from Python, as the App would.
@@ -67,14 +71,16 @@ class FindLabelIssues(LongOperator):
         Args:
             sample_collection: the dataset, or any view of it
             brain_key: a visualization of a patches field
-            second_field: labels of another model, or ground truth, to find missed objects by
+            second_fields: other label fields of the same images, one or several, to be asked about
+                each label, and to find missed objects by
             delegate: whether to queue the run for a worker
 
         Raises:
             fiftyone.operators.executor.ExecutionError: if an input is wrong or the run fails
         """
         ctx = {"view": sample_collection.view(), "request_delegation": delegate}
-        params = {"brain_key": brain_key, "second_field": second_field}
+        names = [second_fields] if isinstance(second_fields, str) else list(second_fields or ())
+        params = {"brain_key": brain_key, "second_fields": names}
         return foo.execute_operator(self.uri, ctx, params=params)
 
     def call(self, ctx: Any, progress: Report, cancelled: Event) -> Any:
@@ -83,7 +89,7 @@ class FindLabelIssues(LongOperator):
         return find_label_issues(
             ctx.dataset,
             ctx.params["brain_key"],
-            second_field=ctx.params.get("second_field"),
+            second_fields=ctx.params.get("second_fields"),
             progress=progress,
             cancelled=cancelled,
         )

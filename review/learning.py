@@ -1,21 +1,21 @@
 """What a review teaches: a small model that re-ranks what is left, and says how much that is.
 
-A logistic regression over the clues of :mod:`labelvet.issues.suspicion`, whose prior is the
-ranking before any review: the first answers move it a little, hundreds move it far, and clues that
-the prior does not use (the look, the neighbors, the image's border) come in as they prove
-themselves. The posterior's Laplace approximation (MacKay, "The evidence framework applied to
-classification networks", 1992) gives the interval of the estimates.
+A logistic regression over the clues of :mod:`labelvet.issues.suspicion`, whose prior is what was
+thought before any review: the first answers move it a little, hundreds move it far, and the single
+pieces of evidence and the look come in as they prove themselves. The posterior's Laplace
+approximation (MacKay, "The evidence framework applied to classification networks", 1992) gives the
+interval of the estimates.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
 
-from ..issues.suspicion import CLUES, Suspicion
+from ..issues.suspicion import Suspicion
 
 # How many answers' worth the prior is: of a clue's weight, of the look's weights, of the intercept.
 _TRUST_CLUES, _TRUST_LOOK, _TRUST_INTERCEPT = 30.0, 16.0, 0.3
@@ -89,19 +89,19 @@ def learn(
         seed: of the interval
     """
     n = len(found.suspicion)
+    count = found.clues.shape[1] - found.look
     spread = found.clues.std(axis=0).astype(np.float64)
-    spread[: len(CLUES)] = np.maximum(spread[: len(CLUES)], 1e-3)
+    spread[:count] = np.maximum(spread[:count], 1e-3)
     # the look's directions are scaled to the first one, not each by itself: noise stays small
-    spread[len(CLUES) :] = 1.0
+    spread[count:] = 1.0
     clues = np.column_stack([found.clues / spread, np.ones(n)])
-    start = np.append(found.prior * spread, found.intercept)
-    look = len(start) - len(CLUES) - 1
-    trust = np.repeat([_TRUST_CLUES, _TRUST_LOOK, _TRUST_INTERCEPT], [len(CLUES), look, 1])
+    # the first clue is the log odds before the review
+    start = np.zeros(clues.shape[1])
+    start[0] = spread[0]
+    trust = np.repeat([_TRUST_CLUES, _TRUST_LOOK, _TRUST_INTERCEPT], [count, found.look, 1])
     weights, precision = _fit(clues[rows], wrong.astype(np.float64), start, trust)
 
     suspicion = expit(clues @ weights)
-    # a duplicate is one whatever the model has learned
-    suspicion = np.maximum(suspicion, found.duplicate * (found.original >= 0) * 0.5)
     order = np.argsort(-suspicion, kind="stable")
     done = np.zeros(n, dtype=bool)
     done[rows] = True
@@ -111,6 +111,9 @@ def learn(
         flagged[asking] = True
         left = np.concatenate([order[flagged[order]], left])
     estimate = _estimate(clues, weights, precision, suspicion, left, seed)
+    if not found.certain and len(rows) < _PAGE:
+        # as few wrong labels as the fit allows: only answers can say that there are no more
+        estimate = replace(estimate, stop=False)
     suspicion[rows] = wrong
     if skipped is not None:
         left = left[~np.isin(left, skipped)]
@@ -165,11 +168,13 @@ def _estimate(
     # what is not known of the weights, and, given them, of each label
     counts = rng.normal(scores.sum(axis=0), np.sqrt((scores * (1 - scores)).sum(axis=0))) * scale
     low, high = np.quantile(counts, [(1 - _LEVEL) / 2, (1 + _LEVEL) / 2])
+    expected = float(suspicion[left].sum())
     page = float(suspicion[left[:_PAGE]].sum())
     return Estimate(
-        float(suspicion[left].sum()),
-        float(np.clip(low, 0, len(left))),
-        float(np.clip(high, 0, len(left))),
+        expected,
+        # the interval is of the posterior, whose most probable point may lie at its very edge
+        float(np.clip(low, 0, expected)),
+        float(np.clip(high, expected, len(left))),
         page,
         page <= _WORTH_IT * min(_PAGE, len(left)),
     )

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..dataset.documents import Ids, hex_ids
-from ..dataset.storage import locate
+from ..dataset.patches import label_root
 from ..issues.columns import ISSUE, REASON
 from ..issues.records import Kept, load_kept
 from .answers import Known, read_documents, read_known
@@ -24,6 +24,7 @@ class Item:
         id, sample_id: the label as the database has it now
         label, confidence: of it
         suggested: the class that it should be, if it is mislabeled; None where it cannot be known
+        suggestions: the three likeliest other classes, the likeliest first
         issue: its main problem; None where nothing stands out
         reason: what speaks against it
         suspicion: probability that it is wrong, as learned so far
@@ -37,6 +38,7 @@ class Item:
     label: str | None
     confidence: float | None
     suggested: str | None
+    suggestions: list[str]
     issue: str | None
     reason: str | None
     suspicion: float
@@ -123,8 +125,7 @@ def rank(kept: Kept, known: Known) -> tuple[Learned, NDArray[np.bool_]]:
 def _items(
     dataset: fo.Dataset, kept: Kept, learned: Learned, asking: NDArray[np.bool_], count: int
 ) -> tuple[list[Item], int]:
-    storage = locate(dataset, kept.patches_field)
-    root, listed = storage.label_root(storage.local(kept.patches_field))
+    root, listed = label_root(dataset, kept.patches_field)
     items: list[Item] = []
     passed = 0
     # some may be passed over, so a few more are read
@@ -132,7 +133,7 @@ def _items(
         if len(items) >= count or not len(rows):
             break
         ids = list(zip(hex_ids(kept.sample_ids[rows]), hex_ids(kept.ids[rows]), strict=True))
-        documents = read_documents(storage, root, listed, ids)
+        documents = read_documents(dataset, root, listed, ids)
         for row, (sample_id, label_id) in zip(rows.tolist(), ids, strict=True):
             document = documents.get(label_id)
             was = kept.class_named(int(kept.codes[row]))
@@ -140,13 +141,15 @@ def _items(
                 passed += 1
             elif len(items) < count:
                 confidence = document.get("confidence")
+                suggested = kept.classes_named(kept.found.suggested[row])
                 items.append(
                     Item(
                         label_id,
                         sample_id,
                         was,
                         None if confidence is None else float(confidence),
-                        kept.class_named(int(kept.found.suggested[row])),
+                        suggested[0] if suggested else None,
+                        suggested,
                         document.get(ISSUE),
                         document.get(REASON),
                         round(float(learned.suspicion[row]), 3),

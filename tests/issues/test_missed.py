@@ -9,6 +9,7 @@ from clusters import clusters
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from labelvet.issues.missed import score_missed
+from labelvet.issues.reasons import Reasons
 from labelvet.issues.suspicion import find_suspects
 
 
@@ -26,7 +27,7 @@ def test_only_what_is_not_accepted_has_a_score():
     found = find_suspects(table, vectors, rejected)
     assert np.flatnonzero(np.isfinite(found.missed)).tolist() == [20, 50, 80]
     assert ((found.missed[[20, 50, 80]] >= 0) & (found.missed[[20, 50, 80]] <= 1)).all()
-    assert "no label covers it" in found.reason(table, 20)
+    assert "no accepted" in Reasons(table, found, None).reason(20).lower()
 
 
 def test_what_an_accepted_label_lies_on_is_not_missed():

@@ -1,0 +1,152 @@
+"""Fits the models of the kinds of errors; ``python -m labelvet.bench.fit_kinds`` writes them.
+
+They are fitted to three real detectors on coco128, each with one of the other detectors asked, to a
+detector on composed scenes, and to coco128's true labels with errors put in. ``bench/issues.py``
+fits them without what it reports on; what labelvet ships is fitted to all of it.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+from labelvet.dataset.patches import PatchTable
+from labelvet.embeddings.catalog import DEFAULT_BACKBONE
+from labelvet.issues import kinds, opinions
+from labelvet.issues.evidence import gather
+from labelvet.issues.kinds import KINDS, KindModel, fit_kinds
+from labelvet.issues.opinions import align, ask
+from labelvet.issues.suspicion import _confidences, _find_neighbors, _fit_classes
+from numpy.typing import NDArray
+
+from .data import ROOT
+from .issues_data import (
+    ACCEPTED,
+    DETECTORS,
+    Labels,
+    coco128,
+    coco128_boxes,
+    coco128_truth,
+    detected_scenes,
+    disturb,
+    kinds_of,
+)
+
+ALONE = (
+    "confidence", "size", "contains", "within", "repeats", "class", "neighbors' confidence",
+    "company", "border", "wrong class",
+)  # fmt: skip
+ANNOTATED = ("size", "contains", "within", "repeats", "wrong class", "company", "border")
+SECONDED = ALONE + opinions.EVIDENCE
+ANNOTATED_SECONDED = ANNOTATED + opinions.EVIDENCE
+
+COMPOSED = "composed scenes"
+_SCENES, _SCENES_SEED = 120, 11
+_DISTURBED, _SEEDS = 0.05, (1, 2, 3)
+_COUNTS_AS = 1000
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """n labels whose kinds are known, with the evidence on them.
+
+    Attributes:
+        judged: the detector, or "annotator"
+        seconded: the detector that was asked, None for none
+        media: (n,) image of each label
+        kinds: (n,) index into ``KINDS``
+        evidence: ``{name: (n,)}``
+    """
+
+    judged: str
+    seconded: str | None
+    media: NDArray[np.int32]
+    kinds: NDArray[np.int64]
+    evidence: dict[str, NDArray[np.float64]]
+
+
+@cache
+def detector_cases(backbone: str = DEFAULT_BACKBONE) -> tuple[Case, ...]:
+    """Returns the boxes of each detector, beside nothing and beside each other one."""
+    truth = coco128_truth(backbone).table
+    found = []
+    for detector in DETECTORS:
+        labels = coco128(detector, backbone)
+        others = [None, *(other for other in DETECTORS if other != detector)]
+        found += _cases(detector, labels, kinds_of(labels.table, truth), others)
+    scenes = ROOT / ".cache" / "bench" / f"scenes{_SCENES_SEED}"
+    objects, labels = detected_scenes(scenes, _SCENES_SEED, _SCENES, backbone)
+    labels = labels.take(np.flatnonzero(labels.table.confidences > ACCEPTED))
+    found += _cases(COMPOSED, labels, kinds_of(labels.table, objects), [None])
+    return tuple(found)
+
+
+@cache
+def annotator_cases(backbone: str = DEFAULT_BACKBONE) -> tuple[Case, ...]:
+    """Returns true labels with errors put in, beside each detector."""
+    truth = coco128_truth(backbone)
+    found = []
+    for seed in _SEEDS:
+        labels, known = disturb(truth, _DISTURBED, seed, backbone)
+        found += _cases("annotator", labels, known, list(DETECTORS))
+    return tuple(found)
+
+
+def _cases(
+    judged: str, labels: Labels, known: NDArray[np.int64], others: list[str | None]
+) -> list[Case]:
+    table, vectors = labels.table, labels.vectors
+    neighbors, similarities = _find_neighbors(vectors)
+    fit = _fit_classes(table, vectors, neighbors, similarities, [])
+    rejected = np.zeros(len(table), dtype=bool)
+    own = gather(table, _confidences(table), fit, neighbors, rejected).columns
+    return [
+        Case(judged, other, table.media, known, {**own, **_said(table, other)}) for other in others
+    ]
+
+
+def _said(table: PatchTable, other: str | None) -> dict[str, NDArray[np.float64]]:
+    if other is None:
+        return {}
+    wide, others = align(table, [coco128_boxes(other)])
+    return ask(wide, others).evidence
+
+
+def fit(
+    cases: list[Case], names: tuple[str, ...], parity: int | None = None, penalty: float = 10.0
+) -> KindModel:
+    """Fits a model to some cases, each of which counts the same.
+
+    Args:
+        cases: of these
+        names: the evidence that the model looks at
+        parity: 0 or 1 for the images of even or odd number alone
+        penalty: see :func:`labelvet.issues.kinds.fit_kinds`
+    """
+    columns, known, importance = [], [], []
+    for case in cases:
+        rows = np.flatnonzero((case.media % 2 == parity) | (parity is None))
+        columns.append(np.column_stack([case.evidence[name][rows] for name in names]))
+        known.append(case.kinds[rows])
+        importance.append(np.full(len(rows), _COUNTS_AS / len(rows)))
+    return fit_kinds(
+        names, np.concatenate(columns), np.concatenate(known), np.concatenate(importance), penalty
+    )
+
+
+def main() -> None:
+    """Fits all models to all there is."""
+    detectors, annotators = list(detector_cases()), list(annotator_cases())
+    models = {
+        "alone": fit([case for case in detectors if case.seconded is None], ALONE),
+        "seconded": fit([case for case in detectors if case.seconded], SECONDED),
+        "annotated": fit(annotators, ANNOTATED_SECONDED),
+    }
+    content = {"kinds": KINDS, **{name: model.to_json() for name, model in models.items()}}
+    kinds._FILE.write_text(json.dumps(content, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

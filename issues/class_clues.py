@@ -1,0 +1,213 @@
+"""What speaks for each class of a patch, each clue computed from all labels but the patch's own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .numerics import unit_rows
+
+# so many (row, class) cells are held at a time
+_CELLS = 500_000
+# of the regression on the look: its penalty, for unit vectors, and the least it says of a class
+_PENALTY = 1.0
+_FLOOR = 0.05
+# the regression's intercept is the weight of this constant, so that it is left out with the rest
+_CONSTANT = 0.3
+
+
+class ClassClues:
+    """The clues of n labeled patches, for a block of rows at a time.
+
+    Args:
+        codes: (n,) the class of each, in ``[0, num_classes)``
+        num_classes: at least 2
+        vectors: (n, d) embeddings
+        neighbors: (n, k) rows of the nearest patches, nearest first, itself not among them
+        similarities: (n, k) their cosine similarities
+        media: (n,) index of each patch's image
+        boxes: (n, 4) ``[x, y, width, height]``
+        trust: (n,) how much each label vouches for others, in [0, 1]
+    """
+
+    def __init__(
+        self,
+        codes: NDArray[np.int32],
+        num_classes: int,
+        vectors: NDArray[np.float32],
+        neighbors: NDArray[np.int32],
+        similarities: NDArray[np.float32],
+        media: NDArray[np.int32],
+        boxes: NDArray[np.float64],
+        trust: NDArray[np.float32],
+    ) -> None:
+        self._codes, self._k, self._trust = codes, num_classes, trust
+        self._vectors, self._center = vectors, vectors.mean(axis=0)
+        self._neighbors, self._similarities = neighbors, similarities
+        self._counts = np.bincount(codes, trust, num_classes).astype(np.float32)
+        self._sum_looks()
+        self._regress()
+        self._count_images(media)
+        self._sum_shapes(boxes)
+
+    def blocks(self, rows: NDArray[np.int64]) -> Iterator[NDArray[np.float32]]:
+        """Yields (rows, classes, clues) float32 blocks."""
+        step = max(1, _CELLS // self._k)
+        for start in range(0, len(rows), step):
+            block = rows[start : start + step]
+            others = np.tile(self._counts, (len(block), 1))
+            others[np.arange(len(block)), self._codes[block]] -= self._trust[block]
+            yield np.stack(
+                [
+                    np.log(others + 0.5),
+                    *self._votes(block),
+                    self._look(block),
+                    self._regression(block),
+                    *self._company(block),
+                    self._shape(block, others),
+                ],
+                axis=2,
+            ).astype(np.float32)
+
+    def _votes(self, rows: NDArray[np.int64]) -> Iterator[NDArray[np.float32]]:
+        """The neighbors: ten counted, all weighted by similarity, and the nearest of each class."""
+        classes, near = self._codes[self._neighbors[rows]], self._similarities[rows]
+        at = np.arange(len(rows))
+        base = (self._counts + 0.5) / (self._counts.sum() + 0.5 * self._k)
+        counted = np.zeros((len(rows), self._k), dtype=np.float32)
+        weighted = counted.copy()
+        nearest = np.repeat(near[:, -1:], self._k, axis=1)
+        trust = self._trust[self._neighbors[rows]]
+        weights = np.exp((near - near[:, :1]) / 0.05)
+        # as far away as its vote counts for less
+        trusted = near + 0.05 * np.log(np.maximum(trust, 1e-3))
+        for j in reversed(range(near.shape[1])):
+            cell = at, classes[:, j]
+            nearest[cell] = np.maximum(nearest[cell], trusted[:, j])
+            weighted[cell] += weights[:, j] * trust[:, j]
+            if j < 10:
+                counted[cell] += trust[:, j]
+        yield np.log(counted + 0.2 * base + 1e-3)
+        total = weights.sum(axis=1, keepdims=True)
+        yield np.log(weighted + 0.02 * total * base + 5e-3)
+        yield 10 * (nearest - near[:, :1])
+
+    def _sum_looks(self) -> None:
+        """Sums the unit vectors of each class."""
+        d = self._vectors.shape[1]
+        self._sums = np.zeros((self._k, d + 1), dtype=np.float32)
+        self._products = np.zeros((d + 1, d + 1), dtype=np.float32)
+        for start in range(0, len(self._codes), 4096):
+            rows = np.arange(start, min(start + 4096, len(self._codes)))
+            inputs = self._inputs(rows)
+            trusted = inputs * self._trust[rows, None]
+            self._products += trusted.T @ inputs
+            np.add.at(self._sums, self._codes[rows], trusted)
+
+    def _units(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        return unit_rows(self._vectors[rows] - self._center)
+
+    def _inputs(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        units = self._units(rows)
+        return np.column_stack([units, np.full(len(units), _CONSTANT, dtype=np.float32)])
+
+    def _regress(self) -> None:
+        """Fits a ridge regression of what is of a class on the look."""
+        penalized = self._products.astype(np.float64) + _PENALTY * np.eye(len(self._products))
+        self._inverse = np.linalg.inv(penalized).astype(np.float32)
+        self._coefficients = self._inverse @ self._sums.T
+
+    def _regression(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        """What the regression says of each class, fitted without the patch.
+
+        What leaving it out does is known without fitting anew (Allen's PRESS, 1974).
+        """
+        inputs = self._inputs(rows)
+        leverage = np.einsum("ij,ij->i", inputs @ self._inverse, inputs) * self._trust[rows]
+        said = inputs @ self._coefficients - leverage[:, None] * self._targets(rows)
+        said /= 1 - leverage[:, None]
+        return np.asarray(np.log(np.maximum(said, 0) + _FLOOR), dtype=np.float32)
+
+    def _targets(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        targets = np.zeros((len(rows), self._k), dtype=np.float32)
+        targets[np.arange(len(rows)), self._codes[rows]] = 1
+        return targets
+
+    def _look(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        """The similarity to the average of each class, shrunk to 0 for classes of a few."""
+        units = self._units(rows)
+        similar = units @ self._sums[:, :-1].T
+        counts = np.tile(self._counts, (len(rows), 1))
+        cell = np.arange(len(rows)), self._codes[rows]
+        similar[cell] -= np.einsum("ij,ij->i", units, units) * self._trust[rows]
+        counts[cell] -= self._trust[rows]
+        return np.asarray(10 * similar / (counts + 1))
+
+    def likeness(self) -> NDArray[np.float32]:
+        """Returns the cosine similarities of the classes' averages, (classes, classes)."""
+        averages = unit_rows(self._sums[:, :-1])
+        return np.asarray(averages @ averages.T)
+
+    def _count_images(self, media: NDArray[np.int32]) -> None:
+        from scipy.sparse import coo_array
+
+        images, self._image = np.unique(media, return_inverse=True)
+        shape = (len(images), self._k)
+        self._content = coo_array((self._trust, (self._image, self._codes)), shape=shape).tocsr()
+        present = self._content.minimum(1)
+        together = (present.T @ present).toarray()
+        alone = np.diag(together).copy()
+        base = (alone + 0.5) / (len(images) + 1)
+        rest = np.maximum(alone - 1, 0)[:, None] + 2  # the images but one's own
+
+        def log_lift(counts: NDArray[np.float32]) -> NDArray[np.float32]:
+            lift = np.log((counts + 2 * base) / rest / base)
+            np.fill_diagonal(lift, 0)
+            return np.asarray(lift, dtype=np.float32)
+
+        # (class seen, class asked for), where one's own image has that class, and where not
+        self._lift_with = log_lift(np.maximum(together - 1, 0))
+        self._lift_without = log_lift(together)
+
+    def _company(self, rows: NDArray[np.int64]) -> Iterator[NDArray[np.float32]]:
+        """What else is in the image: how many of the class, their share, what goes with it."""
+        content = self._content[self._image[rows]].toarray()
+        others = content.copy()
+        others[np.arange(len(rows)), self._codes[rows]] -= self._trust[rows]
+        yield np.log1p(others)
+        yield 3 * others / (others.sum(axis=1, keepdims=True) + 1)
+        seen = np.clip(others, 0, 1)
+        lift = np.where(content > 0, seen @ self._lift_with, seen @ self._lift_without)
+        yield lift / np.maximum(seen.sum(axis=1, keepdims=True), 1)
+
+    def _sum_shapes(self, boxes: NDArray[np.float64]) -> None:
+        width, height = np.maximum(boxes[:, 2:], 1e-4).T
+        self._shapes = np.stack([np.log(width * height) / 2, np.log(height / width)], axis=1)
+        self._shape_sums = [
+            np.stack(
+                [
+                    np.bincount(self._codes, self._trust * self._shapes[:, i] ** power, self._k)
+                    for i in (0, 1)
+                ]
+            )
+            for power in (1, 2)
+        ]
+
+    def _shape(self, rows: NDArray[np.int64], others: NDArray[np.float32]) -> NDArray[np.float64]:
+        """The log likelihood of the box's size and aspect, normal for each class."""
+        own = np.arange(len(rows)), self._codes[rows]
+        strength = 5.0  # of the shape of all boxes, as a prior
+        total = np.zeros((len(rows), self._k))
+        for i in (0, 1):
+            values = self._shapes[rows, i]
+            center, spread = self._shapes[:, i].mean(), max(self._shapes[:, i].var(), 1e-4)
+            first, second = (np.tile(sums[i], (len(rows), 1)) for sums in self._shape_sums)
+            first[own] -= values * self._trust[rows]
+            second[own] -= values**2 * self._trust[rows]
+            mean = (first + strength * center) / (others + strength)
+            square = (second + strength * (spread + center**2)) / (others + strength)
+            variance = np.maximum(square - mean**2, 0.05 * spread)
+            total -= (np.log(variance) + (values[:, None] - mean) ** 2 / variance) / 2
+        return np.maximum(total, -8)

@@ -1,0 +1,121 @@
+"""Why a label is suspected, in a sentence that speaks of the kind that was chosen."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..core.table import PatchTable
+from .kinds import BACKGROUND, BADLY_PLACED, DUPLICATE, RIGHT, WRONG_CLASS
+from .opinions import Opinions
+from .suspicion import Suspicion
+
+# a box is called so from here on
+_SLIVER, _FEW_PIXELS, _NESTED, _ODD = 8.0, 0.01, 0.8, 3.0
+
+
+class Reasons:
+    """The reasons for what was found of the labels of a table.
+
+    Args:
+        table: the labels
+        found: what was found of them
+        opinions: what other fields say of them
+    """
+
+    def __init__(self, table: PatchTable, found: Suspicion, opinions: Opinions | None) -> None:
+        self._table, self._found, self._opinions = table, found, opinions
+        self._kinds = found.likeliest
+
+    def reason(self, row: int) -> str:
+        """Returns one sentence that says what speaks against the label of a row."""
+        if np.isfinite(self._found.missed[row]):
+            parts = self._missed(row)
+        else:
+            kind = int(self._kinds[row])
+            if kind == RIGHT:  # the likeliest thing that may be wrong with it
+                kind = 1 + int(self._found.kinds[row, 1:].argmax())
+            parts = {
+                WRONG_CLASS: self._wrong_class,
+                BADLY_PLACED: self._badly_placed,
+                BACKGROUND: self._background,
+                DUPLICATE: self._duplicate,
+            }[kind](row)
+        confidence = self._table.confidences[row]
+        if np.isfinite(confidence):
+            parts.append(f"confidence {confidence:.2f}")
+        sentence = "; ".join(parts)
+        return f"{sentence[0].upper()}{sentence[1:]}."
+
+    def evidence(self, row: int) -> NDArray[np.int32]:
+        """Returns the rows that the reason speaks of: the neighbors, or the label repeated."""
+        found = self._found
+        if self._kinds[row] == DUPLICATE and found.original[row] >= 0:
+            return np.asarray(found.original[row : row + 1])
+        return np.asarray(found.neighbors[row])
+
+    def _missed(self, row: int) -> list[str]:
+        parts = [f"no accepted {self._own(row)} lies on it"]
+        count, among = self._neighbors(row, int(self._table.codes[row]))
+        if 2 * count > among:
+            parts.append(f"{count} of {among} neighbors are {self._own(row)}")
+        return parts
+
+    def _wrong_class(self, row: int) -> list[str]:
+        code = int(self._found.suggested[row, 0])
+        if code < 0:
+            return [f"it hardly looks like {self._own(row)}"]
+        count, among = self._neighbors(row, code)
+        parts = [f"looks like {self._named(code)} rather than {self._own(row)}"]
+        if count:
+            parts.append(f"{count} of {among} neighbors are {self._named(code)}")
+        opinions = self._opinions
+        if opinions is not None and opinions.opposed[row] == code:
+            field = opinions.names[opinions.opposing[row]]
+            parts.append(f"'{field}' has {self._named(code)} here")
+        return parts
+
+    def _badly_placed(self, row: int) -> list[str]:
+        opinions = self._opinions
+        if opinions is not None and opinions.agreeing[row] >= 0:
+            field = opinions.names[opinions.agreeing[row]]
+            overlap = opinions.agreement[row]
+            return [f"'{field}' has {self._own(row)} here, but its box overlaps by {overlap:.0%}"]
+        return [f"the box may not fit the {self._own(row)}", *self._box(row)]
+
+    def _background(self, row: int) -> list[str]:
+        opinions = self._opinions
+        if opinions is not None and opinions.asked[row] and opinions.agreeing[row] < 0:
+            fields = ", ".join(f"'{name}'" for name in opinions.names)
+            return [f"there may be no {self._own(row)} here: {fields} has none"]
+        return [f"there may be no {self._own(row)} here", *self._box(row)]
+
+    def _duplicate(self, row: int) -> list[str]:
+        if self._found.original[row] < 0:
+            return [f"another {self._own(row)} may show the same object"]
+        return [f"it covers {self._found.overlap[row]:.0%} of another {self._own(row)}"]
+
+    def _box(self, row: int) -> list[str]:
+        """What is odd about the box itself."""
+        width, height = np.maximum(self._table.boxes[row, 2:], 1e-6)
+        if max(width / height, height / width) >= _SLIVER:
+            return ["it is a sliver"]
+        if max(width, height) <= _FEW_PIXELS:
+            return [f"it is {max(width, height):.1%} of the image wide and high"]
+        if self._found.evidence_of("within")[row] >= _NESTED:
+            return ["it lies inside another one"]
+        if self._found.evidence_of("contains")[row] >= _NESTED:
+            return ["it holds another one"]
+        if self._found.evidence_of("shape")[row] >= _ODD:
+            return ["its size or shape is unusual for the class"]
+        return []
+
+    def _neighbors(self, row: int, code: int) -> tuple[int, int]:
+        near = self._table.codes[self._found.neighbors[row]]
+        return int((near == code).sum()), len(near)
+
+    def _own(self, row: int) -> str:
+        return self._named(int(self._table.codes[row]))
+
+    def _named(self, code: int) -> str:
+        return str(self._table.classes[code]) if code >= 0 else "label without a class"

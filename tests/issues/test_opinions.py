@@ -1,0 +1,106 @@
+"""Other fields are asked about each label; what they cannot know is said."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import fiftyone as fo
+import numpy as np
+import pytest
+from clusters import clusters
+from labelvet.core.errors import InvalidParameter
+from labelvet.issues.find import find_label_issues
+from labelvet.issues.kinds import BADLY_PLACED
+from labelvet.issues.opinions import align, ask
+from labelvet.issues.suspicion import find_suspects
+
+ROOT = "labels.detections"
+
+
+def _other(table, name="second", **columns):
+    return replace(table, patches_field=name, **columns)
+
+
+def test_who_agrees_and_where_the_box_should_be():
+    table, vectors, _, truth = clusters(120)
+    rng = np.random.default_rng(0)
+    boxes = table.boxes.copy()
+    moved = np.arange(60, 66)
+    boxes[moved, :2] += 0.55 * boxes[moved, 2:]  # half of it beside the object
+    codes = truth.astype(np.int32)
+    second = _other(
+        table, codes=codes, confidences=rng.uniform(0.5, 1, 120).astype("f4"),
+    )  # fmt: skip
+    judged = replace(table, boxes=boxes)
+    opinions = ask(judged, [second])
+    found = find_suspects(judged, vectors, opinions=opinions)
+    rest = np.arange(70, 120)
+    placed = found.kinds[:, BADLY_PLACED]
+    assert placed[moved].mean() > 5 * placed[rest].mean()
+    np.testing.assert_allclose(found.better_boxes[moved], table.boxes[moved], atol=1e-5)
+    # a class that the field has on a label is suggested, and makes the label's own doubtful
+    assert (found.suggested[:6, 0] == truth[:6]).all()
+    assert found.suspicion[:6].mean() > 5 * found.suspicion[rest].mean()
+
+
+def test_classes_and_images_are_told_apart_by_their_names():
+    table, _, _, _ = clusters(30)
+    order = np.arange(30)[::-1]
+    other = table.take(order)
+    names = np.array(["b", "c0", "c1", "c2", "c3"], dtype=object)
+    other = _other(other, classes=names, codes=(other.codes + 1).astype(np.int32))
+    other = replace(other, media=(9 - other.media).astype(np.int32))
+    wide, (aligned,) = align(table, [other])
+    assert wide.classes.tolist() == ["c0", "c1", "c2", "c3", "b"]
+    assert (aligned.codes == table.codes[order]).all()
+    assert (aligned.media == table.media[order]).all()
+    elsewhere = replace(other, sample_ids=np.array([f"{99 + i:024x}" for i in range(30)]))
+    assert len(align(table, [elsewhere])[1][0]) == 0
+
+
+@pytest.mark.parametrize(
+    "other, sentence",
+    [
+        (lambda table: table.take(np.arange(0)), "has no labels in these images"),
+        (lambda table: table, "has the very same labels"),
+        (
+            lambda table: replace(table, classes=np.array(["x", "y", "z", "w"], dtype=object)),
+            "has none of these classes",
+        ),
+    ],
+)
+def test_a_field_that_says_nothing_changes_nothing_and_says_so(other, sentence):
+    table, vectors, _, _ = clusters(60)
+    wide, others = align(table, [_other(other(table))])
+    opinions = ask(wide, others)
+    assert len(opinions.notes) == 1 and sentence in opinions.notes[0]
+    alone, asked = find_suspects(table, vectors), find_suspects(wide, vectors, opinions=opinions)
+    np.testing.assert_array_equal(alone.kinds, asked.kinds)
+    assert opinions.notes[0] in asked.notes
+
+
+def test_fields_in_a_dataset(flipped_labels):
+    dataset, _ = flipped_labels
+    dataset.clone_sample_field("labels", "second")
+    for sample in dataset.iter_samples(autosave=True):
+        for label in sample.second.detections:
+            label.bounding_box = [*label.bounding_box[:2], 0.95 * label.bounding_box[2], 0.1]
+        sample["none"] = fo.Detections(detections=[])
+    issues = find_label_issues(dataset, "map", second_fields=["second", "none"])
+    assert "'none' has no labels in these images: it says nothing." in issues.notes
+    kinds = dataset.values([f"{ROOT}.{name}" for name in (
+        "suspicion", "mislabeled", "misplaced", "spurious", "duplicate")], unwind=True)  # fmt: skip
+    wrong, *parts = np.array(kinds, dtype=float)
+    np.testing.assert_allclose(wrong, np.sum(parts, axis=0), atol=1e-5)
+    suggested, first = dataset.values(
+        [f"{ROOT}.suggested_labels", f"{ROOT}.suggested_label"], unwind=False
+    )
+    assert all(
+        len(three) == 3 and three[0] == one
+        for threes, ones in zip(suggested, first, strict=True)
+        for three, one in zip(threes, ones, strict=True)
+    )
+    assert find_label_issues(dataset, "map", second_fields="second").checked == 120
+    for bad in ("labels", "nothing", "filepath"):
+        with pytest.raises(InvalidParameter):
+            find_label_issues(dataset, "map", second_fields=[bad])
