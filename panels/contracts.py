@@ -1,7 +1,7 @@
 """Written by ``make types``: the version of each panel's messages, by component."""
 
 CONTRACTS = {
-    "LabelEmbeddings": "fc849b62929a6868",
-    "AutoLabeling": "4e65f7f038dbafa2",
+    "LabelEmbeddings": "3a26fc6bae62100f",
+    "AutoLabeling": "5f6b9540736a76fa",
     "Runs": "593dc40a1f556aa2",
 }

@@ -8,11 +8,13 @@ from typing import Any
 from ..approval.rounds import APPROVAL, REMOVAL
 from ..approval.undo import undo_change
 from ..core.errors import UnknownUndo
-from ..dataset.changes import Change, find_change
+from ..dataset.changes import Change, find_change, list_changes
 from ..dataset.tags import KIND as TAGS
 from ..dataset.tags import undo_tags
 from ..review.answers import KIND as REVIEW
 from ..review.answers import take_back_change
+from .message import Answer, Moment, Request, Text
+from .web_panel import exposed
 
 # kind of change → what takes it back and says so
 _UNDO: dict[str, Callable[[Change], str]] = {
@@ -36,3 +38,69 @@ def undo(dataset: Any, token: Any) -> tuple[Change, str]:
     if change.kind not in _UNDO:
         raise UnknownUndo("There is nothing to undo: another version of labelvet did this.")
     return change, _UNDO[change.kind](change)
+
+
+class UndoRequest(Request):
+    """What is taken back.
+
+    Attributes:
+        token: the `undo` of what was done, or the `token` of a listed change or a round
+    """
+
+    token: Text
+
+
+class Undone(Answer):
+    """A change was taken back.
+
+    Attributes:
+        sentence: says so
+        undo: null, since there is no redo
+        anew: whether labels came back that have no patch
+    """
+
+    sentence: str
+    undo: None = None
+    anew: bool = False
+
+
+class UndoableChange(Answer):
+    """A change of the dataset that can be undone.
+
+    Attributes:
+        token: what undoes it
+        sentence: what it did
+        by: who did it
+        at: when, in ISO 8601
+    """
+
+    token: str
+    sentence: str
+    by: str
+    at: Moment
+
+
+class Changes(Answer):
+    """What can be undone, the newest first."""
+
+    changes: list[UndoableChange]
+
+
+class Undoing:
+    """The part of a panel that lists what can be undone in the dataset, and undoes it."""
+
+    @exposed
+    def changes(self, ctx: Any) -> Changes:
+        """What can be undone, whoever did it in whichever panel."""
+        changes = [UndoableChange.like(change) for change in list_changes(ctx.dataset)]
+        return Changes(changes=changes)
+
+    @exposed
+    def undo(self, ctx: Any, request: UndoRequest) -> Undone:
+        """Takes a change back."""
+        change, sentence = undo(ctx.dataset, request.token)
+        if change.kind in (APPROVAL, REMOVAL):
+            ctx.ops.reload_dataset()  # a field may have come or gone
+        else:
+            ctx.ops.reload_samples()
+        return Undone(sentence=sentence, anew=change.kind == REMOVAL)

@@ -88,16 +88,6 @@ class FinalizeRequest(SourceRequest):
     count: int = Field(ge=0, le=10**12)
 
 
-class UndoRequest(Request):
-    """What is taken back.
-
-    Attributes:
-        token: the `undo` of what was done, or the `token` of a round
-    """
-
-    token: Text
-
-
 class Run(Answer):
     """A run of auto labeling.
 

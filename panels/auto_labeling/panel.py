@@ -20,28 +20,27 @@ from ...approval.counts import review
 from ...approval.expressions import FLAGGED
 from ...approval.finalize import finalize, finish
 from ...approval.removed import is_ours
-from ...approval.rounds import REMOVAL, progress
+from ...approval.rounds import progress
 from ...approval.shown_view import (
     shown_view,
     with_new_patches,
     without_patches,
     without_review,
 )
-from ...approval.undo import undo_change
 from ...core.errors import InvalidParameter
 from ...core.sentences import count
 from ...dataset.app_view import base_view, view_without_selection
-from ...dataset.changes import find_change
 from ...dataset.documents import Ids, parse_ids
 from ...dataset.patches import is_patches_view
 from ...dataset.tags import tag_view
 from ..message import Nothing
+from ..undoing import Undoing
 from ..web_panel import WebPanel, exposed
 from . import messages
 from .generating import list_generated
 
 
-class AutoLabeling(WebPanel):
+class AutoLabeling(Undoing, WebPanel):
     """Labels that a model found are reviewed, approved in rounds, and become ground truth."""
 
     name = "auto_labeling"
@@ -135,14 +134,6 @@ class AutoLabeling(WebPanel):
         sentence = finish(_candidates(ctx, request))
         ctx.ops.reload_dataset()
         return messages.Done(sentence=sentence)
-
-    @exposed
-    def undo(self, ctx: Any, request: messages.UndoRequest) -> messages.Done:
-        """Takes a change back."""
-        change = find_change(ctx.dataset, request.token)
-        sentence = undo_change(change)
-        ctx.ops.reload_dataset()
-        return messages.Done(sentence=sentence, anew=change.kind == REMOVAL)
 
 
 def _candidates(ctx: Any, request: messages.SourceRequest) -> Candidates:

@@ -127,16 +127,6 @@ class ExcludeTaggedRequest(RunRequest):
     level: Level = "labels"
 
 
-class UndoRequest(Request):
-    """What is taken back.
-
-    Attributes:
-        token: the `undo` of what was done
-    """
-
-    token: Text
-
-
 class NextIssuesRequest(RunRequest):
     """How many labels to look at next."""
 

@@ -11,7 +11,7 @@ from ...dataset.app_view import base_view, view_without_selection
 from ...dataset.brain_runs import load_neighbor_graph
 from ...dataset.documents import hex_ids
 from ...dataset.patches import is_patches_view, label_path
-from ...dataset.tags import describe, tag_labels, tag_samples, undo
+from ...dataset.tags import describe, tag_labels, tag_samples
 from ...dataset.views import exclude_tagged, save_tagged_view
 from ...maps.clusters import find_clusters, name_clusters
 from ...maps.columns import list_attributes, load_column
@@ -21,6 +21,7 @@ from ...maps.similar import similar_by_graph, similar_by_map
 from ...maps.thumbnails import make_thumbnails
 from ..binary import unpack_rows
 from ..message import Nothing
+from ..undoing import Undoing
 from ..web_panel import WebPanel, exposed
 from . import messages
 from .computing import computing_runs
@@ -28,7 +29,7 @@ from .reviewing import Reviewing
 from .shown import check_rows, shown_map
 
 
-class LabelEmbeddings(Reviewing, WebPanel):
+class LabelEmbeddings(Reviewing, Undoing, WebPanel):
     """A map of patches on which labels are seen, lassoed, judged and tagged."""
 
     name = "label_embeddings"
@@ -114,13 +115,6 @@ class LabelEmbeddings(Reviewing, WebPanel):
         ctx.ops.reload_samples()
         sentence = describe(done, tag, kind, remove)
         return messages.Changed.like(done, undo=done.token, sentence=sentence)
-
-    @exposed
-    def undo(self, ctx: Any, request: messages.UndoRequest) -> messages.Changed:
-        """Takes a change of tags back."""
-        undone = undo(ctx.dataset, request.token)
-        ctx.ops.reload_samples()
-        return messages.Changed.like(undone)
 
     @exposed
     def save_tagged_view(

@@ -1,4 +1,4 @@
-"""The review queue's methods of the panel: what to look at next, answers, and taking them back."""
+"""The review queue's methods of the panel: what to look at next, and answers."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 from ...core.errors import InvalidParameter
 from ...core.user import current_user
-from ...review.answers import Answer, give_answers, take_back
+from ...review.answers import Answer, give_answers
 from ...review.queue import next_issues
 from ..web_panel import exposed
 from . import messages
@@ -36,13 +36,6 @@ class Reviewing:
         done = give_answers(ctx.dataset, field, given, _user(ctx))
         ctx.ops.reload_samples()
         return messages.Answered.like(done, undo=done.token)
-
-    @exposed
-    def undo_answer(self, ctx: Any, request: messages.UndoRequest) -> messages.Answered:
-        """Takes answers back."""
-        done = take_back(ctx.dataset, request.token)
-        ctx.ops.reload_samples()
-        return messages.Answered.like(done)
 
 
 def _user(ctx: Any) -> str:

@@ -186,6 +186,34 @@ def test_the_loop_of_approval(app, page, labeled, screenshot):
     wait_for_grid(page, 24, "samples")
 
 
+def test_what_was_finalized_comes_back_on_another_day(app, page, labeled, screenshot):
+    found = labeled.count(LABELS)
+    address = app(labeled.name)
+    open_dataset(page, address)
+    open_panel(page, "auto_labeling")
+    cy(page, f"auto-labeling-run-{RUN}").click()
+    wait_for_loop(page, f"{found:,} found")
+    cy(page, "finalize").click()
+    cy(page, "confirm").click()
+    wait_for_said(page, f"{found:,} labels")
+    assert labeled.count(LABELS) == 0
+
+    # another page, which knows nothing of what this one did
+    open_dataset(page, address)
+    open_panel(page, "auto_labeling")
+    cy(page, f"auto-labeling-run-{RUN}").click()
+    page.get_by_role("button", name="What can be undone").click()
+    listed = page.get_by_role("dialog", name="What can be undone")
+    listed.get_by_role("listitem").first.wait_for()
+    screenshot("auto-labeling-history")
+    change = listed.get_by_role("listitem").filter(has_text=f"{found:,} labels")
+    change.get_by_role("button", name="Undo").click()
+    change.wait_for(state="detached")
+    page.keyboard.press("Escape")
+    wait_for_said(page, "came back")
+    assert labeled.count(LABELS) == found
+
+
 def select_first_patch(page) -> None:
     """Selects a patch in the grid, as a person does: its check box shows under the pointer."""
     tile = page.locator('[data-cy="looker"]').first

@@ -46,9 +46,10 @@ def test_the_keys_work_when_label_issues_were_found(app, page, mapped):
     page.locator(".lv-review").get_by_role("button", name="Find label issues").click()
     page.get_by_text("Its labels are checked").wait_for()
     page.get_by_role("button", name="Execute").click()
-    page.locator(".lv-review-crop img").wait_for()
+    page.locator(".lv-review-crop img").wait_for(timeout=180_000)
+    page.get_by_role("button", name="Done").click()
+    page.get_by_role("button", name="Done").wait_for(state="detached")
     # nobody clicked into the panel since the form was there
-    page.get_by_text("Its labels are checked").wait_for(state="detached")
     page.keyboard.press("k")
     wait_for(page, "Skipped")
     # keys pressed where the focus is elsewhere are not the panel's

@@ -132,6 +132,7 @@ def test_the_loop_is_walked(app, tmp_path):
     assert "18 labels are not approved now" in app("finalize", count=3, **about)["error"]
     removed = app("finalize", count=18, **about)
     assert app("show", state="all", **about)["shown"] == 6
+    assert app("changes")["changes"][0]["token"] == removed["undo"]
     assert app("undo", token=removed["undo"])["anew"] is True
     assert app("show", state="all", anew=True, edition=2, **about)["shown"] == 24
     app("finalize", count=18, **about)

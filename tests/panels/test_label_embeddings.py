@@ -134,7 +134,11 @@ def test_tag_save_exclude_undo(app):
     assert saved["created"] and app.dataset.list_saved_views() == ["needs-review"]
     excluded = app("exclude_tagged", tag="needs-review", level="labels", **about)
     assert excluded["sentence"].startswith("3 of 24 labels") and "set_view" in app.triggered
-    assert app("undo", token=done["undo"])["changed"] == 3
+    (listed,) = app("changes")["changes"]
+    assert listed["token"] == done["undo"] and listed["by"] and listed["at"].startswith("20")
+    assert listed["sentence"] == done["sentence"]
+    assert app("undo", token=done["undo"])["sentence"].startswith("3 labels have")
+    assert app("changes")["changes"] == []
     assert "undone before" in app("undo", token=done["undo"])["error"]
     samples = app("tag", rows=bits([0, 1, 5]), tag="x", target="samples", remove=False, **about)
     assert samples["changed"] == 2
@@ -207,7 +211,7 @@ FORGED = [
     ("save_tagged_view", {"tag": "a", "name": {"$x": 1}}),
     ("exclude_tagged", {"tag": "a", "level": "all"}),
     *(("undo", {"token": token}) for token in (None, {}, "0" * 24, "a.0")),
-    *(("undo_answer", {"token": token}) for token in (None, {}, "0" * 24, {"$ne": None})),
+    ("undo", {"token": {"$ne": None}}),
     *(("next_issues", {"count": number}) for number in (0, 201, *NUMBERS) if number is not None),
     *(("answer", {"answers": answers}) for answers in (None, [], {}, [1], [ANSWER] * 101)),
     *(
@@ -261,5 +265,6 @@ def test_a_review_asks_writes_and_takes_back(app):
     say(second, "not an object")
     assert app.dataset.count_values(LABEL)["bird"] == 1
     assert app("next_issues", **about)["queue"]["reviewed"] == 2
-    assert app("undo_answer", token=done["undo"])["changed"] == 1
+    assert [one["token"] for one in app("changes")["changes"]][-1] == done["undo"]
+    assert "taken back" in app("undo", token=done["undo"])["sentence"]
     assert "bird" not in app.dataset.count_values(LABEL)

@@ -1,4 +1,5 @@
-import React, { useEffect, useMemo, useState } from "react";
+import React, { useCallback, useEffect, useMemo, useState } from "react";
+import { History } from "../../app/History";
 import { IconButton } from "../../app/Icon";
 import type { Source } from "../../app/opening";
 import { RangeBar } from "../../app/RangeBar";
@@ -46,6 +47,7 @@ export function ApprovalPage({
   useEffect(() => {
     if (problem) report.fail(problem);
   }, [problem, report]);
+  const list = useCallback(() => wire.changes(), [wire]);
   const [into, setInto] = useState(TRUTH);
   const [rule, setRule] = useState<Rule>("keep");
 
@@ -97,6 +99,7 @@ export function ApprovalPage({
         {waiting && <span className="lv-faint">counting…</span>}
         <span className="lv-spring" />
         <IconButton icon="undo" label="Undo" shortcut="z" onClick={undo} />
+        <History list={list} onUndo={(token) => perform(() => wire.undo(token))} />
         <IconButton
           icon="keyboard"
           label="Keys"

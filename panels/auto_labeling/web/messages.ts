@@ -55,6 +55,11 @@ export interface ApproveRequest {
   iou?: number;
 }
 
+/** What can be undone, the newest first. */
+export interface Changes {
+  changes: UndoableChange[];
+}
+
 /** A person agreed to remove what is not approved. */
 export interface FinalizeRequest {
   /** their field */
@@ -117,8 +122,30 @@ export type Nothing = Record<string, never>;
 
 /** What is taken back. */
 export interface UndoRequest {
-  /** the `undo` of what was done, or the `token` of a round */
+  /** the `undo` of what was done, or the `token` of a listed change or a round */
   token: string;
+}
+
+/** A change was taken back. */
+export interface Undone {
+  /** says so */
+  sentence: string;
+  /** null, since there is no redo */
+  undo: null;
+  /** whether labels came back that have no patch */
+  anew: boolean;
+}
+
+/** A change of the dataset that can be undone. */
+export interface UndoableChange {
+  /** what undoes it */
+  token: string;
+  /** what it did */
+  sentence: string;
+  /** who did it */
+  by: string;
+  /** when, in ISO 8601 */
+  at: string;
 }
 
 /** A run of auto labeling. */
@@ -193,6 +220,8 @@ export interface Methods {
   add: { request: SelectionRequest; answer: Done };
   /** Makes ground truth of the basket. */
   approve: { request: ApproveRequest; answer: Done };
+  /** What can be undone, whoever did it in whichever panel. */
+  changes: { request: object; answer: Changes };
   /** Removes what was not approved, if that is as many as a person agreed to. */
   finalize: { request: FinalizeRequest; answer: Done };
   /** Closes the loop: removed labels are deleted for good. */
@@ -210,8 +239,8 @@ export interface Methods {
   /** Makes the grid show the images again, of the view that the review began with. */
   show_images: { request: object; answer: Nothing };
   /** Takes a change back. */
-  undo: { request: UndoRequest; answer: Done };
+  undo: { request: UndoRequest; answer: Undone };
 }
 
 /** The version of these messages, which a page and the server must share. */
-export const CONTRACT = "4e65f7f038dbafa2";
+export const CONTRACT = "5f6b9540736a76fa";

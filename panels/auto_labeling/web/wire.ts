@@ -12,9 +12,21 @@ import type {
   Rule,
   SelectionRequest,
   Shown,
+  UndoableChange,
+  Undone,
 } from "./messages";
 
-export type { Done, Overview, Progress, Round, Rule, Run, RunState, State } from "./messages";
+export type {
+  Done,
+  Overview,
+  Progress,
+  Round,
+  Rule,
+  Run,
+  RunState,
+  State,
+  Undone,
+} from "./messages";
 export { STATES } from "./messages";
 
 /** Labels by class and confidence; see `Review` in approval/counts.py. */
@@ -53,7 +65,11 @@ export class Wire {
     return this.call("show_images", {});
   }
 
-  undo(token: string): Promise<Done> {
+  async changes(): Promise<UndoableChange[]> {
+    return (await this.call("changes", {})).changes;
+  }
+
+  undo(token: string): Promise<Undone> {
     return this.call("undo", { token });
   }
 

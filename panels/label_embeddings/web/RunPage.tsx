@@ -1,4 +1,5 @@
-import React, { useEffect, useMemo, useReducer, useRef, useState } from "react";
+import React, { useCallback, useEffect, useMemo, useReducer, useRef, useState } from "react";
+import { History } from "../../app/History";
 import { Status } from "../../app/Status";
 import type { Shortcut } from "../../app/shortcuts";
 import { useKeys } from "../../app/useKeys";
@@ -38,6 +39,7 @@ export function RunPage({
   const length = points.length / dims;
   const hasLabels = opened.run.patchesField !== null;
   const run = useMemo(() => wire.of(opened.run), [wire, opened.run]);
+  const list = useCallback(() => wire.changes(), [wire]);
   const [reviewing, setReviewing] = useState(false);
   const [pointed, setPointed] = useState<number | null>(null);
   /** counts what the panel changed in the dataset, so that everything read before is read again */
@@ -67,12 +69,17 @@ export function RunPage({
 
   const openRow = (row: number) =>
     run.openSample(row).catch((error: Error) => report.fail(error.message));
-  const review = useReviewQueue({ wire: run, open: reviewing, remember, report, onStale });
+  const review = useReviewQueue({ wire, run, open: reviewing, remember, report, onStale });
   const reviewer = useReviewer(review, openRow);
   const startReview = () => setReviewing(hasLabels);
   const endReview = () => {
     setReviewing(false);
     changed();
+  };
+
+  const undoChange = async (token: string) => {
+    await tagging.undo(token);
+    review.readAgain();
   };
 
   const legendSearch = useRef<HTMLInputElement>(null);
@@ -105,6 +112,7 @@ export function RunPage({
     <section {...keys.frame} className="lv-page" aria-label="Label embeddings">
       <Toolbar
         {...{ picker, opened, coloring, look, clusters, keys, reviewing }}
+        history={<History list={list} onUndo={undoChange} />}
         onReview={hasLabels ? (reviewing ? endReview : startReview) : null}
       />
       <div className="lv-stage" data-reviewing={reviewing}>

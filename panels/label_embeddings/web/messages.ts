@@ -43,6 +43,11 @@ export interface Answered {
   refused: number;
 }
 
+/** What can be undone, the newest first. */
+export interface Changes {
+  changes: UndoableChange[];
+}
+
 /** An attribute of a run. */
 export interface ColumnRequest {
   /** its brain key */
@@ -241,8 +246,18 @@ export interface Changed {
 
 /** What is taken back. */
 export interface UndoRequest {
-  /** the `undo` of what was done */
+  /** the `undo` of what was done, or the `token` of a listed change or a round */
   token: string;
+}
+
+/** A change was taken back. */
+export interface Undone {
+  /** says so */
+  sentence: string;
+  /** null, since there is no redo */
+  undo: null;
+  /** whether labels came back that have no patch */
+  anew: boolean;
 }
 
 /** What is asked of a run that is open. */
@@ -270,6 +285,18 @@ export interface GivenAnswer {
   verdict: Verdict;
   /** the class that it should be, for a wrong one */
   label?: string | null;
+}
+
+/** A change of the dataset that can be undone. */
+export interface UndoableChange {
+  /** what undoes it */
+  token: string;
+  /** what it did */
+  sentence: string;
+  /** who did it */
+  by: string;
+  /** when, in ISO 8601 */
+  at: string;
 }
 
 /** A cluster of points. */
@@ -383,6 +410,8 @@ export interface Item {
 export interface Methods {
   /** Writes answers into labels. */
   answer: { request: AnswerRequest; answer: Answered };
+  /** What can be undone, whoever did it in whichever panel. */
+  changes: { request: object; answer: Changes };
   /** The clusters of the map, named by an attribute. */
   clusters: { request: ColumnRequest; answer: Clusters };
   /** The values of an attribute. */
@@ -407,13 +436,11 @@ export interface Methods {
   similar: { request: SimilarRequest; answer: Similar };
   /** Adds a tag to the selected labels or samples, or removes it. */
   tag: { request: TagRequest; answer: Changed };
-  /** Takes a change of tags back. */
-  undo: { request: UndoRequest; answer: Changed };
-  /** Takes answers back. */
-  undo_answer: { request: UndoRequest; answer: Answered };
+  /** Takes a change back. */
+  undo: { request: UndoRequest; answer: Undone };
   /** The rows in the App's view under its filters. */
   visible_rows: { request: RunRequest; answer: VisibleRows };
 }
 
 /** The version of these messages, which a page and the server must share. */
-export const CONTRACT = "fc849b62929a6868";
+export const CONTRACT = "3a26fc6bae62100f";

@@ -15,6 +15,7 @@ import type {
   Run,
   Similar,
   Target,
+  UndoableChange,
   Verdict,
 } from "./messages";
 import type { Rows } from "./rows";
@@ -61,6 +62,10 @@ export class Wire {
 
   of(run: Run): RunWire {
     return new RunWire(this.call, run);
+  }
+
+  async changes(): Promise<UndoableChange[]> {
+    return (await this.call("changes", {})).changes;
   }
 
   undo(token: string): Promise<Done> {
@@ -142,10 +147,6 @@ export class RunWire {
         label: label ?? null,
       })),
     });
-  }
-
-  undoAnswer(token: string): Promise<Done> {
-    return this.call("undo_answer", { token });
   }
 
   openSample(row: number): Promise<object> {

@@ -1,6 +1,6 @@
 import { useCallback, useState } from "react";
 import type { Report } from "../../../app/useReport";
-import type { Done, Edition, Wire } from "../wire";
+import type { Done, Edition, Undone, Wire } from "../wire";
 
 /**
  * What changes the dataset, one change at a time. After each, done or refused, there is another
@@ -12,7 +12,7 @@ export function useChanges(wire: Wire, remember: (undo: () => void) => void, rep
   const [edition, setEdition] = useState<Edition>(() => ({ at: Date.now(), anew: false }));
   const [busy, setBusy] = useState(false);
   const perform = useCallback(
-    async (act: () => Promise<Done>) => {
+    async (act: () => Promise<Done | Undone>) => {
       setBusy(true);
       let anew = false;
       try {

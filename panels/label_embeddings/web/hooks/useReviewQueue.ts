@@ -3,7 +3,7 @@ import type { PythonError } from "../../../app/panel";
 import { Polling } from "../../../app/polling";
 import type { Report } from "../../../app/useReport";
 import { rerank, without } from "../reviewOrder";
-import type { Item, Queue, RunWire, Verdict } from "../wire";
+import type { Item, Queue, RunWire, Verdict, Wire } from "../wire";
 
 const AHEAD = 60;
 const LEARN_EVERY = 5;
@@ -18,12 +18,14 @@ const LOOK_AGAIN_MS = 3000;
  */
 export function useReviewQueue({
   wire,
+  run,
   open,
   remember,
   report,
   onStale,
 }: {
-  wire: RunWire;
+  wire: Wire;
+  run: RunWire;
   open: boolean;
   remember: (undo: () => void) => void;
   report: Report;
@@ -50,7 +52,7 @@ export function useReviewQueue({
   useEffect(() => {
     if (!open) return;
     const asked = new Polling(
-      () => wire.nextIssues(AHEAD),
+      () => run.nextIssues(AHEAD),
       // until somebody has looked for issues, perhaps in another tab
       (next) => (next === null ? LOOK_AGAIN_MS : null),
       {
@@ -66,14 +68,19 @@ export function useReviewQueue({
     polling.current = asked;
     asked.now();
     return () => asked.end();
-  }, [open, wire, failed]);
+  }, [open, run, failed]);
   const refresh = () => {
     sinceLearned.current = 0;
     polling.current?.now();
   };
+  /** reads the queue as the dataset has it, whatever was answered here */
+  const readAgain = () => {
+    answered.current.clear();
+    refresh();
+  };
 
   const takeBack = (given: Item[], token: string) =>
-    wire.undoAnswer(token).then((done) => {
+    wire.undo(token).then((done) => {
       for (const { id } of given) answered.current.delete(id);
       setItems((waiting) => [...given, ...without(waiting, given)]);
       setReviewed((n) => n - given.length);
@@ -87,7 +94,7 @@ export function useReviewQueue({
     const rest = without(items, given);
     setItems(rest);
     setReviewed((n) => n + given.length);
-    wire.answer(given.map((item) => ({ item, verdict, label }))).then(
+    run.answer(given.map((item) => ({ item, verdict, label }))).then(
       (done) => {
         if (done.refused) report.fail(done.sentence);
         else report.say(done.sentence, Boolean(done.undo));
@@ -106,7 +113,7 @@ export function useReviewQueue({
     );
   };
 
-  return { queue, items, reviewed, answer };
+  return { queue, items, reviewed, answer, readAgain };
 }
 
 export type ReviewQueue = ReturnType<typeof useReviewQueue>;

@@ -63,7 +63,8 @@ export function useTagging({
     { key: "s", does: "Save the tag as a view", run: saveView },
     { key: "x", does: "Exclude flagged labels", run: () => exclude("labels") },
   ];
-  return { tag, named, setTag, target, setTarget, busy, apply, saveView, exclude, keys };
+  const undo = (token: string) => perform(() => wire.undo(token));
+  return { tag, named, setTag, target, setTarget, busy, apply, saveView, exclude, undo, keys };
 }
 
 export type Tagging = ReturnType<typeof useTagging>;

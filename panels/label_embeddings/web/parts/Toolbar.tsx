@@ -16,6 +16,7 @@ export function Toolbar({
   look,
   clusters,
   keys,
+  history,
   reviewing,
   onReview,
 }: {
@@ -25,6 +26,7 @@ export function Toolbar({
   look: MapLook;
   clusters: Clusters;
   keys: Keys;
+  history: React.ReactNode;
   reviewing: boolean;
   /** starts the review or ends it; null where there are no labels to review */
   onReview: (() => void) | null;
@@ -77,6 +79,7 @@ export function Toolbar({
           },
         ]}
       />
+      {history}
     </header>
   );
 }
