@@ -34,15 +34,15 @@ class ApproveLabels(FormOperator):
             inputs.float("min_confidence", label="Lowest confidence", min=0, max=1, view=half)
             inputs.float("max_confidence", label="Highest confidence", min=0, max=1, view=half)
             classes = sorted(str(c) for c in view.distinct(f"{root}.label") if c is not None)
-            several(inputs, "classes", classes, "Classes", "Empty for all")
+            several(inputs, "classes", classes, "Classes", "Leave empty for all")
             inputs.str(
                 "into",
                 default="ground_truth",
                 required=True,
                 label="Into the field",
-                description="A field of Detections; it is made where there is none",
+                description="A Detections field; it is created if it does not exist",
             )
-            one_of(ctx, inputs, "rule", RULES, "Of an object that is there already")
+            one_of(ctx, inputs, "rule", RULES, "If an object already exists")
             _preview(ctx, inputs, view, field)
 
     def __call__(
@@ -73,7 +73,7 @@ class ApproveLabels(FormOperator):
             rule: of an object that is there already: "keep" it, "replace" it, or "refuse"
 
         Raises:
-            LabelvetError: if an argument cannot be used, or no label is like that
+            LabelvetError: if an argument cannot be used, or no labels match
         """
         selection = Selection((min_confidence, max_confidence), classes)
         candidates = find_candidates(sample_collection._root_dataset, field)
@@ -104,7 +104,7 @@ def _preview(ctx: Any, inputs: types.Object, view: Any, field: str) -> None:
         problem(inputs, error)
         return
     if not number:
-        inputs.view("preview", types.Warning(label="No open label is like that")).invalid = True
+        inputs.view("preview", types.Warning(label="No open labels match")).invalid = True
         return
     also = f", and {waiting:,} that wait in the basket" if waiting else ""
     line = f"{count(number, 'label')} will be approved{also}"

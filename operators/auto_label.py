@@ -31,7 +31,7 @@ from .outcome import list_skipped, show_lines
 DEFAULT_CONFIDENCE = 0.25
 
 _MODELS = {
-    "yolov8s-world.pt": "YOLO-World: finds what the classes say",
+    "yolov8s-world.pt": "YOLO-World: finds whatever classes you name",
     "yolov8x-worldv2.pt": "the largest YOLO-World; wants a GPU",
     "yoloe-11s-seg.pt": "finds what the classes say, with masks",
     "yolo11n.pt": "the 80 classes of COCO; fast on a CPU",
@@ -39,8 +39,8 @@ _MODELS = {
     "faster-rcnn-resnet50-fpn-coco-torch": "of FiftyOne's zoo; needs no further package",
 }
 _EXISTING = {
-    "only_new": "Label only images that it has not labeled",
-    "replace": "Replace it: its labels are found anew, and lose their tags",
+    "only_new": "Label only the images that it has not labeled yet",
+    "replace": "Replace it: its labels are found again and lose their tags",
 }
 _ADVANCED = ("device", "batch_size", "num_workers")
 
@@ -50,7 +50,7 @@ class AutoLabel(LongOperator):
 
     name = "auto_label"
     label = "Auto label"
-    description = "Find objects with a detector and write them as labels, to be approved"
+    description = "Find objects with a detector and add them as labels to approve"
     icon = "auto_awesome"
 
     def resolve_placement(self, ctx: Any) -> types.Placement:
@@ -168,8 +168,8 @@ def _model(ctx: Any, inputs: types.Object) -> None:
         "classes",
         types.String(),
         label="Classes",
-        description="What to look for; empty is all that the model knows. Models such as "
-        "YOLO-World find what the words say",
+        description="What to look for; leave empty for everything the model knows. Models "
+        "such as YOLO-World find whatever the words say",
         view=types.AutocompleteView(multiple=True, allow_user_input=True),
     )
     inputs.float(
@@ -178,7 +178,7 @@ def _model(ctx: Any, inputs: types.Object) -> None:
         min=0,
         max=1,
         label="Minimum confidence",
-        description="Labels below it are not written",
+        description="Labels below it are left out",
     )
 
 
@@ -190,7 +190,7 @@ def _field_and_run(ctx: Any, inputs: types.Object) -> None:
         "label_field",
         required=True,
         label="Label field",
-        description="New or existing, such as yolow_detections; other labels in it stay",
+        description="New or existing, such as yolow_detections; other labels in it are kept",
         view=fields,
     )
     run_input = inputs.str(
@@ -236,7 +236,7 @@ def _existing(inputs: types.Object, earlier: AutoLabelRun) -> None:
 
 def _advanced(inputs: types.Object) -> None:
     device_input(inputs)
-    batch_inputs(inputs, "Images; empty chooses")
+    batch_inputs(inputs, "Images; leave empty to choose automatically")
 
 
 def _confidence(ctx: Any) -> float:

@@ -139,7 +139,7 @@ class ComputeVisualization(LongOperator):
                 cancelled=cancelled,
             )
         except LabelvetError as error:  # the map is complete whatever comes of its labels
-            return replace(run, notes=[*run.notes, f"Label issues were not found. {error}"])
+            return replace(run, notes=[*run.notes, f"Label issues could not be found. {error}"])
         return replace(run, notes=[*run.notes, issues.summary()])
 
     def show(self, ctx: Any, result: Any) -> Iterator[Any]:
@@ -201,7 +201,9 @@ def _patches_field(ctx: Any, inputs: types.Object, samples: Any) -> bool:
     if not fields:
         inputs.view(
             "no_patches_fields",
-            types.Notice(label="This dataset has no labels with boxes: whole images are embedded"),
+            types.Notice(
+                label="This dataset has no labels with boxes; whole images will be embedded"
+            ),
         )
     if (chosen := ctx.params.get("patches_field")) is not None:
         try:
@@ -310,9 +312,14 @@ def _advanced(ctx: Any, inputs: types.Object, samples: Any) -> None:
         )
         device_input(inputs)
         _choose(
-            inputs, "precision", PRECISIONS, "auto", "Precision", "auto is the fastest that is safe"
+            inputs,
+            "precision",
+            PRECISIONS,
+            "auto",
+            "Precision",
+            "auto picks the fastest that is safe",
         )
-        batch_inputs(inputs, "Empty chooses")
+        batch_inputs(inputs, "Leave empty to choose automatically")
     if ctx.params.get("num_dims", 2) == 2:
         inputs.bool(
             "spatial_index",
@@ -330,7 +337,7 @@ def _advanced(ctx: Any, inputs: types.Object, samples: Any) -> None:
 
 # parameter → (kind of input, label, description)
 _ADVANCED_FIELDS = {
-    "num_neighbors": ("int", "Neighbors", "More show the whole, fewer the detail; 5 to 50"),
+    "num_neighbors": ("int", "Neighbors", "More show the big picture, fewer show detail; 5 to 50"),
     "min_dist": ("float", "Minimum distance", "How closely points are packed; 0.001 to 0.5"),
     "perplexity": ("float", "Perplexity", "About how many neighbors count; 5 to 50"),
     "pca_dims": ("int", "PCA dimensions", "Kept before t-SNE"),

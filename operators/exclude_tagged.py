@@ -13,8 +13,8 @@ from .form_operator import FormOperator
 from .forms import app_view, field_input, label_tags, one_of, problem, tag_input
 
 _LEVELS = {
-    "labels": "Labels with the tag leave, their images stay",
-    "images": "Images leave that have the tag, or a label with it",
+    "labels": "Hide labels with the tag and keep their images",
+    "images": "Hide images that have the tag or a label with it",
 }
 
 
@@ -23,7 +23,7 @@ class ExcludeTagged(FormOperator):
 
     name = "exclude_tagged"
     label = "Exclude tagged"
-    description = "Go on without what was flagged"
+    description = "Continue without what was flagged"
     icon = "label_off"
 
     def fill(self, ctx: Any, inputs: types.Object) -> None:

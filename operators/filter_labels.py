@@ -23,15 +23,17 @@ class FilterLabels(FormOperator):
 
     def fill(self, ctx: Any, inputs: types.Object) -> None:
         view = app_view(ctx)
-        field = field_input(ctx, inputs, view, "The labels to filter; others stay as they are")
+        field = field_input(
+            ctx, inputs, view, "The labels to filter; other fields stay as they are"
+        )
         if field is not None:
             root, _ = label_root(view, field)
             half = types.FieldView(space=6)
             inputs.float("min_confidence", label="Lowest confidence", min=0, max=1, view=half)
             inputs.float("max_confidence", label="Highest confidence", min=0, max=1, view=half)
             classes = sorted(str(c) for c in view.distinct(f"{root}.label") if c is not None)
-            several(inputs, "classes", classes, "Classes", "Empty for all")
-            several(inputs, "tags", label_tags(view, field), "Tags", "Empty for all")
+            several(inputs, "classes", classes, "Classes", "Leave empty for all")
+            several(inputs, "tags", label_tags(view, field), "Tags", "Leave empty for all")
             _preview(ctx, inputs, view, field, root)
 
     def __call__(
@@ -86,7 +88,7 @@ def _filtered(ctx: Any, view: Any, field: str) -> Any:
 def _preview(ctx: Any, inputs: types.Object, view: Any, field: str, root: str) -> None:
     names = ("min_confidence", "max_confidence", "classes", "tags")
     if all(ctx.params.get(name) in (None, []) for name in names):
-        hint = types.Notice(label="Give a confidence range, classes or tags")
+        hint = types.Notice(label="Enter a confidence range, classes, or tags")
         inputs.view("hint", hint).invalid = True
         return
     try:
@@ -98,4 +100,4 @@ def _preview(ctx: Any, inputs: types.Object, view: Any, field: str, root: str) -
     if kept:
         inputs.view("preview", types.Notice(label=line))
     else:
-        inputs.view("preview", types.Warning(label="No label is like that")).invalid = True
+        inputs.view("preview", types.Warning(label="No labels match")).invalid = True

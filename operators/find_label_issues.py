@@ -39,7 +39,7 @@ class FindLabelIssues(LongOperator):
             required=True,
             default=keys.choices[-1].value if keys.choices else None,
             label="Visualization",
-            description="Its labels are checked, by the embeddings that it was made of",
+            description="Its labels are checked by means of its embeddings",
             view=keys,
         )
         key = ctx.params.get("brain_key")

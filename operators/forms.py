@@ -104,7 +104,11 @@ def advanced_switch(ctx: Any, inputs: types.Object, description: str) -> bool:
 
 def device_input(inputs: types.Object) -> None:
     """Adds the field of the torch device."""
-    inputs.str("device", label="Device", description="Such as cpu or cuda:0; empty chooses")
+    inputs.str(
+        "device",
+        label="Device",
+        description="Such as cpu or cuda:0; leave empty to choose automatically",
+    )
 
 
 def batch_inputs(inputs: types.Object, of: str) -> None:
@@ -115,7 +119,7 @@ def batch_inputs(inputs: types.Object, of: str) -> None:
         min=1,
         max=4 * (os.cpu_count() or 1),
         label="Workers",
-        description="Threads that decode images; empty chooses",
+        description="Threads that decode images; leave empty to choose automatically",
     )
 
 

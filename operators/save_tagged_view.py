@@ -21,7 +21,7 @@ class SaveTaggedView(FormOperator):
 
     name = "save_tagged_view"
     label = "Save tagged view"
-    description = "Save the view of what has a tag; it follows the tag"
+    description = "Save a view of everything that has a tag; it stays up to date"
     icon = "bookmark_add"
 
     def fill(self, ctx: Any, inputs: types.Object) -> None:
@@ -32,7 +32,9 @@ class SaveTaggedView(FormOperator):
             if field is None:
                 return
         tag_input(inputs, label_tags(ctx.dataset, field), "What the view is about")
-        inputs.str("name", label="Name", description="Of the saved view; the tag by default")
+        inputs.str(
+            "name", label="Name", description="The name of the saved view; the tag by default"
+        )
         _preview(ctx, inputs, field)
 
     def __call__(

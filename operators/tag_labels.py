@@ -20,7 +20,7 @@ class TagLabels(FormOperator):
 
     name = "tag_labels"
     label = "Tag labels or samples"
-    description = "Add or remove a tag, on everything that is shown or selected"
+    description = "Add or remove a tag on everything that is shown or selected"
     icon = "sell"
 
     def fill(self, ctx: Any, inputs: types.Object) -> None:

@@ -99,7 +99,7 @@ def _advanced(inputs: types.Object) -> None:
     inputs.str(
         "weights",
         label="Checkpoint file",
-        description="Where the run was made with one, on the machine that runs this",
+        description="If the run was made with one: its path on the machine that runs this",
     )
     device_input(inputs)
-    batch_inputs(inputs, "Empty chooses")
+    batch_inputs(inputs, "Leave empty to choose automatically")

@@ -33,7 +33,7 @@ export function KeyList({
           <dt>
             <kbd>shift</kbd> <kbd>alt</kbd>
           </dt>
-          <dd>with a lasso, a box or a click: add to the selection, remove from it</dd>
+          <dd>with a lasso, a box, or a click: add to the selection, or remove from it</dd>
         </dl>
       </DialogContent>
     </Dialog>

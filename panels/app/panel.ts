@@ -55,7 +55,7 @@ export function usePython<Methods extends MethodsOf<Methods>>(
           const error = answer.error ?? answer.errorMessage ?? result?.error;
           if (error) reject(new PythonError(String(error), Boolean(result?.stale)));
           else if (result === undefined || result === null)
-            reject(new PythonError("The App's server gave no answer: is it still running?"));
+            reject(new PythonError("The App's server did not answer. Is it still running?"));
           else resolve(result);
         });
       });

@@ -12,7 +12,7 @@ from .messages import Run
 
 _OPERATOR = "auto_label"
 _NEWEST = 200
-_CUT_OFF = "It was cut off: start it again under the same name, and it goes on from there."
+_CUT_OFF = "It was interrupted: start it again under the same name to continue where it stopped."
 
 
 def list_generated(dataset: fo.Dataset) -> list[Run]:

@@ -144,7 +144,7 @@ class LabelEmbeddings(Reviewing, Undoing, WebPanel):
         """The rows nearest to the selected ones."""
         shown, rows = _selection(ctx, request)
         if not len(rows):
-            raise InvalidParameter("Select a patch first: its nearest ones are found from it.")
+            raise InvalidParameter("Select a patch first to find others like it.")
         graph = load_neighbor_graph(ctx.dataset, shown.info.key)
         if graph is not None and len(graph.indices) == len(shown):
             near = similar_by_graph(graph, rows, request.count)
@@ -159,7 +159,7 @@ class LabelEmbeddings(Reviewing, Undoing, WebPanel):
         labels = load_column(ctx.dataset, shown, request.path)
         if labels.codes is None:
             raise InvalidParameter(
-                f"Clusters are named by classes, and '{request.path}' holds numbers: choose "
+                f"Clusters are named after classes, but '{request.path}' holds numbers: choose "
                 "another field."
             )
         codes = find_clusters(shown.points)

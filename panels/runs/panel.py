@@ -54,7 +54,7 @@ class Runs(WebPanel):
     def rerun(self, ctx: Any, request: messages.OperationRequest) -> messages.Done:
         """Queues an operation once more."""
         operations.rerun(_find(ctx, request).id)
-        return messages.Done(sentence="Queued once more.")
+        return messages.Done(sentence="Queued again.")
 
     @exposed
     def delete(self, ctx: Any, request: messages.OperationRequest) -> messages.Done:

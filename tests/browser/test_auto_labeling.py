@@ -96,7 +96,7 @@ def test_the_loop_of_approval(app, page, labeled, screenshot):
 
     # a class alone, above a confidence
     page.locator('[data-cy^="class-"] .lv-class').first.click()
-    handle = page.get_by_label("Confidence of what is to review, at least")
+    handle = page.get_by_label("Confidence of the labels to review, at least")
     handle.focus()
     for _ in range(50):
         page.keyboard.press("ArrowRight")

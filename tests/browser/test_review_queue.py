@@ -63,7 +63,7 @@ def test_review_queue(app, page, mapped, screenshot):
     address = app(mapped.name)
     open_review(page, address)
     # nothing was looked for: the panel leads to the operator
-    page.get_by_text("No issues were looked for yet").wait_for()
+    page.get_by_text("No label issues yet").wait_for()
     screenshot("review-empty")
     page.locator(".lv-review").get_by_role("button", name="Find label issues").click()
     page.get_by_text("Its labels are checked").wait_for()

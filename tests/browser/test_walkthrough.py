@@ -303,7 +303,7 @@ def test_from_images_to_ground_truth(app, page, unlabeled, worker, picture):
     replace_panel(page, "label_embeddings", "Label embeddings", "auto_labeling")
     cy(page, f"auto-labeling-run-{RUN}").click()
     page.locator('[data-cy="loop-line"]', has_text=f"{len(flagged):,} flagged").wait_for()
-    at_least = page.get_by_label("Confidence of what is to review, at least")
+    at_least = page.get_by_label("Confidence of the labels to review, at least")
     at_least.focus()
     for _ in range(50):
         page.keyboard.press("ArrowRight")

@@ -46,7 +46,7 @@ CROPS, TAG = ABOUT | {"rows": [1]}, ABOUT | {"rows": "", "tag": "a"}
             ABOUT | {"answers": [ANSWER | {"sampleId": "x"}]},
             "An id has 24 hexadecimal digits.",
         ),
-        (SelectionRequest, {"field": "a\0"}, "A text must not hold a character of the code 0."),
+        (SelectionRequest, {"field": "a\0"}, "A text must not contain the character with code 0."),
     ],
 )
 def test_what_is_not_valid_is_named_in_a_sentence(kind, params, sentence):

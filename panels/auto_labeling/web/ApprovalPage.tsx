@@ -116,7 +116,7 @@ export function ApprovalPage({
           <LoopLine progress={progress} onUndo={(round) => perform(() => wire.undo(round.token))} />
           <div className="lv-labeling-body">
             <RangeBar
-              label="Confidence of what is to review"
+              label="Confidence of the labels to review"
               counts={bars}
               span={[review.edges[0], review.edges[review.edges.length - 1]]}
               range={[review.edges[range[0]], review.edges[range[1]]]}
@@ -128,7 +128,7 @@ export function ApprovalPage({
             {review.classes.length === 0 ? (
               <p className="lv-message">
                 {progress.found === 0
-                  ? "There are no labels here any more."
+                  ? "There are no labels left here."
                   : "No labels are in the current view with the sidebar's filters. Clear them to go on."}
               </p>
             ) : (

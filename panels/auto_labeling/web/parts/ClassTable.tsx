@@ -94,8 +94,8 @@ export function ClassTable({
                 </button>
               </td>
               {columns.slice(1).map(({ name, value, text }) => {
-                const its = value(row);
-                return <td key={name}>{its === null ? "–" : (text ?? String)(its)}</td>;
+                const shown = value(row);
+                return <td key={name}>{shown === null ? "–" : (text ?? String)(shown)}</td>;
               })}
             </tr>
           );

@@ -34,8 +34,8 @@ export function SourceList({
       <div className="lv-message">
         <h3>No labels yet</h3>
         <p>
-          <b>Auto label</b> lets a model label the images. Its labels are reviewed here and, once
-          approved, become ground truth.
+          <b>Auto label</b> labels the images with a model. You review its labels here and, once
+          they are approved, they become ground truth.
         </p>
         {start}
       </div>

@@ -22,7 +22,7 @@ export function useClusters(
   useEffect(() => {
     if (!open || answer) return;
     if (labelPath === null) {
-      setProblem("Clusters are named by their labels, and this run is of whole images.");
+      setProblem("Clusters are named after their labels, but this run is of whole images.");
       return;
     }
     let wanted = true;

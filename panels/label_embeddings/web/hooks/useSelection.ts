@@ -110,7 +110,7 @@ export function useSelection({
       ({ rows, source }) => {
         select(rowsOf(length, rows), "add");
         if (source === "map")
-          report.say("This run kept no neighbor graph, so these are the nearest on the map.");
+          report.say("This run has no neighbor graph, so these are the nearest on the map.");
       },
       (error: Error) => report.fail(error.message),
     );

@@ -50,7 +50,7 @@ export function useTagging({
   const apply = async (remove: boolean) => {
     if (busy) return;
     if (!judged) return report.say("Select something first: lasso it, or click a point.");
-    if (!named) return report.say("Give the tag a name first.");
+    if (!named) return report.say("Enter a tag first.");
     const done = await perform(() => run.tag(judged, named, target, remove));
     const token = done?.undo;
     if (token) remember(() => perform(() => wire.undo(token)));

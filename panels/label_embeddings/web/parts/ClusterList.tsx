@@ -19,14 +19,14 @@ export function ClusterList({ clusters }: { clusters: Clusters }) {
             <button
               type="button"
               disabled={cluster.strangers.length === 0}
-              title="Selects the labels that are not of this class (n: next, p: previous)"
+              title="Select the labels that are not of this class (n: next, p: previous)"
               onClick={() => go(index)}
             >
               <span>{cluster.label ?? "no label"}</span>
               <b>
                 {cluster.strangers.length
                   ? `${cluster.strangers.length.toLocaleString()} of ${cluster.size.toLocaleString()} differ`
-                  : `${cluster.size.toLocaleString()}, all alike`}
+                  : `${cluster.size.toLocaleString()}, all the same`}
               </b>
               <i style={{ width: `${100 * cluster.purity}%` }} />
             </button>

@@ -57,7 +57,7 @@ export function Legend({
             <button
               type="button"
               aria-pressed={!hidden.has(category)}
-              title="Click hides or shows it, a double click shows it alone"
+              title="Click to hide or show it, double-click to show it alone"
               // a double click comes after two clicks, which undo each other
               onClick={() => onChange(toggleCategory(hidden, category))}
               onDoubleClick={() => onChange(isolateCategory(hidden, category, categories))}
@@ -77,10 +77,10 @@ export function Legend({
             </span>
           </li>
         )}
-        {found.length === 0 && <li className="lv-faint">No class is called that.</li>}
+        {found.length === 0 && <li className="lv-faint">No classes match.</li>}
         {found.length > MOST_LISTED && (
           <li className="lv-faint">
-            and {(found.length - MOST_LISTED).toLocaleString()} more: search
+            and {(found.length - MOST_LISTED).toLocaleString()} more; search to find them
           </li>
         )}
       </ul>

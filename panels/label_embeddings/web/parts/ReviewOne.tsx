@@ -35,7 +35,7 @@ export function ReviewOne({
       <button
         type="button"
         className="lv-review-crop"
-        title="Opens the image (e)"
+        title="Open the image (e)"
         onClick={() => onOpen(item.row)}
       >
         <CropImage key={item.id} crop={large.get(item.row)} />
@@ -46,7 +46,7 @@ export function ReviewOne({
           {item.confidence !== null && <span>confidence {item.confidence.toFixed(2)}</span>}
           <span>{Math.round(100 * item.suspicion)}% suspicious</span>
           {item.issue && <b data-issue={item.issue}>{item.issue}</b>}
-          {item.flagged && <b>flagged for a review</b>}
+          {item.flagged && <b>flagged for review</b>}
         </div>
         {item.reason && <p>{item.reason}</p>}
         {item.examples.length > 0 && item.suggested && (

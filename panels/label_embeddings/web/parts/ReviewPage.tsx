@@ -99,15 +99,15 @@ function Empty({ queue }: { queue: ReviewQueue["queue"] }) {
   if (queue)
     return (
       <div className="lv-message">
-        <p>Nothing is left to review: every label of this run has an answer.</p>
+        <p>There is nothing left to review: every label of this run has an answer.</p>
       </div>
     );
   return (
     <div className="lv-message">
-      <h3>No issues were looked for yet</h3>
+      <h3>No label issues yet</h3>
       <p>
-        <b>Find label issues</b> ranks all labels of this run by how likely they are wrong, says why
-        and suggests the class. Then they are asked about here, the most suspicious first.
+        <b>Find label issues</b> ranks all labels of this run by how likely they are to be wrong,
+        says why, and suggests a class. You then review them here, the most suspicious first.
       </p>
       <Button primary onClick={() => prompt("@labelvet/labelvet/find_label_issues")}>
         Find label issues

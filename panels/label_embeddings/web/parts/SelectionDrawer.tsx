@@ -157,7 +157,7 @@ function Confidences({
             type="button"
             // biome-ignore lint/suspicious/noArrayIndexKey: a bin is its place
             key={bin}
-            title={`${edge(bin)} to ${edge(bin + 1)}: ${count.toLocaleString()}. Click keeps only these selected`}
+            title={`${edge(bin)} to ${edge(bin + 1)}: ${count.toLocaleString()}. Click to keep only these selected`}
             disabled={count === 0}
             onClick={() =>
               onNarrow(Uint8Array.from(values, (value) => Number(binOf(value, span, BINS) === bin)))

@@ -46,7 +46,7 @@ export function Toolbar({
           primary={reviewing}
           shortcut="q"
           aria-pressed={reviewing}
-          title="Asks about the most suspicious labels, one after the other"
+          title="Review the most suspicious labels one by one"
           onClick={onReview}
         >
           Review
