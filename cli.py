@@ -21,8 +21,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     Args:
         arguments: the arguments, by default those of the process
     """
-    parser = argparse.ArgumentParser(prog="labelvet", description=__doc__)
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    parser = argparse.ArgumentParser(
+        prog="labelvet",
+        description="Find wrong labels in FiftyOne: what runs outside the App.",
+        epilog="'labelvet COMMAND --help' says more of each.",
+    )
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     cache = commands.add_parser("cache", help="show or clear the embeddings kept on disk")
     cache.add_argument("--clear", action="store_true", help="remove them all")
     cache.set_defaults(run=_cache)
@@ -30,15 +34,25 @@ def main(arguments: Sequence[str] | None = None) -> None:
     _add_runs(commands)
     parsed = parser.parse_args(arguments)
     from labelvet.core.errors import LabelvetError
+    from pymongo.errors import ConnectionFailure
 
     try:
         parsed.run(parsed)
     except LabelvetError as error:
         sys.exit(str(error))
+    except ConnectionFailure as error:
+        sys.exit(f"FiftyOne's database does not answer: {error}")
+    except KeyboardInterrupt:
+        sys.exit(130)
 
 
 def _add_worker(commands: Any) -> None:
-    worker = commands.add_parser("worker", help="run what the App schedules")
+    worker = commands.add_parser(
+        "worker",
+        help="run what the App schedules, until Ctrl-C",
+        description="Runs what is scheduled on NAME in the App, one run at a time, until Ctrl-C. "
+        "Several workers may share a name.",
+    )
     worker.add_argument("--name", required=True, help="as the App lists it: 'Schedule on NAME'")
     worker.add_argument(
         "--take-over",
@@ -97,19 +111,19 @@ def _worker(arguments: argparse.Namespace) -> None:
 
 
 def _add_runs(commands: Any) -> None:
-    runs = commands.add_parser("runs", help="what was scheduled: list, cancel, re-run, ...")
-    actions = runs.add_subparsers(required=True, metavar="ACTION")
-    listing = actions.add_parser("list", help="the newest first")
+    runs = commands.add_parser("runs", help="list, show, cancel and re-run what was scheduled")
+    actions = runs.add_subparsers(title="actions", required=True, metavar="ACTION")
+    listing = actions.add_parser("list", help="list runs, the newest first")
     listing.add_argument("--dataset", metavar="NAME", help="of one dataset")
     listing.add_argument("--state", action="append", choices=_STATES, help="may be repeated")
     listing.add_argument("--limit", type=int, default=20, metavar="N", help="20 by default")
     listing.set_defaults(run=_list_runs)
     for name, action, description in (
-        ("show", _show_run, "inputs, progress, error and log of a run"),
+        ("show", _show_run, "show the inputs, progress, error and log of a run"),
         ("cancel", _cancel_run, "stop a run; what was done is kept"),
         ("rerun", _rerun_run, "queue a run once more, with the same inputs"),
-        ("mark-failed", _mark_run_failed, "end a run that nobody runs any more"),
-        ("delete", _delete_run, "take a run off the list"),
+        ("mark-failed", _mark_run_failed, "fail a run that no worker is working on any more"),
+        ("delete", _delete_run, "remove a run from the list"),
     ):
         parser = actions.add_parser(name, help=description)
         parser.add_argument("ids", nargs="+", metavar="ID")
@@ -120,6 +134,8 @@ def _list_runs(arguments: argparse.Namespace) -> None:
     from labelvet.workers.claims import settle_lost
     from labelvet.workers.operations import list_operations
 
+    if arguments.limit < 1:
+        sys.exit("--limit must be 1 or more.")
     settle_lost()
     dataset_id = None
     if arguments.dataset:

@@ -27,7 +27,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.errors import ClusterUnavailable
+from ..core.errors import ClusterUnavailable, InvalidParameter
 from ..core.sentences import first_line
 from ..core.table import PatchTable
 from ..embeddings.backbones import load_backbone
@@ -72,6 +72,15 @@ class ClusterSettings:
     gpus_per_worker: float = 0.0
     cpus_per_worker: float = 1.0
     max_workers: int | None = None
+
+    def __post_init__(self) -> None:
+        """Raises ``InvalidParameter`` for what no Ray worker could be given."""
+        if not self.gpus_per_worker >= 0 or not self.cpus_per_worker > 0:
+            raise InvalidParameter(
+                "A Ray worker needs some CPUs and no less than 0 GPUs: --cpus-per-worker 1."
+            )
+        if self.max_workers is not None and self.max_workers < 1:
+            raise InvalidParameter("A Ray cluster needs at least one worker: --max-workers 1.")
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Compute targets: the workers that are there, as the App's process and the command line see them.
+"""Compute targets: the running workers, as the App's process and the command line see them.
 
 Each worker keeps one small document in FiftyOne's database and renews it; one that stops removes
 it, and one that was killed is not listed any more some seconds later.
@@ -89,7 +89,7 @@ class Registration:
         self.renew()
 
     def renew(self) -> None:
-        """Says that the worker is there."""
+        """Says that the worker is running."""
         collection(COLLECTION).update_one(
             {"_id": self._id},
             {"$set": asdict(self._worker), "$currentDate": {"heartbeat": True}},

@@ -48,3 +48,20 @@ def test_runs_through_their_life(coco128, scheduled, runs):
     assert "Deleted" in runs("delete", again)
     assert "no run" in runs("show", again, fails=True)
     assert "no dataset" in runs("list", "--dataset", "of nobody", fails=True)
+    assert "1 or more" in runs("list", "--limit", "0", fails=True)
+
+
+@pytest.mark.parametrize(
+    "options, sentence",
+    [
+        (["--name", " "], "A worker needs a name"),
+        (["--name", "shelf", "--stall-limit", "0"], "must be above 0 minutes"),
+        (["--name", "shelf", "--stall-limit", "nan"], "must be above 0 minutes"),
+        (["--name", "shelf", "--ray", "127.0.0.1:1", "--cpus-per-worker", "0"], "some CPUs"),
+        (["--name", "shelf", "--ray", "127.0.0.1:1", "--max-workers", "0"], "at least one worker"),
+    ],
+)
+def test_a_worker_that_cannot_work_says_so(options, sentence, monkeypatch):
+    monkeypatch.setattr("signal.signal", lambda *_: None)  # those of the tests' own process
+    with pytest.raises(SystemExit, match=sentence):
+        main(["worker", *options])
