@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ..autolabel.runs import RUN_ATTRIBUTE
 from ..core.errors import InvalidParameter, UnknownField
 from ..dataset.documents import Ids, byte_keys, object_ids, read_labels, samples_of
-from ..dataset.patches import label_root
+from ..dataset.storage import Storage, locate
 from .expressions import Expression, in_list, is_state, keep
 
 # JSON, as which views travel, has no infinity
@@ -25,7 +25,7 @@ class Candidates:
     """The labels of a field, of whatever source, or those of one run.
 
     Attributes:
-        dataset: the dataset
+        dataset: the dataset, or the storage of its frames
         field: a field of Detections
         run: the name of an auto labeling run, None for all labels of the field
     """
@@ -96,19 +96,24 @@ def find_candidates(dataset: fo.Dataset, field: Any, run: str | None = None) -> 
         UnknownField: if there is no such field of labels
         InvalidParameter: if it is not a field of Detections
     """
-    label_root(dataset, field)
-    if field not in list_candidate_fields(dataset):
-        kind = dataset._get_label_field_type(field).__name__
+    storage = locate(dataset, field if isinstance(field, str) else None)
+    storage.label_root(name := storage.local(field) if isinstance(field, str) else field)
+    home: Any = storage if storage.frames else dataset
+    if name not in list_candidate_fields(home):
+        kind = dataset._get_label_field_type(storage.path(name)).__name__
         raise InvalidParameter(
             f"'{field}' is a field of {kind}, and only Detections can be approved: choose another "
             "field."
         )
-    return Candidates(dataset, field, run)
+    return Candidates(home, name, run)
 
 
-def list_candidate_fields(dataset: fo.Dataset) -> list[str]:
-    """Returns the names of the fields whose labels can be approved."""
-    schema = dataset.get_field_schema(ftype=fo.EmbeddedDocumentField)
+def list_candidate_fields(dataset: Any) -> list[str]:
+    """Returns the names of the fields whose labels can be approved, those of frames too."""
+    schema = dict(dataset.get_field_schema(ftype=fo.EmbeddedDocumentField))
+    if not isinstance(dataset, Storage) and dataset._has_frame_fields():
+        frames = dataset.get_frame_field_schema(ftype=fo.EmbeddedDocumentField)
+        schema = {**(frames or {}), **schema}
     return [name for name, its in schema.items() if its.document_type is fo.Detections]
 
 
@@ -169,7 +174,7 @@ def view_root(candidates: Candidates, view: Any) -> tuple[str, bool]:
     if view.get_field(candidates.field) is None:
         raise UnknownField(
             f"The current view has no labels of '{candidates.field}': close the view of patches, "
-            "or select the field in it."
+            "open that of the frames, or select the field in it."
         )
     root, is_list = view._get_label_field_root(candidates.field)
     return str(root), bool(is_list)

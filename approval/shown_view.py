@@ -12,6 +12,7 @@ from fiftyone import ViewExpression
 from fiftyone import ViewField as F
 
 from ..dataset.patches import is_patches_view
+from ..dataset.storage import locate, storage_of
 from .candidates import Candidates, Selection, view_root
 from .expressions import is_state
 
@@ -31,7 +32,7 @@ def shown_view(
     """Shows some candidates of a view, as patches.
 
     Args:
-        view: a dataset or view, a patches view too
+        view: a dataset or view, a patches view too; of videos, their frames are shown
         candidates: the candidates
         selection: which of them
         state: one of ``STATES``, None for all
@@ -41,6 +42,9 @@ def shown_view(
     Raises:
         UnknownField: if it is a view of the patches of another field
     """
+    home = locate(candidates.dataset, candidates.field)
+    if home.frames and not storage_of(view).frames:
+        view = view.to_frames()
     view_root(candidates, view)
     patches = view if is_patches_view(view) else view.to_patches(candidates.field)
     condition = {"$and": [candidates.belongs(), selection.has()]}

@@ -8,7 +8,7 @@ from typing import Any
 import fiftyone as fo
 
 from ..dataset.documents import reload_samples, samples_of
-from ..dataset.storage import Copy, locate
+from ..dataset.storage import Patches, locate
 from .candidates import Candidates
 from .expressions import Expression, each, in_list, keep
 
@@ -52,22 +52,23 @@ def write(
         becomes: what it becomes, None where it leaves
     """
     dataset, field = candidates.dataset, candidates.field
-    collection, storage = samples_of(dataset), locate(dataset, field)
+    storage = locate(dataset, field)
+    collection = storage.documents
     samples = [document["_id"] for document in collection.find(which, {"_id": 1})]
     for start in range(0, len(samples), _BATCH):
         batch = samples[start : start + _BATCH]
         collection.update_many({"_id": {"$in": batch}}, [{"$set": update}])
-        for copy in storage.copies(field, batch):
-            _write_copy(copy, field, batch, changes, becomes)
-        reload_samples(dataset, [str(id_) for id_ in batch])
+        for patches in storage.patches(field, batch):
+            _write_patches(patches, field, batch, changes, becomes)
+        reload_samples(storage, [str(id_) for id_ in batch])
 
 
-def _write_copy(
-    copy: Copy, field: str, samples: list[Any], changes: Expression, becomes: Any
+def _write_patches(
+    held: Patches, field: str, samples: list[Any], changes: Expression, becomes: Any
 ) -> None:
-    patches = copy.documents
-    root, is_list = copy.dataset._get_label_field_root(field)
-    of_samples: dict[str, Any] = {copy.key: {"$in": samples}}
+    patches = held.documents
+    root, is_list = held.dataset._get_label_field_root(field)
+    of_samples: dict[str, Any] = {held.key: {"$in": samples}}
     label = {"vars": {"l": f"${root}"}}
     if becomes is None:
         if not is_list:  # a patch without its label is none

@@ -19,9 +19,10 @@ from ..core.errors import Cancelled, NoPatches
 from ..core.progress import Progress, Report
 from ..core.sentences import count, first_line
 from ..dataset.documents import now, reload_samples, samples_of
-from ..dataset.patches import check_images, sample_id_path
+from ..dataset.patches import as_images, sample_id_path
 from ..dataset.reporting import raising_if_deleted, reporting
 from ..dataset.schema import Attribute, declare_attributes, declare_detections
+from ..dataset.storage import home_of
 from ..embeddings.decoding import DecodingThreads, UnreadableImage, num_workers_beside, read_pixels
 from .detectors import Detector, load_detector
 from .runs import (
@@ -103,7 +104,7 @@ def auto_label(
         print(done.summary())
 
     Args:
-        samples: a dataset or a view of images
+        samples: a dataset or a view of images; of a view of frames, the frames get the labels
         model: see :func:`labelvet.autolabel.detectors.load_detector`
         label_field: a field of Detections, new or existing
         run_name: the name of the run, an identifier
@@ -126,8 +127,8 @@ def auto_label(
         LabelvetError: if an argument or the model cannot be used; nothing was written then
         Cancelled: if the run was cancelled
     """
-    dataset = samples._root_dataset
-    check_images(samples, "Objects can only be found in")
+    samples = as_images(samples, "Objects can only be found in")
+    dataset = home_of(samples)
     name = model if isinstance(model, str) else type(model).__name__
     wanted = tuple(dict.fromkeys(classes)) if classes else None
     run = AutoLabelRun(run_name, label_field, name, wanted, confidence, user=user)
@@ -169,7 +170,7 @@ def _label_images(
     tracker: Progress,
 ) -> tuple[int, int]:
     """Labels the images without a mark; returns how many these were, and how many had one."""
-    dataset = samples._root_dataset
+    dataset = home_of(samples)
     # a patches view has an image several times
     ids, paths = samples.values([sample_id_path(samples), "filepath"])
     images = dict(zip(ids, paths, strict=True))

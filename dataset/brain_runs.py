@@ -28,8 +28,10 @@ from numpy.typing import NDArray
 from ..core.errors import BrainKeyInUse, DatasetDeleted, InvalidParameter
 from ..embeddings.neighbors import NeighborGraph
 from ..embeddings.projection import PCA, TSNE, UMAP, Method
+from .documents import run_documents
 from .patches import PatchTable, is_patches_view
 from .records import RunRecord, drop_orphaned_records, read_record, write_record
+from .storage import Storage, stages_of
 
 _CONFIGS: dict[type[Method], type[fbv.VisualizationConfig]] = {
     UMAP: fbv.UMAPVisualizationConfig,
@@ -41,6 +43,7 @@ _CONFIGS: dict[type[Method], type[fbv.VisualizationConfig]] = {
 _MAX_VIEW_BYTES = 8_000_000
 
 _BUILDING_SUFFIX = "_being_built"
+_STAGES = "stages"
 
 
 def check_brain_key(
@@ -114,8 +117,7 @@ def save_visualization(
         DatasetDeleted: if the dataset does not exist any more
     """
     dataset = samples._root_dataset
-    # The labels of a patches view are the dataset's; FiftyOne finds them there.
-    owner = dataset if is_patches_view(samples) else samples
+    owner, stages = _owner(samples, config.patches_field)
     results = fbv.VisualizationResults(
         owner, config, brain_key, points, sample_ids=table.sample_ids, label_ids=table.label_ids
     )
@@ -126,6 +128,9 @@ def save_visualization(
     # a name of its own, which the run of a clone or of an import has too
     kept_as = ObjectId()
     config.labelvet = {**(getattr(config, "labelvet", None) or {}), "record": str(kept_as)}
+    config.labelvet.pop(_STAGES, None)
+    if stages:
+        config.labelvet[_STAGES] = stages
     document = RunDocument(
         dataset_id=dataset._doc.id,
         key=brain_key,
@@ -178,7 +183,7 @@ def save_similarity_index(
         backend: a similarity backend of FiftyOne; by default the one of its config
     """
     dataset = samples._root_dataset
-    owner = dataset if is_patches_view(samples) else samples
+    owner, _ = _owner(samples, table.patches_field)
     # FiftyOne registers an index before it is filled: under a name of its own until it is complete.
     building = brain_key + _BUILDING_SUFFIX
     if building in dataset.list_brain_runs():
@@ -234,7 +239,23 @@ def load_visualization(
     results = dataset.load_brain_results(brain_key, cache=False, load_view=False)
     if results is None or not len(results.points):
         raise InvalidParameter(f"The visualization '{brain_key}' is empty: compute it again.")
-    return dataset.load_brain_view(brain_key), results
+    stages = (getattr(results.config, "labelvet", None) or {}).get(_STAGES)
+    if stages is None:
+        return _anew(dataset.load_brain_view(brain_key)), results
+    return fo.DatasetView._build(dataset, [json_util.loads(stage) for stage in stages]), results
+
+
+def is_of_frames(samples: fo.core.collections.SampleCollection, brain_key: str) -> bool:
+    """Whether a run is of the frames of videos, None where there is no such run."""
+    document = run_documents(samples._root_dataset).get(brain_key)
+    return document is not None and bool(document["frames"])
+
+
+def run_field(samples: fo.core.collections.SampleCollection, brain_key: str) -> str | None:
+    """Returns what the dataset calls the field of a run's labels, None for whole images."""
+    dataset = samples._root_dataset
+    field: str | None = dataset.get_brain_info(brain_key).config.patches_field
+    return field and Storage(dataset, is_of_frames(dataset, brain_key)).path(field)
 
 
 def load_record(samples: fo.core.collections.SampleCollection, brain_key: str) -> RunRecord | None:
@@ -267,10 +288,27 @@ def raise_if_deleted(samples: fo.core.collections.SampleCollection) -> None:
         raise DatasetDeleted(_deleted(samples.dataset_name))
 
 
+def _owner(samples: Any, patches_field: str | None) -> tuple[Any, list[str] | None]:
+    """Returns the view that FiftyOne shows a run with, and the stages of the one that it was made
+    of where that is another: FiftyOne finds the labels of patches where the patches are from."""
+    if not is_patches_view(samples):
+        return samples, None
+    owner = samples._source_collection
+    as_many = patches_field is not None and not (samples._patches_stage.config or samples._stages)
+    return owner, None if as_many else _view_stages(samples)
+
+
+def _anew(view: Any) -> Any:
+    """Returns a view whose frames are those that the dataset has now, not FiftyOne's copies."""
+    if isinstance(view, fo.Dataset) or view._dataset is view._root_dataset:
+        return view
+    return fo.DatasetView._build(view._root_dataset, stages_of(view))
+
+
 def _view_stages(samples: Any) -> list[str] | None:
     if isinstance(samples, fo.Dataset):
         return None
-    stages = [json_util.dumps(stage) for stage in samples._serialize(include_uuids=False)]
+    stages = [json_util.dumps(stage) for stage in stages_of(samples)]
     return stages if sum(map(len, stages)) <= _MAX_VIEW_BYTES else None
 
 

@@ -24,6 +24,7 @@ from fiftyone.operators.store import ExecutionStore
 from ..core.errors import UnknownUndo
 from ..core.user import current_user
 from .documents import Ids, collection_named, now
+from .storage import Storage
 
 _STORE = "labelvet_undo"
 _UNDO_SECONDS = 30 * 24 * 3600
@@ -36,7 +37,7 @@ class Change:
     """A change of a dataset.
 
     Attributes:
-        dataset: the dataset
+        dataset: the dataset, or the storage of its frames
         token: what names the change, 24 letters and digits
         kind: which module made it
         sentence: what it did; until that is known, what it is about to do
@@ -109,7 +110,7 @@ def begin(
     """Writes down that a change begins, before any of it is done.
 
     Args:
-        dataset: the dataset
+        dataset: the dataset, or the storage of its frames
         kind: which module makes it
         sentence: what is about to be done
         by: who does it; by default the user of this process
@@ -117,6 +118,8 @@ def begin(
         **what: what the module needs to know to undo it; plain values
     """
     token = secrets.token_hex(12)
+    if isinstance(dataset, Storage) and dataset.frames:
+        what["frames"] = True
     change = Change(dataset, token, kind, sentence, by or current_user(), now(), what, expires)
     change._set(token, change._record())
     return change
@@ -175,6 +178,8 @@ def _read(
 
 
 def _change(dataset: fo.Dataset, token: str, record: dict[str, Any]) -> Change:
+    if record["what"].get("frames"):
+        dataset = Storage(dataset, frames=True)
     return Change(dataset, token, *(record[name] for name in _RECORDED))
 
 

@@ -19,6 +19,8 @@ from bson import ObjectId
 from numpy.typing import NDArray
 from pymongo.errors import OperationFailure
 
+from .storage import Storage, locate
+
 Ids = NDArray[np.uint8]
 
 _NO_ID = 24 * "0"
@@ -30,9 +32,9 @@ def now() -> datetime:
     return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
 
 
-def samples_of(dataset: fo.Dataset) -> Any:
-    """Returns the MongoDB collection of a dataset's samples."""
-    return foo.get_db_conn()[dataset._sample_collection_name]
+def samples_of(dataset: fo.Dataset | Storage) -> Any:
+    """Returns the MongoDB collection of a dataset's samples, or of its frames for their storage."""
+    return locate(dataset, None).documents
 
 
 def collection_named(name: str) -> Any:
@@ -43,7 +45,7 @@ def collection_named(name: str) -> Any:
 def run_documents(dataset: fo.Dataset, kind: str = "brain_methods") -> dict[str, dict[str, Any]]:
     """Returns ``{key: document}`` of the dataset's runs, as the database has them now.
 
-    Empty where the dataset was deleted.
+    Empty where the dataset was deleted. Whether a run is of frames is ``frames`` of its document.
 
     Args:
         dataset: the dataset
@@ -52,7 +54,16 @@ def run_documents(dataset: fo.Dataset, kind: str = "brain_methods") -> dict[str,
     database = foo.get_db_conn()
     owner = database.datasets.find_one({"_id": dataset._doc.id}, {kind: 1}) or {}
     keys = {id_: key for key, id_ in (owner.get(kind) or {}).items()}
-    found = database.runs.find({"_id": {"$in": list(keys)}}, {"view_stages": 0})
+    # the stages of a view may be megabytes
+    makes_frames = {"$regexMatch": {"input": "$$this", "regex": "fiftyone.core.stages.ToFrames"}}
+    stages = {"$map": {"input": {"$ifNull": ["$view_stages", []]}, "in": makes_frames}}
+    found = database.runs.aggregate(
+        [
+            {"$match": {"_id": {"$in": list(keys)}}},
+            {"$set": {"frames": {"$anyElementTrue": [stages]}}},
+            {"$unset": "view_stages"},
+        ]
+    )
     return {keys[document["_id"]]: document for document in found}
 
 
@@ -65,9 +76,9 @@ def run_results(document: dict[str, Any]) -> bytes:
     return bytes(gridfs.GridFS(foo.get_db_conn()).get(document["results"]).read())
 
 
-def reload_samples(dataset: fo.Dataset, sample_ids: list[str]) -> None:
+def reload_samples(dataset: fo.Dataset | Storage, sample_ids: list[str]) -> None:
     """Makes the samples that are in this process's memory show what the database holds."""
-    fo.Sample._reload_docs(dataset._sample_collection_name, sample_ids=sample_ids)
+    locate(dataset, None).refresh(sample_ids)
 
 
 def revision(collection: Any) -> tuple[Any, ...]:

@@ -2,28 +2,35 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import chain
 from typing import Any
 
 import fiftyone as fo
 import fiftyone.core.media as fom
 import fiftyone.core.patches as fop
+import fiftyone.core.video as fov
 import numpy as np
 from numpy.typing import NDArray
 
 from ..core.errors import InvalidParameter, NoPatches, UnknownField
 from ..core.sentences import count
 from ..core.table import WHOLE_IMAGE, PatchTable
+from .storage import Storage
 
 __all__ = [
     "PatchTable",
+    "as_images",
     "check_images",
+    "count_images",
     "count_patches",
     "is_patches_view",
     "label_path",
     "list_patches_fields",
+    "list_stored_fields",
     "read_attribute",
     "read_patches",
+    "read_stored",
     "sample_id_path",
 ]
 
@@ -36,10 +43,19 @@ _GEOMETRY: dict[type, tuple[str | None, str]] = {
 }
 
 
-def list_patches_fields(samples: fo.core.collections.SampleCollection) -> list[str]:
+def list_patches_fields(samples: fo.core.collections.SampleCollection | Storage) -> list[str]:
     """Returns the names of the fields whose labels have boxes, in the dataset's order."""
     schema = samples.get_field_schema(ftype=fo.EmbeddedDocumentField)
     return [name for name, field in schema.items() if field.document_type in _GEOMETRY]
+
+
+def list_stored_fields(dataset: fo.Dataset) -> list[str]:
+    """Returns what the dataset calls the fields whose labels have boxes, those of frames too."""
+    names = list_patches_fields(dataset)
+    if not dataset._has_frame_fields():
+        return names
+    frames = Storage(dataset, frames=True)
+    return [*names, *map(frames.path, list_patches_fields(frames))]
 
 
 def count_patches(samples: fo.core.collections.SampleCollection, patches_field: str | None) -> int:
@@ -49,11 +65,18 @@ def count_patches(samples: fo.core.collections.SampleCollection, patches_field: 
         UnknownField: if the field does not exist or its labels have no boxes
     """
     if patches_field is None:
-        return int(samples.count())
+        return count_images(samples)
     return int(samples.count(label_path(samples, patches_field)))
 
 
-def label_path(samples: fo.core.collections.SampleCollection, patches_field: str) -> str:
+def count_images(samples: fo.core.collections.SampleCollection) -> int:
+    """Counts the images of a collection, each once where it shows patches of them."""
+    if not is_patches_view(samples):
+        return int(samples.count())
+    return len(samples.distinct(sample_id_path(samples)))
+
+
+def label_path(samples: fo.core.collections.SampleCollection | Storage, patches_field: str) -> str:
     """Returns the path of the labels themselves, such as ``predictions.detections``.
 
     Raises:
@@ -81,16 +104,41 @@ def read_patches(
         InvalidParameter: if the media are not images
         NoPatches: if the collection holds nothing to embed
     """
-    check_images(samples, "Patches can only be cropped from")
-    if patches_field is None:
-        return _read_images(samples)
+    samples = as_images(samples, "Patches can only be cropped from")
+    return _read(samples, samples.values, sample_id_path(samples), patches_field)
 
-    list_attribute, geometry = _geometry_of(samples, patches_field)
-    root = label_path(samples, patches_field)
+
+def read_stored(
+    dataset: fo.Dataset, field: str | None, storage: Storage, ids: list[str] | None = None
+) -> PatchTable:
+    """Reads the patch table of the labels as the dataset has them, in whatever slice they are.
+
+    Args:
+        dataset: the dataset
+        field: a field of the dataset, such as ``predictions`` or ``frames.predictions``; None for
+            whole images or frames
+        storage: where they are
+        ids: samples or frames, None for all
+
+    Returns:
+        a :class:`PatchTable`, whose samples are frames where the labels are theirs
+
+    Raises:
+        UnknownField: if the field does not exist or its labels have no boxes
+        NoPatches: if there are none
+    """
+    local = None if field is None else storage.local(field)
+    table = _read(storage, lambda paths: storage.values(paths, ids), "id", local)
+    return replace(table, patches_field=field)
+
+
+def _read(source: Any, values: Any, id_path: str, patches_field: str | None) -> PatchTable:
+    if patches_field is None:
+        return _read_images(*values([id_path, "filepath"]))
+    list_attribute, geometry = _geometry_of(source, patches_field)
+    root = label_path(source, patches_field)
     names = ("id", geometry, "label", "confidence")
-    columns = list(
-        samples.values([sample_id_path(samples), "filepath", *(f"{root}.{name}" for name in names)])
-    )
+    columns = list(values([id_path, "filepath", *(f"{root}.{name}" for name in names)]))
     if list_attribute is None:
         # a field of single labels is a field of lists of at most one
         columns[2:] = [
@@ -186,7 +234,9 @@ def list_label_fields(samples: fo.core.collections.SampleCollection) -> list[str
 
 
 def read_attribute(
-    samples: fo.core.collections.SampleCollection, patches_field: str | None, attribute: str
+    samples: fo.core.collections.SampleCollection | Storage,
+    patches_field: str | None,
+    attribute: str,
 ) -> dict[str, Any]:
     """Returns ``{id: value}`` of an attribute of the labels, or a field of the samples for None.
 
@@ -198,12 +248,28 @@ def read_attribute(
     if samples.get_field(path) is None:
         raise UnknownField(f"There is no field '{path}' in this dataset.")
     if root is None:
-        return dict(zip(*samples.values([sample_id_path(samples), path]), strict=True))
+        id_path = "id" if isinstance(samples, Storage) else sample_id_path(samples)
+        return dict(zip(*samples.values([id_path, path]), strict=True))
     ids, values = samples.values([f"{root}.id", path])
     if root != patches_field:
         pairs = ((i, v) for i, v in zip(ids, values, strict=True) if i)
         return {id_: value for i, v in pairs for id_, value in zip(i, v, strict=True)}
     return {id_: value for id_, value in zip(ids, values, strict=True) if id_ is not None}
+
+
+def read_tags(
+    storage: Storage, patches_field: str | None, ids: list[str] | None = None
+) -> dict[str, list[str]]:
+    """Returns ``{id: tags}`` of the labels of some samples, or of the samples for None; frames
+    have none."""
+    if patches_field is None:
+        if storage.frames:
+            return {}
+        return dict(zip(*storage.values(["id", "tags"], ids), strict=True))
+    root, is_list = storage.label_root(patches_field)
+    columns = storage.values([f"{root}.id", f"{root}.tags"], ids)
+    pairs = zip(*(map(_flatten, columns) if is_list else columns), strict=True)
+    return {id_: tags or [] for id_, tags in pairs if id_}
 
 
 def is_patches_view(samples: fo.core.collections.SampleCollection) -> bool:
@@ -212,12 +278,14 @@ def is_patches_view(samples: fo.core.collections.SampleCollection) -> bool:
 
 
 def sample_id_path(samples: fo.core.collections.SampleCollection) -> str:
-    """Returns the path that holds the ids of the dataset's samples, in patches views too."""
-    return "sample_id" if is_patches_view(samples) else "id"
+    """Returns the path that holds the ids of the dataset's samples or frames, in patches views
+    too."""
+    return str(samples._id_field) if is_patches_view(samples) else "id"
 
 
-def check_images(samples: fo.core.collections.SampleCollection, sentence: str) -> None:
-    """Checks that a collection is of images; of a grouped one, its active slice.
+def as_images(samples: fo.core.collections.SampleCollection, sentence: str) -> Any:
+    """Returns a collection as one of images: of a grouped one its active slice, which from then on
+    stays the same, and of dynamic groups all that they hold.
 
     Args:
         samples: the collection
@@ -227,11 +295,30 @@ def check_images(samples: fo.core.collections.SampleCollection, sentence: str) -
         NoPatches: if it has no samples and no media type yet
         InvalidParameter: if its media are not images
     """
+    if samples._is_dynamic_groups:
+        samples = samples.flatten()
+    check_images(samples, sentence)
+    if samples.media_type == fom.GROUP:
+        samples = samples.select_group_slices(samples.group_slice)
+    return samples
+
+
+def check_images(samples: fo.core.collections.SampleCollection, sentence: str) -> None:
+    """Checks that a collection is of images; arguments and errors are those of
+    :func:`as_images`."""
     media_type: Any = samples.media_type
     if media_type == fom.GROUP:
+        if samples._is_dynamic_groups:
+            check_images(samples.flatten(), sentence)
+            return
         media_type = (samples.group_media_types or {}).get(samples.group_slice)
     if media_type is None and not samples.count():
         raise NoPatches("There are no samples in this view: add images, or choose another view.")
+    if media_type == fom.VIDEO:
+        raise InvalidParameter(
+            f"{sentence} images, not video: make a view of frames first, with "
+            "to_frames(sample_frames=True), and choose that."
+        )
     if media_type != fom.IMAGE:
         images = [
             name
@@ -244,10 +331,16 @@ def check_images(samples: fo.core.collections.SampleCollection, sentence: str) -
             else "use a dataset or view of images"
         )
         raise InvalidParameter(f"{sentence} images, not {media_type}: {advice}.")
+    frames: Any = samples._source_collection if is_patches_view(samples) else samples
+    how = frames._frames_stage.config if isinstance(frames, fov.FramesView) else None
+    if (how or {}).get("sample_frames") == "dynamic":
+        raise InvalidParameter(
+            f"{sentence} images, and these frames have none: make them with "
+            "to_frames(sample_frames=True)."
+        )
 
 
-def _read_images(samples: Any) -> PatchTable:
-    sample_ids, filepaths = samples.values([sample_id_path(samples), "filepath"])
+def _read_images(sample_ids: list[str], filepaths: list[str]) -> PatchTable:
     if not sample_ids:
         raise NoPatches("There are no images in this view: choose another target view.")
     unique_paths, image_index = _unique_paths(filepaths)

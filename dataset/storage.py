@@ -14,22 +14,31 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import fiftyone as fo
+import fiftyone.core.media as fom
 import fiftyone.core.odm as foo
 from bson import ObjectId
 
+from ..core.errors import UnknownField
+
 FRAMES = "frames."
 
-# of a copy's collection: how its name begins → what of its documents names the one copied
-_OF_SAMPLES = {"patches.": "_sample_id"}
-_OF_FRAMES = {"frames.": "_id", "patches.frames.": "_frame_id"}
+# how the names of collections of patches begin, and what of a patch names what it is a patch of
+_PATCHES, _PATCHES_OF_FRAMES = ("patches.", "_sample_id"), ("patches.frames.", "_frame_id")
+
+# of the frames that a view holds, as many are looked for: some may have been deleted since
+_SOME = 100
 
 
 @dataclass(frozen=True)
 class Storage:
-    """A collection of documents that have labels.
+    """A collection of documents that have labels, which is spoken to as a dataset is.
+
+    So what writes labels writes those of frames as those of samples. What is not of the documents
+    is the dataset's: its name, its runs.
 
     Attributes:
         dataset: whose they are
@@ -39,73 +48,192 @@ class Storage:
     dataset: fo.Dataset
     frames: bool = False
 
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__") or name in ("dataset", "frames"):
+            raise AttributeError(name)
+        return getattr(self.dataset, name)
+
     @property
-    def name(self) -> str:
+    def collection(self) -> str:
         """The name of the MongoDB collection."""
         dataset = self.dataset
-        return str(
-            dataset._frame_collection_name if self.frames else dataset._sample_collection_name
-        )
+        name = dataset._frame_collection_name if self.frames else dataset._sample_collection_name
+        return str(name)
 
     @property
     def documents(self) -> Any:
-        """The MongoDB collection."""
-        return foo.get_db_conn()[self.name]
+        """The MongoDB collection. What is written to frames is written to their copies, too."""
+        documents = foo.get_db_conn()[self.collection]
+        return _CopiedDocuments(documents, self) if self.frames else documents
+
+    def view(self, ids: list[str] | None = None) -> Any:
+        """Returns all of it as FiftyOne's collection, of a grouped dataset the images of every
+        slice; with ids, those documents alone. Frames come with their videos."""
+        view: Any = self.dataset
+        if self.frames:
+            return view if ids is None else view.select_frames(ids)
+        if view.media_type == fom.GROUP:
+            view = view.select_group_slices(media_type=fom.IMAGE)
+        return view if ids is None else view.select(ids, ordered=False)
+
+    def values(self, paths: list[str], ids: list[str] | None = None) -> list[list[Any]]:
+        """Reads fields of all documents, or of those with the ids; a list for each path."""
+        columns: list[list[Any]] = self.view(ids).values([self.path(path) for path in paths])
+        if not self.frames:
+            return columns
+        return [list(chain.from_iterable(column)) for column in columns]
+
+    def path(self, path: str) -> str:
+        """Returns what a path of the documents is called in the dataset."""
+        return FRAMES + path if self.frames and not path.startswith(FRAMES) else path
+
+    def get_field(self, path: str) -> fo.Field | None:
+        """Returns a field of the documents, None where there is none."""
+        return self.dataset.get_field(self.path(path))
+
+    def get_field_schema(self, **kwargs: Any) -> dict[str, fo.Field]:
+        """Returns the fields of the documents; arguments are those of FiftyOne."""
+        dataset = self.dataset
+        schema = dataset.get_frame_field_schema if self.frames else dataset.get_field_schema
+        return dict(schema(**kwargs) or {})
+
+    def label_root(self, field: str) -> tuple[str, bool]:
+        """Returns the path of a field's labels in the documents, and whether they are in a list.
+
+        Args:
+            field: a field of the documents
+
+        Raises:
+            UnknownField: if there is no such field of labels
+        """
+        known = [
+            self.local(name)
+            for name in self.dataset._get_label_fields()
+            if is_of_frames(self.dataset, name) == self.frames
+        ]
+        if field not in known:
+            advice = f"choose one of {', '.join(known)}" if known else "there is none here"
+            raise UnknownField(f"There is no field of labels '{field}': {advice}.")
+        root, is_list = self.dataset._get_label_field_root(self.path(field))
+        return self.local(root), bool(is_list)
+
+    def add_sample_field(self, path: str, ftype: type[fo.Field], **kwargs: Any) -> None:
+        """Adds a field to the documents; arguments are FiftyOne's."""
+        if not self.frames:
+            self.dataset.add_sample_field(path, ftype, **kwargs)
+            return
+        self.dataset.add_frame_field(path, ftype, **kwargs)
+        for name, _ in self._copies_of_frames():
+            copy = fo.load_dataset(name)
+            if copy.get_field(path) is None:
+                copy.add_sample_field(path, ftype, **kwargs)
+
+    def delete_sample_field(self, path: str, error_level: int = 0) -> None:
+        """Deletes a field of the documents."""
+        self.delete_sample_fields([path], error_level)
+
+    def delete_sample_fields(self, paths: list[str], error_level: int = 0) -> None:
+        """Deletes fields of the documents."""
+        if not self.frames:
+            self.dataset.delete_sample_fields(paths, error_level=error_level)
+            return
+        self.dataset.delete_frame_fields(paths, error_level=error_level)
+        for name, _ in self._copies_of_frames():
+            copy = fo.load_dataset(name)
+            copy.delete_sample_fields([path for path in paths if copy.get_field(path) is not None])
 
     def local(self, field: str) -> str:
         """Returns what a field of the dataset is called in the documents."""
         return field.removeprefix(FRAMES) if self.frames else field
 
-    def reload(self, ids: list[str]) -> None:
+    def refresh(self, ids: list[str]) -> None:
         """Makes what is in this process's memory show what the database holds."""
-        if self.frames:
-            fo.Frame._reload_docs(self.name, frame_ids=ids)
-        else:
-            fo.Sample._reload_docs(self.name, sample_ids=ids)
+        if not self.frames:
+            fo.Sample._reload_docs(self.collection, sample_ids=ids)
+            return
+        fo.Frame._reload_docs(self.collection, frame_ids=ids)
+        for _, copies in self._copies_of_frames():
+            fo.Sample._reload_docs(copies.name, sample_ids=ids)
 
-    def copies(self, field: str | None, ids: list[ObjectId]) -> Iterator[Copy]:
-        """Yields the copies of some documents that views hold, those of this dataset alone.
+    def patches(self, field: str | None, ids: list[ObjectId]) -> Iterator[Patches]:
+        """Yields the patches that views hold of some documents, those of this dataset alone.
 
         Ids are unique in a dataset, and not in a database: a clone, or an import that keeps ids,
         has the same ones. It has them since another moment, though, and copies keep that.
 
         Args:
-            field: only copies that have this field; None for all
+            field: only patches that have this field of the documents; None for all
             ids: the documents
         """
-        keys, database = _OF_FRAMES if self.frames else _OF_SAMPLES, foo.get_db_conn()
-        begins = "|".join(map(re.escape, keys))
-        matching: dict[str, Any] = {"sample_collection_name": {"$regex": f"^({begins})[0-9a-f]+$"}}
-        if field is not None:
-            matching["sample_fields.name"] = field.partition(".")[0]
-        wanted = {"name": 1, "sample_collection_name": 1}
-        for document in database.datasets.find(matching, wanted):
-            name = document["sample_collection_name"]
-            key = keys[name.rpartition(".")[0] + "."]
-            if not self._has_copy_in(database[name], key, ids):
+        prefix, key = _PATCHES_OF_FRAMES if self.frames else _PATCHES
+        for name, copies in self._generated(prefix, field):
+            if not self._has_any(copies.find({key: {"$in": ids}}).limit(1), key):
                 continue
             try:
-                dataset = fo.load_dataset(document["name"])
+                dataset = fo.load_dataset(name)
             except ValueError:
                 continue  # deleted since
             if field is None or dataset.get_field(field) is not None:
-                yield Copy(dataset, key)
+                yield Patches(dataset, key)
 
-    def _has_copy_in(self, copies: Any, key: str, ids: list[ObjectId]) -> bool:
-        copy = copies.find_one({key: {"$in": ids}}, {key: 1, "created_at": 1})
-        if copy is None:
-            return False
-        copied = {"_id": copy[key], "created_at": copy.get("created_at")}
-        return self.documents.find_one(copied, {"_id": 1}) is not None
+    def _copies_of_frames(self) -> Iterator[tuple[str, Any]]:
+        """Yields the datasets, by name, and collections that views of frames hold."""
+        for name, copies in self._generated(FRAMES, None):
+            if self._has_any(copies.find().limit(_SOME), "_id"):
+                yield name, copies
+
+    def _generated(self, prefix: str, field: str | None) -> Iterator[tuple[str, Any]]:
+        database = foo.get_db_conn()
+        pattern = f"^{re.escape(prefix)}[0-9a-f]+$"
+        matching: dict[str, Any] = {"sample_collection_name": {"$regex": pattern}}
+        if field is not None:
+            matching["sample_fields.name"] = field.partition(".")[0]
+        for found in database.datasets.find(matching, {"name": 1, "sample_collection_name": 1}):
+            yield found["name"], database[found["sample_collection_name"]]
+
+    def _has_any(self, copies: Any, key: str) -> bool:
+        """Whether any of some copies is one of a document here."""
+        copied = [{"_id": copy[key], "created_at": copy.get("created_at")} for copy in copies]
+        documents = foo.get_db_conn()[self.collection]
+        return bool(copied) and documents.find_one({"$or": copied}, {"_id": 1}) is not None
+
+
+class _CopiedDocuments:
+    """The documents of frames: what is written to them is written to those that views hold.
+
+    A view of frames holds them under their ids and with their fields, perhaps without some labels.
+    """
+
+    def __init__(self, documents: Any, storage: Storage) -> None:
+        self._documents, self._storage = documents, storage
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._documents, name)
+
+    def update_one(self, *args: Any, **kwargs: Any) -> Any:
+        return self._write("update_one", *args, **kwargs)
+
+    def update_many(self, *args: Any, **kwargs: Any) -> Any:
+        return self._write("update_many", *args, **kwargs)
+
+    def bulk_write(self, *args: Any, **kwargs: Any) -> Any:
+        return self._write("bulk_write", *args, **kwargs)
+
+    def _write(self, how: str, *args: Any, **kwargs: Any) -> Any:
+        done = getattr(self._documents, how)(*args, **kwargs)
+        if done.matched_count:
+            for _, copies in self._storage._copies_of_frames():
+                getattr(copies, how)(*args, **kwargs)
+        return done
 
 
 @dataclass(frozen=True)
-class Copy:
-    """The documents that a view of patches or of frames holds.
+class Patches:
+    """The documents that a view of patches holds.
 
     Attributes:
         dataset: the dataset that FiftyOne generated for the view
-        key: what of its documents is the id of the document that was copied
+        key: what of them is the id of the sample or frame
     """
 
     dataset: fo.Dataset
@@ -116,26 +244,56 @@ class Copy:
         """The MongoDB collection."""
         return foo.get_db_conn()[self.dataset._sample_collection_name]
 
-    @property
-    def is_whole(self) -> bool:
-        """Whether a document is copied as it is, not as patches of it."""
-        return self.key == "_id"
-
-    def reload(self, ids: list[str]) -> None:
+    def refresh(self, ids: list[str]) -> None:
         """Makes what is in this process's memory show what the database holds."""
         fo.Sample._reload_docs(self.dataset._sample_collection_name, sample_ids=ids)
 
 
-def locate(dataset: fo.Dataset, field: str | None) -> Storage:
+def locate(dataset: fo.Dataset | Storage, field: str | None) -> Storage:
     """Returns where the labels of a field are.
 
     Args:
         dataset: the dataset
-        field: a field of its samples, or ``frames.detections``; None for its samples themselves
+        field: a field of its samples or frames, which may have a name of their own; None for its
+            samples themselves
     """
-    return Storage(dataset, field is not None and is_of_frames(dataset, field))
+    if isinstance(dataset, Storage):
+        return dataset
+    if field is None or is_of_frames(dataset, field) or not dataset._has_frame_fields():
+        return Storage(dataset, field is not None and is_of_frames(dataset, field))
+    of_samples = dataset.get_field(field) is not None
+    return Storage(dataset, not of_samples and dataset.get_field(FRAMES + field) is not None)
 
 
 def is_of_frames(dataset: fo.Dataset, field: str) -> bool:
     """Whether a field is one of the frames of videos."""
-    return field.startswith(FRAMES) and bool(dataset._has_frame_fields())
+    return bool(field.startswith(FRAMES) and dataset._has_frame_fields())
+
+
+def storage_of(samples: Any) -> Storage:
+    """Returns where the samples of a collection are, those that its patches show for patches."""
+    return Storage(samples._root_dataset, bool(samples._dataset._is_frames))
+
+
+def home_of(samples: Any) -> Any:
+    """Returns the dataset of a collection, or the storage of its frames: what to write to."""
+    storage = storage_of(samples)
+    return storage if storage.frames else storage.dataset
+
+
+def stored_name(samples: Any, field: str) -> str:
+    """Returns what the dataset calls a field of a collection."""
+    return storage_of(samples).path(field)
+
+
+def shown_name(samples: Any, field: str) -> str:
+    """Returns what a collection calls a field of its dataset."""
+    return storage_of(samples).local(field)
+
+
+def stages_of(view: Any) -> list[dict[str, Any]]:
+    """Returns the stages of a view, without the names of the copies that FiftyOne made for it."""
+    return [
+        {**stage, "kwargs": [[k, v] for k, v in stage["kwargs"] if k != "_state"]}
+        for stage in view._serialize(include_uuids=False)
+    ]

@@ -15,8 +15,9 @@ from ..core.table import pair_ids
 from ..embeddings.crops import CropSettings
 from ..embeddings.store import EmbeddingStore, Keys, patch_keys
 from ..embeddings.vectors import Embeddings
-from .brain_runs import load_record
-from .patches import PatchTable, match_ids, read_attribute, read_patches
+from .brain_runs import is_of_frames, load_record, run_field
+from .patches import PatchTable, match_ids, read_attribute, read_stored
+from .storage import Storage
 
 _MISSING = "it has no stored embedding"
 
@@ -85,6 +86,8 @@ def load_embeddings(
     """
     record = load_record(samples, brain_key)
     dataset = samples._root_dataset
+    if brain_key not in dataset.list_brain_runs():
+        return None
     config = dataset.get_brain_info(brain_key).config
     if record is not None and record.keys is not None:
         return _gather(config, np.arange(len(record.keys)), record.keys)
@@ -93,15 +96,18 @@ def load_embeddings(
         return None
     results = dataset.load_brain_results(brain_key)
     try:
-        table = read_patches(dataset, config.patches_field)
+        field = run_field(dataset, brain_key)
+        storage = Storage(dataset, is_of_frames(dataset, brain_key))
+        table = read_stored(dataset, field, storage)
         rows, of_table = match_ids(pair_ids(results.sample_ids, results.label_ids), table.pairs)
         table = table.take(of_table)
         if computed:  # in another database: the same boxes of the same files have the same keys
             return _gather(config, rows, patch_keys(table, np.arange(len(table))))
+        table = replace(table, patches_field=config.patches_field)
         if config.similarity_index is not None:
             embedded = read_similarity_index(dataset, table, config.similarity_index)
         else:
-            embedded = read_embeddings_field(dataset, table, config.embeddings_field)
+            embedded = read_embeddings_field(storage, table, config.embeddings_field)
     except (NoPatches, UnknownField):
         return None
     return replace(embedded, rows=rows[embedded.rows])

@@ -24,11 +24,9 @@ from .documents import (
     object_ids,
     pack_ids,
     parse_ids,
-    reload_samples,
-    samples_of,
 )
 from .patches import label_root, sample_id_path
-from .storage import locate
+from .storage import Patches, Storage, locate, storage_of, stored_name
 
 # labels per update: the ids of one fit into a command of MongoDB many times over
 _BATCH = 50_000
@@ -39,6 +37,8 @@ REVIEWED_TAG, REJECTED_TAG = "reviewed", "rejected"
 
 KIND = "tags"
 _MAX_TAG = 100
+
+NO_FRAME_TAGS = "Frames have no tags of their own: tag their labels, or the videos."
 
 
 @dataclass(frozen=True)
@@ -72,8 +72,16 @@ class _Target:
     field: str | None
 
     @property
+    def storage(self) -> Storage:
+        return locate(self.dataset, self.field)
+
+    @property
+    def name(self) -> str | None:
+        return None if self.field is None else self.storage.local(self.field)
+
+    @property
     def root(self) -> str | None:
-        return None if self.field is None else label_root(self.dataset, self.field)[0]
+        return None if self.name is None else self.storage.label_root(self.name)[0]
 
     @property
     def tags(self) -> str:
@@ -150,6 +158,8 @@ def tag_view(
     """
     dataset = view._root_dataset
     if field is None:
+        if storage_of(view).frames:
+            raise InvalidParameter(NO_FRAME_TAGS)
         return tag_samples(dataset, parse_ids(view.values(sample_id_path(view))), tag, remove, by)
     root, is_list = label_root(view, field)
     samples, labels = view.values([sample_id_path(view), f"{root}.id"])
@@ -160,7 +170,8 @@ def tag_view(
         if label is not None
     ]
     ids = parse_ids([i for pair in pairs for i in pair]).reshape(-1, 2, 12)
-    return tag_labels(dataset, field, ids[:, 0], ids[:, 1], tag, remove, by=by)
+    stored = stored_name(view, field)
+    return tag_labels(dataset, stored, ids[:, 0], ids[:, 1], tag, remove, by=by)
 
 
 def undo(dataset: fo.Dataset, token: Any) -> Undone:
@@ -246,7 +257,7 @@ def _that_differ(
     target: _Target, sample_ids: Ids, ids: Ids, tag: str, remove: bool
 ) -> tuple[Ids, Ids, int]:
     """Returns the samples and ids that a change would change, and how many it would not."""
-    collection, root = samples_of(target.dataset), target.root
+    collection, root = target.storage.documents, target.root
     match: dict[str, Any] = {"$match": {"_id": {"$in": _unique(sample_ids)}}}
     if root is None:
         has = _has("$tags", tag)
@@ -255,7 +266,7 @@ def _that_differ(
         packed = pack_ids(differing)
         return packed, packed, len(found) - len(differing)
 
-    single = root == target.field
+    single = root == target.name
     # $setIsSubset looks ids up in a constant; $in would compare them one by one
     picked = {"$setIsSubset": [["$$l._id"], object_ids(ids)]}
     labels: Any = {"$ifNull": [f"${root}", [] if not single else {}]}
@@ -292,33 +303,36 @@ def _write(target: _Target, sample_ids: Ids, ids: Ids, tag: str, remove: bool) -
     if not len(ids):
         return
     samples, labels, moment = _unique(sample_ids), object_ids(ids), now()
-    dataset, root = target.dataset, target.root
-    of_samples = {"_id": {"$in": samples}}
-    if root is None or root == target.field:
-        _push(samples_of(dataset), of_samples, target.tags, tag, remove, moment)
+    storage, root, of_samples = target.storage, target.root, {"_id": {"$in": samples}}
+    if root is None or root == target.name:
+        _push(storage.documents, of_samples, target.tags, tag, remove, moment)
     else:
-        _push_into_list(samples_of(dataset), of_samples, root, labels, tag, remove, moment)
-    _write_generated(target, samples, labels, tag, remove, moment)
-    reload_samples(dataset, [str(id_) for id_ in samples])
+        _push_into_list(storage.documents, of_samples, root, labels, tag, remove, moment)
+    for patches in storage.patches(target.name, samples):
+        _write_patches(patches, target.name, samples, labels, tag, remove, moment)
+    storage.refresh([str(id_) for id_ in samples])
 
 
-def _write_generated(
-    target: _Target, samples: Any, labels: Any, tag: str, remove: bool, moment: datetime
+def _write_patches(
+    patches: Patches,
+    name: str | None,
+    samples: Any,
+    labels: Any,
+    tag: str,
+    remove: bool,
+    moment: datetime,
 ) -> None:
-    """Changes the copies that patches views hold, as FiftyOne does of the view it tags in."""
-    storage = locate(target.dataset, target.field)
-    for copy in storage.copies(target.field, samples):
-        collection, of_samples = copy.documents, {copy.key: {"$in": samples}}
-        if target.field is None:
-            _push(collection, of_samples, "tags", tag, remove, moment)
-        else:
-            root = label_root(copy.dataset, target.field)[0]
-            if root == target.field:
-                which = {"_id": {"$in": labels}}  # a patch has the id of its label
-                _push(collection, which, f"{root}.tags", tag, remove, moment)
-            else:
-                _push_into_list(collection, of_samples, root, labels, tag, remove, moment)
-        copy.reload([str(id_) for id_ in labels])
+    """Changes the patches that a view holds, as FiftyOne does of the view it tags in."""
+    collection, of_samples = patches.documents, {patches.key: {"$in": samples}}
+    if name is None:
+        _push(collection, of_samples, "tags", tag, remove, moment)
+    else:
+        root, listed = label_root(patches.dataset, name)
+        if listed:
+            _push_into_list(collection, of_samples, root, labels, tag, remove, moment)
+        else:  # a patch has the id of its label
+            _push(collection, {"_id": {"$in": labels}}, f"{root}.tags", tag, remove, moment)
+    patches.refresh([str(id_) for id_ in labels])
 
 
 def _push(
@@ -360,10 +374,10 @@ def _change_of(path: str, tag: str, remove: bool, moment: datetime) -> dict[str,
 
 
 def _check_writable(target: _Target) -> None:
-    field = target.dataset.get_field(target.tags)
+    field = target.storage.get_field(target.tags)
     if field is None:
         raise UnknownField(f"There is no field '{target.tags}' in this dataset.")
-    parent = target.dataset.get_field(target.field or "tags")
+    parent = target.storage.get_field(target.name or "tags")
     if getattr(field, "read_only", False) or getattr(parent, "read_only", False):
         raise InvalidParameter(
             f"The field '{target.tags}' is read-only: make it writable in the dataset first."

@@ -15,6 +15,7 @@ from fiftyone.core.utils import to_slug
 
 from ..core.errors import InvalidParameter
 from .patches import is_patches_view, label_root
+from .storage import is_of_frames, shown_name, stages_of
 from .tags import check_tag
 
 LEVELS = ("labels", "images")
@@ -103,7 +104,11 @@ def save_tagged_view(
     name = name or tag
     if not isinstance(name, str) or not name.strip() or len(name) > 100 or not name.isprintable():
         raise InvalidParameter("The name of a view is at most 100 characters of text.")
-    view = tagged_view(dataset, tag, field)
+    whole, shown = dataset, field
+    if field is not None and is_of_frames(dataset, field):
+        whole = dataset.to_frames()
+        shown = shown_name(whole, field)
+    view = tagged_view(whole, tag, shown)
     name = _savable(dataset, name, view)
     what = f"the labels of '{field}'" if field else "the samples"
     sentence = f"The saved view '{name}' shows {what} that have the tag '{tag}', now and later."
@@ -137,7 +142,7 @@ def _savable(dataset: fo.Dataset, name: str, view: Any) -> str:
 
 
 def _is_same(view: Any, other: Any) -> bool:
-    return bool(view._serialize(include_uuids=False) == other._serialize(include_uuids=False))
+    return stages_of(view) == stages_of(other)
 
 
 def exclude_tagged(view: Any, tag: str, field: str | None, level: str) -> tuple[Any, str]:

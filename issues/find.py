@@ -20,16 +20,12 @@ from pymongo import UpdateOne
 from ..core.errors import InvalidParameter, NoPatches
 from ..core.progress import Progress
 from ..core.table import pair_ids
-from ..dataset.brain_runs import load_neighbor_graph, raise_if_deleted
-from ..dataset.documents import now, reload_samples, samples_of
-from ..dataset.patches import (
-    PatchTable,
-    label_path,
-    list_patches_fields,
-    match_ids,
-    read_patches,
-)
+from ..dataset.brain_runs import load_neighbor_graph, raise_if_deleted, run_field
+from ..dataset.documents import now
+from ..dataset.patches import PatchTable, label_path, list_stored_fields, match_ids, read_stored
+from ..dataset.patches import read_tags as read_stored_tags
 from ..dataset.schema import check_attributes, declare_attributes, is_owned
+from ..dataset.storage import locate
 from ..dataset.stored_embeddings import load_embeddings
 from ..dataset.tags import REJECTED_TAG
 from ..embeddings.neighbors import NeighborGraph
@@ -137,7 +133,9 @@ def find_label_issues(
         names = _second_fields(dataset, field, second_fields)
         rejected = _tagged(dataset, table, (REJECTED_TAG,))
         for name in (field, *names):
-            check_attributes(dataset, label_path(dataset, name), ATTRIBUTES, OWNER)
+            storage = locate(dataset, name)
+            root = label_path(storage, storage.local(name))
+            check_attributes(storage, root, ATTRIBUTES, OWNER)
         table, others = align(table, [_read_second(dataset, name, table) for name in names])
         opinions = ask(table, others)
     found = find_suspects(
@@ -152,10 +150,11 @@ def _second_fields(
     dataset: fo.Dataset, field: str, names: str | Sequence[str] | None
 ) -> tuple[str, ...]:
     """Returns the second fields, each once."""
-    chosen = tuple(dict.fromkeys([names] if isinstance(names, str) else names or ()))
+    given = [names] if isinstance(names, str) else names or ()
+    chosen = tuple(dict.fromkeys(locate(dataset, name).path(name) for name in given))
     if field in chosen:
         raise InvalidParameter("A second field must be another one than the run's own.")
-    fields = list_patches_fields(dataset)
+    fields = list_stored_fields(dataset)
     for name in chosen:
         if name not in fields:
             raise InvalidParameter(
@@ -167,7 +166,7 @@ def _second_fields(
 
 def _read_second(dataset: fo.Dataset, name: str, table: PatchTable) -> PatchTable:
     try:
-        return read_patches(dataset, name)
+        return read_stored(dataset, name, locate(dataset, name))
     except NoPatches:
         return replace(table.take(np.zeros(0, dtype=np.int64)), patches_field=name)
 
@@ -220,11 +219,15 @@ def remove_label_issues(
     """
     dataset = samples._root_dataset
     dataset.reload()
-    fields = [patches_field] if patches_field else list_patches_fields(dataset)
-    paths = [f"{label_path(dataset, field)}.{name}" for field in fields for name in ATTRIBUTES]
-    removed = [path for path in paths if is_owned(dataset.get_field(path), OWNER)]
-    if removed:
-        dataset.delete_sample_fields(removed)
+    removed: list[str] = []
+    for field in [patches_field] if patches_field else list_stored_fields(dataset):
+        storage = locate(dataset, field)
+        root = label_path(storage, storage.local(field))
+        paths = [f"{root}.{name}" for name in ATTRIBUTES]
+        ours = [path for path in paths if is_owned(storage.get_field(path), OWNER)]
+        if ours:
+            storage.delete_sample_fields(ours)
+        removed += map(storage.path, ours)
     forget(dataset, patches_field)
     return removed
 
@@ -251,7 +254,7 @@ def read_run(
     results = dataset.load_brain_results(brain_key)
     if results is None:
         raise InvalidParameter(f"The visualization '{brain_key}' is empty: compute it again.")
-    field = results.config.patches_field
+    field = run_field(dataset, brain_key)
     if field is None:
         raise InvalidParameter(
             f"'{brain_key}' shows whole images, which have no labels to check: choose a "
@@ -264,8 +267,7 @@ def read_run(
             "again, then its labels can be checked."
         )
     wanted = pair_ids(results.sample_ids, results.label_ids)[embeddings.rows]
-    table = read_patches(dataset, field)
-    assert table.label_ids is not None
+    table = read_stored(dataset, field, locate(dataset, field))
     rows, vectors = match_ids(table.pairs, wanted)
     if not len(rows):
         raise NoPatches(f"None of the labels of '{brain_key}' exists any more: compute it again.")
@@ -280,16 +282,8 @@ def read_run(
 
 def read_tags(dataset: fo.Dataset, table: PatchTable) -> list[list[str]]:
     """Returns the tags of each label of a table, in its order."""
-    root = label_path(dataset, str(table.patches_field))
-    ids, tags = dataset.values([f"{root}.id", f"{root}.tags"])
-    if root == table.patches_field:
-        ids, tags = [[i] for i in ids], [[t] for t in tags]
-    by_id = {
-        id_: tag or []
-        for some, their in zip(ids, tags, strict=True)
-        for id_, tag in zip(some or (), their or (), strict=True)
-        if id_
-    }
+    storage = locate(dataset, table.patches_field)
+    by_id = read_stored_tags(storage, storage.local(str(table.patches_field)))
     return [by_id.get(id_, []) for id_ in table.ids.tolist()]
 
 
@@ -374,22 +368,22 @@ def _write(
     list, and the update asks that it is still there, so that a list which someone edits meanwhile
     is left alone rather than mixed up.
     """
-    field = str(table.patches_field)
-    root = label_path(dataset, field)
-    listed = root != field
-    before = declare_attributes(dataset, root, ATTRIBUTES, OWNER)
+    storage = locate(dataset, table.patches_field)
+    field = storage.local(str(table.patches_field))
+    root = label_path(storage, field)
+    before = declare_attributes(storage, root, ATTRIBUTES, OWNER)
+    samples, labels = storage.values(["id", f"{root}.id"])
+    listed, collection = root != field, storage.documents
     names, values = list(columns), list(zip(*columns.values(), strict=True))
-    row_of = dict(zip(table.ids.tolist(), range(len(table)), strict=True))
-    nothing = (None,) * len(names)
-    moment, collection = now(), samples_of(dataset)
-    samples, labels = dataset.values(["id", f"{root}.id"])
+    row_of = dict(zip(table.pairs.tolist(), range(len(table)), strict=True))
+    nothing, moment = (None,) * len(names), now()
     updates, count = [], 0
     for sample, ids in zip(samples, labels, strict=True):
         where: dict[str, Any] = {"_id": ObjectId(sample)}
         what: dict[str, Any] = {}
         empty: dict[str, Any] = {}
         for place, id_ in enumerate((ids if listed else [ids]) or ()):
-            row = row_of.get(id_)
+            row = row_of.get(f"{sample}{id_}")
             if id_ is None or (row is None and not before):
                 continue
             count += row is not None
@@ -414,4 +408,3 @@ def _write(
     if updates:
         collection.bulk_write(updates, ordered=False)
         advance(count)
-    reload_samples(dataset, samples)

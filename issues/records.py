@@ -18,7 +18,7 @@ from bson import ObjectId
 from numpy.typing import NDArray
 
 from ..core.table import PatchTable
-from ..dataset.brain_runs import find_run
+from ..dataset.brain_runs import find_run, run_field
 from ..dataset.documents import Ids, byte_keys, parse_ids
 from ..dataset.records import (
     delete_tensors,
@@ -137,7 +137,7 @@ def load_kept(dataset: fo.Dataset, brain_key: str) -> Kept | None:
 def forget(dataset: fo.Dataset, patches_field: str | None) -> None:
     """Removes what is kept of the dataset's runs of a field, of all for None."""
     for key in dataset.list_brain_runs(type="visualization"):
-        field = getattr(dataset.get_brain_info(key).config, "patches_field", None)
+        field = run_field(dataset, key)
         run = find_run(dataset, key)
         if run is not None and patches_field in (None, field):
             delete_tensors(_BUCKET, run)

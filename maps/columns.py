@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from ..core.errors import UnknownField
 from ..dataset.documents import collection_named, object_ids, read_labels, revision
 from ..dataset.patches import label_path
+from ..dataset.storage import Storage
 from .map import Map, MapInfo
 
 # codes are sent as two bytes, and a legend of more could not be read
@@ -72,10 +73,11 @@ def list_attributes(dataset: fo.Dataset, info: MapInfo) -> list[Attribute]:
         UnknownField: if the map's patches field does not exist any more
     """
     attributes: list[Attribute] = []
+    storage = info.storage(dataset)
     if info.patches_field is not None:
-        root = label_path(dataset, info.patches_field)
-        field = dataset.get_field(root)
-        schema = getattr(field, "field", field).get_field_schema()
+        root = label_path(storage, info.patches_field)
+        labels: Any = storage.get_field(root)
+        schema = getattr(labels, "field", labels).get_field_schema()
         attributes += [
             Attribute(f"{root}.{name}", name, kind, "label")
             for name, field in schema.items()
@@ -83,7 +85,7 @@ def list_attributes(dataset: fo.Dataset, info: MapInfo) -> list[Attribute]:
         ]
         order = {"label": 0, "confidence": 1, "tags": 2}
         attributes.sort(key=lambda attribute: order.get(attribute.name, 3))
-    attributes += _sample_attributes(dataset.get_field_schema(), info.patches_field)
+    attributes += _sample_attributes(storage.get_field_schema(), info.patches_field)
     return attributes
 
 
@@ -111,10 +113,11 @@ def load_column(dataset: fo.Dataset, shown: Map, path: str) -> Column:
         UnknownField: if the map has none of that path
     """
     attribute = find_attribute(dataset, shown.info, path)
-    integers = isinstance(dataset.get_field(path), fo.IntField)
+    storage = shown.info.storage(dataset)
+    integers = isinstance(storage.get_field(path), fo.IntField)
     # read before the values: an edit meanwhile then makes this column old, never the next one
     seen = revision(collection_named(shown.collection))
-    return _column(shown, attribute, _database_path(dataset, path), integers, seen)
+    return _column(shown, attribute, _database_path(storage, path), integers, seen)
 
 
 @lru_cache(maxsize=_COLUMNS_KEPT)
@@ -202,11 +205,11 @@ def _kind(field: Any) -> str | None:
     return None
 
 
-def _database_path(dataset: fo.Dataset, path: str) -> str:
+def _database_path(storage: Storage, path: str) -> str:
     """Returns the path as it is in the documents, where some names differ."""
     parts = path.split(".")
     for number in range(len(parts)):
-        field = dataset.get_field(".".join(path.split(".")[: number + 1]))
+        field = storage.get_field(".".join(path.split(".")[: number + 1]))
         if (stored := getattr(field, "db_field", None)) is not None:
             parts[number] = stored
     return ".".join(parts)

@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 
 from ..core.errors import StaleRun, UnknownRun
 from ..dataset.documents import Ids, byte_keys, parse_ids, run_documents, run_results
+from ..dataset.storage import FRAMES, Storage
 
 # FiftyOne's native panel lists runs by the path of their config's class
 _VISUALIZATION = "fiftyone.brain.visualization."
@@ -42,6 +43,7 @@ class MapInfo:
         method: "umap", "tsne", "pca", "manual" or another
         model: the name of the model, None where it is not known
         patches_field: the label field of the patches, None for whole images
+        frames: whether the images are frames of videos, and the field is theirs
         num_points: None where the run does not say so without being read
         num_dims: 2 or 3, None likewise
         created: when, in UTC
@@ -57,6 +59,17 @@ class MapInfo:
     num_dims: int | None
     created: datetime | None
     ready: bool
+    frames: bool = False
+
+    @property
+    def field(self) -> str | None:
+        """What the dataset calls the field: that of frames begins with ``frames.``."""
+        field = self.patches_field
+        return FRAMES + field if self.frames and field is not None else field
+
+    def storage(self, dataset: fo.Dataset) -> Storage:
+        """Returns where the samples or frames are."""
+        return Storage(dataset, self.frames)
 
 
 class Map:
@@ -174,12 +187,13 @@ def load_map(dataset: fo.Dataset, key: str, run: str | None = None) -> Map:
             f"The run '{key}' has no results: it is still being computed, or it failed. Wait, or "
             "compute it again."
         )
-    kept_as = (dataset._sample_collection_name, info.run, key)
+    collection = info.storage(dataset).collection
+    kept_as = (collection, info.run, key)
     with _lock:
         if kept_as in _loaded:
             _loaded.move_to_end(kept_as)
             return _loaded[kept_as]
-    loaded = Map(info, dataset._sample_collection_name, _content(document, key))
+    loaded = Map(info, collection, _content(document, key))
     with _lock:
         _loaded[kept_as] = loaded
         while len(_loaded) > _KEPT:
@@ -235,6 +249,7 @@ def _info(key: str, document: dict[str, Any]) -> MapInfo:
         num_dims=meta.get("num_dims") or config.get("num_dims"),
         created=document.get("timestamp"),
         ready=results is not None,
+        frames=bool(document.get("frames")),
     )
 
 

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from ..core.errors import InvalidParameter
 from ..dataset.documents import hex_ids, read_labels, samples_of
-from ..dataset.patches import is_patches_view
+from ..dataset.patches import is_patches_view, sample_id_path
+from ..dataset.storage import storage_of
 from .map import Map
 
 Rows = NDArray[np.int64]
@@ -36,6 +37,8 @@ def visible_rows(shown: Map, view: Any) -> NDArray[np.bool_] | None:
     if isinstance(view, fo.Dataset) or (not view._all_stages and not _is_generated(view)):
         return None
     patches_field = shown.info.patches_field
+    if shown.info.frames and not storage_of(view).frames:
+        return _visible_frames(shown, view)
     mask = np.zeros(len(shown), dtype=bool)
     if patches_field is not None and view.get_field(patches_field) is not None:
         root, is_list = view._get_label_field_root(patches_field)
@@ -44,9 +47,20 @@ def visible_rows(shown: Map, view: Any) -> NDArray[np.bool_] | None:
         rows = shown.rows_of(ids)
         mask[rows[rows >= 0]] = True
         return mask
-    seen = set(view.values("sample_id" if _is_generated(view) else "id"))
+    seen = set(view.values(sample_id_path(view)))
     of_sample = np.fromiter((id_ in seen for id_ in hex_ids(shown.samples)), bool)
     return np.asarray(of_sample[shown.sample_index])
+
+
+def _visible_frames(shown: Map, view: Any) -> NDArray[np.bool_]:
+    """Finds the rows of frames, or of their labels, that a view of videos shows."""
+    field = shown.info.field
+    if field is None:
+        path, of_row = "frames.id", shown.sample_ids
+    else:
+        path, of_row = f"{view._get_label_field_root(field)[0]}.id", shown.ids
+    seen = set(view.values(path, unwind=True))
+    return np.fromiter((id_ in seen for id_ in hex_ids(of_row)), bool, len(shown))
 
 
 def select_stages(shown: Map, rows: Rows, view: Any) -> dict[str, dict[str, Any]]:
@@ -72,17 +86,23 @@ def select_stages(shown: Map, rows: Rows, view: Any) -> dict[str, dict[str, Any]
             f"{len(rows):,} are more than the grid can show of a selection, which is "
             f"{MAX_SELECTED:,}: lasso fewer, or filter in the sidebar."
         )
+    if shown.info.frames and not storage_of(view).frames:
+        raise InvalidParameter(
+            "This map shows frames, and the grid shows videos: open the view of frames that it was "
+            "made of, or save that view to open it here."
+        )
     patches_field = shown.info.patches_field
     samples = hex_ids(shown.samples[np.unique(shown.sample_index[rows])])
-    generated = _is_generated(view)
+    path = sample_id_path(view)
+    generated = path != "id"  # a patch names its sample
     if patches_field is None or (generated and view.get_field(patches_field) is None):
-        return _select_by("sample_id", samples) if generated else _select(samples)
+        return _select_by(path, samples) if generated else _select(samples)
     labels = hex_ids(shown.ids[rows])
     if is_patches_view(view) and view._get_label_field_root(patches_field)[1] is False:
         return _select(labels)  # a patch has the id of its label
     if len(samples) > _LISTED_UP_TO:
         return _pick_labels(view, patches_field, labels)
-    first = _select_by("sample_id", samples) if generated else _select(samples)
+    first = _select_by(path, samples) if generated else _select(samples)
     return {**first, **_pick_labels(view, patches_field, labels)}
 
 

@@ -19,7 +19,7 @@ from PIL import Image
 from ..core.errors import NoPatches
 from ..core.table import pair_ids
 from ..dataset.documents import hex_ids
-from ..dataset.patches import PatchTable, read_attribute, read_patches
+from ..dataset.patches import PatchTable, read_stored, read_tags
 from ..embeddings.crops import CropSettings, pixel_windows
 from ..embeddings.decoding import UnreadableImage, read_image
 from .map import Map
@@ -72,16 +72,16 @@ def make_thumbnails(
         InvalidParameter: if the media are not images
         UnknownField: if the patches field does not exist any more
     """
-    samples = dataset.select(sorted(set(hex_ids(shown.sample_ids[rows]))), ordered=False)
+    storage, field = shown.info.storage(dataset), shown.info.patches_field
     ids, sample_ids = hex_ids(shown.ids[rows]), hex_ids(shown.sample_ids[rows])
     try:
-        table = read_patches(samples, shown.info.patches_field)
+        table = read_stored(dataset, shown.info.field, storage, sorted(set(sample_ids)))
     except NoPatches:
         return [
             Thumbnail(row, *pair, problem=_GONE)
             for row, pair in zip(rows, zip(ids, sample_ids, strict=True), strict=True)
         ]
-    tags = read_attribute(samples, shown.info.patches_field, "tags")
+    tags = read_tags(storage, field, sorted(set(sample_ids)))
     found = {pair: place for place, pair in enumerate(table.pairs.tolist())}
     wanted = pair_ids(sample_ids, None if table.label_ids is None else ids).tolist()
     places = [found.get(pair) for pair in wanted]

@@ -23,7 +23,8 @@ from ..autolabel.runs import (
 from ..core.errors import LabelvetError
 from ..core.progress import Report
 from ..core.sentences import count
-from ..dataset.patches import check_images, sample_id_path
+from ..dataset.patches import as_images, check_images, count_images
+from ..dataset.storage import home_of
 from .forms import advanced_switch, batch_inputs, device_input, filled, problem, refuse
 from .long_operator import LongOperator, schedule_on
 from .outcome import list_skipped, show_lines
@@ -71,7 +72,7 @@ class AutoLabel(LongOperator):
         _field_and_run(ctx, inputs)
         if advanced_switch(ctx, inputs, "Device, batch size, workers"):
             _advanced(inputs)
-        images = len(samples.distinct(sample_id_path(samples)))
+        images = count_images(as_images(samples, "Objects can only be found in"))
         inputs.view("estimate", types.Notice(label=f"{count(images, 'image')} will be labeled"))
         schedule_on(ctx, inputs)
 
@@ -184,7 +185,7 @@ def _model(ctx: Any, inputs: types.Object) -> None:
 
 def _field_and_run(ctx: Any, inputs: types.Object) -> None:
     fields = types.AutocompleteView(allow_user_input=True, space=6)
-    for name in list_candidate_fields(ctx.dataset):
+    for name in list_candidate_fields(home_of(ctx.target_view())):
         fields.add_choice(name, label=name)
     field_input = inputs.str(
         "label_field",
@@ -203,7 +204,7 @@ def _field_and_run(ctx: Any, inputs: types.Object) -> None:
     field, name = ctx.params.get("label_field"), ctx.params.get("run_name")
     if field:
         try:
-            check_label_field(ctx.dataset, field)
+            check_label_field(home_of(ctx.target_view()), field)
         except LabelvetError as error:
             refuse(field_input, str(error))
     if not (field and name):

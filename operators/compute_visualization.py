@@ -16,6 +16,8 @@ from ..core.errors import BrainKeyInUse, LabelvetError
 from ..core.progress import Report
 from ..dataset.brain_runs import check_brain_key
 from ..dataset.patches import (
+    as_images,
+    count_images,
     count_patches,
     is_patches_view,
     label_path,
@@ -23,7 +25,7 @@ from ..dataset.patches import (
 )
 from ..embeddings.catalog import DEFAULT_BACKBONE, PRECISIONS, list_backbones
 from ..embeddings.projection import METHODS, METRICS, make_method
-from .forms import advanced_switch, batch_inputs, device_input, filled, refuse
+from .forms import advanced_switch, batch_inputs, device_input, filled, problem, refuse
 from .long_operator import LongOperator, schedule_on
 from .outcome import report
 
@@ -70,6 +72,11 @@ class ComputeVisualization(LongOperator):
     def fill(self, ctx: Any, inputs: types.Object) -> None:
         inputs.view_target(ctx, action_description="Embed")
         samples = ctx.target_view()
+        try:
+            samples = as_images(samples, "Patches can only be cropped from")
+        except LabelvetError as error:
+            problem(inputs, error)
+            return
         _brain_key(ctx, inputs, samples, "brain_key", "visualization")
         if not _patches_field(ctx, inputs, samples):
             return
@@ -366,7 +373,7 @@ def _estimate(ctx: Any, inputs: types.Object, samples: Any) -> None:
     patches_field = ctx.params.get("patches_field")
     try:
         patches = count_patches(samples, patches_field)
-        images = samples.count()
+        images = count_images(samples)
     except LabelvetError as error:
         inputs.view("problem", types.Error(label=str(error)))
         return

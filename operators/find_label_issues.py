@@ -12,7 +12,7 @@ import fiftyone.operators.types as types
 
 from ..core.errors import LabelvetError
 from ..core.progress import Report
-from ..dataset.patches import list_patches_fields
+from ..dataset.patches import list_stored_fields
 from .long_operator import LongOperator, schedule_on
 
 
@@ -45,7 +45,7 @@ class FindLabelIssues(LongOperator):
         key = ctx.params.get("brain_key")
         own = ctx.dataset.get_brain_info(key).config.patches_field if key in keys.values() else None
         fields = types.DropdownView(multiple=True)
-        for field in list_patches_fields(ctx.dataset):
+        for field in list_stored_fields(ctx.dataset):
             if field != own:
                 fields.add_choice(field, label=field)
         inputs.list(

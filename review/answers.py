@@ -23,12 +23,10 @@ from ..dataset.documents import (
     Ids,
     now,
     pack_ids,
-    reload_samples,
-    samples_of,
 )
 from ..dataset.patches import label_root
 from ..dataset.schema import Attribute, declare_attributes
-from ..dataset.storage import locate
+from ..dataset.storage import Storage, locate
 from ..dataset.tags import APPROVED_TAG, FLAGGED_TAG, REJECTED_TAG, REVIEWED_TAG
 
 RIGHT, WRONG_CLASS, NOT_AN_OBJECT, SKIPPED = "right", "wrong class", "not an object", "skipped"
@@ -119,11 +117,12 @@ def give_answers(dataset: fo.Dataset, field: str, answers: list[Answer], user: s
         InvalidParameter: if an answer is none, or the attributes' names are taken
         UnknownField: if there is no such field
     """
-    root, listed = label_root(dataset, field)
+    storage = locate(dataset, field)
+    root, listed = storage.label_root(storage.local(field))
     for answer in answers:
-        _check(dataset, root, answer)
+        _check(storage, root, answer)
     moment = now().replace(microsecond=0)
-    labels = read_documents(dataset, root, listed, [(a.sample_id, a.label_id) for a in answers])
+    labels = read_documents(storage, root, listed, [(a.sample_id, a.label_id) for a in answers])
     taken = []
     for answer in answers:
         label = labels.get(answer.label_id)
@@ -132,10 +131,10 @@ def give_answers(dataset: fo.Dataset, field: str, answers: list[Answer], user: s
     entries = [_entry(answer, label, user, moment) for answer, label in taken]
     if not entries:
         return Answered(0, len(answers), None, _describe(answers, len(answers)))
-    declare_attributes(dataset, root, ATTRIBUTES, _OWNER)
+    declare_attributes(storage, root, ATTRIBUTES, _OWNER)
     sentence = _describe([one for one, _ in taken], 0)
     change = begin(dataset, KIND, sentence, user, field=field, entries=entries)
-    changed = _write(dataset, field, root, listed, entries, "before", "after")
+    changed = _write(storage, field, root, listed, entries, "before", "after")
     refused = len(answers) - changed
     if not changed:
         change.drop()
@@ -159,8 +158,9 @@ def take_back_change(change: Change) -> Answered:
         raise UnknownUndo("This is no answer of a review: undo it where it was done.")
     dataset = change.dataset
     field, entries = change.what["field"], change.what["entries"]
-    root, listed = label_root(dataset, field)
-    changed = _write(dataset, field, root, listed, entries, "after", "before")
+    storage = locate(dataset, field)
+    root, listed = storage.label_root(storage.local(field))
+    changed = _write(storage, field, root, listed, entries, "after", "before")
     change.close()
     refused = len(entries) - changed
     what = "1 answer was" if changed == 1 else f"{changed:,} answers were"
@@ -170,7 +170,8 @@ def take_back_change(change: Change) -> Answered:
 
 def read_known(dataset: fo.Dataset, field: str) -> Known:
     """Reads what is known of a field's labels: answers, and tags that were set anywhere."""
-    root, listed = label_root(dataset, field)
+    storage = locate(dataset, field)
+    root, listed = storage.label_root(storage.local(field))
     tags = list(LEARNED_TAGS)
     said = {
         "$or": [
@@ -197,7 +198,7 @@ def read_known(dataset: fo.Dataset, field: str) -> Known:
     else:
         content = [of_label]
     ids, wrong, learned, asking, reviewed = [], [], [], [], 0
-    for document in samples_of(dataset).aggregate([{"$match": said}, {"$project": {"l": content}}]):
+    for document in storage.documents.aggregate([{"$match": said}, {"$project": {"l": content}}]):
         for label in document["l"]:
             verdict, its = label.get("r"), label.get("t") or []
             flags = [LEARNED_TAGS[tag] for tag in its if tag in LEARNED_TAGS]
@@ -212,12 +213,12 @@ def read_known(dataset: fo.Dataset, field: str) -> Known:
 
 
 def read_documents(
-    dataset: fo.Dataset, root: str, listed: bool, labels: list[tuple[str, str]]
+    storage: Storage, root: str, listed: bool, labels: list[tuple[str, str]]
 ) -> dict[str, dict[str, Any]]:
     """Reads some labels as the database has them now.
 
     Args:
-        dataset: the dataset
+        storage: where the labels are
         root: the path of the labels
         listed: whether there is a list of them in each sample
         labels: the ids of their samples, and their own
@@ -228,7 +229,7 @@ def read_documents(
     wanted = {label_id for _, label_id in labels}
     samples = list({ObjectId(sample_id) for sample_id, _ in labels})
     found: dict[str, dict[str, Any]] = {}
-    for document in samples_of(dataset).find({"_id": {"$in": samples}}, {root: 1}):
+    for document in storage.documents.find({"_id": {"$in": samples}}, {root: 1}):
         value: Any = document
         for name in root.split("."):
             value = (value or {}).get(name)
@@ -238,13 +239,13 @@ def read_documents(
     return found
 
 
-def _check(dataset: fo.Dataset, root: str, answer: Answer) -> None:
+def _check(storage: Storage, root: str, answer: Answer) -> None:
     if answer.verdict not in VERDICTS:
         raise InvalidParameter(f"An answer is one of: {', '.join(VERDICTS)}.")
     if answer.verdict == WRONG_CLASS:
         name = answer.label
         usual = name and name.strip() and len(name) <= _MAX_CLASS and name.isprintable()
-        if not usual and name not in dataset.distinct(f"{root}.label"):
+        if not usual and name not in storage.dataset.distinct(storage.path(f"{root}.label")):
             raise InvalidParameter("Say which class it should be: a word or two.")
         if name == answer.seen:
             raise InvalidParameter(f"It is '{name}' already: choose another class, or say right.")
@@ -268,7 +269,7 @@ def _entry(answer: Answer, label: dict[str, Any], user: str, moment: datetime) -
 
 
 def _write(
-    dataset: fo.Dataset,
+    storage: Storage,
     field: str,
     root: str,
     listed: bool,
@@ -277,7 +278,7 @@ def _write(
     new: str,
 ) -> int:
     """Turns labels that are as ``old`` says into what ``new`` says; returns how many were."""
-    collection = samples_of(dataset)
+    collection = storage.documents
     done = []
     for entry in entries:
         where, what, options = _update(entry, root, listed, old, new, "_id")
@@ -285,18 +286,18 @@ def _write(
             done.append(entry)
     if not done:
         return 0
-    reload_samples(dataset, [str(entry["sample"]) for entry in done])
-    storage = locate(dataset, field)
-    for copy in storage.copies(field, [entry["sample"] for entry in done]):
-        its_root, its_listed = label_root(copy.dataset, field)
+    storage.refresh([str(entry["sample"]) for entry in done])
+    name = storage.local(field)
+    for patches in storage.patches(name, [entry["sample"] for entry in done]):
+        its_root, its_listed = label_root(patches.dataset, name)
         updates = [
             UpdateOne(where, what, **options)
             for where, what, options in (
-                _update(entry, its_root, its_listed, old, new, copy.key) for entry in done
+                _update(entry, its_root, its_listed, old, new, patches.key) for entry in done
             )
         ]
-        copy.documents.bulk_write(updates, ordered=False)
-        copy.reload([str(entry["label"]) for entry in done])
+        patches.documents.bulk_write(updates, ordered=False)
+        patches.refresh([str(entry["label"]) for entry in done])
     return len(done)
 
 

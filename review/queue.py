@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..dataset.documents import Ids, hex_ids
-from ..dataset.patches import label_root
+from ..dataset.storage import locate
 from ..issues.columns import ISSUE, REASON
 from ..issues.records import Kept, load_kept
 from .answers import Known, read_documents, read_known
@@ -125,7 +125,8 @@ def rank(kept: Kept, known: Known) -> tuple[Learned, NDArray[np.bool_]]:
 def _items(
     dataset: fo.Dataset, kept: Kept, learned: Learned, asking: NDArray[np.bool_], count: int
 ) -> tuple[list[Item], int]:
-    root, listed = label_root(dataset, kept.patches_field)
+    storage = locate(dataset, kept.patches_field)
+    root, listed = storage.label_root(storage.local(kept.patches_field))
     items: list[Item] = []
     passed = 0
     # some may be passed over, so a few more are read
@@ -133,7 +134,7 @@ def _items(
         if len(items) >= count or not len(rows):
             break
         ids = list(zip(hex_ids(kept.sample_ids[rows]), hex_ids(kept.ids[rows]), strict=True))
-        documents = read_documents(dataset, root, listed, ids)
+        documents = read_documents(storage, root, listed, ids)
         for row, (sample_id, label_id) in zip(rows.tolist(), ids, strict=True):
             document = documents.get(label_id)
             was = kept.class_named(int(kept.codes[row]))

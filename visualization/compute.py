@@ -25,7 +25,7 @@ from ..dataset.brain_runs import (
     save_similarity_index,
     save_visualization,
 )
-from ..dataset.patches import PatchTable, check_ids, read_patches
+from ..dataset.patches import PatchTable, as_images, check_ids, read_patches
 from ..dataset.records import RunRecord
 from ..dataset.reporting import raising_if_deleted, reporting
 from ..dataset.stored_embeddings import align_vectors, read_embeddings_field, read_similarity_index
@@ -192,6 +192,7 @@ def compute_visualization(
     seconds: dict[str, float] = {}
     with reporting(progress, cancelled) as tracker, raising_if_deleted(samples):
         with tracker.stage("Reading labels", _SHARE_READ), _timed(seconds, "read"):
+            samples = as_images(samples, "Patches can only be cropped from")
             table = read_patches(samples, patches_field)
             check_ids(table)
         with _timed(seconds, "embed"):

@@ -32,6 +32,7 @@ from ...core.sentences import count
 from ...dataset.app_view import base_view, view_without_selection
 from ...dataset.documents import Ids, parse_ids
 from ...dataset.patches import is_patches_view
+from ...dataset.storage import locate
 from ...dataset.tags import tag_view
 from ..message import Nothing
 from ..undoing import Undoing
@@ -55,7 +56,7 @@ class AutoLabeling(Undoing, WebPanel):
         fields = [
             name
             for name in list_candidate_fields(ctx.dataset)
-            if not is_ours(ctx.dataset.get_field(name))
+            if not is_ours(locate(ctx.dataset, name).get_field(name))
         ]
         return messages.Overview(runs=list_generated(ctx.dataset), fields=fields)
 

@@ -10,8 +10,9 @@ from ...core.errors import InvalidParameter
 from ...dataset.app_view import base_view, view_without_selection
 from ...dataset.brain_runs import load_neighbor_graph
 from ...dataset.documents import hex_ids
-from ...dataset.patches import is_patches_view, label_path
-from ...dataset.tags import describe, tag_labels, tag_samples
+from ...dataset.patches import is_patches_view, label_path, sample_id_path
+from ...dataset.storage import shown_name
+from ...dataset.tags import NO_FRAME_TAGS, describe, tag_labels, tag_samples
 from ...dataset.views import exclude_tagged, save_tagged_view
 from ...maps.clusters import find_clusters, name_clusters
 from ...maps.columns import list_attributes, load_column
@@ -58,7 +59,7 @@ class LabelEmbeddings(Reviewing, Undoing, WebPanel):
         field = shown.info.patches_field
         attributes = list_attributes(ctx.dataset, shown.info)
         paths = {attribute.path for attribute in attributes}
-        root = label_path(ctx.dataset, field) if field is not None else None
+        root = label_path(shown.info.storage(ctx.dataset), field) if field is not None else None
         label, confidence = f"{root}.label", f"{root}.confidence"
         return messages.OpenedRun(
             run=messages.Run.of(shown.info, shown.points.shape),
@@ -106,10 +107,12 @@ class LabelEmbeddings(Reviewing, Undoing, WebPanel):
     def tag(self, ctx: Any, request: messages.TagRequest) -> messages.Changed:
         """Adds a tag to the selected labels or samples, or removes it."""
         shown, rows = _selection(ctx, request)
-        tag, remove, field = request.tag, request.remove, shown.info.patches_field
+        tag, remove, field = request.tag, request.remove, shown.info.field
         if field is not None and request.target == "labels":
             kind, ids = "label", (shown.sample_ids[rows], shown.ids[rows])
             done = tag_labels(ctx.dataset, field, *ids, tag, remove)
+        elif shown.info.frames:
+            raise InvalidParameter(NO_FRAME_TAGS)
         else:
             kind, done = "sample", tag_samples(ctx.dataset, shown.sample_ids[rows], tag, remove)
         ctx.ops.reload_samples()
@@ -122,7 +125,7 @@ class LabelEmbeddings(Reviewing, Undoing, WebPanel):
     ) -> messages.SavedView:
         """Saves the view of what has a tag."""
         shown = shown_map(ctx, request)
-        field = shown.info.patches_field if request.target == "labels" else None
+        field = shown.info.field if request.target == "labels" else None
         saved = save_tagged_view(ctx.dataset, request.tag, field, request.name)
         if saved.created:
             ctx.ops.reload_dataset()  # the App reads its list of saved views with the dataset
@@ -131,10 +134,11 @@ class LabelEmbeddings(Reviewing, Undoing, WebPanel):
     @exposed
     def exclude_tagged(self, ctx: Any, request: messages.ExcludeTaggedRequest) -> messages.Done:
         """Leaves what has a tag out of the App's view."""
-        field = shown_map(ctx, request).info.patches_field
+        field = shown_map(ctx, request).info.field
         level = "images" if field is None else request.level
         # the sidebar's filters stay on top of the new view
         base = base_view(ctx.dataset, ctx.request_params)
+        field = field and shown_name(base, field)
         view, sentence = exclude_tagged(base, request.tag, field, level)
         ctx.ops.set_view(view)
         return messages.Done(sentence=sentence)
@@ -179,7 +183,7 @@ class LabelEmbeddings(Reviewing, Undoing, WebPanel):
         ids = shown.ids if own else shown.sample_ids
         (id_,) = hex_ids(ids[row : row + 1])
         if is_patches_view(view) and not own:
-            id_ = view.select_by("sample_id", id_).first().id
+            id_ = view.select_by(sample_id_path(view), id_).first().id
         ctx.ops.open_sample(id=id_)
         return Nothing()
 

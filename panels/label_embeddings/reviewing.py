@@ -26,7 +26,7 @@ class Reviewing:
     @exposed
     def answer(self, ctx: Any, request: messages.AnswerRequest) -> messages.Answered:
         """Writes answers into labels."""
-        field = shown_map(ctx, request).info.patches_field
+        field = shown_map(ctx, request).info.field
         if field is None:
             raise InvalidParameter("Whole images have no labels to review.")
         given = [

@@ -12,6 +12,9 @@ from threading import Event
 import fiftyone as fo
 import pytest
 from labelvet import auto_label
+from labelvet.approval.approve import approve
+from labelvet.approval.basket import add_labels
+from labelvet.approval.candidates import Selection, find_candidates
 from labelvet.autolabel.runs import FAILED, GENERATING, IN_REVIEW, get_run, list_runs, save_run
 from labelvet.core.errors import (
     Cancelled,
@@ -223,3 +226,28 @@ def test_a_stale_record_is_not_another_runs(scenes, detector_file):
     # its labels are gone with their field, and so are its marks
     save_run(scenes, done)
     assert label(scenes.limit(1), detector_file, existing="only_new").images == 1
+
+
+def test_frames_of_videos_are_labeled_as_their_images_would_be(
+    scenes, make_dataset, scene_files, detector_file
+):
+    videos = make_dataset()
+    for number in range(2):
+        video = fo.Sample(f"/{number}.mp4")
+        for place, file in enumerate(scene_files[3 * number : 3 * number + 3], 1):
+            video.frames[place] = fo.Frame(filepath=file)
+        videos.add_sample(video)
+    frames = videos.to_frames()
+    done = label(frames, detector_file)
+    path = f"frames.{ROOT}"
+    assert (done.images, done.run.labels) == (6, videos.count(path)) and done.run.labels > 6
+    assert frames._dataset.count(ROOT) == videos.to_frames().count(ROOT) == done.run.labels
+    label(scenes.limit(6), detector_file)
+    boxes = videos.values(f"{path}.bounding_box", unwind=True)
+    assert boxes == scenes.values(f"{ROOT}.bounding_box", unwind=True)
+    again = label(frames, detector_file, existing="only_new")
+    assert (again.images, again.before) == (0, 6)
+    candidates = find_candidates(videos, FIELD, RUN)
+    add_labels(candidates, Selection((0.5, None)), frames)
+    assert approve(candidates, "truth").approved == videos.count("frames.truth.detections") > 0
+    assert "truth" not in videos.get_field_schema()

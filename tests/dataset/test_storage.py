@@ -71,7 +71,7 @@ def test_copies_of_others_are_not_opened(judged, twins, monkeypatch):
         fo, "load_dataset", lambda name, load=fo.load_dataset: loaded.append(name) or load(name)
     )
     loaded = []
-    copies = locate(judged, "predictions").copies("predictions", [s._id for s in judged])
+    copies = locate(judged, "predictions").patches("predictions", [s._id for s in judged])
     assert [copy.dataset.name for copy in copies] == loaded == [own._dataset.name]
     assert opened
 

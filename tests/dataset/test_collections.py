@@ -1,0 +1,152 @@
+"""Runs on slices of groups, dynamic groups and chosen patches: whose labels they are, and stay."""
+
+import fiftyone as fo
+import labelvet
+import numpy as np
+import pytest
+from fiftyone import ViewField as F
+from labelvet.core.errors import InvalidParameter
+from labelvet.dataset.patches import count_images, read_patches
+from labelvet.issues.find import find_label_issues
+from labelvet.maps.columns import load_column
+from labelvet.maps.map import load_map
+from labelvet.maps.thumbnails import make_thumbnails
+from labelvet.visualization.update import find_changes, update_visualization
+from PIL import Image
+
+ROOT = "det.detections"
+
+
+def detections(name, n=3):
+    return fo.Detections(
+        detections=[
+            fo.Detection(
+                label=name,
+                bounding_box=[0.1 + 0.2 * i, 0.1, 0.3, 0.5],
+                confidence=(i + 1) / n,
+                vector=np.random.default_rng(i).normal(size=4),
+            )
+            for i in range(n)
+        ]
+    )
+
+
+@pytest.fixture
+def groups(make_dataset, tmp_path):
+    """4 groups of a left and a right image with 3 labels each, and a video without."""
+    dataset = make_dataset()
+    dataset.add_group_field("group", default="left")
+    for number in range(4):
+        group = fo.Group()
+        for side in ("left", "right"):
+            path = tmp_path / f"{number}-{side}.jpg"
+            Image.new("RGB", (60, 40), (60 * number, 100 * (side == "left"), 50)).save(path)
+            dataset.add_sample(
+                fo.Sample(str(path), group=group.element(side), det=detections(side)), dynamic=True
+            )
+        dataset.add_sample(fo.Sample(str(tmp_path / "no.mp4"), group=group.element("video")))
+    return dataset
+
+
+def compute(samples, key="k", **how):
+    how = {"embeddings": "vector", "method": "pca", "progress": False, **how}
+    return labelvet.compute_visualization(samples, "det", key, **how)
+
+
+def sides(dataset, key="k"):
+    shown = load_map(dataset, key)
+    rows = list(range(len(shown)))
+    column = load_column(dataset, shown, f"{ROOT}.label")
+    names = [column.categories[code - 1] if code else None for code in column.codes]
+    crops = make_thumbnails(dataset, shown, rows, 32, 0)
+    assert [crop.label for crop in crops] == names and all(crop.image for crop in crops)
+    return {name: names.count(name) for name in sorted(set(names))}
+
+
+@pytest.mark.parametrize("how", ["selected", "active", "several", "patches"])
+def test_runs_on_slices_stay_on_them(groups, how):
+    if how == "selected":
+        samples, shown = groups.select_group_slices("right"), {"right": 12}
+    elif how == "active":
+        groups.group_slice = "right"
+        samples, shown = groups, {"right": 12}
+    elif how == "several":
+        samples = groups.select_group_slices(["left", "right"])
+        shown = {"left": 12, "right": 12}
+    else:
+        samples = groups.select_group_slices("right").to_patches("det")
+        shown = {"right": 12}
+    compute(samples)
+    groups.group_slice = "left"
+    assert sides(groups) == shown and not find_changes(groups, "k")
+    issues = find_label_issues(groups, "k")
+    assert issues.checked == sum(shown.values())
+    with_issues = groups.select_group_slices(["left", "right"]).match_labels(
+        filter=F("suspicion") >= 0, fields="det"
+    )
+    assert set(with_issues.values("group.name")) == set(shown)
+    for side in ("left", "right"):
+        sample = groups.select_group_slices(side).first()
+        sample["det"].detections.append(detections(side, 1).detections[0])
+        sample.save()
+    changes = find_changes(groups, "k")
+    assert (changes.new, changes.deleted) == (len(shown), 0)
+    update_visualization(groups, "k", progress=False)
+    assert sides(groups) == {side: number + 1 for side, number in shown.items()}
+    assert groups.load_brain_view("k").count(ROOT) == sum(shown.values()) + len(shown)
+    assert len(groups.load_brain_results("k").points) == sum(shown.values()) + len(shown)
+
+
+def test_a_slice_that_is_no_image_is_refused_with_those_that_are(groups):
+    groups.group_slice = "video"
+    with pytest.raises(InvalidParameter, match="to_frames"):
+        compute(groups)
+
+
+@pytest.fixture
+def images(make_dataset, tmp_path):
+    """6 images of 2 scenes with 3 labels each, of which one has a confidence below 0.5."""
+    dataset = make_dataset()
+    for number in range(6):
+        path = tmp_path / f"{number}.jpg"
+        Image.new("RGB", (60, 40), (40 * number, 90, 50)).save(path)
+        dataset.add_sample(
+            fo.Sample(str(path), scene=f"s{number % 2}", det=detections("a")), dynamic=True
+        )
+    return dataset
+
+
+def test_dynamic_groups_are_all_that_they_hold(images):
+    for view in (images.group_by("scene"), images.group_by("scene").match(F("scene") == "s1")):
+        assert len(read_patches(view, "det")) == 3 * view.flatten().count()
+    compute(images.group_by("scene"))
+    assert sides(images) == {"a": 18} and not find_changes(images, "k")
+    assert images.load_brain_view("k").count() == 6
+
+
+@pytest.mark.parametrize("later", [False, True])
+def test_a_map_of_chosen_patches_stays_one_of_those(images, later):
+    chosen = F("confidence") > 0.5
+    if later:
+        view = images.to_patches("det").match(F("det.confidence") > 0.5)
+    else:
+        view = images.filter_labels("det", chosen).to_patches("det")
+    assert count_images(view) == 6 and view.count() == 12
+    compute(view)
+    assert sides(images) == {"a": 12} and not find_changes(images, "k")
+    assert len(images.load_brain_results("k").points) == 12
+    images.load_brain_view("k")
+    sample = images.first()
+    sample["det"].detections += detections("b", 3).detections
+    sample.save()
+    changes = find_changes(images, "k")
+    assert (changes.new, changes.deleted) == (2, 0)
+    update_visualization(images, "k", progress=False)
+    assert sides(images) == {"a": 12, "b": 2} and not find_changes(images, "k")
+
+
+def test_a_map_of_evaluated_patches_stays_one_of_those(images):
+    images.clone_sample_field("det", "truth")
+    images.evaluate_detections("det", "truth", eval_key="eval")
+    compute(images.to_evaluation_patches("eval").match(F("type") == "tp").limit(5))
+    assert sides(images) == {"a": 5} and not find_changes(images, "k")

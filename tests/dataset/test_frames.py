@@ -1,0 +1,226 @@
+"""Frames of videos: every step from a map to ground truth writes into them and their views."""
+
+import fiftyone as fo
+import labelvet
+import numpy as np
+import pytest
+from fiftyone import ViewField as F
+from labelvet.approval.approve import approve
+from labelvet.approval.basket import add_labels
+from labelvet.approval.candidates import Selection, find_candidates, list_candidate_fields
+from labelvet.approval.counts import review
+from labelvet.approval.finalize import finalize
+from labelvet.approval.shown_view import shown_view
+from labelvet.approval.undo import undo
+from labelvet.core.errors import InvalidParameter
+from labelvet.dataset.tags import tag_view
+from labelvet.dataset.views import exclude_tagged, save_tagged_view
+from labelvet.issues.find import find_label_issues, remove_label_issues
+from labelvet.maps.columns import list_attributes, load_column
+from labelvet.maps.map import list_maps, load_map
+from labelvet.maps.selection import select_stages, visible_rows
+from labelvet.maps.thumbnails import make_thumbnails
+from labelvet.review.answers import Answer, give_answers, take_back
+from labelvet.review.queue import next_issues
+from labelvet.visualization.update import find_changes, update_visualization
+from PIL import Image
+
+FIELD = "frames.det.detections"
+
+
+@pytest.fixture
+def videos(make_dataset, tmp_path):
+    """2 videos of 4 frames with 3 labels each, one of which has the class of another."""
+    dataset, rng = make_dataset(), np.random.default_rng(0)
+    for video in range(2):
+        sample = fo.Sample(str(tmp_path / f"{video}.mp4"))
+        for number in range(1, 5):
+            path = tmp_path / f"{video}-{number}.jpg"
+            Image.new("RGB", (60, 40), (60 * number, 100 * video, 50)).save(path)
+            labels = [
+                fo.Detection(
+                    label="dog"
+                    if (video, number, place) == (0, 1, 0)
+                    else "cat"
+                    if place
+                    else "car",
+                    bounding_box=[0.3 * place, 0.1, 0.25, 0.5],
+                    confidence=(place + 1) / 4,
+                    vector=np.eye(4)[place] + 0.05 * rng.normal(size=4),
+                )
+                for place in range(3)
+            ]
+            sample.frames[number] = fo.Frame(
+                filepath=str(path), det=fo.Detections(detections=labels)
+            )
+        dataset.add_sample(sample, dynamic=True)
+    return dataset
+
+
+@pytest.fixture
+def frames(videos):
+    """The view of the frames, of which a map is made."""
+    view = videos.to_frames()
+    labelvet.compute_visualization(
+        view, "det", "k", embeddings="vector", method="pca", progress=False
+    )
+    return view
+
+
+def test_a_map_of_frames_is_colored_cropped_and_selected(videos, frames):
+    (info,) = list_maps(videos)
+    assert info.frames and info.field == "frames.det" and info.patches_field == "det"
+    shown = load_map(videos, "k")
+    assert [str(id_) for id_ in frames.values("det.detections.id", unwind=True)] == [
+        bytes(id_).hex() for id_ in shown.ids
+    ]
+    paths = [attribute.path for attribute in list_attributes(videos, info)]
+    assert "det.detections.label" in paths and "frame_number" in paths
+    column = load_column(videos, shown, "det.detections.label")
+    crops = make_thumbnails(videos, shown, list(range(24)), 32, 0)
+    assert [column.categories[c - 1] for c in column.codes] == [crop.label for crop in crops]
+    assert all(crop.image for crop in crops)
+    views = (
+        frames.limit(2),
+        frames.match(F("det.detections").length() > 0).limit(2),
+        frames.to_patches("det").limit(6),
+    )
+    for view in views:
+        assert np.flatnonzero(visible_rows(shown, view)).tolist() == list(range(6))
+    assert visible_rows(shown, videos.limit(1)).sum() == 12
+    assert visible_rows(shown, videos) is None
+    for view in (frames, frames.to_patches("det")):
+        picked = view
+        for name, kwargs in select_stages(shown, np.array([0, 5, 23]), view).items():
+            picked = picked.add_stage(getattr(fo, name.rpartition(".")[2])(**kwargs))
+        assert visible_rows(shown, picked).nonzero()[0].tolist() == [0, 5, 23]
+    with pytest.raises(InvalidParameter, match="view of frames"):
+        select_stages(shown, np.array([0]), videos.view())
+    labelvet.compute_visualization(
+        frames, None, "whole", embeddings=np.eye(8), method="pca", progress=False
+    )
+    whole = load_map(videos, "whole")
+    assert visible_rows(whole, frames.limit(2)).tolist() == [True] * 2 + [False] * 6
+    assert all(crop.image for crop in make_thumbnails(videos, whole, [0, 7], 32, 0))
+    assert len(videos.load_brain_results("k").points) == 24
+    assert videos.load_brain_view("k").count("det.detections") == 24
+
+
+def test_a_map_of_frames_is_updated(videos, frames):
+    assert not find_changes(videos, "k")
+    frame = videos.first().frames[2]
+    frame.det.detections.append(
+        fo.Detection(label="new", bounding_box=[0, 0, 0.5, 0.5], vector=[1, 0, 0, 0])
+    )
+    frame.save()
+    videos.delete_labels(ids=videos.last().frames[4].det.detections[0].id)
+    changes = find_changes(videos, "k")
+    assert (changes.new, changes.deleted) == (1, 1)
+    update_visualization(videos, "k", progress=False)
+    assert len(load_map(videos, "k")) == 24 and not find_changes(videos, "k")
+
+
+def both(videos, frames, name):
+    """Values of an attribute in the frames, which a view of them has, too."""
+    stored = videos.values(f"{FIELD}.{name}", unwind=True)
+    assert frames.values(f"det.detections.{name}", unwind=True) == stored
+    return stored
+
+
+def test_issues_and_answers_are_written_into_frames_and_their_view(videos, frames):
+    found = find_label_issues(videos, "k")
+    assert found.patches_field == "frames.det" and found.checked == 24
+    assert None not in both(videos, frames, "suspicion")
+    with pytest.raises(InvalidParameter, match="another one"):
+        find_label_issues(videos, "k", second_field="det")
+    queue = next_issues(videos, "k", 5)
+    item = queue.items[0]
+    patches = frames.to_patches("det")
+    done = give_answers(
+        videos,
+        "frames.det",
+        [Answer(item.sample_id, item.id, item.label, "wrong class", "bus")],
+        "me",
+    )
+    assert done.changed == 1 and both(videos, frames, "label").count("bus") == 1
+    assert patches.count_values("det.label")["bus"] == 1
+    assert next_issues(videos, "k", 5).reviewed == 1
+    assert take_back(videos, done.token).changed == 1
+    assert "bus" not in both(videos, frames, "label") + patches.values("det.label")
+    assert "frames.det.detections.issue" in remove_label_issues(videos)
+    assert videos.get_field(f"{FIELD}.suspicion") is None
+    assert frames._dataset.get_field("det.detections.suspicion") is None
+
+
+def test_an_edit_in_the_view_of_frames_keeps_what_was_written(videos, frames):
+    tag_view(frames, "det", "needs-review")
+    find_label_issues(videos, "k")
+    frame = frames.first()
+    frame["det"].detections[0].label = "corrected"
+    frame.save()
+    videos.reload()
+    label = videos.first().frames[1].det.detections[0]
+    assert (label.label, label.tags) == ("corrected", ["needs-review"])
+    assert label["suspicion"] is not None
+
+
+def test_tags_of_frames_labels_are_in_the_frames_and_every_view_of_them(videos, frames):
+    patches = frames.to_patches("det")
+    backup = videos.clone(videos.name + "-backup")
+    theirs = backup.to_frames()
+    done = tag_view(frames.limit(2), "det", "needs-review")
+    assert done.changed == 6 and videos.count_label_tags() == {"needs-review": 6}
+    assert frames.count_label_tags() == patches.count_label_tags() == {"needs-review": 6}
+    assert theirs.count_label_tags() == backup.count_label_tags() == {}
+    backup.delete()
+    saved = save_tagged_view(videos, "needs-review", "frames.det")
+    assert videos.load_saved_view(saved.name).count("det.detections") == 6
+    assert not save_tagged_view(videos, "needs-review", "frames.det").created
+    rest, sentence = exclude_tagged(frames, "needs-review", "det", "labels")
+    assert rest.count("det.detections") == 18 and "6 of 24" in sentence
+    assert undo(videos, done.token)
+    assert (
+        frames.count_label_tags() == patches.count_label_tags() == videos.count_label_tags() == {}
+    )
+    assert tag_view(patches.limit(2), "det", "seen").changed == 2
+    assert videos.count_label_tags() == {"seen": 2}
+    with pytest.raises(InvalidParameter, match="Frames have no tags"):
+        tag_view(frames, None, "seen")
+
+
+@pytest.mark.parametrize("name", ["det", "frames.det"])
+def test_labels_of_frames_become_ground_truth(videos, frames, name):
+    assert list_candidate_fields(videos) == ["det"]
+    candidates = find_candidates(videos, name)
+    patches = frames.to_patches("det")
+    add_labels(candidates, Selection((0.5, None)), frames.limit(4))
+    assert review(candidates, frames.limit(4)).counts.sum() == 12
+    for view in (frames, videos):
+        assert len(shown_view(view, candidates, Selection(), "basket")) == 8
+    done = approve(candidates, "truth")
+    assert done.approved == 8 and videos.count("frames.truth.detections") == 8
+    assert frames._dataset.view().count("truth.detections") == 8
+    removed = finalize(candidates)
+    assert removed.removed == 16 and len(patches) == 8
+    assert videos.count(FIELD) == frames.count("det.detections") == 8
+    for sample in [*videos, *videos.to_frames(), *frames]:
+        assert sample.id  # every document is one that the schema knows
+    undo(videos, removed.token)
+    assert videos.count(FIELD) == frames.count("det.detections") == 24
+    undo(videos, done.token)
+    videos.reload()
+    assert videos.get_field("frames.truth") is None
+    assert both(videos, frames, "tags") == ["for-approval"] * 8
+
+
+def test_videos_are_refused_before_any_work(videos):
+    for call in (
+        lambda: labelvet.compute_visualization(videos, "frames.det", "v", model="none"),
+        lambda: labelvet.compute_visualization(
+            videos.to_frames(sample_frames="dynamic", sparse=True), "det", "v", model="none"
+        ),
+        lambda: labelvet.auto_label(videos, "none.pt", "found", "run"),
+        lambda: labelvet.auto_label(videos.to_clips([[(1, 2)], []]), "none.pt", "found", "run"),
+    ):
+        with pytest.raises(InvalidParameter, match=r"to_frames\(sample_frames=True\)"):
+            call()
