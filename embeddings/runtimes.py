@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from .checkpoints import fingerprint
+from .optional import import_openvino
 
 logger = logging.getLogger(__name__)
 
@@ -80,8 +81,7 @@ def _compile(
     mean: Sequence[float],
     std: Sequence[float],
 ) -> Forward:
-    import openvino as ov
-
+    ov = import_openvino()
     core = ov.Core()
     compiled = []
     example = torch.zeros(2, 3, size, size)

@@ -28,6 +28,7 @@ from torch import nn
 from ..core.errors import InvalidParameter, ModelUnavailable
 from ..core.sentences import first_line
 from .model_files import fetched_models_folder, how_to_trust, is_trusted, refuse_address
+from .optional import import_ultralytics
 
 _DEFINITIONS = (".yaml", ".yml")
 _OPENVINO = "_openvino_model"
@@ -70,6 +71,7 @@ def load_ultralytics(model: str) -> Any:
     """
     refuse_address(model)
     try:
+        import_ultralytics()
         from ultralytics import YOLO
         from ultralytics.utils.downloads import GITHUB_ASSETS_NAMES, attempt_download_asset
     except ImportError as error:

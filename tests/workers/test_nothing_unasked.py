@@ -1,0 +1,105 @@
+"""A run forks nobody and calls nobody: not in a process of the user's, and not in a worker's."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import textwrap
+
+import pytest
+from running import schedule, wait_for_state
+
+# Python imports a module of this name when it starts: every process says what it does.
+WATCHING = """
+import os, sys
+
+def say(*what):
+    with open(os.environ["WATCHED"], "a") as file:
+        print(*what, sep="\\t", file=file)
+
+def watch(event, args):
+    if event == "socket.connect":
+        address = args[1]
+        if isinstance(address, tuple) and address[0] not in ("127.0.0.1", "::1", "localhost"):
+            say("connects", os.getpid(), address)
+    elif event == "socket.getaddrinfo" and args[0] not in ("127.0.0.1", "::1", "localhost", None):
+        say("asks for", os.getpid(), args[0])
+
+say("starts", os.getpid(), sys.orig_argv)
+os.register_at_fork(before=lambda: say("forks", os.getpid(), sys.orig_argv))
+sys.addaudithook(watch)
+"""
+
+COMPUTE = """
+import sys
+import fiftyone as fo
+import labelvet
+
+run = labelvet.compute_visualization(
+    fo.load_dataset(sys.argv[1]), "predictions", "direct", method="pca", progress=False
+)
+assert "openvino" in sys.modules and run.num_points == 24, run.summary()
+print(run.summary())
+"""
+
+
+@pytest.fixture
+def watched(tmp_path):
+    """The environment of processes that say what they do, and what they said, by kind."""
+    folder = tmp_path / "watching"
+    folder.mkdir()
+    (folder / "sitecustomize.py").write_text(WATCHING)
+    path = os.pathsep.join(filter(None, [str(folder), os.environ.get("PYTHONPATH")]))
+    said = tmp_path / "said.txt"
+    said.touch()
+
+    def listen(kind):
+        lines = said.read_text().splitlines()
+        return [line for line in lines if line.startswith(f"{kind}\t")]
+
+    home = tmp_path / "home"
+    home.mkdir()
+    environment = {"PYTHONPATH": path, "WATCHED": str(said), "HOME": str(home)}
+    return environment | {"LABELVET_CACHE_DIR": str(tmp_path / "cache")}, listen
+
+
+def test_the_watching_can_find_something(watched):
+    env, listen = watched
+    code = """
+    import multiprocessing, socket
+    process = multiprocessing.get_context("fork").Process(target=print)
+    process.start()
+    process.join()
+    try:
+        socket.create_connection(("192.0.2.1", 9), 0.1)
+    except OSError:
+        pass
+    """
+    subprocess.run([sys.executable, "-c", textwrap.dedent(code)], env=os.environ | env, timeout=60)
+    assert listen("forks") and listen("connects")
+
+
+def test_a_run_forks_nobody_and_calls_nobody(judged, watched):
+    pytest.importorskip("openvino", reason="pip install 'labelvet[openvino]'")
+    env, listen = watched
+    result = subprocess.run(
+        [sys.executable, "-c", COMPUTE, judged.name],
+        env=os.environ | env,
+        capture_output=True,
+        text=True,
+        timeout=280,
+    )
+    assert result.returncode == 0, result.stderr
+    assert len(listen("starts")) >= 1
+    assert listen("forks") == [] and listen("connects") == [] and listen("asks for") == []
+    assert not os.path.exists(os.path.join(env["HOME"], "intel"))
+
+
+def test_a_worker_forks_nobody_and_calls_nobody(judged, watched, start_worker, empty_queue):
+    env, listen = watched
+    start_worker("quiet", env=env)
+    id_ = schedule(judged, "by_worker", "quiet")
+    assert wait_for_state(id_, "completed", "failed", seconds=250).state == "completed"
+    assert any("labelvet.workers.child" in line for line in listen("starts"))
+    assert listen("forks") == [] and listen("connects") == [] and listen("asks for") == []
