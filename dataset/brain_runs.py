@@ -11,8 +11,10 @@ dataset's document and its cache of results. Tried with fiftyone 1.22.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import asdict
 from datetime import datetime, timezone
+from threading import Lock
 from typing import Any
 
 import fiftyone as fo
@@ -22,6 +24,7 @@ import fiftyone.constants as foc
 import fiftyone.core.odm as foo
 import numpy as np
 from bson import ObjectId, json_util
+from cachetools import LRUCache
 from fiftyone.core.odm.runs import RunDocument
 from numpy.typing import NDArray
 
@@ -42,8 +45,20 @@ _CONFIGS: dict[type[Method], type[fbv.VisualizationConfig]] = {
 # A document of MongoDB holds 16 MB; a view that selects more ids than fit is not kept with the run.
 _MAX_VIEW_BYTES = 8_000_000
 
+_LONGEST_KEY = 200
 _BUILDING_SUFFIX = "_being_built"
 _STAGES = "stages"
+
+# one of a million labels, each with 15 neighbors, takes 120 MB
+_MOST_BYTES_OF_GRAPHS = 2**28
+
+
+def _bytes_of_graph(graph: NeighborGraph) -> int:
+    return graph.indices.nbytes + graph.distances.nbytes
+
+
+_graphs: LRUCache[ObjectId, NeighborGraph] = LRUCache(_MOST_BYTES_OF_GRAPHS, _bytes_of_graph)
+_graphs_lock = Lock()
 
 
 def check_brain_key(
@@ -58,7 +73,11 @@ def check_brain_key(
         InvalidParameter: if the key is no valid name
         BrainKeyInUse: if another run has it, unless that is of the same type and ``overwrite``
     """
-    if not isinstance(brain_key, str) or not brain_key.isidentifier() or len(brain_key) > 200:
+    if isinstance(brain_key, str) and len(brain_key) > _LONGEST_KEY:
+        raise InvalidParameter(
+            f"The brain key has {len(brain_key)} characters: it may have {_LONGEST_KEY} at most."
+        )
+    if not isinstance(brain_key, str) or not brain_key.isidentifier():
         raise InvalidParameter(
             f"The brain key '{brain_key}' must be letters, digits and underscores, and must not "
             "start with a digit: for example 'yolow_patches'."
@@ -261,12 +280,8 @@ def run_field(samples: fo.core.collections.SampleCollection, brain_key: str) -> 
 def load_record(samples: fo.core.collections.SampleCollection, brain_key: str) -> RunRecord | None:
     """Reads what is kept with a run, None where it has nothing: it was made by another plugin, by
     FiftyOne itself, or in another database."""
-    run = find_run(samples, brain_key)
-    if run is None:
-        return None
-    document = foo.get_db_conn().runs.find_one({"_id": run}, {"config.labelvet": 1}) or {}
-    how = (document.get("config") or {}).get("labelvet") or {}
-    return read_record(ObjectId(how["record"]) if "record" in how else run)
+    kept_as = _record_of(samples, brain_key)
+    return None if kept_as is None else read_record(kept_as)
 
 
 def load_neighbor_graph(
@@ -274,11 +289,36 @@ def load_neighbor_graph(
 ) -> NeighborGraph | None:
     """Reads the neighbor graph of a run; its rows are the rows of the run's points.
 
+    The last few stay in memory, so its arrays cannot be written to.
+
     Returns:
         the :class:`NeighborGraph`, None where the run has none, see :func:`load_record`
     """
-    record = load_record(samples, brain_key)
-    return None if record is None else record.graph
+    kept_as = _record_of(samples, brain_key)
+    if kept_as is None:
+        return None
+    with _graphs_lock:
+        if kept_as in _graphs:
+            return _graphs[kept_as]
+    record = read_record(kept_as)
+    if record is None:
+        return None
+    for array in (record.graph.indices, record.graph.distances):
+        array.flags.writeable = False
+    with _graphs_lock, suppress(ValueError):  # one that is too large alone
+        _graphs[kept_as] = record.graph
+    return record.graph
+
+
+def _record_of(samples: Any, brain_key: str) -> ObjectId | None:
+    """Returns the id that the record of a run is kept under, None if there is no such run; another
+    computation of the run has another id."""
+    run = find_run(samples, brain_key)
+    if run is None:
+        return None
+    document = foo.get_db_conn().runs.find_one({"_id": run}, {"config.labelvet": 1}) or {}
+    how = (document.get("config") or {}).get("labelvet") or {}
+    return ObjectId(how["record"]) if "record" in how else run
 
 
 def raise_if_deleted(samples: fo.core.collections.SampleCollection) -> None:

@@ -7,6 +7,7 @@ import fiftyone.brain as fob
 import numpy as np
 import pytest
 from labelvet import compute_visualization
+from labelvet.dataset import brain_runs
 from labelvet.dataset.brain_runs import find_run, load_neighbor_graph
 from labelvet.dataset.records import drop_orphaned_records
 from labelvet.dataset.stored_embeddings import load_embeddings
@@ -133,3 +134,14 @@ def test_a_single_patch_is_its_own_neighbor(boxes):
     )  # fmt: skip
     compute(view)
     assert load_neighbor_graph(boxes, "map").indices.tolist() == [[0]]
+
+
+def test_a_neighbor_graph_is_read_once_for_each_computation(boxes, monkeypatch):
+    compute(boxes, embeddings="embedding")
+    reads, read = [], brain_runs.read_record
+    monkeypatch.setattr(brain_runs, "read_record", lambda id_: reads.append(id_) or read(id_))
+    first = load_neighbor_graph(boxes, "map")
+    assert load_neighbor_graph(boxes, "map") is first and len(reads) == 1
+    assert not first.indices.flags.writeable
+    compute(boxes, embeddings="embedding", overwrite=True)
+    assert load_neighbor_graph(boxes, "map") is not first and len(reads) == 2
