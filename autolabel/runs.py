@@ -221,17 +221,6 @@ def staying_seen(dataset: fo.Dataset, run: AutoLabelRun) -> Iterator[None]:
         thread.join()
 
 
-def delete_run(dataset: fo.Dataset, name: str) -> None:
-    """Deletes what is known of a run; its labels stay.
-
-    Raises:
-        UnknownRun: if there is none of this name
-    """
-    get_run(dataset, name)
-    dataset.reload()
-    dataset.delete_run(name)
-
-
 def _run(name: str, config: dict[str, Any]) -> AutoLabelRun:
     known = {each.name for each in fields(AutoLabelRun)}
     values = {key: value for key, value in config.items() if key in known}

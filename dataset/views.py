@@ -169,11 +169,10 @@ def exclude_tagged(view: Any, tag: str, field: str | None, level: str) -> tuple[
         return _exclude_images(view, tag, field)
     assert field is not None
     root, _ = label_root(view, field)
-    before, after = view.count(root), None
+    before = view.count(root)
     # a patch without its label would be an empty one
     rest = view.filter_labels(field, _without(tag), only_matches=is_patches_view(view))
-    after = rest.count(root)
-    left, of = before - after, f"{before:,} labels of '{field}'"
+    left, of = before - rest.count(root), f"{before:,} labels of '{field}'"
     stay = "Their images stay." if not is_patches_view(view) else "The other patches stay."
     return rest, f"{left:,} of {of} are left out, those that have the tag '{tag}'. {stay}"
 

@@ -12,7 +12,7 @@ from labelvet.approval.candidates import Selection, find_candidates, read_candid
 from labelvet.approval.finalize import finalize, finish
 from labelvet.approval.rounds import loop_changes, progress
 from labelvet.approval.undo import undo
-from labelvet.autolabel.runs import AutoLabelRun, delete_run, get_run, save_run
+from labelvet.autolabel.runs import AutoLabelRun, get_run, save_run
 from labelvet.core.errors import InvalidParameter, UnknownField, UnknownUndo
 from labelvet.dataset.tags import tag_view
 
@@ -332,7 +332,7 @@ def test_read_only_fields_and_odd_rules_are_refused(predicted):
 
 def test_a_run_whose_record_is_gone_is_approved_all_the_same(predicted):
     save_run(predicted, AutoLabelRun("first", FIELD, "gone.pt", None, 0.0, state="in_review"))
-    delete_run(predicted, "first")
+    predicted.delete_run("first")
     add(predicted, run="first")
     assert approve(find_candidates(predicted, FIELD, "first"), TRUTH).approved == 12
     assert predicted.distinct(f"{TRUTH}.detections.approved_run") == ["first"]

@@ -11,7 +11,6 @@ import pytest
 from labelvet.autolabel.runs import (
     IN_REVIEW,
     AutoLabelRun,
-    delete_run,
     get_run,
     list_runs,
     save_run,
@@ -35,11 +34,10 @@ def test_a_run_is_written_changed_and_deleted(make_dataset):
     done = replace(RUN, state=IN_REVIEW, labels=7, images=3, unreadable=1)
     save_run(dataset, done)
     assert list_runs(dataset) == [second, done]
-    delete_run(dataset, "first_pass")
+    dataset.delete_run("first_pass")
     assert list_runs(dataset) == [second]
-    for call in (get_run, delete_run):
-        with pytest.raises(UnknownRun, match="no auto labeling run 'first_pass'"):
-            call(dataset, "first_pass")
+    with pytest.raises(UnknownRun, match="no auto labeling run 'first_pass'"):
+        get_run(dataset, "first_pass")
 
 
 def test_fiftyone_reads_it(make_dataset):
