@@ -127,11 +127,12 @@ def _embed_plainly(table: Any) -> None:
     import torch
     from labelvet.embeddings.backbones import load_backbone
     from labelvet.embeddings.embedder import embed_patches
+    from labelvet.embeddings.hardware import Hardware
 
     torch.set_num_threads(1)
     if not _backbones:
         _backbones.append(load_backbone(_MODEL, precision="fp32"))
-    embed_patches(table, _backbones[0], num_workers=1)
+    embed_patches(table, _backbones[0], hardware=Hardware(num_workers=1))
 
 
 def _embed_on_cluster(

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from safetensors.numpy import load, save
 
 from ..embeddings.neighbors import NeighborGraph
-from ..embeddings.store import Keys, bytes_of, keys_of
+from ..embeddings.vectors import Keys, bytes_of, keys_of
 
 _BUCKET = "labelvet_runs"
 _NAMES = {"config.labelvet.record": 1}

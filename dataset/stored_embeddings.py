@@ -13,13 +13,14 @@ from numpy.typing import NDArray
 from ..core.errors import InvalidParameter, NoPatches, UnknownField
 from ..core.table import pair_ids
 from ..embeddings.crops import CropSettings
-from ..embeddings.store import EmbeddingStore, Keys, patch_keys
-from ..embeddings.vectors import Embeddings
+from ..embeddings.store import EmbeddingStore, patch_keys
+from ..embeddings.vectors import Embeddings, Keys, are_comparable
 from .brain_runs import is_of_frames, load_record, run_field
 from .patches import PatchTable, match_ids, read_attribute, read_stored
 from .storage import Storage
 
 _MISSING = "it has no stored embedding"
+_INCOMPARABLE = "its embedding is not of finite numbers up to 1e15"
 
 
 def read_embeddings_field(samples: Any, table: PatchTable, attribute: str) -> Embeddings:
@@ -159,6 +160,11 @@ def _align(table: PatchTable, by_id: dict[str, Any], source: str) -> Embeddings:
     if vectors.ndim != 2:
         raise InvalidParameter(f"{source} holds no vectors of numbers.")
     failed = {str(id_): _MISSING for id_ in table.ids[~present]}
-    finite = np.isfinite(vectors).all(axis=1)
-    failed.update({str(id_): "its embedding is not a number" for id_ in table.ids[rows[~finite]]})
-    return Embeddings(rows[finite], vectors[finite], failed=failed)
+    good = are_comparable(vectors)
+    failed.update({str(id_): _INCOMPARABLE for id_ in table.ids[rows[~good]]})
+    if not good.any():
+        raise NoPatches(
+            f"{source} holds no vectors that can be compared: their numbers are not finite, or "
+            "above 1e15. Scale them."
+        )
+    return Embeddings(rows[good], vectors[good], failed=failed)

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.errors import InvalidParameter
+from ..core.checks import check_number
+
+_MOST_PADDING = 1000
 
 
 @dataclass(frozen=True)
@@ -25,11 +27,9 @@ class CropSettings:
     force_square: bool = False
 
     def __post_init__(self) -> None:
-        if self.alpha is not None and not (np.isfinite(self.alpha) and self.alpha > -1):
-            raise InvalidParameter(
-                f"Padding (alpha) must be a number above -1, not {self.alpha}: 0.1 grows each "
-                "box by 10%."
-            )
+        if self.alpha is not None:
+            # 0.1 grows each box by 10 percent
+            check_number("Padding (alpha)", self.alpha, -1, _MOST_PADDING, above=True)
 
 
 def pixel_windows(

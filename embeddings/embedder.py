@@ -7,20 +7,21 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ..core.errors import InvalidParameter
-from ..core.progress import Progress, Stage
+from ..core.progress import Progress
 from ..core.table import PatchTable
 from .backbones import Backbone
 from .crops import CropSettings, cut_crops
 from .decoding import DecodingThreads, UnreadableImage, num_workers_beside, read_pixels
-from .store import SHARD_PATCHES, EmbeddingStore, Keys, allocate, patch_keys
-from .vectors import Embeddings
+from .hardware import Hardware
+from .store import SHARD_PATCHES, EmbeddingStore, StoreUnusable, allocate, patch_keys
+from .vectors import Embeddings, Keys, are_comparable
 
 BATCH_SIZE_CPU = 8
 _BATCH_SIZE_GPU = 256
@@ -28,6 +29,9 @@ _BATCH_SIZE_GPU = 256
 _CROPS_PER_TASK = 256
 # What a process of a cluster has done is sent so often: that much is lost when it dies.
 _SECONDS_PER_PIECE = 3.0
+
+_NOTHING = np.empty(0, np.int64), np.empty((0, 0), np.float32)
+_NOT_A_NUMBER = "the backbone gave an embedding that is not a number"
 
 
 @runtime_checkable
@@ -48,9 +52,8 @@ class ShardedBackbone(Protocol):
         self,
         table: PatchTable,
         shards: Iterator[NDArray[np.int64]],
-        settings: CropSettings,
-        batch_size: int | None,
-        num_workers: int | None,
+        crops: CropSettings,
+        hardware: Hardware,
     ) -> Iterator[tuple[NDArray[np.int64], Embeddings]]:
         """Yields rows that are done with their :class:`Embeddings`, whose ``rows`` count within
         them, and now and then nothing at all, so that the caller can stop."""
@@ -59,10 +62,9 @@ class ShardedBackbone(Protocol):
 def embed_patches(
     table: PatchTable,
     backbone: Backbone | ShardedBackbone,
-    settings: CropSettings | None = None,
+    crops: CropSettings | None = None,
+    hardware: Hardware | None = None,
     *,
-    batch_size: int | None = None,
-    num_workers: int | None = None,
     use_store: bool = True,
     progress: Progress | None = None,
     share: float = 1.0,
@@ -73,10 +75,8 @@ def embed_patches(
         table: the patches
         backbone: the model, see :func:`labelvet.embeddings.backbones.load_backbone`, or one that
             runs on a cluster
-        settings: how boxes become crops
-        batch_size: patches per forward pass, across images; by default 8 on a CPU, 256 on a GPU
-        num_workers: threads that decode and crop; by default as
-            :func:`labelvet.embeddings.decoding.num_workers_beside` says
+        crops: how boxes become crops
+        hardware: how many patches a forward pass takes, and how many threads decode
         use_store: whether to read and keep embeddings in the store, see
             :mod:`labelvet.embeddings.store`
         progress: where to report, as one stage that takes ``share`` of the whole
@@ -86,65 +86,68 @@ def embed_patches(
         the :class:`Embeddings`, in the order of the table; what could not be read is listed there
 
     Raises:
-        InvalidParameter: if ``batch_size`` or ``num_workers`` is below 1
         StoreFull: if the disk of the store is full
         Cancelled: if the progress was cancelled; what was embedded is kept
     """
-    settings = settings or CropSettings()
+    crops, hardware = crops or CropSettings(), hardware or Hardware()
     progress = progress or Progress()
-    for name, value in (("Batch size", batch_size), ("The number of workers", num_workers)):
-        if value is not None and value < 1:
-            raise InvalidParameter(f"{name} must be at least 1, not {value}.")
 
+    store = None
+    if use_store and backbone.fingerprint is not None:
+        store = EmbeddingStore(backbone.name, backbone.fingerprint, backbone.precision, crops)
+    try:
+        return _embed(table, backbone, crops, hardware, store, progress, share)
+    except _OtherDimension:  # whoever wrote that: it is dropped now
+        return _embed(table, backbone, crops, hardware, store, progress, share)
+
+
+def _embed(
+    table: PatchTable,
+    backbone: Backbone | ShardedBackbone,
+    crops: CropSettings,
+    hardware: Hardware,
+    store: EmbeddingStore | None,
+    progress: Progress,
+    share: float,
+) -> Embeddings:
     failed = table.box_problems()
     rows = np.flatnonzero(~np.isin(table.ids, list(failed)) if failed else np.ones(len(table)))
     # by image, so that each is decoded once
     rows = rows[np.argsort(table.media[rows], kind="stable")]
-    sink: _Memory | _Shards = _Memory(table)
-    if use_store and backbone.fingerprint is not None:
-        store = EmbeddingStore(backbone.name, backbone.fingerprint, backbone.precision, settings)
-        sink = _Shards(store, patch_keys(table, rows), rows)
+    sink = _Collected(table, rows, store)
     missing = sink.missing(rows)
 
     unreadable: dict[str, str] = {}
     with progress.stage("Embedding patches", share, len(missing), "patches") as stage:
         if isinstance(backbone, ShardedBackbone):
             shards = cut_shards(missing, table.media, backbone.shard_size)
-            for piece, part in backbone.embed_shards(
-                table, shards, settings, batch_size, num_workers
-            ):
-                unreadable |= part.unreadable
-                failed |= part.failed
+            for piece, part in backbone.embed_shards(table, shards, crops, hardware):
+                unreadable, failed = unreadable | part.unreadable, failed | part.failed
                 if len(part.rows):
                     sink.add(piece[part.rows], part.vectors)
                     sink.flush()
                 stage.advance(len(piece))
         else:
-            with DecodingThreads(num_workers or num_workers_beside(backbone.device)) as threads:
+            workers = hardware.num_workers or num_workers_beside(backbone.device)
+            with DecodingThreads(workers) as threads:
+                work = _Work(table, backbone, crops, hardware, threads)
                 for shard in cut_shards(missing, table.media, lambda _: SHARD_PATCHES):
                     try:
-                        for batch, vectors in _embed_rows(
-                            table, shard, backbone, settings, batch_size, threads,
-                            unreadable, failed, stage,
-                        ):  # fmt: skip
-                            sink.add(batch, vectors)
+                        for count, part in work.embed(shard):
+                            unreadable, failed = unreadable | part.unreadable, failed | part.failed
+                            sink.add(part.rows, part.vectors)
+                            stage.advance(count)
                     finally:
                         # a shard that was cancelled is kept as far as it came
                         sink.flush()
-    done, vectors, keys = sink.collect()
-    for row in np.setdiff1d(rows, done):
-        if str(table.filepaths[table.media[row]]) not in unreadable:
-            failed.setdefault(
-                str(table.ids[row]), "its embedding was cleared from the store during the run"
-            )
-    return Embeddings(done, vectors, unreadable, failed, len(rows) - len(missing), keys)
+    return sink.collect(unreadable, failed)
 
 
 def embed_shard(
     table: PatchTable,
     backbone: Backbone,
-    settings: CropSettings,
-    batch_size: int | None,
+    crops: CropSettings,
+    hardware: Hardware,
     threads: DecodingThreads,
 ) -> Iterator[tuple[int, Embeddings]]:
     """Embeds a shard for a :class:`ShardedBackbone`, whose process may end before its last patch.
@@ -152,8 +155,8 @@ def embed_shard(
     Args:
         table: the shard: patches by image, with boxes that can be cropped
         backbone: see :func:`embed_patches`, as the next two
-        settings: how boxes become crops
-        batch_size: patches per forward pass
+        crops: how boxes become crops
+        hardware: how many patches a forward pass takes
         threads: which decode and crop
 
     Yields:
@@ -161,108 +164,144 @@ def embed_shard(
         :class:`Embeddings`, whose ``rows`` count from the first of them
     """
     begin, since = 0, time.monotonic()
-    unreadable: dict[str, str] = {}
-    failed: dict[str, str] = {}
-    batches: list[tuple[NDArray[np.int64], NDArray[np.float32]]] = []
-
-    def piece(end: int) -> tuple[int, Embeddings]:
-        rows = np.concatenate([np.empty(0, np.int64), *(rows for rows, _ in batches)])
-        vectors = [vectors for _, vectors in batches] or [np.empty((0, 0), np.float32)]
-        return end - begin, Embeddings(rows - begin, np.concatenate(vectors), unreadable, failed)
-
-    with Progress().stage("", 1.0) as stage:
-        for rows, vectors in _embed_rows(
-            table, np.arange(len(table)), backbone, settings, batch_size, threads,
-            unreadable, failed, stage,
-        ):  # fmt: skip
-            batches.append((rows, vectors))
-            if len(rows) and time.monotonic() - since > _SECONDS_PER_PIECE:
-                end = int(rows[-1]) + 1
-                yield piece(end)
-                begin, since = end, time.monotonic()
-                batches.clear()
-        yield piece(len(table))
+    parts: list[Embeddings] = []
+    for _, part in _Work(table, backbone, crops, hardware, threads).embed(np.arange(len(table))):
+        parts.append(part)
+        if len(part.rows) and time.monotonic() - since > _SECONDS_PER_PIECE:
+            end = int(part.rows[-1]) + 1
+            yield end - begin, _join(parts, begin)
+            begin, since, parts = end, time.monotonic(), []
+    yield len(table) - begin, _join(parts, begin)
 
 
-def _embed_rows(
-    table: PatchTable,
-    rows: NDArray[np.int64],
-    backbone: Backbone,
-    settings: CropSettings,
-    batch_size: int | None,
-    threads: DecodingThreads,
-    unreadable: dict[str, str],
-    failed: dict[str, str],
-    stage: Stage,
-) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
-    """Yields the rows and vectors of one batch after another, in the order of ``rows``."""
-    images = _crop_images(table, rows, backbone, settings, threads, unreadable, stage)
-    for batch, inputs in _batches(images, batch_size or _default_batch_size(backbone)):
-        vectors = _embed_within_memory(backbone, inputs)
-        finite = np.isfinite(vectors).all(axis=1)
-        for id_ in table.ids[batch[~finite]]:
-            failed[str(id_)] = "the backbone gave an embedding that is not a number"
-        yield batch[finite], vectors[finite]
-        stage.advance(len(batch))
+def _join(parts: list[Embeddings], begin: int) -> Embeddings:
+    """Joins parts of a table into one whose rows count from ``begin``."""
+    some = [part for part in parts if len(part.rows)]
+    return Embeddings(
+        np.concatenate([np.empty(0, np.int64), *(part.rows for part in some)]) - begin,
+        np.concatenate([part.vectors for part in some]) if some else np.empty((0, 0), np.float32),
+        {path: reason for part in parts for path, reason in part.unreadable.items()},
+        {id_: reason for part in parts for id_, reason in part.failed.items()},
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class _Work:
+    """Embeds rows of a table in this process."""
+
+    table: PatchTable
+    backbone: Backbone
+    crops: CropSettings
+    hardware: Hardware
+    threads: DecodingThreads
+
+    def embed(self, rows: NDArray[np.int64]) -> Iterator[tuple[int, Embeddings]]:
+        """Yields how many more patches are done and what came of them: the embeddings of one batch
+        after another, in the order of ``rows``, and images that cannot be read."""
+        batch_size = self.hardware.batch_size or _default_batch_size(self.backbone)
+        waiting = np.empty(0, dtype=np.int64)
+        inputs: list[Any] = []
+        for (path, of_image), cut in self.threads.work_ahead(self._cut, self._by_image(rows)):
+            if isinstance(cut, UnreadableImage):
+                yield len(of_image), Embeddings(*_NOTHING, unreadable={path: str(cut)})
+                continue
+            waiting, inputs = np.concatenate([waiting, of_image]), inputs + cut
+            while len(inputs) >= batch_size:
+                yield self._embed_batch(waiting[:batch_size], inputs[:batch_size])
+                waiting, inputs = waiting[batch_size:], inputs[batch_size:]
+        if inputs:
+            yield self._embed_batch(waiting, inputs)
+
+    def _embed_batch(self, rows: NDArray[np.int64], inputs: list[Any]) -> tuple[int, Embeddings]:
+        vectors = _embed_within_memory(self.backbone, inputs)
+        good = are_comparable(vectors)
+        failed = {str(id_): _NOT_A_NUMBER for id_ in self.table.ids[rows[~good]]}
+        return len(rows), Embeddings(rows[good], vectors[good], failed=failed)
+
+    def _cut(self, image: tuple[str, NDArray[np.int64]]) -> list[Any]:
+        path, rows = image
+        crops = cut_crops(read_pixels(path), self.table.boxes[rows], self.crops)
+        return [self.backbone.prepare(crop) for crop in crops]
+
+    def _by_image(self, rows: NDArray[np.int64]) -> Iterator[tuple[str, NDArray[np.int64]]]:
+        """Yields each image's path with its rows; the rows of a crowded image in portions."""
+        media, filepaths = self.table.media, self.table.filepaths
+        for group in np.split(rows, np.flatnonzero(np.diff(media[rows])) + 1):
+            for start in range(0, len(group), _CROPS_PER_TASK):
+                portion = group[start : start + _CROPS_PER_TASK]
+                yield str(filepaths[media[portion[0]]]), portion
 
 
 def _default_batch_size(backbone: Backbone) -> int:
     return BATCH_SIZE_CPU if backbone.device == "cpu" else _BATCH_SIZE_GPU
 
 
-class _Memory:
-    """Keeps embeddings in memory, of backbones that cannot be told apart."""
-
-    def __init__(self, table: PatchTable) -> None:
-        self._size = len(table)
-        self._done = np.zeros(len(table), dtype=bool)
-        self._vectors: NDArray[np.float32] | None = None
-
-    def missing(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
-        return rows
-
-    def add(self, rows: NDArray[np.int64], vectors: NDArray[np.float32]) -> None:
-        if self._vectors is None:
-            self._vectors = allocate(self._size, vectors.shape[1])
-        self._vectors[rows] = vectors
-        self._done[rows] = True
-
-    def flush(self) -> None:
-        pass
-
-    def collect(self) -> tuple[NDArray[np.int64], NDArray[np.float32], None]:
-        rows = np.flatnonzero(self._done)
-        if self._vectors is None:
-            return rows, np.empty((0, 0), dtype=np.float32), None
-        return rows, self._vectors if len(rows) == self._size else self._vectors[rows], None
+class _OtherDimension(Exception):
+    """The store holds embeddings of another dimension than the backbone gives."""
 
 
-class _Shards:
-    """Keeps embeddings in the store: the memory holds one shard."""
+class _Collected:
+    """The embeddings of rows of a table: those that the store has, and those that are added.
 
-    def __init__(self, store: EmbeddingStore, keys: Keys, rows: NDArray[np.int64]) -> None:
+    Args:
+        table: the table
+        rows: (m,) the rows
+        store: where they are kept too, None for a backbone that cannot be told apart
+    """
+
+    def __init__(
+        self, table: PatchTable, rows: NDArray[np.int64], store: EmbeddingStore | None
+    ) -> None:
+        self._rows = np.sort(rows)
         self._store = store
-        order = np.argsort(rows)
-        self._rows, self._keys = rows[order], keys[order]
-        self._pending: list[tuple[NDArray[np.int64], NDArray[np.float32]]] = []
+        self._keys: Keys | None = None
+        self._vectors = np.empty((len(rows), 0), dtype=np.float32)
+        self._done = np.zeros(len(rows), dtype=bool)
+        self._pending: list[NDArray[np.int64]] = []
+        self._notes: list[str] = []
+        if store is not None:
+            self._keys = patch_keys(table, self._rows)
+            self._vectors, self._done = store.gather(self._keys)
+        self._reused = int(self._done.sum())
 
     def missing(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
-        known = self._store.find(self._keys)
-        return rows[~known[np.searchsorted(self._rows, rows)]]
+        """Returns those of the rows that are not there, in their order."""
+        return rows[~self._done[np.searchsorted(self._rows, rows)]]
 
     def add(self, rows: NDArray[np.int64], vectors: NDArray[np.float32]) -> None:
-        self._pending.append((rows, vectors))
+        """Adds (k, d) vectors of rows."""
+        if not len(rows):
+            return
+        if not self._done.any():
+            self._vectors = allocate(len(self._rows), vectors.shape[1])
+        if vectors.shape[1] != self._vectors.shape[1]:
+            assert self._store is not None
+            self._store.drop_other_dimensions(vectors.shape[1])
+            raise _OtherDimension
+        at = np.searchsorted(self._rows, rows)
+        self._vectors[at] = vectors
+        self._done[at] = True
+        self._pending.append(at)
 
     def flush(self) -> None:
-        rows = np.concatenate([np.empty(0, np.int64), *(rows for rows, _ in self._pending)])
-        if len(rows):
-            vectors = np.concatenate([vectors for _, vectors in self._pending])
-            self._store.write(self._keys[np.searchsorted(self._rows, rows)], vectors)
+        """Keeps in the store what was added since the last time; where the store cannot be written,
+        the run goes on without it."""
+        if self._pending and self._store is not None and self._keys is not None:
+            at = np.concatenate(self._pending)
+            try:
+                self._store.write(self._keys[at], self._vectors[at])
+            except StoreUnusable as error:
+                self._store = None
+                self._notes.append(str(error))
         self._pending.clear()
 
-    def collect(self) -> tuple[NDArray[np.int64], NDArray[np.float32], Keys]:
-        vectors, found = self._store.gather(self._keys)
-        return self._rows[found], vectors if found.all() else vectors[found], self._keys[found]
+    def collect(self, unreadable: dict[str, str], failed: dict[str, str]) -> Embeddings:
+        """Returns all that is there, and what is not, with the reasons."""
+        rows, vectors, keys = self._rows, self._vectors, self._keys
+        if not self._done.all():
+            rows, vectors = rows[self._done], vectors[self._done]
+            keys = None if keys is None else keys[self._done]
+        return Embeddings(rows, vectors, unreadable, failed, self._reused, keys, self._notes)
 
 
 def cut_shards(
@@ -288,57 +327,6 @@ def cut_shards(
         end = int(ends[np.searchsorted(ends, least)])
         yield rows[begin:end]
         begin = end
-
-
-def _crop_images(
-    table: PatchTable,
-    rows: NDArray[np.int64],
-    backbone: Backbone,
-    settings: CropSettings,
-    threads: DecodingThreads,
-    unreadable: dict[str, str],
-    stage: Stage,
-) -> Iterator[tuple[NDArray[np.int64], list[Any]]]:
-    """Yields ``(rows, inputs)`` image by image."""
-
-    def crop(image: tuple[str, NDArray[np.int64]]) -> list[Any]:
-        path, rows = image
-        if path in unreadable:
-            raise UnreadableImage(unreadable[path])
-        crops = cut_crops(read_pixels(path), table.boxes[rows], settings)
-        return [backbone.prepare(crop) for crop in crops]
-
-    for (path, its), inputs in threads.work_ahead(crop, _rows_by_image(table, rows)):
-        if isinstance(inputs, UnreadableImage):
-            unreadable[path] = str(inputs)
-            stage.advance(len(its))
-        else:
-            yield its, inputs
-
-
-def _rows_by_image(
-    table: PatchTable, rows: NDArray[np.int64]
-) -> Iterator[tuple[str, NDArray[np.int64]]]:
-    for group in np.split(rows, np.flatnonzero(np.diff(table.media[rows])) + 1):
-        for start in range(0, len(group), _CROPS_PER_TASK):
-            portion = group[start : start + _CROPS_PER_TASK]
-            yield str(table.filepaths[table.media[portion[0]]]), portion
-
-
-def _batches(
-    images: Iterator[tuple[NDArray[np.int64], list[Any]]], batch_size: int
-) -> Iterator[tuple[NDArray[np.int64], list[Any]]]:
-    """Regroups what comes image by image into batches of ``batch_size`` patches."""
-    rows = np.empty(0, dtype=np.int64)
-    inputs: list[Any] = []
-    for image_rows, image_inputs in images:
-        rows = np.concatenate([rows, image_rows])
-        inputs += image_inputs
-        while len(inputs) >= batch_size:
-            yield rows[:batch_size], inputs[:batch_size]
-            rows, inputs = rows[batch_size:], inputs[batch_size:]
-    if inputs:
-        yield rows, inputs
 
 
 def _embed_within_memory(backbone: Backbone, inputs: list[Any]) -> NDArray[np.float32]:

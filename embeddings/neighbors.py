@@ -43,7 +43,6 @@ def build_neighbor_graph(
     k: int,
     metric: str = "euclidean",
     seed: int | None = None,
-    device: str = "cpu",
     check: Callable[[], None] = lambda: None,
 ) -> NeighborGraph:
     """Finds the ``k`` nearest neighbours of every vector, itself included.
@@ -56,7 +55,6 @@ def build_neighbor_graph(
         k: neighbours of each, in [1, n]
         metric: "euclidean", "cosine", "manhattan" or "correlation"
         seed: makes the approximate search reproducible
-        device: a torch device for the exact search
         check: called now and then; what it raises ends the search
 
     Returns:
@@ -75,17 +73,17 @@ def build_neighbor_graph(
         index = NearestNeighbors(n_neighbors=k, metric=metric, algorithm="brute").fit(vectors)
         distances, indices = index.kneighbors(vectors)
     else:
-        indices, distances = _exact(vectors, k, metric, device, check)
+        indices, distances = _exact(vectors, k, metric, check)
     return NeighborGraph(indices.astype(np.int32), distances.astype(np.float32), metric)
 
 
 def _exact(
-    vectors: NDArray[np.float32], k: int, metric: str, device: str, check: Callable[[], None]
+    vectors: NDArray[np.float32], k: int, metric: str, check: Callable[[], None]
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     """Brute force as matrix products, which is what processors are best at."""
     import torch
 
-    points = torch.from_numpy(np.ascontiguousarray(vectors)).to(device)
+    points = torch.from_numpy(np.ascontiguousarray(vectors))
     if metric == "correlation":
         points = points - points.mean(1, keepdim=True)
     if metric != "euclidean":
@@ -100,11 +98,11 @@ def _exact(
         block = slice(start, start + _BLOCK)
         product = points[block] @ points.T
         squared = squares[block, None] + squares - 2 * product
-        rows = torch.arange(len(squared), device=device)
+        rows = torch.arange(len(squared))
         squared[rows, start + rows] = -1.0  # so that equal vectors do not come before itself
         near, nearest = squared.topk(k, largest=False)
         near = near.clamp_(min=0)
         # of unit vectors, the squared distance is twice the cosine distance
         near = near.sqrt() if metric == "euclidean" else near / 2
-        indices[block], distances[block] = nearest.cpu().numpy(), near.cpu().numpy()
+        indices[block], distances[block] = nearest.numpy(), near.numpy()
     return indices, distances

@@ -5,7 +5,7 @@ Parameters have the names and defaults of FiftyOne's ``compute_visualization``.
 
 from __future__ import annotations
 
-import math
+import os
 import re
 import warnings
 from collections.abc import Callable
@@ -16,6 +16,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from ..core.checks import check_number, check_whole
 from ..core.errors import InvalidParameter
 from .compiled import keep_compiled
 from .neighbors import NeighborGraph
@@ -27,6 +28,7 @@ _FEWEST_FOR_UMAP = 6
 _FEWEST_FOR_TSNE = 6
 
 _FEWEST_NEIGHBORS = 15
+_MOST_ITERATIONS = 1_000_000
 
 # Above, the eigenproblem takes longer than all the rest, and PCA starts as well: the map is as
 # trustworthy (docs/performance.md).
@@ -53,11 +55,9 @@ class Method:
     title: ClassVar[str]
 
     def __post_init__(self) -> None:
-        _check(self.num_dims in (2, 3), f"Dimensions must be 2 or 3, not {self.num_dims}.")
-        _check(
-            self.seed is None or 0 <= self.seed < 2**32,
-            f"The seed must be a whole number from 0 to 4294967295, not {self.seed}.",
-        )
+        check_whole("Dimensions", self.num_dims, 2, 3)
+        if self.seed is not None:
+            check_whole("The seed", self.seed, 0, 2**32 - 1)
 
 
 @dataclass(frozen=True)
@@ -79,13 +79,8 @@ class UMAP(Method):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _check(
-            2 <= self.num_neighbors <= 1000,
-            f"The number of neighbors must be from 2 to 1000, not {self.num_neighbors}.",
-        )
-        _check(
-            0 <= self.min_dist <= 1, f"The minimum distance must be in [0, 1], not {self.min_dist}."
-        )
+        check_whole("The number of neighbors", self.num_neighbors, 2, 1000)
+        check_number("The minimum distance", self.min_dist, 0, 1)
         _check_metric(self.metric)
 
 
@@ -112,16 +107,11 @@ class TSNE(Method):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _check(
-            self.pca_dims is None or self.pca_dims >= 2,
-            f"PCA dimensions must be at least 2, not {self.pca_dims}.",
-        )
-        _check(self.perplexity >= 1, f"Perplexity must be at least 1, not {self.perplexity}.")
-        _check(
-            0 < self.learning_rate < math.inf,
-            f"The learning rate must be positive, not {self.learning_rate}.",
-        )
-        _check(self.max_iters >= 250, f"Iterations must be at least 250, not {self.max_iters}.")
+        if self.pca_dims is not None:
+            check_whole("PCA dimensions", self.pca_dims, 2)
+        check_number("Perplexity", self.perplexity, 1)
+        check_number("The learning rate", self.learning_rate, 0, above=True)
+        check_whole("Iterations", self.max_iters, 250, _MOST_ITERATIONS)
         _check_metric(self.metric)
 
 
@@ -234,7 +224,7 @@ def _fit_umap(
             f"{n} patches have at most {num_neighbors} neighbors each, so UMAP used "
             f"{num_neighbors} instead of {method.num_neighbors}."
         )
-    if _has_cuml():
+    if _use_cuml():
         return _fit_cuml(vectors, method, num_neighbors, graph), notes
     with warnings.catch_warnings():
         # that a seeded fit is single-threaded, and that a graph from elsewhere cannot transform
@@ -265,18 +255,16 @@ def _fit_umap(
         return reducer.fit_transform(vectors).astype(np.float32), notes
 
 
-def _has_cuml() -> bool:
-    if find_spec("cuml") is None:
-        return False
-    import torch
-
-    return bool(torch.cuda.is_available())
+def _use_cuml() -> bool:
+    """Whether UMAP runs in cuML. Experimental: it has not been run yet, so it has to be asked for
+    with ``LABELVET_EXPERIMENTAL_CUML=1``."""
+    return os.environ.get("LABELVET_EXPERIMENTAL_CUML") == "1" and find_spec("cuml") is not None
 
 
 def _fit_cuml(
     vectors: NDArray[np.float32], method: UMAP, num_neighbors: int, graph: NeighborGraph | None
 ) -> NDArray[np.float32]:
-    """The same on a GPU. Written after cuML's documentation; not yet run on a GPU."""
+    """The same on a GPU, experimental. Written after cuML's documentation, and not yet run."""
     from cuml.manifold import UMAP as CumlUMAP
 
     reducer = CumlUMAP(

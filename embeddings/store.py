@@ -4,7 +4,7 @@ A store is a folder of shards. A shard is one safetensors file of some thousand 
 under a key that digests everything that changes it: the image's path, size and modification time,
 the box, how it is cropped, the backbone, its weights and its precision. So a changed box is
 embedded again, an unchanged one never is, whatever the run is called. Shards are written atomically
-and never changed; a damaged one is found by its checksum, dropped and embedded again.
+and never changed; a damaged one is found by its checksums, dropped and embedded again.
 """
 
 from __future__ import annotations
@@ -21,16 +21,27 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 import numpy as np
+import psutil
 from numpy.typing import NDArray
-from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
+from safetensors import SafetensorError
 
 from ..core.errors import StoreFull
+from ..core.sentences import first_line
 from ..core.table import PatchTable
 from .crops import CropSettings
+from .places import find_places
+from .shards import (
+    DamagedShard,
+    count_rows,
+    read_keys,
+    read_rows,
+    shard_dimension,
+    write_shard,
+)
+from .vectors import KEY_BYTES, Keys
 
 logger = logging.getLogger(__name__)
 
@@ -39,22 +50,18 @@ SHARD_PATCHES = 2048
 DEFAULT_MAX_BYTES = 20 * 2**30
 
 _SUFFIX = ".safetensors"
-_DIGEST_BYTES = 16
 # above this size, gathered vectors live in a file that the system pages in and out
 _MAX_IN_MEMORY = 2**28
+_ZEROS = 2**20
 
-Keys = NDArray[np.void]
-"""(n,) of ``V16``, one digest for each patch."""
-
-
-def bytes_of(keys: Keys) -> NDArray[np.uint8]:
-    """Returns ``(n, 16)`` bytes, which a safetensors file can hold."""
-    return np.ascontiguousarray(keys).view(np.uint8).reshape(-1, _DIGEST_BYTES)
+# The keys of so many shards are read in less time than the index takes; and for more keys than so
+# many, the keys of all shards are.
+_SCAN_UP_TO_SHARDS = 64
+_INDEX_UP_TO_KEYS = 20_000
 
 
-def keys_of(bytes_: NDArray[np.uint8]) -> Keys:
-    """Returns the keys of ``(n, 16)`` bytes."""
-    return np.ascontiguousarray(bytes_, dtype=np.uint8).view(f"V{_DIGEST_BYTES}").reshape(-1)
+class StoreUnusable(Exception):
+    """The store cannot be written; the run goes on without."""
 
 
 def patch_keys(table: PatchTable, rows: NDArray[np.int64]) -> Keys:
@@ -63,10 +70,10 @@ def patch_keys(table: PatchTable, rows: NDArray[np.int64]) -> Keys:
     images = {int(i): _digest_file(str(table.filepaths[i])) for i in used}
     boxes = np.ascontiguousarray(table.boxes[rows], dtype=np.float64)
     digests = b"".join(
-        hashlib.blake2b(images[image] + box.tobytes(), digest_size=_DIGEST_BYTES).digest()
+        hashlib.blake2b(images[image] + box.tobytes(), digest_size=KEY_BYTES).digest()
         for image, box in zip(table.media[rows].tolist(), boxes, strict=True)
     )
-    return np.frombuffer(digests, dtype=f"V{_DIGEST_BYTES}")
+    return np.frombuffer(digests, dtype=f"V{KEY_BYTES}")
 
 
 def store_folder() -> Path:
@@ -122,7 +129,7 @@ class EmbeddingStore:
             **asdict(settings),
         }
         described = json.dumps(identity, sort_keys=True)
-        digest = hashlib.blake2b(described.encode(), digest_size=_DIGEST_BYTES).hexdigest()
+        digest = hashlib.blake2b(described.encode(), digest_size=KEY_BYTES).hexdigest()
         self.folder = (folder or store_folder()) / "embeddings" / digest
         self._described = described
 
@@ -131,38 +138,25 @@ class EmbeddingStore:
 
         Raises:
             StoreFull: if the disk is full
+            StoreUnusable: if it cannot be written for another reason
         """
-        path = self.folder / f"{uuid.uuid4().hex}{_SUFFIX}"
-        unfinished = path.with_suffix(".unfinished")
-        tensors: dict[str, NDArray[Any]] = {
-            "keys": bytes_of(keys),
-            "vectors": np.ascontiguousarray(vectors, dtype=np.float32),
-        }
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            identity = self.folder / "identity.json"
-            if not identity.exists():
-                identity.write_text(self._described)
-            save_file(tensors, unfinished, metadata={"checksum": _checksum(tensors)})
-            os.replace(unfinished, path)
+            _write_new(self.folder / "identity.json", self._described)
+            write_shard(self.folder / f"{uuid.uuid4().hex}{_SUFFIX}", keys, vectors)
         except (OSError, SafetensorError) as error:
-            unfinished.unlink(missing_ok=True)
-            if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT) or "os error 28" in (
-                str(error)
-            ):
+            if _is_full(error):
                 raise StoreFull(
                     f"The disk of '{self.folder}' is full. What was embedded is kept: make room, "
                     "or set LABELVET_CACHE_DIR to another folder, and run this again."
                 ) from error
-            raise
-
-    def find(self, keys: Keys) -> NDArray[np.bool_]:
-        """Returns which keys the store has undamaged, shape ``(n,)``."""
-        stored = [shard[0] for path in self._shards() if (shard := _read(path)) is not None]
-        return np.isin(keys, np.concatenate(stored)) if stored else np.zeros(len(keys), dtype=bool)
+            raise StoreUnusable(
+                f"The embeddings could not be kept for the next run, as '{self.folder}' cannot be "
+                f"written: {first_line(error)}."
+            ) from error
 
     def gather(self, keys: Keys) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-        """Reads the vectors of some keys.
+        """Reads the vectors of some keys; shards that are damaged are dropped.
 
         Args:
             keys: ``(n,)``
@@ -170,28 +164,72 @@ class EmbeddingStore:
         Returns:
             a tuple of ``(n, d)`` float32 vectors, in a paged file where they are many, and which of
             them were found, ``(n,)``; the others are zero
+
+        Raises:
+            StoreFull: if there is room for them neither on disk nor in memory
         """
         found = np.zeros(len(keys), dtype=bool)
-        vectors: NDArray[np.float32] | None = None
-        order = np.argsort(keys)
-        for path in self._shards():
-            if (read := _read(path)) is None:
+        vectors = np.empty((len(keys), 0), np.float32)
+        for path, rows, target in self._locate(keys):
+            order = np.argsort(rows, kind="stable")
+            rows, target = rows[order], target[order]
+            try:
+                part = read_rows(path, rows, keys[target])
+            except FileNotFoundError:
+                continue  # another process has just cleared it
+            except DamagedShard as error:
+                _drop(path, error)
                 continue
-            stored, shard = read
-            first = np.searchsorted(keys, stored, "left", sorter=order)
-            last = np.searchsorted(keys, stored, "right", sorter=order)
-            if not (last > first).any():
+            if not found.any():
+                vectors = allocate(len(keys), part.shape[1])
+            elif part.shape[1] != vectors.shape[1]:
+                _drop(path, "its embeddings have another dimension than those before")
                 continue
-            # the same patch may have several rows, and a key several shards
-            source = np.repeat(np.arange(len(stored)), last - first)
-            target = order[_ranges(first, last)]
-            if vectors is None:
-                vectors = allocate(len(keys), shard.shape[1])
-            vectors[target] = shard[source]
+            vectors[target] = part
             found[target] = True
             with suppress(OSError):  # another process may have cleared it
                 os.utime(path)
-        return np.empty((len(keys), 0), np.float32) if vectors is None else vectors, found
+        return vectors, found
+
+    def drop_other_dimensions(self, dimension: int) -> None:
+        """Drops the shards whose embeddings are not of a dimension."""
+        for path in self._shards():
+            if shard_dimension(path) != dimension:
+                _drop(path, f"its embeddings do not have {dimension} dimensions")
+
+    def _locate(self, keys: Keys) -> Iterator[tuple[Path, NDArray[np.int64], NDArray[np.int64]]]:
+        """Yields shards, the rows of them that have some of the keys, and the indices of these.
+
+        A key may be asked for several times, and be in several shards.
+        """
+        shards = self._shards()
+        if len(shards) > _SCAN_UP_TO_SHARDS and len(keys) <= _INDEX_UP_TO_KEYS:
+            places = find_places(self.folder, [path.name for path in shards], keys)
+            if places is not None:
+                by_shard: dict[str, list[tuple[int, int]]] = {}
+                for number, name, row in places:
+                    by_shard.setdefault(name, []).append((row, number))
+                for name, pairs in by_shard.items():
+                    rows, numbers = np.array(pairs, dtype=np.int64).T
+                    yield self.folder / name, rows, numbers
+                return
+        order = np.argsort(keys)
+        for path in shards:
+            try:
+                stored = read_keys(path)
+            except FileNotFoundError:
+                continue
+            except DamagedShard as error:
+                _drop(path, error)
+                continue
+            first = np.searchsorted(keys, stored, "left", sorter=order)
+            last = np.searchsorted(keys, stored, "right", sorter=order)
+            if (last > first).any():
+                yield (
+                    path,
+                    np.repeat(np.arange(len(stored)), last - first),
+                    order[_ranges(first, last)],
+                )
 
     def _shards(self) -> list[Path]:
         return sorted(self.folder.glob(f"*{_SUFFIX}"))
@@ -199,18 +237,47 @@ class EmbeddingStore:
 
 def allocate(n: int, dimension: int) -> NDArray[np.float32]:
     """Returns zeros of shape ``(n, dimension)``: in memory, or where they are many in a file that
-    the system pages in and out and that vanishes with the array."""
-    if n * dimension * 4 <= _MAX_IN_MEMORY:
-        return np.zeros((n, dimension), dtype=np.float32)
-    with temporary_file() as file:
-        return np.memmap(file, dtype=np.float32, mode="w+", shape=(n, dimension))
+    the system pages in and out and that vanishes with the array.
+
+    Raises:
+        StoreFull: if neither the disk nor the memory has room
+    """
+    size = n * dimension * 4
+    if size > _MAX_IN_MEMORY:
+        try:
+            with temporary_file() as file:
+                _reserve(file, size)
+                return np.memmap(file, dtype=np.float32, mode="r+", shape=(n, dimension))
+        except OSError as error:
+            if 2 * size > psutil.virtual_memory().available:
+                raise StoreFull(
+                    f"The disk of '{store_folder()}' has no room for {size / 2**30:.1f} GB of "
+                    "embeddings, and the memory has none: make room, or set LABELVET_CACHE_DIR to "
+                    "another folder, and run this again. What was embedded is kept."
+                ) from error
+    return np.zeros((n, dimension), dtype=np.float32)
 
 
 def temporary_file() -> IO[bytes]:
-    """Opens a file on the disk of the store, which vanishes when it is closed."""
+    """Opens a file on the disk of the store, or of the system's temporary files where the store
+    cannot be written; it vanishes when it is closed."""
     folder = store_folder()
-    folder.mkdir(parents=True, exist_ok=True)
-    return tempfile.TemporaryFile(dir=folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        return tempfile.TemporaryFile(dir=folder)
+    except OSError:
+        return tempfile.TemporaryFile()
+
+
+def _reserve(file: IO[bytes], size: int) -> None:
+    """Takes the blocks of a file from the disk: a map of a sparse file ends the process (SIGBUS)
+    where a page finds none."""
+    if hasattr(os, "posix_fallocate"):
+        os.posix_fallocate(file.fileno(), 0, size)
+    else:
+        for start in range(0, size, _ZEROS):
+            file.write(bytes(min(_ZEROS, size - start)))
+        file.flush()
 
 
 def summarize_store(folder: Path | None = None) -> StoreSummary:
@@ -221,7 +288,7 @@ def summarize_store(folder: Path | None = None) -> StoreSummary:
     for path in _all_shards(folder):
         with suppress(OSError):
             size = path.stat().st_size
-            shards, patches = shards + 1, patches + _count_keys(path)
+            shards, patches = shards + 1, patches + count_rows(path)
             name = _backbone_of(path.parent)
             sizes[name] = sizes.get(name, 0) + size
     return StoreSummary(folder, shards, patches, sum(sizes.values()), sizes)
@@ -249,8 +316,9 @@ def shrink_store(max_bytes: int | None = None, folder: Path | None = None) -> in
     for _, size, path in sorted(shards):
         if freed >= excess:
             break
-        path.unlink(missing_ok=True)
-        freed += size
+        with suppress(OSError):  # a store that can only be read stays as it is
+            path.unlink(missing_ok=True)
+            freed += size
     return freed
 
 
@@ -288,40 +356,26 @@ def _digest_file(path: str) -> bytes:
         described = f"{path}\0{status.st_size}\0{status.st_mtime_ns}"
     except OSError:
         described = path  # it will turn out to be unreadable
-    return hashlib.blake2b(described.encode(), digest_size=_DIGEST_BYTES).digest()
+    return hashlib.blake2b(described.encode(), digest_size=KEY_BYTES).digest()
 
 
-def _count_keys(path: Path) -> int:
-    try:
-        with safe_open(path, "numpy") as file:
-            return int(file.get_slice("keys").get_shape()[0])
-    except SafetensorError:
-        return 0
+def _write_new(path: Path, text: str) -> None:
+    """Writes a file that is not there; a link of its name is left alone, wherever it points."""
+    with suppress(FileExistsError), open(path, "x") as file:
+        file.write(text)
 
 
-def _read(path: Path) -> tuple[Keys, NDArray[np.float32]] | None:
-    """Returns the keys and vectors of a shard, or None where it is not what was written."""
-    try:
-        with safe_open(path, "numpy") as file:
-            tensors = {name: file.get_tensor(name) for name in ("keys", "vectors")}
-            checksum = (file.metadata() or {}).get("checksum")
-        if _checksum(tensors) != checksum:
-            raise ValueError("its checksum is wrong")
-    except FileNotFoundError:
-        return None  # another process has just cleared it
-    except (OSError, SafetensorError, ValueError) as error:
-        logger.warning("Dropped the damaged shard '%s': %s", path, error)
-        with suppress(OSError):
-            path.unlink()
-        return None
-    return keys_of(tensors["keys"]), tensors["vectors"]
+def _is_full(error: Exception) -> bool:
+    full = (errno.ENOSPC, errno.EDQUOT)
+    return getattr(error, "errno", None) in full or any(
+        f"os error {number}" in str(error) for number in full
+    )
 
 
-def _checksum(tensors: dict[str, NDArray[Any]]) -> str:
-    digest = hashlib.blake2b(digest_size=_DIGEST_BYTES)
-    for name in sorted(tensors):
-        digest.update(np.ascontiguousarray(tensors[name]).data)
-    return digest.hexdigest()
+def _drop(path: Path, why: object) -> None:
+    logger.warning("Dropped the damaged shard '%s': %s", path, why)
+    with suppress(OSError):
+        path.unlink()
 
 
 def _ranges(first: NDArray[np.int64], last: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -8,7 +8,13 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from .store import Keys
+KEY_BYTES = 16
+
+Keys = NDArray[np.void]
+"""(n,) of ``V16``: digests of what each embedding depends on, see :mod:`.store`."""
+
+# Distances are sums of squares in float32, which end at 3e38.
+_LARGEST = 1e15
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,6 +28,7 @@ class Embeddings:
         failed: ``{id: reason}`` of the patches that could not be embedded for another reason
         reused: how many embeddings were read from the store
         keys: (m,) their keys in the store, None where it was not used
+        notes: sentences on what was done otherwise than asked
     """
 
     rows: NDArray[np.int64]
@@ -30,3 +37,19 @@ class Embeddings:
     failed: dict[str, str] = field(default_factory=dict)
     reused: int = 0
     keys: Keys | None = None
+    notes: list[str] = field(default_factory=list)
+
+
+def are_comparable(vectors: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Whether distances to each of ``(n, d)`` vectors can be computed, ``(n,)``."""
+    return np.asarray((np.abs(vectors) <= _LARGEST).all(axis=1))
+
+
+def bytes_of(keys: Keys) -> NDArray[np.uint8]:
+    """Returns ``(n, 16)`` bytes, which a safetensors file can hold."""
+    return np.ascontiguousarray(keys).view(np.uint8).reshape(-1, KEY_BYTES)
+
+
+def keys_of(bytes_: NDArray[np.uint8]) -> Keys:
+    """Returns the keys of ``(n, 16)`` bytes."""
+    return np.ascontiguousarray(bytes_, dtype=np.uint8).view(f"V{KEY_BYTES}").reshape(-1)

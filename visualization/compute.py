@@ -25,18 +25,17 @@ from ..dataset.brain_runs import (
     save_similarity_index,
     save_visualization,
 )
-from ..dataset.patches import PatchTable, as_images, check_ids, read_patches
+from ..dataset.patches import as_images, check_ids, read_patches
 from ..dataset.records import RunRecord
 from ..dataset.reporting import raising_if_deleted, reporting
-from ..dataset.stored_embeddings import align_vectors, read_embeddings_field, read_similarity_index
 from ..embeddings.catalog import DEFAULT_BACKBONE
 from ..embeddings.crops import CropSettings
-from ..embeddings.embedder import embed_patches
+from ..embeddings.hardware import Hardware
 from ..embeddings.neighbors import NeighborGraph, build_neighbor_graph
-from ..embeddings.placement import place_backbone
 from ..embeddings.projection import UMAP, Method, make_method, neighbors_needed, project
 from ..embeddings.store import shrink_store
 from ..embeddings.vectors import Embeddings
+from .sources import FromArray, FromBackbone, FromField, FromIndex, Source
 
 # What each stage takes of the whole, as measured on a CPU with the default backbone; they only
 # place the progress bar.
@@ -175,9 +174,10 @@ def compute_visualization(
         LabelvetError: see :mod:`labelvet.core.errors`; nothing was written then
     """
     projection = make_method(method, **parameters)
-    settings = CropSettings(alpha, force_square)
-    if embeddings is not None and similarity_index is not None:
-        raise InvalidParameter("Give embeddings or a similarity index, not both.")
+    crops = CropSettings(alpha, force_square)
+    hardware = Hardware(device, precision, batch_size, num_workers)
+    backbone = FromBackbone(model, weights, crops, hardware, use_store)
+    source = _source(embeddings, similarity_index, backbone)
     if points_field is not None and projection.num_dims != 2:
         raise InvalidParameter("A spatial index needs two dimensions.")
     if brain_key is not None:
@@ -196,10 +196,7 @@ def compute_visualization(
             table = read_patches(samples, patches_field)
             check_ids(table)
         with _timed(seconds, "embed"):
-            embedded, config = _embed(
-                samples, table, model, weights, embeddings, similarity_index, settings,
-                device, precision, batch_size, num_workers, use_store, tracker,
-            )  # fmt: skip
+            embedded, config = source.embed(samples, table, tracker, _SHARE_EMBED)
         if not len(embedded.rows):
             raise NoPatches(_nothing_embedded(embedded))
         vectors, table = embedded.vectors, table.take(embedded.rows)
@@ -228,58 +225,24 @@ def compute_visualization(
         embedded.unreadable,
         embedded.failed,
         embedded.reused,
-        notes,
+        [*embedded.notes, *notes],
         seconds,
     )
 
 
-def _embed(
-    samples: Any,
-    table: PatchTable,
-    model: Any,
-    weights: Any,
-    embeddings: Any,
+def _source(
+    embeddings: str | NDArray[np.floating] | None,
     similarity_index: str | None,
-    settings: CropSettings,
-    device: str | None,
-    precision: str,
-    batch_size: int | None,
-    num_workers: int | None,
-    use_store: bool,
-    tracker: Progress,
-) -> tuple[Embeddings, dict[str, Any]]:
-    """Returns the embeddings and what the run's config says of them."""
-    config: dict[str, Any] = {"model": None}
-    if embeddings is None and similarity_index is None:
-        with tracker.stage("Loading the backbone", 0.0):
-            backbone = place_backbone(model, weights=weights, device=device, precision=precision)
-        embedded = embed_patches(
-            table,
-            backbone,
-            settings,
-            batch_size=batch_size,
-            num_workers=num_workers,
-            use_store=use_store,
-            progress=tracker,
-            share=_SHARE_EMBED,
-        )
-        config["model"] = backbone.name
-        config["labelvet"] = {
-            "weights": backbone.fingerprint,
-            "precision": backbone.precision,
-            "alpha": settings.alpha,
-            "force_square": settings.force_square,
-        }
-        return embedded, config
-
-    with tracker.stage("Reading embeddings", _SHARE_EMBED):
-        if similarity_index is not None:
-            config["similarity_index"] = similarity_index
-            return read_similarity_index(samples, table, similarity_index), config
-        if isinstance(embeddings, str):
-            config["embeddings_field"] = embeddings
-            return read_embeddings_field(samples, table, embeddings), config
-        return align_vectors(table, embeddings), config
+    backbone: FromBackbone,
+) -> Source:
+    """Returns where the embeddings come from, which is a backbone unless they exist already."""
+    if embeddings is not None and similarity_index is not None:
+        raise InvalidParameter("Give embeddings or a similarity index, not both.")
+    if similarity_index is not None:
+        return FromIndex(similarity_index)
+    if embeddings is None:
+        return backbone
+    return FromField(embeddings) if isinstance(embeddings, str) else FromArray(embeddings)
 
 
 def _project(

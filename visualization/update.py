@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import os
 import time
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -16,14 +16,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.errors import InvalidParameter, NoPatches
-from ..core.progress import Progress, Report
+from ..core.progress import Report
 from ..core.sentences import count
 from ..core.table import pair_ids
 from ..dataset.brain_runs import load_record, load_visualization, save_visualization
 from ..dataset.patches import PatchTable, check_ids, match_ids, read_patches
 from ..dataset.records import RunRecord
-from ..embeddings.projection import METHODS, Method, make_method
-from ..embeddings.store import patch_keys
+from ..dataset.reporting import raising_if_deleted, reporting
+from ..embeddings.hardware import Hardware
+from ..embeddings.insertion import place_points
+from ..embeddings.neighbors import build_neighbor_graph
+from ..embeddings.projection import METHODS, Method, make_method, neighbors_needed
+from ..embeddings.store import patch_keys, shrink_store
+from .sources import FromBackbone, source_of
 
 # Above this share of newly placed points, the map was fitted to something else.
 RECOMPUTE_ABOVE = 0.2
@@ -93,6 +98,7 @@ class Update:
         changes: what was new, changed and deleted
         unreadable: ``{filepath: reason}`` of the images that were skipped
         skipped: ``{id: reason}`` of the patches that were skipped for another reason
+        notes: sentences on what was done otherwise than asked
     """
 
     brain_key: str
@@ -100,6 +106,7 @@ class Update:
     changes: Changes
     unreadable: dict[str, str]
     skipped: dict[str, str]
+    notes: list[str] = field(default_factory=list)
 
     def summary(self) -> str:
         """Returns a few sentences that tell how the update went."""
@@ -107,7 +114,7 @@ class Update:
         skipped = len(self.unreadable) + len(self.skipped)
         if skipped:
             sentences.append(f"{count(skipped, 'image or patch', 'images or patches')} skipped.")
-        return " ".join(sentences)
+        return " ".join(sentences + self.notes)
 
 
 def find_changes(samples: fo.core.collections.SampleCollection, brain_key: str) -> Changes:
@@ -157,16 +164,13 @@ def update_visualization(
     Raises:
         LabelvetError: see :mod:`labelvet.core.errors`; nothing was written then
     """
-    from ..dataset.reporting import raising_if_deleted, reporting
-    from ..embeddings.insertion import place_points
-    from ..embeddings.neighbors import build_neighbor_graph
-    from ..embeddings.projection import neighbors_needed
-    from ..embeddings.store import shrink_store
-
+    hardware = Hardware(device, batch_size=batch_size, num_workers=num_workers)
+    backbone = FromBackbone(model, weights, hardware=hardware)
     with reporting(progress, cancelled) as tracker, raising_if_deleted(samples):
         with tracker.stage("Reading labels", _SHARE_READ):
             run = _open(samples, brain_key)
-        embedded = _embed(run, model, weights, device, batch_size, num_workers, tracker)
+        source = source_of(run.results.config, backbone)
+        embedded, how = source.embed(run.samples, run.table, tracker, _SHARE_EMBED)
         table = run.table.take(embedded.rows)
         keep, old = match_ids(table.pairs, run.pairs)
         keys = embedded.keys
@@ -182,7 +186,9 @@ def update_visualization(
             unchanged=int(same.sum()),
         )
         keep, old = keep[same], old[same]
-        if not changes and len(table) == len(run.pairs):
+        config = copy.deepcopy(run.results.config)
+        notes = _embedded_otherwise(config, how)
+        if not changes and not notes and len(table) == len(run.pairs):
             return Update(brain_key, run.results, changes, embedded.unreadable, embedded.failed)
 
         points = np.full((len(table), run.results.points.shape[1]), np.nan, dtype=np.float32)
@@ -196,14 +202,28 @@ def update_visualization(
         with tracker.stage("Placing new points", _SHARE_PLACE):
             points = place_points(embedded.vectors, points, run.method, graph)
         with tracker.stage("Saving", _SHARE_SAVE, final=True):
-            config = copy.deepcopy(run.results.config)
             points_field, config.points_field = config.points_field, None
             record = RunRecord(graph, table.boxes, keys)
             results = save_visualization(run.samples, brain_key, config, table, points, record)
             if points_field is not None:
                 results.index_points(points_field=points_field, progress=False)
     shrink_store()
-    return Update(brain_key, results, changes, embedded.unreadable, embedded.failed)
+    return Update(
+        brain_key, results, changes, embedded.unreadable, embedded.failed, embedded.notes + notes
+    )
+
+
+def _embedded_otherwise(config: Any, how: dict[str, Any]) -> list[str]:
+    """Notes in a run's config with what its labels were embedded now, and says so where that is
+    something else: they were all embedded again then, as one store holds one precision."""
+    before, now = getattr(config, "labelvet", None), how.get("labelvet")
+    if not before or not now or before.get("precision") == now["precision"]:
+        return []
+    config.labelvet = {**before, "precision": now["precision"]}
+    return [
+        f"The run was embedded in {before['precision']}, and this machine embeds in "
+        f"{now['precision']}: all its labels were embedded again."
+    ]
 
 
 @dataclass(frozen=True, eq=False)
@@ -286,55 +306,6 @@ def _method_of(config: Any, brain_key: str) -> Method:
             f"'{brain_key}' was not made by UMAP, t-SNE or PCA, so nothing can be added to it: "
             "compute a visualization with labelvet instead."
         )
-    wanted = {field.name for field in fields(METHODS[name])}
+    wanted = {each.name for each in fields(METHODS[name])}
     known = {key: value for key, value in config.serialize().items() if key in wanted}
     return make_method(name, **known)
-
-
-def _embed(
-    run: _Run,
-    model: Any,
-    weights: str | Path | None,
-    device: str | None,
-    batch_size: int | None,
-    num_workers: int | None,
-    tracker: Progress,
-) -> Any:
-    """Embeds the labels as they are now; those of the run are in the store and only read."""
-    from ..dataset.stored_embeddings import read_embeddings_field, read_similarity_index
-    from ..embeddings.crops import CropSettings
-    from ..embeddings.embedder import embed_patches
-    from ..embeddings.placement import place_backbone
-
-    config = run.results.config
-    if config.similarity_index is not None or config.embeddings_field is not None:
-        with tracker.stage("Reading embeddings", _SHARE_EMBED):
-            if config.similarity_index is not None:
-                return read_similarity_index(run.samples, run.table, config.similarity_index)
-            return read_embeddings_field(run.samples, run.table, config.embeddings_field)
-    how = getattr(config, "labelvet", None)
-    if not how or "precision" not in how:
-        raise InvalidParameter(
-            "The run does not say how its embeddings were computed, because it was made from an "
-            "array or elsewhere: overwrite it with Compute visualization, which does."
-        )
-    with tracker.stage("Loading the backbone", 0.0):
-        dtype = how["precision"].partition(",")[0]
-        precision = {"float32": "fp32", "bfloat16": "bf16", "float16": "fp16"}.get(dtype, "auto")
-        backbone = place_backbone(
-            model or config.model, weights=weights, device=device, precision=precision
-        )
-    if backbone.fingerprint != how["weights"]:
-        raise InvalidParameter(
-            f"The run was made with other weights of '{config.model}' than these: give the "
-            "checkpoint file that it was made with, or compute it again."
-        )
-    return embed_patches(
-        run.table,
-        backbone,
-        CropSettings(how["alpha"], how["force_square"]),
-        batch_size=batch_size,
-        num_workers=num_workers,
-        progress=tracker,
-        share=_SHARE_EMBED,
-    )

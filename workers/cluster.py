@@ -34,6 +34,7 @@ from ..embeddings.backbones import load_backbone
 from ..embeddings.crops import CropSettings
 from ..embeddings.decoding import DecodingThreads, num_workers_beside
 from ..embeddings.embedder import embed_shard
+from ..embeddings.hardware import Hardware
 from ..embeddings.model_files import TRUSTED_MODELS
 from ..embeddings.placement import backbones_loaded_by
 from ..embeddings.store import SHARD_PATCHES
@@ -146,15 +147,14 @@ class ShardWorker:
     def embed(
         self,
         table: PatchTable,
-        settings: CropSettings,
-        batch_size: int | None,
-        num_workers: int | None,
+        crops: CropSettings,
+        hardware: Hardware,
     ) -> Iterator[tuple[int, Embeddings]]:
         """Embeds a shard, as :func:`labelvet.embeddings.embedder.embed_shard` says."""
-        if num_workers not in (None, self._threads.num_workers):
-            self._threads = DecodingThreads(num_workers)
+        if hardware.num_workers not in (None, self._threads.num_workers):
+            self._threads = DecodingThreads(hardware.num_workers)
         # a generator, so that Ray streams what it yields
-        yield from embed_shard(table, self._backbone, settings, batch_size, self._threads)
+        yield from embed_shard(table, self._backbone, crops, hardware, self._threads)
 
 
 class RayBackbone:
@@ -186,9 +186,8 @@ class RayBackbone:
         self,
         table: PatchTable,
         shards: Iterator[NDArray[np.int64]],
-        settings: CropSettings,
-        batch_size: int | None,
-        num_workers: int | None,
+        crops: CropSettings,
+        hardware: Hardware,
     ) -> Iterator[tuple[NDArray[np.int64], Embeddings]]:
         """Yields what is embedded as it comes back, and nothing while nothing does.
 
@@ -207,7 +206,7 @@ class RayBackbone:
                 if waiting:
                     rows, attempt = waiting.popleft()
                     part = table.extract(rows)
-                    call = worker.embed.remote(part, settings, batch_size, num_workers)
+                    call = worker.embed.remote(part, crops, hardware)
                     running[call] = (worker, rows, attempt)
             calls = [*running, *self._loading]
             done: list[Any]  # streams, which Ray's types do not know to be waited for

@@ -11,15 +11,17 @@ import threading
 
 import numpy as np
 import pytest
+import tables
 import torch
 from labelvet.core.errors import Cancelled, StoreFull
 from labelvet.core.progress import Progress
-from labelvet.dataset.patches import PatchTable
 from labelvet.embeddings import embedder, store
+from labelvet.embeddings import shards as shards_module
 from labelvet.embeddings.backbones import load_backbone
 from labelvet.embeddings.crops import CropSettings
 from labelvet.embeddings.decoding import DecodingThreads
 from labelvet.embeddings.embedder import embed_patches
+from labelvet.embeddings.hardware import Hardware
 from labelvet.embeddings.store import (
     allocate,
     clear_store,
@@ -28,6 +30,9 @@ from labelvet.embeddings.store import (
     summarize_store,
 )
 from PIL import Image
+from tables import make_table, shards
+
+BY_3, BY_4, BY_12 = (Hardware(batch_size=size) for size in (3, 4, 12))
 
 
 @pytest.fixture(scope="module")
@@ -58,28 +63,9 @@ def table(tmp_path):
     )
 
 
-def make_table(paths, boxes):
-    n, per_image = len(boxes), len(boxes) // len(paths)
-    return PatchTable(
-        patches_field="boxes",
-        sample_ids=np.array([f"{i // per_image:024x}" for i in range(n)]),
-        label_ids=np.array([f"{i:024x}" for i in range(n)]),
-        media=np.repeat(np.arange(len(paths), dtype=np.int32), per_image),
-        filepaths=np.array(paths, dtype=object),
-        boxes=np.asarray(boxes, dtype=np.float64),
-        codes=np.zeros(n, dtype=np.int32),
-        classes=np.array(["a"], dtype=object),
-        confidences=np.full(n, np.nan, dtype=np.float32),
-    )
-
-
 @pytest.fixture
 def small_shards(monkeypatch):
     monkeypatch.setattr(embedder, "SHARD_PATCHES", 8)
-
-
-def shards(folder):
-    return sorted(folder.glob("embeddings/*/*.safetensors"))
 
 
 def test_nothing_is_embedded_twice(table, backbone, small_shards):
@@ -134,24 +120,25 @@ def test_a_cancelled_run_keeps_what_it_did(table, backbone, own_store, monkeypat
 
     monkeypatch.setattr(backbone, "embed", embed_and_cancel)
     with pytest.raises(Cancelled):
-        embed_patches(table, backbone, batch_size=4, progress=Progress(None, cancelled))
+        embed_patches(table, backbone, hardware=BY_4, progress=Progress(None, cancelled))
     monkeypatch.undo()
     monkeypatch.setenv("LABELVET_CACHE_DIR", str(own_store))
     assert embed_patches(table, backbone).reused == 12
 
 
 def test_a_killed_run_loses_one_shard_at_most(table, backbone, small_shards, own_store, tmp_path):
-    undisturbed = embed_patches(table, backbone, batch_size=4).vectors
+    undisturbed = embed_patches(table, backbone, hardware=BY_4).vectors
     clear_store()
     np.savez(tmp_path / "table.npz", paths=table.filepaths.astype(str), boxes=table.boxes)
     code = f"""
         import os, signal, sys
         import numpy as np
-        sys.path.insert(0, {str(os.path.dirname(__file__))!r})
-        from test_store import make_table
+        sys.path.insert(0, {os.path.dirname(tables.__file__)!r})
+        from tables import make_table
         from labelvet.embeddings import embedder
         from labelvet.embeddings.backbones import load_backbone
         from labelvet.core.progress import Progress
+        from labelvet.embeddings.hardware import Hardware
         embedder.SHARD_PATCHES = 8
         data = np.load({str(tmp_path / "table.npz")!r})
         backbone = load_backbone()
@@ -163,11 +150,11 @@ def test_a_killed_run_loses_one_shard_at_most(table, backbone, small_shards, own
             return embed(inputs)
         backbone.embed = embed_some
         embedder.embed_patches(make_table(list(data["paths"]), data["boxes"]), backbone,
-                               batch_size=4)
+                               hardware=Hardware(batch_size=4))
     """
     killed = subprocess.run([sys.executable, "-c", textwrap.dedent(code)], timeout=120)
     assert killed.returncode == -signal.SIGKILL
-    resumed = embed_patches(table, backbone, batch_size=4)
+    resumed = embed_patches(table, backbone, hardware=BY_4)
     assert resumed.reused == 16
     assert np.array_equal(resumed.vectors, undisturbed)
 
@@ -177,7 +164,7 @@ def test_a_shard_comes_back_in_pieces(table, backbone, monkeypatch, seconds):
     """As from a process of a cluster, with an image that cannot be read and a bad embedding."""
     with open(table.filepaths[4], "wb") as file:
         file.write(b"no image")
-    expected = embed_patches(table, backbone, use_store=False, batch_size=3)
+    expected = embed_patches(table, backbone, use_store=False, hardware=BY_3)
     embed, batches = backbone.embed, []
 
     def embed_badly(inputs):
@@ -189,17 +176,17 @@ def test_a_shard_comes_back_in_pieces(table, backbone, monkeypatch, seconds):
 
     monkeypatch.setattr(backbone, "embed", embed_badly)
     monkeypatch.setattr(embedder, "_SECONDS_PER_PIECE", seconds)
-    done, rows, vectors = 0, [], []
+    done, rows, vectors, unreadable, failed = 0, [], [], {}, {}
     with DecodingThreads(1) as threads:
-        for count, piece in embedder.embed_shard(table, backbone, CropSettings(), 3, threads):
+        for count, piece in embedder.embed_shard(table, backbone, CropSettings(), BY_3, threads):
             assert (piece.rows < count).all()
             rows += (done + piece.rows).tolist()
             vectors += list(piece.vectors)
             done += count
-            last = piece
+            unreadable, failed = unreadable | piece.unreadable, failed | piece.failed
     assert done == 40 and set(rows) == set(expected.rows.tolist()) - {5}
     assert len(rows) == len(set(rows))
-    assert last.unreadable == expected.unreadable and set(last.failed) == {table.ids[5]}
+    assert unreadable == expected.unreadable and set(failed) == {table.ids[5]}
     np.testing.assert_array_equal(vectors, expected.vectors[np.isin(expected.rows, rows)])
 
 
@@ -220,7 +207,7 @@ def test_two_runs_at_once_on_one_store(table, backbone, small_shards):
 def test_a_full_disk_is_named_and_nothing_half_written_stays(
     table, backbone, small_shards, own_store, monkeypatch
 ):
-    write, calls = store.save_file, []
+    write, calls = shards_module.save_file, []
 
     def full(tensors, path, metadata):
         calls.append(path)
@@ -229,16 +216,16 @@ def test_a_full_disk_is_named_and_nothing_half_written_stays(
             raise OSError(28, "No space left on device")
         write(tensors, path, metadata)
 
-    monkeypatch.setattr(store, "save_file", full)
+    monkeypatch.setattr(shards_module, "save_file", full)
     with pytest.raises(StoreFull, match="LABELVET_CACHE_DIR"):
         embed_patches(table, backbone)
     assert len(shards(own_store)) == 2
     assert not list(own_store.rglob("*.unfinished"))
-    monkeypatch.setattr(store, "save_file", write)
+    monkeypatch.setattr(shards_module, "save_file", write)
     assert embed_patches(table, backbone).reused == 16
 
 
-def test_a_store_that_is_cleared_during_a_run_costs_what_it_held(
+def test_a_store_that_is_cleared_during_a_run_costs_the_next_run_alone(
     table, backbone, small_shards, monkeypatch
 ):
     embed, batches = backbone.embed, []
@@ -250,11 +237,10 @@ def test_a_store_that_is_cleared_during_a_run_costs_what_it_held(
         return embed(inputs)
 
     monkeypatch.setattr(backbone, "embed", embed_and_clear)
-    embedded = embed_patches(table, backbone, batch_size=4)
-    assert embedded.rows.tolist() == list(range(8, 40))
-    assert set(embedded.failed) == set(table.ids[:8])
-    assert all("cleared" in reason for reason in embedded.failed.values())
-    assert len(embed_patches(table, backbone).rows) == 40
+    embedded = embed_patches(table, backbone, hardware=BY_4)
+    assert embedded.rows.tolist() == list(range(40)) and not embedded.failed
+    again = embed_patches(table, backbone)
+    assert again.reused == 32 and len(again.rows) == 40
 
 
 def test_the_store_is_shown_shrunk_and_cleared(table, backbone, small_shards, own_store):
@@ -296,7 +282,7 @@ def test_keys_do_not_collide(table):
 
 
 def test_a_batch_that_the_gpu_cannot_hold_is_halved(table, backbone, monkeypatch):
-    expected = embed_patches(table, backbone, use_store=False, batch_size=3).vectors
+    expected = embed_patches(table, backbone, use_store=False, hardware=BY_3).vectors
     embed, sizes = backbone.embed, []
 
     def embed_three_at_most(inputs):
@@ -306,7 +292,7 @@ def test_a_batch_that_the_gpu_cannot_hold_is_halved(table, backbone, monkeypatch
         return embed(inputs)
 
     monkeypatch.setattr(backbone, "embed", embed_three_at_most)
-    embedded = embed_patches(table, backbone, use_store=False, batch_size=12)
+    embedded = embed_patches(table, backbone, use_store=False, hardware=BY_12)
     assert len(embedded.rows) == 40 and set(sizes) == {12, 6, 3, 4, 2}
     np.testing.assert_allclose(embedded.vectors, expected, atol=0.05)
 
@@ -332,7 +318,7 @@ def test_an_embedding_that_is_no_number_is_left_out_and_not_kept(
         return vectors
 
     monkeypatch.setattr(backbone, "embed", embed_badly)
-    embedded = embed_patches(table, backbone, use_store=use_store, batch_size=4)
+    embedded = embed_patches(table, backbone, use_store=use_store, hardware=BY_4)
     bad = table.ids[[5, 6]].tolist()
     assert set(embedded.failed) == set(bad) and len(embedded.rows) == 38
     assert all("not a number" in reason for reason in embedded.failed.values())
@@ -357,6 +343,6 @@ def test_a_decoder_that_fails_ends_the_run_and_keeps_what_was_done(
     seen = []
     monkeypatch.setattr(embedder, "cut_crops", cut_until_the_last)
     with pytest.raises(MemoryError, match="a decoder died"):
-        embed_patches(table, backbone, num_workers=1)
+        embed_patches(table, backbone, hardware=Hardware(num_workers=1))
     monkeypatch.setattr(embedder, "cut_crops", cut)
     assert embed_patches(table, backbone).reused == 32

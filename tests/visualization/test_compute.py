@@ -195,6 +195,21 @@ def test_sort_by_similarity_works_on_the_saved_index(boxes, backend, tmp_path, m
     assert boxes.list_brain_runs() == ["map", "similar"]
 
 
+@pytest.mark.parametrize("size", [1e30, float("inf")])
+def test_embeddings_that_cannot_be_compared_are_named(boxes, size):
+    vectors = np.random.default_rng(0).random((24, 8))
+    vectors[3] = size
+    run = compute(boxes, embeddings=vectors, method="umap")
+    assert run.num_points == 23 and "1e15" in next(iter(run.skipped.values()))
+    with pytest.raises(NoPatches, match="Scale them"):
+        compute(boxes, "other", embeddings=np.full((24, 8), size))
+
+
+def test_a_key_that_is_too_long_gets_its_own_sentence(boxes):
+    with pytest.raises(InvalidParameter, match="201 characters: it may have 200"):
+        compute(boxes, "a" * 201)
+
+
 def test_a_spatial_index_is_written_and_leaves_with_its_run(boxes):
     compute(boxes, points_field="map_points")
     points = np.array(boxes.values("boxes.detections.map_points")).reshape(24, 2)

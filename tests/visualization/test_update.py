@@ -197,6 +197,22 @@ def test_what_cannot_be_updated_says_what_to_do(boxes):
         find_changes(boxes, "map")
 
 
+def test_a_run_of_another_runtime_is_embedded_again(boxes, monkeypatch):
+    """OpenVINO, say, is on the machine of the worker and not on this one."""
+    from labelvet.embeddings import backbones
+
+    compute(boxes)
+    before = boxes.get_brain_info("map").config.labelvet["precision"]
+    assert before.endswith("openvino")
+    edit(boxes)
+    monkeypatch.setattr(backbones, "compile_for_cpu", lambda *_: None)
+    done = update(boxes)
+    assert done.changes.new == 2 and "all its labels were embedded again" in done.summary()
+    assert boxes.get_brain_info("map").config.labelvet["precision"] != before
+    assert len(load_embeddings(boxes, "map").rows) == 41
+    assert update(boxes).notes == []
+
+
 def test_other_weights_are_refused(boxes, tmp_path):
     import torch
     from torchvision.models import get_model

@@ -1,0 +1,232 @@
+"""The store on a disk that is full, read-only or not there, and with files that are not its own."""
+
+from __future__ import annotations
+
+import resource
+import subprocess
+
+import numpy as np
+import pytest
+from labelvet.core.errors import StoreFull
+from labelvet.embeddings import embedder, places, store
+from labelvet.embeddings.crops import CropSettings
+from labelvet.embeddings.embedder import embed_patches
+from labelvet.embeddings.shards import read_keys, read_rows, write_shard
+from labelvet.embeddings.store import EmbeddingStore, patch_keys
+from PIL import Image
+from safetensors.numpy import load_file, save_file
+from tables import make_table, shards
+
+
+class MeanColor:
+    """A backbone whose embeddings are the mean color of a crop, four times."""
+
+    name, fingerprint, precision, device = "mean", "0", "float32", "cpu"
+
+    def prepare(self, crop):
+        return np.tile(crop.mean(axis=(0, 1)), 4)
+
+    def embed(self, inputs):
+        return np.array(inputs, dtype=np.float32)
+
+
+@pytest.fixture(autouse=True)
+def own_store(tmp_path, monkeypatch):
+    monkeypatch.setenv("LABELVET_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.setattr(embedder, "SHARD_PATCHES", 8)
+    return tmp_path / "cache"
+
+
+@pytest.fixture
+def table(tmp_path):
+    """Ten images with four patches each."""
+    rng, paths = np.random.default_rng(0), []
+    for number in range(10):
+        paths.append(str(tmp_path / f"{number}.png"))
+        Image.fromarray(rng.integers(0, 255, (40, 60, 3), dtype=np.uint8)).save(paths[-1])
+    boxes = [[0, 0, 0.5, 0.5], [0.5, 0, 0.5, 0.5], [0, 0.5, 0.5, 0.5], [0.2, 0.2, 0.6, 0.7]]
+    return make_table(paths, np.tile(boxes, (10, 1)))
+
+
+def a_store():
+    return EmbeddingStore("mean", "0", "float32", CropSettings())
+
+
+def random_keys(rng, n):
+    return rng.integers(0, 256, (n, 16), dtype=np.uint8).view("V16").reshape(-1)
+
+
+def test_a_file_in_the_place_of_the_folder_costs_the_store_alone(table, own_store):
+    own_store.write_text("not a folder")
+    embedded = embed_patches(table, MeanColor())
+    assert len(embedded.rows) == 40 and embedded.vectors.shape == (40, 12)
+    (note,) = embedded.notes
+    assert "could not be kept" in note and str(own_store) in note
+
+
+def test_a_limit_of_file_sizes_costs_the_store_alone(table, own_store):
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (300, hard))
+    try:
+        embedded = embed_patches(table, MeanColor())
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert len(embedded.rows) == 40 and len(embedded.notes) == 1
+    assert not shards(own_store) and not list(own_store.rglob("*.unfinished"))
+
+
+def test_vectors_that_no_file_can_hold_are_kept_in_memory(monkeypatch, own_store):
+    monkeypatch.setattr(store, "_MAX_IN_MEMORY", 1000)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
+    try:
+        vectors = store.allocate(100, 10)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert not isinstance(vectors, np.memmap)
+    vectors[:] = 1
+    assert isinstance(store.allocate(100, 10), np.memmap)
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A disk of one megabyte."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)], capture_output=True
+    )
+    if mounted.returncode:
+        pytest.skip("a small disk needs the right to mount one")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+def test_a_nearly_full_disk_ends_no_process(small_disk, monkeypatch):
+    monkeypatch.setenv("LABELVET_CACHE_DIR", str(small_disk))
+    monkeypatch.setattr(store, "_MAX_IN_MEMORY", 1000)
+    vectors = store.allocate(1000, 1000)  # four megabytes
+    vectors[:] = 1  # a sparse map would end this process here
+    memory = type("Memory", (), {"available": 0})
+    monkeypatch.setattr(store.psutil, "virtual_memory", lambda: memory)
+    with pytest.raises(StoreFull, match="no room"):
+        store.allocate(1000, 1000)
+
+
+def test_a_crafted_shard_of_another_dimension_is_dropped(table, own_store):
+    first = embed_patches(table, MeanColor())
+    path = shards(own_store)[0]
+    write_shard(path.with_name("0.safetensors"), read_keys(path), np.ones((8, 3), np.float32))
+    path.unlink()
+    again = embed_patches(table, MeanColor())
+    assert np.array_equal(again.vectors, first.vectors)
+    assert not path.with_name("0.safetensors").exists()
+    assert embed_patches(table, MeanColor()).reused == 40
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, 1e30])
+def test_a_crafted_shard_that_holds_no_numbers_is_dropped(table, own_store, value):
+    first = embed_patches(table, MeanColor())
+    path = shards(own_store)[0]
+    write_shard(path, read_keys(path), np.full((8, 12), value, np.float32))
+    again = embed_patches(table, MeanColor())
+    assert again.reused == 32 and np.array_equal(again.vectors, first.vectors)
+
+
+def test_shards_of_the_first_versions_are_read(table, own_store):
+    first = embed_patches(table, MeanColor())
+    for path in shards(own_store):
+        tensors = {name: load_file(path)[name] for name in ("keys", "vectors")}
+        digest = store.hashlib.blake2b(digest_size=16)
+        for name in sorted(tensors):
+            digest.update(tensors[name].data)
+        save_file(tensors, path, metadata={"checksum": digest.hexdigest()})
+    again = embed_patches(table, MeanColor())
+    assert again.reused == 40 and np.array_equal(again.vectors, first.vectors)
+
+
+def test_nothing_is_written_through_a_link(table, own_store, tmp_path):
+    folder, elsewhere = a_store().folder, tmp_path / "elsewhere"
+    folder.mkdir(parents=True)
+    (folder / "identity.json").symlink_to(elsewhere)
+    assert len(embed_patches(table, MeanColor()).rows) == 40
+    assert not elsewhere.exists() and len(shards(own_store)) == 5
+
+
+def test_what_was_embedded_is_used_whatever_becomes_of_the_store(table, own_store, monkeypatch):
+    backbone, batches = MeanColor(), []
+
+    def embed_and_clear(inputs):
+        batches.append(inputs)
+        store.clear_store()
+        return MeanColor().embed(inputs)
+
+    monkeypatch.setattr(backbone, "embed", embed_and_clear)
+    embedded = embed_patches(table, backbone)
+    assert len(embedded.rows) == 40 and not embedded.failed
+
+
+@pytest.fixture
+def many_shards(own_store):
+    """A store of 80 shards with 100 embeddings each, and their keys."""
+    rng, kept, keys = np.random.default_rng(1), a_store(), []
+    for _ in range(80):
+        keys.append(random_keys(rng, 100))
+        kept.write(keys[-1], rng.random((100, 12), dtype=np.float32))
+    return kept, np.concatenate(keys)
+
+
+def test_few_keys_cost_what_they_touch(many_shards, monkeypatch):
+    kept, keys = many_shards
+    wanted = keys[[5, 250, 251, 7999]]
+    expected, _ = kept.gather(keys)  # which reads them all
+    vectors, found = kept.gather(wanted)
+    assert found.all() and np.array_equal(vectors, expected[[5, 250, 251, 7999]])
+    touched = []
+    monkeypatch.setattr(
+        store, "read_rows", lambda path, *rest: touched.append(path) or read_rows(path, *rest)
+    )
+    monkeypatch.setattr(places, "read_keys", None)  # nothing is indexed twice
+    monkeypatch.setattr(store, "read_keys", None)
+    vectors, found = kept.gather(np.concatenate([wanted, np.zeros(1, "V16")]))
+    assert found.tolist() == [True] * 4 + [False] and len(touched) == 3
+
+
+def test_the_index_follows_the_shards(many_shards, own_store):
+    kept, keys = many_shards
+    assert kept.gather(keys[:3])[1].all()
+    for path in shards(own_store):
+        if np.isin(keys[:1], read_keys(path)).any():
+            path.unlink()
+    assert kept.gather(keys[[0, 100]])[1].tolist() == [False, True]
+    kept.write(keys[:100], np.ones((100, 12), np.float32))
+    vectors, found = kept.gather(keys[:3])
+    assert found.all() and (vectors == 1).all()
+
+
+@pytest.mark.parametrize("content", [b"", b"no database" * 1000])
+def test_an_index_that_is_damaged_is_made_anew(many_shards, content):
+    kept, keys = many_shards
+    (kept.folder / places.INDEX_NAME).write_bytes(content)
+    assert kept.gather(keys[:3])[1].all()
+    assert kept.gather(keys[:3])[1].all()
+    assert (kept.folder / places.INDEX_NAME).read_bytes().startswith(b"SQLite")
+
+
+def test_a_row_that_was_changed_is_found_without_reading_the_others(many_shards, own_store):
+    kept, keys = many_shards
+    (path,) = (p for p in shards(own_store) if np.isin(keys[:1], read_keys(p)).any())
+    content = bytearray(path.read_bytes())
+    row = load_file(path)["vectors"][0].tobytes()
+    content[content.index(row)] ^= 0xFF
+    path.write_bytes(content)
+    assert kept.gather(keys[1:2])[1].all()
+    assert not kept.gather(keys[:1])[1].any()
+    assert not path.exists()
+
+
+def test_a_key_asked_for_twice(table):
+    keys = patch_keys(table, np.zeros(3, dtype=np.int64))
+    a_store().write(keys[:1], np.ones((1, 12), np.float32))
+    vectors, found = a_store().gather(keys)
+    assert found.all() and (vectors == 1).all()
