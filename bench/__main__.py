@@ -7,7 +7,7 @@ import sys
 
 from labelvet.demo.environment import use_temporary_fiftyone
 
-NAMES = ("embed", "reduce", "memory", "resume", "panel", "approval", "issues", "cluster")
+NAMES = ("embed", "reduce", "memory", "resume", "panel", "approval", "issues", "cluster", "start")
 
 
 def main() -> None:

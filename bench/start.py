@@ -1,0 +1,92 @@
+"""Seconds before anything happens: what the plugin adds to FiftyOne's start, and a form's opening.
+
+The start is measured in processes of their own: first FiftyOne's operators, then the plugin's. A
+form is what an operator's ``resolve_input`` makes, first as it opens and then with what a user has
+typed until it can be executed.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from .report import Target, quick, write
+
+_START = """
+import json, time
+begun = time.perf_counter()
+import fiftyone, fiftyone.brain, fiftyone.operators
+own = time.perf_counter()
+import labelvet.operators, labelvet.panels
+print(json.dumps([own - begun, time.perf_counter() - own]))
+"""
+_STARTS = 5
+_OPENINGS = 5
+
+# operator → what is typed
+_FILLED: dict[str, dict[str, Any]] = {
+    "auto_label": {"model": "yolo11n.pt", "label_field": "labels", "run_name": "a"},
+    "compute_visualization": {"brain_key": "new", "patches_field": "predictions"},
+    "update_visualization": {"brain_key": "patches"},
+    "filter_labels": {"field": "predictions", "by": "confidence"},
+    "tag_labels": {"field": "predictions", "tag": "wrong"},
+    "save_tagged_view": {"field": "predictions", "tag": "wrong"},
+    "exclude_tagged": {"field": "predictions", "tag": "wrong"},
+    "approve_labels": {"field": "predictions", "into": "ground_truth"},
+    "find_label_issues": {"brain_key": "patches"},
+    "remove_label_issues": {},
+}
+
+
+def run(folder: Path) -> None:
+    """Runs the bench."""
+    from .panel_data import make_dataset
+
+    starts = [_start() for _ in range(_STARTS)]
+    dataset = make_dataset(folder, "start", 500 if quick() else 5000, 20)
+    forms = _forms(dataset)
+    added = median(added for _, added in starts)
+    targets = [Target("seconds that the plugin adds to FiftyOne's start", added, "<=", 0.5)]
+    targets += [
+        Target(f"seconds to open {name}", seconds["median"], "<=", 0.2)
+        for name, seconds in forms.items()
+    ]
+    figures = {
+        "starts": [{"fiftyone": own, "plugin": added} for own, added in starts],
+        "labels": dataset.count("predictions.detections"),
+        "forms": forms,
+    }
+    write("start", figures, targets)
+
+
+def _start() -> list[float]:
+    result = subprocess.run(
+        [sys.executable, "-c", _START], check=True, capture_output=True, text=True
+    )
+    seconds: list[float] = json.loads(result.stdout.splitlines()[-1])
+    return seconds
+
+
+def _forms(dataset: Any) -> dict[str, dict[str, float]]:
+    """Returns ``{form: {"first": seconds, "median": seconds}}``."""
+    from fiftyone.operators.executor import ExecutionContext
+    from labelvet.operators import OPERATORS
+
+    found = {}
+    for operator in (each() for each in OPERATORS):
+        for how, params in (("", {}), (", filled in", _FILLED.get(operator.name, {}))):
+            if how and not params:
+                continue
+            seconds = []
+            for _ in range(_OPENINGS):
+                context = ExecutionContext({"dataset_name": dataset.name, "params": params})
+                begun = time.perf_counter()
+                operator.resolve_input(context)
+                seconds.append(round(time.perf_counter() - begun, 4))
+            found[operator.name + how] = {"first": seconds[0], "median": median(seconds)}
+    return found
