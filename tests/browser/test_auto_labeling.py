@@ -198,9 +198,8 @@ def test_what_was_finalized_comes_back_on_another_day(app, page, labeled, screen
     wait_for_said(page, f"{found:,} labels")
     assert labeled.count(LABELS) == 0
 
-    # another page, which knows nothing of what this one did
-    open_dataset(page, address)
-    open_panel(page, "auto_labeling")
+    # another page, which knows nothing of what this one did; the panel is open there too
+    page.goto(address)
     cy(page, f"auto-labeling-run-{RUN}").click()
     page.get_by_role("button", name="What can be undone").click()
     listed = page.get_by_role("dialog", name="What can be undone")
