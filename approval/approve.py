@@ -279,12 +279,12 @@ def _prepare(candidates: Candidates, into: str) -> None:
     declare_detections(dataset, into)
     root = f"{into}.detections"
     schema = dataset.get_field_schema(flat=True)
-    for path, its in schema.items():
+    for path, field in schema.items():
         name = path.removeprefix(f"{candidates.root}.")
         if name != path and name.split(".")[0] not in _LEFT_BEHIND:
             target = f"{root}.{name}"
             if dataset.get_field(target) is None:
-                dataset.add_sample_field(target, **_kwargs(its))
+                dataset.add_sample_field(target, **_kwargs(field))
     declare_attributes(dataset, root, _PROVENANCE)
     declare_attributes(dataset, candidates.root, _MOMENT)
 

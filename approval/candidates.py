@@ -114,7 +114,7 @@ def list_candidate_fields(dataset: Any) -> list[str]:
     if not isinstance(dataset, Storage) and dataset._has_frame_fields():
         frames = dataset.get_frame_field_schema(ftype=fo.EmbeddedDocumentField)
         schema = {**(frames or {}), **schema}
-    return [name for name, its in schema.items() if its.document_type is fo.Detections]
+    return [name for name, field in schema.items() if field.document_type is fo.Detections]
 
 
 def read_candidates(

@@ -140,7 +140,7 @@ def _embed_on_cluster(
 ) -> tuple[float, int]:
     """Returns the seconds that it takes and the number of shards; kills a worker at each moment."""
     from labelvet.embeddings.embedder import cut_shards, embed_patches
-    from labelvet.embeddings.placement import place_backbone
+    from labelvet.embeddings.loader import load_for_run
     from labelvet.embeddings.store import clear_store
     from labelvet.workers.cluster import ClusterSettings, embedding_on_ray
 
@@ -149,7 +149,7 @@ def _embed_on_cluster(
         embedding_on_ray(ClusterSettings(address, max_workers=workers)),
         ThreadPoolExecutor(1) as beside,
     ):
-        backbone: Any = place_backbone(_MODEL, precision="fp32")
+        backbone: Any = load_for_run(_MODEL, precision="fp32")
         while backbone.num_ready < workers:
             embed_patches(table.extract(np.arange(256)), backbone, use_store=False)
         shards = sum(1 for _ in cut_shards(np.arange(len(table)), table.media, backbone.shard_size))

@@ -11,7 +11,7 @@ from .compiled import keep_compiled
 from .neighbors import NeighborGraph
 from .projection import PCA, UMAP, Method
 
-# of the optimisation, as umap-learn's transform has them
+# of the optimization, as umap-learn's transform has them
 _EPOCHS_FEW, _EPOCHS_MANY, _FEW = 100, 30, 10_000
 _FITTED_ON = 20_000
 
@@ -25,7 +25,7 @@ def place_points(
     """Places the points that are not placed yet.
 
     PCA is linear, so its map is recovered from the placed points. UMAP starts each new point at the
-    weighted mean of its neighbors' points and then optimises the new points alone, as umap-learn's
+    weighted mean of its neighbors' points and then optimizes the new points alone, as umap-learn's
     ``transform`` does; other than there, new points attract each other too, so that what is new and
     alike ends up together. t-SNE has no way to place points: they stay at the mean.
 
@@ -45,7 +45,7 @@ def place_points(
         return _place_linearly(vectors, points, new)
     placed = _place_at_neighbors(points, graph)
     if isinstance(method, UMAP) and min(method.num_neighbors, len(points) - 1) >= 2:
-        return _optimise(placed, new, method, graph)
+        return _optimize(placed, new, method, graph)
     return placed
 
 
@@ -82,7 +82,7 @@ def _place_at_neighbors(points: NDArray[np.float32], graph: NeighborGraph) -> ND
     return placed
 
 
-def _optimise(
+def _optimize(
     points: NDArray[np.float32], new: NDArray[np.bool_], method: UMAP, graph: NeighborGraph
 ) -> NDArray[np.float32]:
     """UMAP's stochastic gradient descent, of the new points alone (tried with umap-learn 0.5)."""

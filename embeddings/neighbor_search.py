@@ -1,4 +1,4 @@
-"""The approximate search for neighbours, in a process of its own, which can be stopped.
+"""The approximate search for neighbors, in a process of its own, which can be stopped.
 
 pynndescent runs to its end in one call that holds Python's lock: seconds at 30,000 vectors, minutes
 at a million. In this process nothing could cancel it, and where a run is a thread of the App, the
@@ -45,13 +45,13 @@ def search_neighbors(
 
     Args:
         vectors: (n, d) float32
-        k: neighbours of each, itself included
+        k: neighbors of each, itself included
         metric: one of pynndescent's
         seed: makes the search reproducible
         check: called several times a second; what it raises ends the search
 
     Returns:
-        ``(n, k)`` int32 rows of the neighbours, nearest first, and float32 distances to them
+        ``(n, k)`` int32 rows of the neighbors, nearest first, and float32 distances to them
 
     Raises:
         NeighborsUnavailable: if the search ends before its time
@@ -111,7 +111,7 @@ def main() -> None:
     # mode "c": numba has nothing compiled for arrays that are read-only
     vectors = np.memmap(sys.stdin.buffer, np.float32, "c", shape=(n, dimension))  # type: ignore[call-overload]
     keep_compiled("pynndescent")
-    # twice the neighbours, cut to half: recall at 15 of .998 instead of .955, for twice the time
+    # twice the neighbors, cut to half: recall at 15 of .998 instead of .955, for twice the time
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # numba names the functions that it cannot keep
         index = NNDescent(np.asarray(vectors), n_neighbors=2 * k, metric=metric, random_state=seed)

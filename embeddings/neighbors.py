@@ -1,4 +1,4 @@
-"""The neighbour graph: each patch's nearest patches, computed once and shared."""
+"""The neighbor graph: each patch's nearest patches, computed once and shared."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ _BLOCK = 1024
 
 @dataclass(frozen=True, eq=False)
 class NeighborGraph:
-    """The k nearest neighbours of n vectors, each vector its own first neighbour.
+    """The k nearest neighbors of n vectors, each vector its own first neighbor.
 
     Attributes:
-        indices: (n, k) int32 rows of the neighbours, nearest first
+        indices: (n, k) int32 rows of the neighbors, nearest first
         distances: (n, k) float32 distances to them
         metric: the metric of the distances
     """
@@ -45,14 +45,14 @@ def build_neighbor_graph(
     seed: int | None = None,
     check: Callable[[], None] = lambda: None,
 ) -> NeighborGraph:
-    """Finds the ``k`` nearest neighbours of every vector, itself included.
+    """Finds the ``k`` nearest neighbors of every vector, itself included.
 
     Exact, by blocks, up to ``EXACT_UP_TO`` vectors, approximate above, see
     :func:`~labelvet.embeddings.neighbor_search.search_neighbors`.
 
     Args:
         vectors: (n, d) float32
-        k: neighbours of each, in [1, n]
+        k: neighbors of each, in [1, n]
         metric: "euclidean", "cosine", "manhattan" or "correlation"
         seed: makes the approximate search reproducible
         check: called now and then; what it raises ends the search

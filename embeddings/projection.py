@@ -23,7 +23,7 @@ from .neighbors import NeighborGraph
 
 METRICS = ("euclidean", "cosine", "manhattan", "correlation")
 
-# UMAP's spectral initialisation solves an eigenproblem that needs more points than dimensions.
+# UMAP's spectral initialization solves an eigenproblem that needs more points than dimensions.
 _FEWEST_FOR_UMAP = 6
 _FEWEST_FOR_TSNE = 6
 
@@ -65,7 +65,7 @@ class UMAP(Method):
     """McInnes, Healy, Melville: "UMAP: Uniform Manifold Approximation and Projection", 2018.
 
     Attributes:
-        num_neighbors: neighbours that each point is placed by; larger shows more of the whole
+        num_neighbors: neighbors that each point is placed by; larger shows more of the whole
         min_dist: how closely points may be packed, in [0, 1]
         metric: metric of the embeddings
     """
@@ -91,7 +91,7 @@ class TSNE(Method):
     Attributes:
         pca_dims: dimensions that PCA leaves before t-SNE, None to leave out PCA
         metric: metric of the embeddings
-        perplexity: about how many neighbours each point has
+        perplexity: about how many neighbors each point has
         learning_rate: step of the gradient descent
         max_iters: iterations of the gradient descent, at least 250
     """
@@ -166,7 +166,7 @@ def make_method(name: str, **parameters: Any) -> Method:
 
 
 def neighbors_needed(method: Method, n: int) -> int:
-    """Returns how many neighbours of each of ``n`` points, itself included, to find: those that the
+    """Returns how many neighbors of each of ``n`` points, itself included, to find: those that the
     method reads, and no fewer than label checks, similar patches and duplicates want."""
     read = method.num_neighbors if isinstance(method, UMAP) else 0
     return min(max(read, _FEWEST_NEIGHBORS), n)
@@ -183,7 +183,7 @@ def project(
     Args:
         vectors: (n, d) float32, n >= 1
         method: a :class:`UMAP`, :class:`TSNE` or :class:`PCA`
-        graph: their neighbour graph, with ``neighbors_needed`` neighbours, which UMAP reads
+        graph: their neighbor graph, with ``neighbors_needed`` neighbors, which UMAP reads
         on_epoch: called by UMAP with the finished and the total number of epochs
 
     Returns:

@@ -40,13 +40,13 @@ def compile_for_cpu(
     mean: Sequence[float],
     std: Sequence[float],
 ) -> Forward | None:
-    """Compiles modules that follow each other with OpenVINO, the normalisation included.
+    """Compiles modules that follow each other with OpenVINO, the normalization included.
 
     Args:
-        parts: the modules, each with the dtype to compute in; the first takes normalised
+        parts: the modules, each with the dtype to compute in; the first takes normalized
             (batch, 3, size, size) float32 images
         size: the side of the square input, in pixels
-        mean: per-channel mean of the normalisation, in [0, 1] pixel values
+        mean: per-channel mean of the normalization, in [0, 1] pixel values
         std: per-channel standard deviation of it
 
     Returns:

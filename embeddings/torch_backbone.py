@@ -20,8 +20,8 @@ class TorchBackbone:
         name: the name that it was loaded by
         module: returns (batch, dimension) or (batch, dimension, 1, 1) features
         size: the side of its square input, in pixels
-        mean: per-channel mean of the normalisation, in [0, 1] pixel values
-        std: per-channel standard deviation of the normalisation
+        mean: per-channel mean of the normalization, in [0, 1] pixel values
+        std: per-channel standard deviation of the normalization
         device: a torch device
         dtype: the dtype of the forward pass
     """

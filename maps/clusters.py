@@ -31,7 +31,7 @@ class Cluster:
         code: its code in the column of codes
         size: its number of points
         label: the class that most of its points have, None where they have none
-        purity: the part of its labelled points that have that class, in [0, 1]
+        purity: the part of its labeled points that have that class, in [0, 1]
         center: the mean of its points
         strangers: (k,) int64 rows of its points of another class
     """

@@ -69,10 +69,10 @@ class FromBackbone:
     ) -> tuple[Embeddings, dict[str, Any]]:
         """See :class:`Source`."""
         from ..embeddings.embedder import embed_patches
-        from ..embeddings.placement import place_backbone
+        from ..embeddings.loader import load_for_run
 
         with progress.stage("Loading the backbone", 0.0):
-            backbone = place_backbone(
+            backbone = load_for_run(
                 self.model,
                 weights=self.weights,
                 device=self.hardware.device,

@@ -35,8 +35,8 @@ from ..embeddings.crops import CropSettings
 from ..embeddings.decoding import DecodingThreads, num_workers_beside
 from ..embeddings.embedder import embed_shard
 from ..embeddings.hardware import Hardware
+from ..embeddings.loader import using_loader
 from ..embeddings.model_files import TRUSTED_MODELS
-from ..embeddings.placement import backbones_loaded_by
 from ..embeddings.store import SHARD_PATCHES
 from ..embeddings.vectors import Embeddings
 
@@ -99,7 +99,7 @@ def embedding_on_ray(settings: ClusterSettings) -> Iterator[None]:
             return loaded[-1]
 
         try:
-            with backbones_loaded_by(load):
+            with using_loader(load):
                 yield
         finally:
             for backbone in loaded:

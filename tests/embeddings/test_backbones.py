@@ -56,7 +56,7 @@ def test_crops_are_resized_as_by_pillow(crops):
         assert np.abs(backbone.prepare(crop).astype(int) - theirs).max() <= 2
 
 
-def test_normalisation_is_that_of_the_definition():
+def test_normalization_is_that_of_the_definition():
     backbone = TorchBackbone("identity", nn.Identity(), 1, (0.4, 0.5, 0.6), (0.2, 0.3, 0.4))
     pixel = np.array([[[51, 102, 255]]], dtype=np.uint8)
     expected = (np.array([0.2, 0.4, 1.0]) - [0.4, 0.5, 0.6]) / [0.2, 0.3, 0.4]
@@ -170,7 +170,7 @@ def test_the_form_offers_real_backbones():
 
 
 def test_pretrained_weights_separate_classes_and_random_ones_do_not(coco128):
-    """A vote of the ten nearest neighbours finds the class; with random weights it cannot."""
+    """A vote of the ten nearest neighbors finds the class; with random weights it cannot."""
     from efficientnet_lite_pytorch import EfficientNet
     from labelvet.dataset.patches import read_patches
     from labelvet.embeddings.embedder import embed_patches

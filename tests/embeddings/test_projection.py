@@ -1,4 +1,4 @@
-"""Neighbours and projections: right where it matters, sensible where there is too little."""
+"""Neighbors and projections: right where it matters, sensible where there is too little."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ _load: Load = load_backbone
 
 
 @contextmanager
-def backbones_loaded_by(load: Load) -> Iterator[None]:
+def using_loader(load: Load) -> Iterator[None]:
     """Has every backbone of this process loaded by another function, for as long as this lasts."""
     global _load
     before, _load = _load, load
@@ -26,7 +26,7 @@ def backbones_loaded_by(load: Load) -> Iterator[None]:
         _load = before
 
 
-def place_backbone(model: Any, **options: Any) -> Backbone | ShardedBackbone:
+def load_for_run(model: Any, **options: Any) -> Backbone | ShardedBackbone:
     """Loads a backbone where backbones run; arguments and errors are those of
     :func:`labelvet.embeddings.backbones.load_backbone`."""
     return _load(model, **options)
