@@ -7,7 +7,10 @@ import sys
 
 from labelvet.demo.environment import use_temporary_fiftyone
 
-NAMES = ("embed", "reduce", "memory", "resume", "panel", "approval", "issues", "cluster", "start")
+NAMES = (
+    *("embed", "reduce", "memory", "resume", "panel", "approval", "issues", "cluster"),
+    *("start", "load"),
+)
 
 
 def main() -> None:

@@ -24,6 +24,8 @@ FLAGS = (
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
 )
 
+_START_SECONDS = 300
+
 _LAUNCH = """
 import sys, time
 import fiftyone as fo
@@ -76,16 +78,45 @@ def app(dataset_name: str, port: int, folder: Path) -> Iterator[str]:
         stderr=subprocess.DEVNULL,
     )
     try:
-        for _ in range(240):
-            try:
-                urllib.request.urlopen(f"http://127.0.0.1:{port}/fiftyone", timeout=5)
-                break
-            except OSError:
-                time.sleep(0.5)
+        _wait_until_up(process, f"http://127.0.0.1:{port}/fiftyone")
         yield f"http://127.0.0.1:{port}/datasets/{dataset_name}"
     finally:
         os.killpg(process.pid, signal.SIGTERM)
         process.wait(60)
+
+
+@contextmanager
+def server(port: int) -> Iterator[None]:
+    """Runs the App's server alone, as ``fo.launch_app`` starts it."""
+    import fiftyone.constants as foc
+
+    process = subprocess.Popen(
+        [
+            *(sys.executable, str(Path(foc.SERVER_DIR, "main.py"))),
+            *("--port", str(port), "--address", "127.0.0.1"),
+        ],
+        cwd=foc.SERVER_DIR,
+        start_new_session=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        _wait_until_up(process, f"http://127.0.0.1:{port}/fiftyone")
+        yield
+    finally:
+        os.killpg(process.pid, signal.SIGTERM)
+        process.wait(60)
+
+
+def _wait_until_up(process: subprocess.Popen[bytes], address: str) -> None:
+    deadline = time.monotonic() + _START_SECONDS
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            urllib.request.urlopen(address, timeout=5).close()
+            return
+        except OSError:
+            time.sleep(0.5)
+    raise RuntimeError(f"The App did not start at {address} within {_START_SECONDS} s.")
 
 
 @contextmanager

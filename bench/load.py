@@ -92,7 +92,7 @@ def run(folder: Path) -> None:
     dataset = make_dataset(folder / "images", "load", images, 4)
     _fill_queue(dataset._doc.id)
     id_, port = str(dataset._doc.id), free_port()
-    with browser.app(dataset.name, port, folder):
+    with browser.server(port):
         clients = [Client(port, dataset.name, id_, seed) for seed in range(_CLIENTS)]
         first = clients[0].ask(_MAP, "LabelEmbeddings", "open_run", key=KEY)
         opened = {"key": KEY, "run": first["run"]["run"]}

@@ -94,6 +94,8 @@ class RunProcess:
         with suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
         code = self._process.wait()
+        if self._process.stdin:
+            self._process.stdin.close()
         self._reader.join(_LAST_WORDS_SECONDS)
         return f"killed by signal {-code}" if code < 0 else f"exit code {code}"
 
@@ -108,6 +110,7 @@ class RunProcess:
         return total
 
     def _read(self, stream: IO[str], say: Callable[[str], None]) -> None:
-        for line in stream:
-            self._lines.append(line.rstrip())
-            say(f"  {line.rstrip()}")
+        with stream:
+            for line in stream:
+                self._lines.append(line.rstrip())
+                say(f"  {line.rstrip()}")
