@@ -7,9 +7,8 @@ import panelCss from "../../app/panel.css?inline";
 import { ApprovalPage } from "./ApprovalPage";
 import css from "./autoLabeling.css?inline";
 import { useOverview } from "./hooks/useOverview";
-import { CONTRACT, type Methods } from "./messages";
 import { SourceList } from "./parts/SourceList";
-import { Wire } from "./wire";
+import { CONTRACT, type Methods, Wire } from "./wire";
 
 /** The panel *Auto Labeling*: choose a run or a field, then review and approve its labels. */
 export function AutoLabeling(props: PanelProps) {

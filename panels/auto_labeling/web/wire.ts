@@ -18,6 +18,7 @@ import type {
 
 export type {
   Done,
+  Methods,
   Overview,
   Progress,
   Round,
@@ -27,7 +28,7 @@ export type {
   State,
   Undone,
 } from "./messages";
-export { STATES } from "./messages";
+export { CONTRACT, STATES } from "./messages";
 
 /** Labels by class and confidence; see `Review` in approval/counts.py. */
 export interface Review extends Omit<CountsMessage, "open"> {

@@ -8,11 +8,10 @@ import { type PanelProps, usePython } from "../../app/panel";
 import css from "../../app/panel.css?inline";
 import { useOpenRun } from "./hooks/useOpenRun";
 import { useRuns } from "./hooks/useRuns";
-import { CONTRACT, type Methods } from "./messages";
 import { RunList } from "./parts/RunList";
 import { RunPicker } from "./parts/RunPicker";
 import { RunPage } from "./RunPage";
-import { Wire } from "./wire";
+import { CONTRACT, type Methods, Wire } from "./wire";
 
 /** The panel *Label embeddings*: choose a run, then judge its labels. */
 export function LabelEmbeddings(props: PanelProps) {

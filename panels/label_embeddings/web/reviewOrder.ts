@@ -1,6 +1,18 @@
 // The order of a review, as pure functions: what is asked next, and which classes can be picked.
 import type { Item } from "./wire";
 
+export const PAGE = 24;
+
+/** What the buttons and the keys of a review do with the label that is looked at. */
+export interface Verdicts {
+  right: () => void;
+  suggested: () => void;
+  pick: () => void;
+  notAnObject: () => void;
+  skip: () => void;
+  pageIsRight: () => void;
+}
+
 /**
  * Puts freshly ranked items in place of those that wait. The item under the reviewer's eyes stays
  * where it is, and what was answered meanwhile does not come back.

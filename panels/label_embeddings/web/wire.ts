@@ -20,7 +20,19 @@ import type {
 } from "./messages";
 import type { Rows } from "./rows";
 
-export type { Attribute, Crop, Done, Item, Level, Queue, Run, Target, Verdict } from "./messages";
+export type {
+  Attribute,
+  Crop,
+  Done,
+  Item,
+  Level,
+  Methods,
+  Queue,
+  Run,
+  Target,
+  Verdict,
+} from "./messages";
+export { CONTRACT } from "./messages";
 
 export interface OpenRun extends Omit<OpenedRun, "points"> {
   /** (n * dims) float32, row by row */

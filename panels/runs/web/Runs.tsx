@@ -9,11 +9,19 @@ import { type PanelProps, usePython } from "../../app/panel";
 import panelCss from "../../app/panel.css?inline";
 import { Status } from "../../app/Status";
 import { useReport } from "../../app/useReport";
-import { CONTRACT, type Methods } from "./messages";
+import { useListing } from "./hooks/useListing";
 import { Row } from "./Row";
 import css from "./runs.css?inline";
-import { useListing } from "./useListing";
-import { type Action, type Listing, type Operation, STATES, type State, Wire } from "./wire";
+import {
+  type Action,
+  CONTRACT,
+  type Listing,
+  type Methods,
+  type Operation,
+  STATES,
+  type State,
+  Wire,
+} from "./wire";
 
 const PAGE = 25;
 const LONGEST = 200;

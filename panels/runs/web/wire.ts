@@ -2,8 +2,8 @@
 import type { CallPython } from "../../app/panel";
 import type { Details, Listing, Methods, State } from "./messages";
 
-export type { Details, Listing, Operation, State } from "./messages";
-export { STATES } from "./messages";
+export type { Details, Listing, Methods, Operation, State } from "./messages";
+export { CONTRACT, STATES } from "./messages";
 
 export type Action = "cancel" | "mark_failed" | "rerun" | "delete";
 

@@ -1,6 +1,11 @@
 import { useState } from "react";
 import type { Shortcut } from "../../../app/shortcuts";
-import type { Mode, Place } from "../parts/MapView";
+
+/** What the pointer does on the map. */
+export type Mode = "explore" | "lasso" | "box";
+
+/** Where to go on the map: another object goes there, or zooms, again. */
+export type Place = { center: number[] } | { zoom: number } | { everything: true };
 
 /** How the map is looked at: what the pointer does on it, what part it shows, and as what. */
 export function useMapLook() {

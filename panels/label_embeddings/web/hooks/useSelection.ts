@@ -52,8 +52,11 @@ export function useSelection({
   // asked at once, before anything is drawn: the grid takes longest
   const turns = useRef(0);
   const shown = useRef(false);
+  const closed = useRef(false);
   const show = useCallback(
     (rows: Rows | null) => {
+      // what arrives after another dataset was opened selects nothing there
+      if (closed.current) return;
       const turn = ++turns.current;
       if (rows === null) {
         if (shown.current) latestClearGrid.current();
@@ -117,13 +120,14 @@ export function useSelection({
   };
 
   // a closed panel leaves no selection behind that nobody could clear
-  useEffect(
-    () => () => {
+  useEffect(() => {
+    closed.current = false;
+    return () => {
+      closed.current = true;
       turns.current++;
       if (shown.current) latestClearGrid.current();
-    },
-    [],
-  );
+    };
+  }, []);
 
   const keys: Shortcut[] = [
     { key: "a", does: "Select all", run: () => select(drawn ?? noRows(length).fill(1)) },

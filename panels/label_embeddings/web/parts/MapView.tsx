@@ -1,5 +1,6 @@
 import React, { useCallback, useEffect, useRef, useState } from "react";
 import { type RGB, rampColor } from "../colors";
+import type { Mode, Place } from "../hooks/useMapLook";
 import {
   boxPolygon,
   countCells,
@@ -10,8 +11,6 @@ import {
 } from "../picking";
 import type { Combine, Rows } from "../rows";
 import { Scene } from "../scene";
-
-export type Mode = "explore" | "lasso" | "box";
 
 const CLICK_PIXELS = 4;
 const REACH_PIXELS = 9;
@@ -24,9 +23,6 @@ export interface Hover {
   x: number;
   y: number;
 }
-
-/** Where to go on the map: another object goes there, or zooms, again. */
-export type Place = { center: number[] } | { zoom: number } | { everything: true };
 
 interface Props {
   points: Float32Array;

@@ -1,6 +1,6 @@
 import React from "react";
 import { IconButton } from "../../../app/Icon";
-import type { Mode } from "./MapView";
+import type { Mode } from "../hooks/useMapLook";
 
 /** What the pointer does on the map. */
 export function Tools({

@@ -1,6 +1,6 @@
 import { useCallback } from "react";
-import { usePolled } from "../../app/usePolled";
-import type { Listing, State, Wire } from "./wire";
+import { usePolled } from "../../../app/usePolled";
+import type { Listing, State, Wire } from "../wire";
 
 /** The newest operations of the dataset. */
 export function useListing(
