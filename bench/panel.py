@@ -72,9 +72,9 @@ def _python(judged: Any, large: Any) -> dict[str, Any]:
     """Seconds in the panel's methods, called as the App's server calls them."""
     import fiftyone.server.view as fosv
     from fiftyone.operators.executor import ExecutionContext, Executor
+    from labelvet.core.packed import pack
     from labelvet.maps import columns
     from labelvet.maps import map as maps
-    from labelvet.panels.binary import pack
     from labelvet.panels.contracts import CONTRACTS
     from labelvet.panels.label_embeddings import LabelEmbeddings
 

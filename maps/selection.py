@@ -8,20 +8,24 @@ import fiftyone as fo
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.errors import InvalidParameter
+from ..core.errors import InvalidParameter, LabelvetError
+from ..core.packed import pack, unpack_rows
 from ..dataset.documents import hex_ids, read_labels, samples_of
 from ..dataset.patches import is_patches_view, sample_id_path
 from ..dataset.storage import storage_of
-from .map import Map
+from .map import Map, load_map
 
 Rows = NDArray[np.int64]
 
-# A command of MongoDB holds 16 MB, and a view of a selection names each of its ids.
+# A command of MongoDB holds 16 MB, and the pipeline of a selection names each of its ids.
 MAX_SELECTED = 250_000
 
 # Few ids are looked up in the database's index. Many are found as fast by looking at everything,
-# and the App handles a list of them for seconds, where it passes on one long text at once.
+# and the App sends a view's stages with everything that it asks: they hold the rows as bits then.
 _LISTED_UP_TO = 1_000
+
+_ID_LENGTH = 24
+_SELECTED = f"{__name__}.selected"
 
 
 def visible_rows(shown: Map, view: Any) -> NDArray[np.bool_] | None:
@@ -68,7 +72,7 @@ def select_stages(shown: Map, rows: Rows, view: Any) -> dict[str, dict[str, Any]
 
     Labels are picked with ``$setIsSubset``, whose constant side MongoDB hashes once: 40,000 of
     200,000 labels take 0.2 s of database time, where ``$in`` as FiftyOne's own stages write it
-    takes 62 s.
+    takes 62 s. The rows travel as bits where that is shorter than their ids, see :func:`selected`.
 
     Args:
         shown: the map
@@ -93,45 +97,88 @@ def select_stages(shown: Map, rows: Rows, view: Any) -> dict[str, dict[str, Any]
         )
     patches_field = shown.info.patches_field
     samples = hex_ids(shown.samples[np.unique(shown.sample_index[rows])])
-    path = sample_id_path(view)
-    generated = path != "id"  # a patch names its sample
+    few = len(samples) <= _LISTED_UP_TO
+    sample_id = sample_id_path(view)
+    generated = sample_id != "id"  # a patch names its sample
     if patches_field is None or (generated and view.get_field(patches_field) is None):
-        return _select_by(path, samples) if generated else _select(samples)
-    labels = hex_ids(shown.ids[rows])
+        if few:
+            return _select_by(sample_id, samples) if generated else _select(samples)
+        return _selected(shown, rows, view, "samples", f"$_{sample_id}")
     if is_patches_view(view) and view._get_label_field_root(patches_field)[1] is False:
-        return _select(labels)  # a patch has the id of its label
-    if len(samples) > _LISTED_UP_TO:
-        return _pick_labels(view, patches_field, labels)
-    first = _select_by(path, samples) if generated else _select(samples)
-    return {**first, **_pick_labels(view, patches_field, labels)}
+        # a patch has the id of its label
+        if few:
+            return _select(hex_ids(shown.ids[rows]))
+        return _selected(shown, rows, view, "labels", "$_id")
+    single = not view._get_label_field_root(patches_field)[1]
+    path = f"${patches_field}._id" if single else "$$this._id"
+    labels = _selected(shown, rows, view, "labels", path, patches_field)
+    if not few:
+        return labels
+    return {**(_select_by(sample_id, samples) if generated else _select(samples)), **labels}
 
 
 def _is_generated(view: Any) -> bool:
     return not isinstance(view, fo.Dataset) and view._dataset is not view._root_dataset
 
 
+def selected(
+    dataset: str, key: str, run: str, rows: str, of: str, path: str, field: str | None = None
+) -> fo.ViewStage:
+    """Makes the view stage that shows some rows of a map.
+
+    The App's server calls it wherever it would make a stage of FiftyOne's own: it makes any that is
+    named by a path. What it gets is one of FiftyOne's, so that a saved view needs no plugin.
+
+    Args:
+        dataset, key, run: the map, see :func:`labelvet.maps.map.load_map`
+        rows: the rows, packed
+        of: whether the ids of "labels" are looked for, or of "samples"
+        path: where in a document
+        field: the label field that is filtered, None to match documents
+
+    Returns:
+        the stage; it shows nothing where the map is not there any more
+    """
+    try:
+        shown = load_map(fo.load_dataset(dataset), key, run)
+        chosen = unpack_rows(rows, len(shown))
+    except (LabelvetError, ValueError):  # FiftyOne's error of an unknown dataset is one
+        return fo.Select([])
+    if of == "labels":
+        ids = shown.ids[chosen]
+    else:
+        ids = shown.samples[np.unique(shown.sample_index[chosen])]
+    # MongoDB splits one text faster than it takes many ids in
+    texts = {"$split": [np.ascontiguousarray(ids).tobytes().hex(",", -12), ","]}
+    query = {"$setIsSubset": [[{"$toString": path}], texts]}
+    if field is None:
+        return fo.Match({"$expr": query})
+    return fo.FilterLabels(field, query, only_matches=True, trajectories=False)
+
+
 def _select(ids: list[str]) -> dict[str, dict[str, Any]]:
-    if len(ids) > _LISTED_UP_TO:
-        return {"fiftyone.core.stages.Match": {"filter": {"$expr": _is_one_of("$_id", ids)}}}
     return {"fiftyone.core.stages.Select": {"sample_ids": ids, "ordered": False}}
-
-
-def _is_one_of(path: str, ids: list[str]) -> dict[str, Any]:
-    # as text, since the App sends stages as JSON; MongoDB splits it once, too
-    return {"$setIsSubset": [[{"$toString": path}], {"$split": [",".join(ids), ","]}]}
 
 
 def _select_by(field: str, values: list[str]) -> dict[str, dict[str, Any]]:
     return {"fiftyone.core.stages.SelectBy": {"field": field, "values": values, "ordered": False}}
 
 
-def _pick_labels(view: Any, patches_field: str, labels: list[str]) -> dict[str, dict[str, Any]]:
-    single = not view._get_label_field_root(patches_field)[1]
-    return {
-        "fiftyone.core.stages.FilterLabels": {
-            "field": patches_field,
-            "filter": _is_one_of(f"${patches_field}._id" if single else "$$this._id", labels),
-            "only_matches": True,
-            "trajectories": False,
-        }
+def _selected(
+    shown: Map, rows: Rows, view: Any, of: str, path: str, field: str | None = None
+) -> dict[str, dict[str, Any]]:
+    mask = np.zeros(len(shown), dtype=bool)
+    mask[rows] = True
+    named = {
+        "dataset": view._root_dataset.name,
+        "key": shown.info.key,
+        "run": shown.info.run,
+        "rows": pack(mask, "rows"),
+        "of": of,
+        "path": path,
+        "field": field,
     }
+    if len(named["rows"]) < _ID_LENGTH * len(rows):
+        return {_SELECTED: named}
+    stage = selected(**named)
+    return {f"fiftyone.core.stages.{type(stage).__name__}": dict(stage._kwargs())}

@@ -19,7 +19,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
-from .binary import VERSION
+from ..core.packed import VERSION
 from .message import Message, OneOf, Request, TypeScript
 from .web_panel import WebPanel
 

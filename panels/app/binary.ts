@@ -1,5 +1,5 @@
 // Columns and sets of rows as they travel between Python and the browser, in base64. This module and
-// binary.py alone know the format: 12 bytes of header, then the values, little-endian. The header is
+// core/packed.py alone know the format: 12 bytes of header, then the values, little-endian. The header is
 // the magic "LVET", the version (1 byte), the kind (1 byte), two bytes of zero, and the number of
 // values (4 bytes).
 

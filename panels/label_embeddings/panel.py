@@ -7,6 +7,7 @@ from __future__ import annotations
 from typing import Any
 
 from ...core.errors import InvalidParameter
+from ...core.packed import unpack_rows
 from ...dataset.app_view import base_view, view_without_selection
 from ...dataset.brain_runs import load_neighbor_graph
 from ...dataset.documents import hex_ids
@@ -20,7 +21,6 @@ from ...maps.map import Map, list_maps, load_map
 from ...maps.selection import select_stages, visible_rows
 from ...maps.similar import similar_by_graph, similar_by_map
 from ...maps.thumbnails import make_thumbnails
-from ..binary import unpack_rows
 from ..message import Nothing
 from ..undoing import Undoing
 from ..web_panel import WebPanel, exposed

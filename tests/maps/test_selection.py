@@ -104,6 +104,36 @@ def test_a_map_of_images_selects_images_or_their_patches(judged):
     assert after.count() == 6 and set(after.values("sample_id")) == set(ids)
 
 
+@pytest.mark.parametrize("kind", ["samples", "patches", "others"])
+@pytest.mark.parametrize("key", ["ours", "theirs"])
+def test_many_rows_travel_as_bits_and_show_the_same(judged, key, kind, monkeypatch):
+    judged.clone_sample_field("predictions", "truth")
+    view = {
+        "samples": judged,
+        "patches": judged.to_patches("predictions"),
+        "others": judged.to_patches("truth"),
+    }[kind]
+    shown, rows = load_map(judged, key), np.array([0, 1, 4, 5, 6])
+    as_ids = shown_by_the_app(view, select_stages(shown, rows, view))
+    monkeypatch.setattr(selection, "_LISTED_UP_TO", 0)
+    monkeypatch.setattr(selection, "_ID_LENGTH", 1000)
+    stages = select_stages(shown, rows, view)
+    assert list(stages) == ["labelvet.maps.selection.selected"] and len(str(stages)) < 500
+    as_bits = shown_by_the_app(view, stages)
+    assert as_bits.values("id") == as_ids.values("id") and len(as_bits)
+    if kind == "samples":
+        assert labels_of(as_bits) == labels_of(as_ids)
+    # a view that is saved with it is FiftyOne's own, and opens without the plugin
+    assert all(stage["_cls"].startswith("fiftyone.") for stage in as_bits._serialize())
+
+
+def test_a_selection_of_a_map_that_is_gone_shows_nothing(judged, monkeypatch):
+    monkeypatch.setattr(selection, "_ID_LENGTH", 1000)
+    stages = select_stages(load_map(judged, "ours"), ROWS, judged)
+    judged.delete_brain_run("ours")
+    assert shown_by_the_app(judged, stages).count() == 0
+
+
 def test_nothing_selected_shows_nothing(judged):
     shown = load_map(judged, "ours")
     after = shown_by_the_app(judged, select_stages(shown, ROWS[:0], judged))

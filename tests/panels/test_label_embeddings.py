@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from fiftyone import ViewField as F
 from fiftyone.operators.executor import ExecutionContext, Executor
-from labelvet.panels.binary import pack
+from labelvet.core.packed import pack
 from labelvet.panels.label_embeddings import LabelEmbeddings
 from packed import array
 from panel_app import PanelApp

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from labelvet.core.errors import InvalidParameter, OtherVersion
+from labelvet.core.packed import VERSION, pack, unpack_rows
 from labelvet.panels import PANELS, typescript
 from labelvet.panels.auto_labeling.messages import SelectionRequest
-from labelvet.panels.binary import VERSION, pack, unpack_rows
 from labelvet.panels.contracts import CONTRACTS
 from labelvet.panels.label_embeddings import LabelEmbeddings
 from labelvet.panels.label_embeddings.messages import AnswerRequest, CropsRequest, TagRequest
