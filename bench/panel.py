@@ -91,13 +91,13 @@ def _python(judged: Any, large: Any) -> dict[str, Any]:
     figures: dict[str, Any] = {}
     for name, dataset in (("open", judged), ("open_large", large)):
         opening = partial(call, dataset, "open_run", key=KEY)
-        figures[f"{name}_cold"] = _seconds(opening, maps._loaded.clear)
+        figures[f"{name}_cold"] = _seconds(opening, maps._maps.clear)
         figures[f"{name}_warm"] = _seconds(opening)
     opened = call(judged, "open_run", key=KEY)["run"]
     about = {"key": KEY, "run": opened["run"]}
     by_label = {"path": f"{FIELD}.detections.label", **about}
     color = partial(call, judged, "color_column", **by_label)
-    figures["color_cold"] = _seconds(color, columns._column.cache_clear)
+    figures["color_cold"] = _seconds(color, columns._columns.clear)
     figures["color_warm"] = _seconds(color)
 
     rows = _nearest(maps.load_map(judged, KEY).points)

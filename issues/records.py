@@ -6,20 +6,18 @@ again. It lies beside the run's record (:mod:`labelvet.dataset.records`) and goe
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from dataclasses import dataclass, fields
 from functools import cached_property
-from threading import Lock
 from typing import Any
 
 import fiftyone as fo
 import numpy as np
-from bson import ObjectId
 from numpy.typing import NDArray
 
 from ..core.table import PatchTable
 from ..dataset.brain_runs import find_run, run_field
 from ..dataset.documents import Ids, byte_keys, parse_ids
+from ..dataset.memory import Memory
 from ..dataset.records import (
     delete_tensors,
     drop_orphaned_tensors,
@@ -31,7 +29,7 @@ from .suspicion import Suspicion
 
 _BUCKET = "labelvet_issues"
 _ARRAYS = [each.name for each in fields(Suspicion) if each.name not in ("look", "certain", "notes")]
-_KEPT = 4
+_KEPT_BYTES = 128 * 2**20
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,6 +54,13 @@ class Kept:
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    @property
+    def nbytes(self) -> int:
+        """What it takes in memory, about."""
+        arrays = [getattr(self.found, name) for name in _ARRAYS]
+        # the rows by id are a dict of about 150 bytes a label
+        return 178 * len(self) + sum(int(np.asarray(array).nbytes) for array in arrays)
 
     def class_named(self, code: int) -> str | None:
         """Returns the name of a class, None for -1."""
@@ -103,10 +108,9 @@ def load_kept(dataset: fo.Dataset, brain_key: str) -> Kept | None:
     version = None if run is None else tensors_version(_BUCKET, run)
     if run is None or version is None:
         return None
-    with _lock:
-        if version in _loaded:
-            _loaded.move_to_end(version)
-            return _loaded[version]
+    kept_as = (dataset._sample_collection_name, version)
+    if (before := _kept.find(kept_as)) is not None:
+        return before
     content = read_tensors(_BUCKET, run)
     if content is None:
         return None  # removed meanwhile
@@ -127,10 +131,7 @@ def load_kept(dataset: fo.Dataset, brain_key: str) -> Kept | None:
         tuple(metadata["classes"]),
         found,
     )
-    with _lock:
-        _loaded[version] = kept
-        while len(_loaded) > _KEPT:
-            _loaded.popitem(last=False)
+    _kept.put(kept_as, kept)
     return kept
 
 
@@ -143,5 +144,4 @@ def forget(dataset: fo.Dataset, patches_field: str | None) -> None:
             delete_tensors(_BUCKET, run)
 
 
-_loaded: OrderedDict[ObjectId, Kept] = OrderedDict()
-_lock = Lock()
+_kept: Memory[Kept] = Memory(_KEPT_BYTES, lambda kept: kept.nbytes)

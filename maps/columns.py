@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 import fiftyone as fo
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 
 from ..core.errors import UnknownField
 from ..dataset.documents import collection_named, object_ids, read_labels, revision
+from ..dataset.memory import Memory
 from ..dataset.patches import label_path
 from ..dataset.storage import Storage
 from .map import Map, MapInfo
@@ -28,7 +28,7 @@ _HIDDEN = {"id", "filepath", "media_type"}
 # fields of samples are looked for this deep: ``metadata.width``, ``weather.label``
 _DEPTH = 2
 
-_COLUMNS_KEPT = 24
+_KEPT_BYTES = 128 * 2**20
 
 
 @dataclass(frozen=True)
@@ -64,6 +64,13 @@ class Column:
     codes: NDArray[np.uint16] | None = None
     categories: tuple[str, ...] = ()
     values: NDArray[np.float32] | None = None
+
+    @property
+    def nbytes(self) -> int:
+        """What it takes in memory, about."""
+        numbers = self.values if self.codes is None else self.codes
+        assert numbers is not None
+        return numbers.nbytes + sum(map(len, self.categories))
 
 
 def list_attributes(dataset: fo.Dataset, info: MapInfo) -> list[Attribute]:
@@ -117,13 +124,15 @@ def load_column(dataset: fo.Dataset, shown: Map, path: str) -> Column:
     integers = isinstance(storage.get_field(path), fo.IntField)
     # read before the values: an edit meanwhile then makes this column old, never the next one
     seen = revision(collection_named(shown.collection))
-    return _column(shown, attribute, _database_path(storage, path), integers, seen)
+    stored = _database_path(storage, path)
+    kept_as = (shown.collection, shown.info.run, attribute, stored, integers, seen)
+    return _columns.get(kept_as, lambda: _column(shown, attribute, stored, integers))
 
 
-@lru_cache(maxsize=_COLUMNS_KEPT)
-def _column(
-    shown: Map, attribute: Attribute, path: str, integers: bool, seen: tuple[Any, ...]
-) -> Column:
+_columns: Memory[Column] = Memory(_KEPT_BYTES, lambda column: column.nbytes)
+
+
+def _column(shown: Map, attribute: Attribute, path: str, integers: bool) -> Column:
     values = _values(shown, attribute, path)
     if attribute.kind == "continuous":
         if integers and len(present := set(values)) <= _FEW_INTEGERS + (None in present):

@@ -11,7 +11,6 @@ import io
 import json
 import zlib
 from base64 import b64decode
-from collections import OrderedDict
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
@@ -25,12 +24,16 @@ from numpy.typing import NDArray
 
 from ..core.errors import StaleRun, UnknownRun
 from ..dataset.documents import Ids, byte_keys, parse_ids, run_documents, run_results
+from ..dataset.memory import Memory
 from ..dataset.storage import FRAMES, Storage
 
 # FiftyOne's native panel lists runs by the path of their config's class
 _VISUALIZATION = "fiftyone.brain.visualization."
 
-_KEPT = 4
+_KEPT_BYTES = 256 * 2**20
+
+# two odd numbers that mix the bytes of an id into 64 bits
+_MIX = np.array([0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F], np.uint64)
 
 
 @dataclass(frozen=True)
@@ -118,12 +121,30 @@ class Map:
         # what is read in the order of the dataset usually has the order of the run
         if np.array_equal(ids, self.ids):
             return np.arange(len(self))
-        find = self._row_of.get
-        return np.fromiter((find(key, -1) for key in byte_keys(ids)), np.int64, len(ids))
+        keys, order = self._index
+        wanted = _mixed(ids)
+        rows = np.full(len(ids), -1, np.int64)
+        at = np.searchsorted(keys, wanted, side="right") - 1
+        asked = np.arange(len(ids))
+        # two ids may be mixed into the same number, so the ids themselves are compared
+        while len(asked := asked[(at[asked] >= 0) & (keys[at[asked]] == wanted[asked])]):
+            found = order[at[asked]]
+            same = (self.ids[found] == ids[asked]).all(axis=1)
+            rows[asked[same]] = found[same]
+            asked = asked[~same]
+            at[asked] -= 1
+        return rows
 
     @cached_property
-    def _row_of(self) -> dict[bytes, int]:
-        return {key: row for row, key in enumerate(byte_keys(self.ids))}
+    def _index(self) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
+        keys = _mixed(self.ids)
+        order = np.argsort(keys, kind="stable")
+        return keys[order], order
+
+    @property
+    def nbytes(self) -> int:
+        """What it takes in memory once all of it was asked for."""
+        return len(self) * (4 * int(self.points.shape[1]) + 24 + 16 + 20)
 
     @cached_property
     def _ids(self) -> tuple[Ids, Ids]:
@@ -163,7 +184,7 @@ def list_maps(dataset: fo.Dataset) -> list[MapInfo]:
 
 
 def load_map(dataset: fo.Dataset, key: str, run: str | None = None) -> Map:
-    """Loads a map; the last few stay in memory.
+    """Loads a map; those used last stay in memory.
 
     Args:
         dataset: the dataset
@@ -188,21 +209,12 @@ def load_map(dataset: fo.Dataset, key: str, run: str | None = None) -> Map:
             "compute it again."
         )
     collection = info.storage(dataset).collection
-    kept_as = (collection, info.run, key)
-    with _lock:
-        if kept_as in _loaded:
-            _loaded.move_to_end(kept_as)
-            return _loaded[kept_as]
-    loaded = Map(info, collection, _content(document, key))
-    with _lock:
-        _loaded[kept_as] = loaded
-        while len(_loaded) > _KEPT:
-            _loaded.popitem(last=False)
-    return loaded
+    return _maps.get(
+        (collection, info.run, key), lambda: Map(info, collection, _content(document, key))
+    )
 
 
-_loaded: OrderedDict[tuple[str, str, str], Map] = OrderedDict()
-_lock = Lock()
+_maps: Memory[Map] = Memory(_KEPT_BYTES, lambda shown: shown.nbytes)
 
 
 def _content(document: dict[str, Any], key: str) -> dict[str, Any]:
@@ -259,3 +271,11 @@ def _array(stored: Any) -> NDArray[Any]:
         data = io.BytesIO(zlib.decompress(b64decode(stored)))
         return np.asarray(np.load(data, allow_pickle=False))
     return np.asarray(stored)
+
+
+def _mixed(ids: Ids) -> NDArray[np.uint64]:
+    """Mixes each id into a number, which hardly any other id has."""
+    ids = np.ascontiguousarray(ids)
+    first = np.ascontiguousarray(ids[:, :8]).view(np.uint64).ravel()
+    last = np.ascontiguousarray(ids[:, 8:]).view(np.uint32).ravel()
+    return np.asarray(first * _MIX[0] + last * _MIX[1])

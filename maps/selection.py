@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any
 
+import bson
 import fiftyone as fo
 import numpy as np
 from numpy.typing import NDArray
 
 from ..core.errors import InvalidParameter, LabelvetError
 from ..core.packed import pack, unpack_rows
-from ..dataset.documents import hex_ids, read_labels, samples_of
+from ..dataset.documents import hex_ids, read_labels, revision, samples_of
+from ..dataset.memory import Memory
 from ..dataset.patches import is_patches_view, sample_id_path
 from ..dataset.storage import storage_of
 from .map import Map, load_map
@@ -43,14 +46,8 @@ def visible_rows(shown: Map, view: Any) -> NDArray[np.bool_] | None:
     patches_field = shown.info.patches_field
     if shown.info.frames and not storage_of(view).frames:
         return _visible_frames(shown, view)
-    mask = np.zeros(len(shown), dtype=bool)
     if patches_field is not None and view.get_field(patches_field) is not None:
-        root, is_list = view._get_label_field_root(patches_field)
-        collection = samples_of(view._dataset)
-        ids, _ = read_labels(collection, view._pipeline(), root, not is_list, None)
-        rows = shown.rows_of(ids)
-        mask[rows[rows >= 0]] = True
-        return mask
+        return _rows_of_labels(shown, view, patches_field)
     seen = set(view.values(sample_id_path(view)))
     of_sample = np.fromiter((id_ in seen for id_ in hex_ids(shown.samples)), bool)
     return np.asarray(of_sample[shown.sample_index])
@@ -65,6 +62,30 @@ def _visible_frames(shown: Map, view: Any) -> NDArray[np.bool_]:
         path, of_row = f"{view._get_label_field_root(field)[0]}.id", shown.ids
     seen = set(view.values(path, unwind=True))
     return np.fromiter((id_ in seen for id_ in hex_ids(of_row)), bool, len(shown))
+
+
+def _rows_of_labels(shown: Map, view: Any, patches_field: str) -> NDArray[np.bool_]:
+    root, is_list = view._get_label_field_root(patches_field)
+    collection, pipeline = samples_of(view._dataset), view._pipeline()
+    # read before the labels: an edit meanwhile then makes this mask old, never the next one
+    seen = revision(collection)
+    asked = hashlib.sha1(bson.encode({"": [pipeline, root, list(seen)]})).digest()
+
+    def find() -> NDArray[np.bool_]:
+        ids, _ = read_labels(collection, pipeline, root, not is_list, None)
+        mask = np.zeros(len(shown), dtype=bool)
+        rows = shown.rows_of(ids)
+        mask[rows[rows >= 0]] = True
+        mask.setflags(write=False)
+        return mask
+
+    if any("$lookup" in stage for stage in pipeline):
+        return find()  # it looks into another collection, whose revision is not known here
+    return _masks.get((shown.collection, shown.info.run, asked), find)
+
+
+# many who look at one view under the same filters ask the database once
+_masks: Memory[NDArray[np.bool_]] = Memory(32 * 2**20, lambda mask: mask.nbytes)
 
 
 def select_stages(shown: Map, rows: Rows, view: Any) -> dict[str, dict[str, Any]]:

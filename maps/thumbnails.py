@@ -5,11 +5,8 @@ from __future__ import annotations
 import io
 import os
 from base64 import b64encode
-from collections import OrderedDict
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from threading import Lock
-from typing import Any
 
 import fiftyone as fo
 import numpy as np
@@ -19,13 +16,14 @@ from PIL import Image
 from ..core.errors import NoPatches
 from ..core.table import pair_ids
 from ..dataset.documents import hex_ids
+from ..dataset.memory import Memory
 from ..dataset.patches import PatchTable, read_stored, read_tags
 from ..embeddings.crops import CropSettings, pixel_windows
 from ..embeddings.decoding import UnreadableImage, read_image
 from .map import Map
 
 _QUALITY = 85
-_KEPT = 4_000
+_KEPT_BYTES = 64 * 2**20
 _THREADS = min(8, 2 * (os.cpu_count() or 1))
 
 _GONE = "It was deleted since the map was computed."
@@ -85,7 +83,8 @@ def make_thumbnails(
     found = {pair: place for place, pair in enumerate(table.pairs.tolist())}
     wanted = pair_ids(sample_ids, None if table.label_ids is None else ids).tolist()
     places = [found.get(pair) for pair in wanted]
-    pictures = _cut(table, sorted({place for place in places if place is not None}), size, margin)
+    cut = sorted({place for place in places if place is not None})
+    pictures = _cut(shown.collection, table, cut, size, margin)
     labels = table.labels
     thumbnails = []
     for row, id_, sample_id, place in zip(rows, ids, sample_ids, places, strict=True):
@@ -113,7 +112,7 @@ _Picture = tuple[str, tuple[float, float, float, float]]
 
 
 def _cut(
-    table: PatchTable, places: list[int], size: int, margin: float
+    collection: str, table: PatchTable, places: list[int], size: int, margin: float
 ) -> dict[int, _Picture | str]:
     """Returns a picture, or what is wrong, for each of the table's rows ``places``."""
     by_image: dict[int, list[int]] = {}
@@ -123,7 +122,7 @@ def _cut(
     def of_image(item: tuple[int, list[int]]) -> dict[int, _Picture | str]:
         media, of_it = item
         path = str(table.filepaths[media])
-        return _cut_image(path, of_it, table.boxes, size, margin)
+        return _cut_image(collection, path, of_it, table.boxes, size, margin)
 
     pictures: dict[int, _Picture | str] = {}
     with ThreadPoolExecutor(_THREADS) as threads:
@@ -133,18 +132,25 @@ def _cut(
 
 
 def _cut_image(
-    path: str, places: list[int], boxes: NDArray[np.float64], size: int, margin: float
+    collection: str,
+    path: str,
+    places: list[int],
+    boxes: NDArray[np.float64],
+    size: int,
+    margin: float,
 ) -> dict[int, _Picture | str]:
     pictures: dict[int, _Picture | str] = {}
     try:
         changed = os.stat(path).st_mtime_ns
     except OSError:
         return dict.fromkeys(places, f"The image '{os.path.basename(path)}' does not exist.")
-    keys = {place: (path, changed, boxes[place].tobytes(), size, margin) for place in places}
+    keys = {
+        place: (collection, path, changed, boxes[place].tobytes(), size, margin) for place in places
+    }
     for place in places:
         if not np.isfinite(boxes[place]).all() or (boxes[place, 2:] <= 0).any():
             pictures[place] = "Its box is missing, not a number or without area."
-        elif (kept := _recent.get(keys[place])) is not None:
+        elif (kept := _pictures.find(keys[place])) is not None:
             pictures[place] = kept
     missing = [place for place in places if place not in pictures]
     if not missing:
@@ -166,7 +172,7 @@ def _cut_image(
         extent = np.tile(outer[2:] - outer[:2], 2)
         x, y, right, bottom = ((box - np.tile(outer[:2], 2)) / extent).round(4).tolist()
         picture = (_jpeg(image.crop(tuple(window.tolist())), size), (x, y, right - x, bottom - y))
-        _recent.put(keys[place], picture)
+        _pictures.put(keys[place], picture)
         pictures[place] = picture
     return pictures
 
@@ -178,24 +184,5 @@ def _jpeg(crop: Image.Image, size: int) -> str:
     return "data:image/jpeg;base64," + b64encode(data.getvalue()).decode()
 
 
-class _Recent:
-    """The pictures that were cut last: a hand that hovers comes back."""
-
-    def __init__(self) -> None:
-        self._pictures: OrderedDict[Any, _Picture] = OrderedDict()
-        self._lock = Lock()
-
-    def get(self, key: Any) -> _Picture | None:
-        with self._lock:
-            if key in self._pictures:
-                self._pictures.move_to_end(key)
-            return self._pictures.get(key)
-
-    def put(self, key: Any, picture: _Picture) -> None:
-        with self._lock:
-            self._pictures[key] = picture
-            while len(self._pictures) > _KEPT:
-                self._pictures.popitem(last=False)
-
-
-_recent = _Recent()
+# a hand that hovers comes back
+_pictures: Memory[_Picture] = Memory(_KEPT_BYTES, lambda picture: len(picture[0]))

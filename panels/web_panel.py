@@ -10,6 +10,7 @@ import fiftyone.operators as foo
 import fiftyone.operators.types as types
 
 from ..core.errors import LabelvetError, OtherVersion, StaleRun
+from ..dataset.memory import forget_deleted
 from .contracts import CONTRACTS
 from .message import Answer, Request
 
@@ -73,6 +74,7 @@ def exposed(method: Callable[..., Answer]) -> Callable[[Any, Any], dict[str, Any
             dataset = None
         if dataset is None:
             return {"error": "The dataset was deleted: open another.", "stale": True}
+        forget_deleted()
         try:
             if ctx.params.get("contract") != CONTRACTS[self.component]:
                 raise OtherVersion

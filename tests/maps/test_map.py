@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from labelvet.core.errors import StaleRun, UnknownRun
 from labelvet.dataset.documents import hex_ids, object_ids, pack_ids, parse_ids
+from labelvet.maps import map as maps
 from labelvet.maps.map import list_maps, load_map
 
 
@@ -35,6 +36,16 @@ def test_rows_are_found_in_any_order_and_strangers_have_none(judged):
     assert (shown.rows_of(shown.ids[order]) == order).all()
     assert (shown.rows_of(shown.ids) == np.arange(len(shown))).all()
     assert (shown.rows_of(shown.sample_ids) == -1).all()
+
+
+def test_ids_that_are_mixed_into_one_number_are_told_apart(judged, monkeypatch):
+    shown = load_map(judged, "ours")
+    monkeypatch.setattr(maps, "_mixed", lambda ids: np.zeros(len(ids), np.uint64))
+    order = np.random.default_rng(0).permutation(len(shown))
+    shown.__dict__.pop("_index", None)
+    assert (shown.rows_of(shown.ids[order]) == order).all()
+    assert (shown.rows_of(shown.sample_ids) == -1).all()
+    del shown.__dict__["_index"]
 
 
 def test_results_of_old_fiftyone_are_lists(judged):

@@ -47,6 +47,16 @@ def test_the_rows_of_a_view_are_its_labels(judged, make):
     assert sorted(hex_ids(shown.ids[mask])) == labels_of(view)
 
 
+def test_the_rows_of_a_view_follow_the_labels(judged):
+    view, shown = judged.filter_labels("predictions", F("label") == "cat"), load_map(judged, "ours")
+    before = visible_rows(shown, view)
+    assert visible_rows(shown, view) is before  # the database is not asked again
+    sample = judged.first()
+    sample.predictions.detections[0].label = "bird"
+    sample.save()
+    assert visible_rows(shown, view).sum() == before.sum() - 1
+
+
 def test_views_without_the_field_show_the_rows_of_their_images(judged):
     judged.set_values("other", [fo.Detections(detections=[fo.Detection(
         label="x", bounding_box=[0, 0, 1, 1])]) for _ in range(8)])  # fmt: skip
