@@ -46,15 +46,16 @@ export function Basket({
               data-cy={`basket-${name}`}
               label={
                 <>
-                  {name ?? "no class"} <b>{number.toLocaleString()}</b>
+                  {name ?? "no class"} <b>{number.toLocaleString()}</b>{" "}
+                  <button
+                    type="button"
+                    aria-label={`Take ${name ?? "no class"} out`}
+                    disabled={busy}
+                    onClick={() => onRemove([name])}
+                  >
+                    <Icon name="close" />
+                  </button>
                 </>
-              }
-              disabled={busy}
-              onDelete={() => onRemove([name])}
-              deleteIcon={
-                <button type="button" aria-label={`Take ${name ?? "no class"} out`}>
-                  <Icon name="close" />
-                </button>
               }
             />
           ))}
