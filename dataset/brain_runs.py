@@ -5,8 +5,8 @@ is not installed. FiftyOne's own writer deletes the old run, registers an empty 
 later; killed in between, it leaves a brain key without results. Here the new run is complete before
 one atomic update puts it in place of the old one.
 
-FiftyOne's internals are used in this module alone: ``RunDocument``, the ``brain_methods`` of a
-dataset's document and its cache of results. Tried with fiftyone 1.22.
+FiftyOne's internals are used in this module and :mod:`labelvet.dataset.run_keys` alone:
+``RunDocument`` and a dataset's cache of results. Tried with fiftyone 1.22.
 """
 
 from __future__ import annotations
@@ -34,6 +34,15 @@ from ..embeddings.projection import PCA, TSNE, UMAP, Method
 from .documents import run_documents
 from .patches import PatchTable, is_patches_view
 from .records import RunRecord, drop_orphaned_records, read_record, write_record
+from .run_keys import (
+    building_key,
+    delete_run_document,
+    give_key,
+    run_of,
+    swap_keys,
+    sweep,
+    this_writer,
+)
 from .storage import Storage, stages_of
 
 _CONFIGS: dict[type[Method], type[fbv.VisualizationConfig]] = {
@@ -46,7 +55,6 @@ _CONFIGS: dict[type[Method], type[fbv.VisualizationConfig]] = {
 _MAX_VIEW_BYTES = 8_000_000
 
 _LONGEST_KEY = 200
-_BUILDING_SUFFIX = "_being_built"
 _STAGES = "stages"
 
 # one of a million labels, each with 15 neighbors, takes 120 MB
@@ -66,8 +74,11 @@ def check_brain_key(
     brain_key: str,
     run_type: str = "visualization",
     overwrite: bool = False,
-) -> None:
+) -> ObjectId | None:
     """Checks that a run of ``run_type`` may be written under a brain key.
+
+    Returns:
+        the run that has the key now and may be replaced: ``seen`` of what saves the new one
 
     Raises:
         InvalidParameter: if the key is no valid name
@@ -82,8 +93,11 @@ def check_brain_key(
             f"The brain key '{brain_key}' must be letters, digits and underscores, and must not "
             "start with a digit: for example 'yolow_patches'."
         )
+    dataset = samples._root_dataset
+    seen = run_of(dataset, brain_key)
+    dataset.reload()
     if brain_key not in samples.list_brain_runs():
-        return
+        return seen
     if brain_key not in samples.list_brain_runs(type=run_type) and _config_of(samples, brain_key):
         raise BrainKeyInUse(
             f"The brain key '{brain_key}' belongs to a run of another kind: choose another key."
@@ -92,6 +106,7 @@ def check_brain_key(
         raise BrainKeyInUse(
             f"The brain key '{brain_key}' is in use: choose another key, or overwrite it."
         )
+    return seen
 
 
 def make_config(
@@ -118,8 +133,9 @@ def save_visualization(
     table: PatchTable,
     points: NDArray[np.float32],
     record: RunRecord,
+    seen: ObjectId | None = None,
 ) -> fbv.VisualizationResults:
-    """Writes a visualization run, in place of any other under the same key, in one atomic step.
+    """Writes a visualization run and gives it its key in one atomic step.
 
     Args:
         samples: the collection that was visualized
@@ -128,11 +144,14 @@ def save_visualization(
         table: the n patches that have points
         points: (n, 2) or (n, 3) float32
         record: what is kept beside the points
+        seen: the run that had the key when this one began, see :func:`check_brain_key`: it is
+            replaced
 
     Returns:
         FiftyOne's results object
 
     Raises:
+        BrainKeyInUse: if another run has the key now; nothing was written then
         DatasetDeleted: if the dataset does not exist any more
     """
     dataset = samples._root_dataset
@@ -143,44 +162,65 @@ def save_visualization(
     if brain_key is None:
         return results
 
-    replaced = _config_of(dataset, brain_key)
+    replaced = None if seen is None else _config_of(dataset, brain_key)
+    run = ObjectId()
     # a name of its own, which the run of a clone or of an import has too
-    kept_as = ObjectId()
-    config.labelvet = {**(getattr(config, "labelvet", None) or {}), "record": str(kept_as)}
+    config.labelvet = {**(getattr(config, "labelvet", None) or {}), "record": str(run)}
     config.labelvet.pop(_STAGES, None)
     if stages:
         config.labelvet[_STAGES] = stages
-    document = RunDocument(
-        dataset_id=dataset._doc.id,
-        key=brain_key,
-        version=foc.VERSION,
-        timestamp=datetime.now(timezone.utc).replace(tzinfo=None),
-        config=config.serialize(),
-        view_stages=_view_stages(owner),
-        # what the native panel lists without loading the results
-        results_meta={"num_points": len(points), "num_dims": int(points.shape[1])},
-    )
-    document.results.put(
-        json_util.dumps(results.serialize()).encode(), content_type="application/json"
-    )
-    document.save()
-    write_record(kept_as, record)
-    linked = foo.get_db_conn().datasets.update_one(
-        {"_id": dataset._doc.id}, {"$set": {f"brain_methods.{brain_key}": document.id}}
-    )
-    if not linked.matched_count:
-        _delete_documents([document])
-        drop_orphaned_records()
-        raise DatasetDeleted(_deleted(dataset.name))
-    _delete_documents(
-        RunDocument.objects(dataset_id=dataset._doc.id, key=brain_key, id__ne=document.id)
-    )
-    drop_orphaned_records()
+    try:
+        _write_run(owner, brain_key, run, results, seen)
+        write_record(run, record)
+        linked = give_key(dataset, brain_key, run, seen)
+    except BaseException:
+        _delete_run(run)
+        raise
+    if not linked:
+        _delete_run(run)
+        raise_if_deleted(dataset)
+        raise BrainKeyInUse(_taken(brain_key))
+    if seen is not None:
+        _delete_run(seen)
+    _sweep(dataset)
     dataset.reload()
     dataset._brain_cache[brain_key] = results
     if getattr(replaced, "points_field", None) is not None:
         replaced.build().cleanup(dataset, brain_key)  # its spatial index is of the old points
     return results
+
+
+def _write_run(
+    samples: Any,
+    brain_key: str,
+    run: ObjectId,
+    results: fbv.VisualizationResults,
+    replaces: ObjectId | None,
+) -> None:
+    """Writes the document of a run and its results, which nothing refers to yet."""
+    dataset, points = samples._root_dataset, results.points
+    document = RunDocument(
+        id=run,
+        dataset_id=dataset._doc.id,
+        key=brain_key,
+        version=foc.VERSION,
+        timestamp=datetime.now(timezone.utc).replace(tzinfo=None),
+        config=results.config.serialize(),
+        view_stages=_view_stages(samples),
+        # what the native panel lists without loading the results, and what a sweep asks
+        results_meta={
+            "num_points": len(points),
+            "num_dims": int(points.shape[1]),
+            "writer": this_writer(),
+            "replaces": replaces,
+        },
+    )
+    document.results.put(
+        json_util.dumps(results.serialize()).encode(),
+        content_type="application/json",
+        labelvet={"dataset": dataset._doc.id, "run": run, "writer": this_writer()},
+    )
+    document.save()
 
 
 def save_similarity_index(
@@ -190,38 +230,64 @@ def save_similarity_index(
     vectors: NDArray[np.float32],
     model: str | None,
     backend: str | None,
+    seen: ObjectId | None = None,
 ) -> None:
     """Writes a similarity index of embeddings that are at hand, for *Sort by similarity*.
 
     Args:
         samples: the collection that was embedded
-        brain_key: the key of the index; an index that has it is replaced
+        brain_key: the key of the index
         table: the n embedded patches
         vectors: (n, d) float32
         model: the name of the model, kept with the index
         backend: a similarity backend of FiftyOne; by default the one of its config
+        seen: as for :func:`save_visualization`
+
+    Raises:
+        BrainKeyInUse: if another run has the key now; nothing was written then
     """
     dataset = samples._root_dataset
     owner, _ = _owner(samples, table.patches_field)
-    # FiftyOne registers an index before it is filled: under a name of its own until it is complete.
-    building = brain_key + _BUILDING_SUFFIX
-    if building in dataset.list_brain_runs():
-        dataset.delete_brain_run(building)
-    index = fob.compute_similarity(
-        owner,
-        patches_field=table.patches_field,
-        embeddings=False,
-        brain_key=building,
-        model=None,
-        backend=backend,
-    )
-    index.add_to_index(vectors, table.sample_ids, table.label_ids)
-    index.config.labelvet = {"model": model}
-    index.save_config()
-    index.save()
-    if brain_key in dataset.list_brain_runs():
-        dataset.delete_brain_run(brain_key)
-    dataset.rename_brain_run(building, brain_key)
+    # FiftyOne registers an index before it is filled: under a name of its own until it is complete
+    building = building_key(brain_key)
+    try:
+        index = fob.compute_similarity(
+            owner,
+            patches_field=table.patches_field,
+            embeddings=False,
+            brain_key=building,
+            model=None,
+            backend=backend,
+        )
+        index.add_to_index(vectors, table.sample_ids, table.label_ids)
+        index.config.labelvet = {"model": model}
+        index.save_config()
+        index.save()
+        index.config.build().rename(dataset, building, brain_key)
+        if not swap_keys(dataset, building, brain_key, seen):
+            raise_if_deleted(dataset)
+            raise BrainKeyInUse(_taken(brain_key))
+    except BaseException:
+        _delete_built(dataset, [building])
+        raise
+    for key in (building, brain_key):
+        dataset._brain_cache.pop(key, None)
+    _delete_built(dataset, [building])  # it has the index that was replaced
+    _sweep(dataset)
+
+
+def _delete_built(dataset: fo.Dataset, keys: list[str]) -> None:
+    if keys:
+        dataset.reload()
+    for key in keys:
+        if key in dataset.list_brain_runs():
+            dataset.delete_brain_run(key)
+
+
+def _sweep(dataset: fo.Dataset) -> None:
+    """Deletes what runs that were killed left, here or of records that nothing refers to."""
+    _delete_built(dataset, sweep(dataset))
+    drop_orphaned_records()
 
 
 def find_run(samples: fo.core.collections.SampleCollection, brain_key: str) -> ObjectId | None:
@@ -229,12 +295,7 @@ def find_run(samples: fo.core.collections.SampleCollection, brain_key: str) -> O
 
     The id changes whenever the run is computed or updated, and not when it is renamed.
     """
-    dataset = foo.get_db_conn().datasets.find_one(
-        {"_id": samples._root_dataset._doc.id}, {f"brain_methods.{brain_key}": 1}
-    )
-    reference = (dataset or {}).get("brain_methods", {}).get(brain_key)
-    run: ObjectId | None = getattr(reference, "id", reference)
-    return run
+    return run_of(samples._root_dataset, brain_key)
 
 
 def load_visualization(
@@ -352,10 +413,17 @@ def _view_stages(samples: Any) -> list[str] | None:
     return stages if sum(map(len, stages)) <= _MAX_VIEW_BYTES else None
 
 
-def _delete_documents(documents: Any) -> None:
-    for document in documents:
-        document.results.delete()
-        document.delete()
+def _delete_run(run: ObjectId | None) -> None:
+    document = RunDocument.objects(id=run).first()
+    if document is not None and run is not None:
+        delete_run_document(run, document.results.grid_id)
+
+
+def _taken(brain_key: str) -> str:
+    return (
+        f"The brain key '{brain_key}' was taken or replaced by another run meanwhile: nothing was "
+        "written under it. Choose another key, or overwrite that run."
+    )
 
 
 def _config_of(samples: Any, brain_key: str) -> Any:

@@ -16,7 +16,7 @@ import fiftyone.brain.visualization as fbv
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.errors import InvalidParameter, NoPatches
+from ..core.errors import BrainKeyInUse, InvalidParameter, NoPatches
 from ..core.progress import Progress, Report
 from ..core.sentences import count
 from ..dataset.brain_runs import (
@@ -180,12 +180,13 @@ def compute_visualization(
     source = _source(embeddings, similarity_index, backbone)
     if points_field is not None and projection.num_dims != 2:
         raise InvalidParameter("A spatial index needs two dimensions.")
+    seen = index_seen = None
     if brain_key is not None:
-        check_brain_key(samples, brain_key, overwrite=overwrite)
+        seen = check_brain_key(samples, brain_key, overwrite=overwrite)
     if similarity_key is not None:
         if similarity_key == brain_key:
             raise InvalidParameter("The similarity index needs a brain key of its own.")
-        check_brain_key(
+        index_seen = check_brain_key(
             samples, similarity_key, run_type="similarity", overwrite=overwrite_similarity
         )
 
@@ -211,13 +212,19 @@ def compute_visualization(
                 table,
                 points,
                 RunRecord(graph, table.boxes, embedded.keys),
+                seen,
             )
             if points_field is not None:
                 results.index_points(points_field=points_field, progress=False)
             if similarity_key is not None:
-                save_similarity_index(
-                    samples, similarity_key, table, vectors, config["model"], similarity_backend
-                )
+                try:
+                    save_similarity_index(
+                        samples, similarity_key, table, vectors, config["model"],
+                        similarity_backend, index_seen,
+                    )  # fmt: skip
+                except BrainKeyInUse as error:
+                    kept = f" The visualization '{brain_key}' was saved." if brain_key else ""
+                    raise BrainKeyInUse(f"{error}{kept}") from error
     shrink_store()
     return Visualization(
         brain_key,

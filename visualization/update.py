@@ -13,13 +13,14 @@ from typing import Any
 import fiftyone as fo
 import fiftyone.brain.visualization as fbv
 import numpy as np
+from bson import ObjectId
 from numpy.typing import NDArray
 
 from ..core.errors import InvalidParameter, NoPatches
 from ..core.progress import Report
 from ..core.sentences import count
 from ..core.table import pair_ids
-from ..dataset.brain_runs import load_record, load_visualization, save_visualization
+from ..dataset.brain_runs import find_run, load_record, load_visualization, save_visualization
 from ..dataset.patches import PatchTable, check_ids, match_ids, read_patches
 from ..dataset.records import RunRecord
 from ..dataset.reporting import raising_if_deleted, reporting
@@ -204,7 +205,9 @@ def update_visualization(
         with tracker.stage("Saving", _SHARE_SAVE, final=True):
             points_field, config.points_field = config.points_field, None
             record = RunRecord(graph, table.boxes, keys)
-            results = save_visualization(run.samples, brain_key, config, table, points, record)
+            results = save_visualization(
+                run.samples, brain_key, config, table, points, record, run.seen
+            )
             if points_field is not None:
                 results.index_points(points_field=points_field, progress=False)
     shrink_store()
@@ -235,6 +238,7 @@ class _Run:
     method: Method
     record: RunRecord | None
     table: PatchTable
+    seen: ObjectId | None
 
     @property
     def pairs(self) -> NDArray[np.str_]:
@@ -242,12 +246,13 @@ class _Run:
 
 
 def _open(samples: Any, brain_key: str) -> _Run:
+    seen = find_run(samples, brain_key)
     view, results = load_visualization(samples, brain_key)
     method = _method_of(results.config, brain_key)
     record = load_record(samples, brain_key)
     table = read_patches(view, results.config.patches_field)
     check_ids(table)
-    return _Run(view, results, method, record, table)
+    return _Run(view, results, method, record, table, seen)
 
 
 def _compare(run: _Run) -> Changes:

@@ -348,7 +348,7 @@ def test_progress_covers_every_stage_and_never_goes_back(boxes):
         assert stage in lines
 
 
-@pytest.mark.parametrize("when", ["Embedding", "Saving", "linking", "linked"])
+@pytest.mark.parametrize("when", ["Embedding", "Saving", "written", "linking", "linked"])
 def test_a_killed_run_leaves_the_old_run_or_the_new_one(boxes, when):
     """SIGKILL at any moment: the key holds the old run or the new one, and can be replaced."""
     old = compute(boxes).results.points
@@ -363,12 +363,12 @@ def test_a_killed_run_leaves_the_old_run_or_the_new_one(boxes, when):
             os.kill(os.getpid(), signal.SIGKILL)
 
         when = {when!r}
-        if when == "linking":    # the new run is complete, and not yet in its place
-            connection = runs.foo.get_db_conn
-            calls = []
-            runs.foo.get_db_conn = lambda: calls.append(1) or die()
+        if when == "written":    # its results are, and its document is not
+            runs.RunDocument.save = die
+        elif when == "linking":  # the new run is complete, and not yet in its place
+            runs.give_key = die
         elif when == "linked":   # it is in its place, and the old one not yet gone
-            runs._delete_documents = die
+            runs._delete_run = die
         compute_visualization(
             fo.load_dataset({boxes.name!r}), "boxes", "map", method="pca", num_dims=3,
             overwrite=True, progress=lambda _, line: line.startswith(when) and die(),
@@ -385,3 +385,5 @@ def test_a_killed_run_leaves_the_old_run_or_the_new_one(boxes, when):
     assert stored(boxes).total_index_size == 24
     database = fo.core.odm.get_db_conn()
     assert database.runs.count_documents({"_dataset_id": boxes._doc.id}) == 1
+    files = {"labelvet.dataset": boxes._doc.id}
+    assert database.fs.files.count_documents(files) == 1

@@ -1,0 +1,164 @@
+"""The keys of a dataset's brain runs: taken and given in one atomic step, and swept after a crash.
+
+A dataset's document refers to the document of each of its runs by the run's key. A run is written
+whole under no key; then one update gives it the key, if that still refers to what the writer saw
+when it began. So of two that write one key at once one gets it, and the other says so.
+
+A writer that is killed leaves documents that nothing refers to. Each says who wrote it, so the next
+run sweeps those whose writer is gone.
+
+FiftyOne's internals are used in this module and its neighbor alone: the ``brain_methods`` of a
+dataset's document, the documents of runs and the files of their results. Tried with fiftyone 1.22.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import socket
+from datetime import datetime, timedelta, timezone
+from typing import Any
+from zlib import crc32
+
+import fiftyone as fo
+import fiftyone.core.odm as foo
+import gridfs
+from bson import ObjectId
+from pymongo.collection import Collection
+
+# whether a writer on another machine is alive cannot be asked: it gets this long
+_PATIENCE = timedelta(days=1)
+
+
+def _machine() -> str:
+    """Where process numbers are unique: a machine, or a container on it."""
+    try:
+        space = os.readlink("/proc/self/ns/pid")
+    except OSError:
+        space = ""
+    return f"{crc32((socket.gethostname() + space).encode()):08x}"
+
+
+_HOST = _machine()
+_BUILDING = re.compile(r"_being_built_([0-9a-f]{8}_\d+)_[0-9a-f]{4}$")
+
+
+def this_writer() -> str:
+    """Returns what tells this process from the others that write runs: its machine and number."""
+    return f"{_HOST}_{os.getpid()}"
+
+
+def building_key(brain_key: str) -> str:
+    """Returns a key for a run that has to be registered before it is complete."""
+    return f"{brain_key}_being_built_{this_writer()}_{secrets.token_hex(2)}"
+
+
+def run_of(dataset: fo.Dataset, brain_key: str) -> ObjectId | None:
+    """Returns the id of the run that has a key now, as the database has it; None where it is
+    free."""
+    document = _datasets().find_one({"_id": dataset._doc.id}, {f"brain_methods.{brain_key}": 1})
+    run: ObjectId | None = ((document or {}).get("brain_methods") or {}).get(brain_key)
+    return run
+
+
+def give_key(dataset: fo.Dataset, brain_key: str, run: ObjectId, seen: ObjectId | None) -> bool:
+    """Gives a run a key, if that is as it was seen.
+
+    Args:
+        dataset: the dataset
+        brain_key: the key
+        run: the id of the run's document
+        seen: what :func:`run_of` said
+
+    Returns:
+        whether it did
+    """
+    path = f"brain_methods.{brain_key}"
+    found = _datasets().update_one(_unchanged(dataset, path, seen), {"$set": {path: run}})
+    return bool(found.matched_count)
+
+
+def swap_keys(dataset: fo.Dataset, building: str, brain_key: str, seen: ObjectId | None) -> bool:
+    """Gives the run that was built its key, if that is as it was seen; the run that had it gets
+    the key that the other was built under.
+
+    Returns:
+        whether it did
+    """
+    path, built = f"brain_methods.{brain_key}", f"brain_methods.{building}"
+    run = run_of(dataset, building)
+    change: dict[str, Any] = {"$set": {path: run}}
+    if seen is None:
+        change["$unset"] = {built: ""}
+    else:
+        change["$set"][built] = seen
+    unchanged = {**_unchanged(dataset, path, seen), built: run}
+    if run is None or not _datasets().update_one(unchanged, change).matched_count:
+        return False
+    for id_, key in ((run, brain_key), (seen, building)):
+        _runs().update_one({"_id": id_}, {"$set": {"key": key}})
+    return True
+
+
+def _unchanged(dataset: fo.Dataset, path: str, seen: ObjectId | None) -> dict[str, Any]:
+    return {"_id": dataset._doc.id, path: {"$exists": False} if seen is None else seen}
+
+
+def sweep(dataset: fo.Dataset) -> list[str]:
+    """Deletes what writers that were killed left: documents and results of runs without a key.
+
+    Returns:
+        keys of runs whose building ended halfway, which FiftyOne has to delete
+    """
+    document = _datasets().find_one({"_id": dataset._doc.id}, {"brain_methods": 1})
+    keys = (document or {}).get("brain_methods") or {}
+    linked = set(keys.values())
+    ours = {"_dataset_id": dataset._doc.id, "results_meta.writer": {"$exists": True}}
+    for run in _runs().find(ours, {"results": 1, "results_meta": 1}):
+        replaced = {"_id": {"$in": list(linked)}, "results_meta.replaces": run["_id"]}
+        if run["_id"] not in linked and (
+            _is_gone(run["results_meta"]["writer"], run["_id"])
+            or _runs().find_one(replaced, {"_id": 1})
+        ):
+            delete_run_document(run["_id"], run.get("results"))
+    files = foo.get_db_conn().fs.files
+    for file in files.find({"labelvet.dataset": dataset._doc.id}, {"labelvet": 1}):
+        its = file["labelvet"]
+        if _is_gone(its["writer"], its["run"]) and not _runs().find_one({"results": file["_id"]}):
+            gridfs.GridFS(foo.get_db_conn()).delete(file["_id"])
+    return [
+        key
+        for key, its in keys.items()
+        if (match := _BUILDING.search(key)) and _is_gone(match[1], its)
+    ]
+
+
+def delete_run_document(run: ObjectId, results: ObjectId | None) -> None:
+    """Deletes the document of a run and its results."""
+    _runs().delete_one({"_id": run})
+    if results is not None:
+        gridfs.GridFS(foo.get_db_conn()).delete(results)
+
+
+def _is_gone(writer: str, written: ObjectId | None) -> bool:
+    """Whether a writer ended, as far as this machine can tell."""
+    host, process = writer.rsplit("_", 1)
+    if host == _HOST:
+        try:
+            os.kill(int(process), 0)
+        except ProcessLookupError:
+            return True
+        except PermissionError:  # it is another user's
+            pass
+    return written is None or datetime.now(timezone.utc) - written.generation_time > _PATIENCE
+
+
+def _datasets() -> Collection[Any]:
+    collection: Collection[Any] = foo.get_db_conn().datasets
+    return collection
+
+
+def _runs() -> Collection[Any]:
+    collection: Collection[Any] = foo.get_db_conn().runs
+    return collection

@@ -1,0 +1,133 @@
+"""One key and many that write under it at once, or are killed while they do."""
+
+import subprocess
+import sys
+import textwrap
+from threading import Barrier, Thread
+
+import fiftyone as fo
+import fiftyone.core.odm as foo
+import numpy as np
+import pytest
+from labelvet import compute_visualization
+from labelvet.core.errors import BrainKeyInUse
+from labelvet.dataset import brain_runs
+
+VECTORS = np.random.default_rng(51).random((24, 5)).astype("f4")
+
+
+def documents(dataset):
+    """What the keys refer to, and all that is stored of the dataset's runs."""
+    database = foo.get_db_conn()
+    keys = database.datasets.find_one({"_id": dataset._doc.id})["brain_methods"]
+    runs = {run["_id"]: run for run in database.runs.find({"_dataset_id": dataset._doc.id})}
+    files = {file["_id"] for file in database.fs.files.find({"labelvet.dataset": dataset._doc.id})}
+    return keys, runs, files
+
+
+def compute(dataset, key, **options):
+    return compute_visualization(
+        dataset, "predictions", key, embeddings=VECTORS, method="pca", progress=False, **options
+    )
+
+
+@pytest.mark.parametrize("exists", [True, False])
+def test_of_many_that_save_one_key_at_once_one_gets_it(judged, monkeypatch, exists):
+    writers, wins, said = 6, [], []
+    key = "ours" if exists else "new"
+    together, give_key = Barrier(writers), brain_runs.give_key
+
+    def wait(*args):
+        together.wait(60)
+        return give_key(*args)
+
+    monkeypatch.setattr(brain_runs, "give_key", wait)
+
+    def write():
+        try:
+            compute(judged, key, overwrite=exists)
+            wins.append(1)
+        except BrainKeyInUse as error:
+            said.append(str(error))
+
+    threads = [Thread(target=write) for _ in range(writers)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(wins) == 1 and len(said) == writers - 1
+    assert all("by another run meanwhile: nothing was written" in sentence for sentence in said)
+    keys, runs, files = documents(judged)
+    assert set(keys.values()) == set(runs)
+    assert files <= {run["results"] for run in runs.values()}
+    judged.reload()
+    assert len(judged.load_brain_results(key).points) == 24
+
+
+@pytest.mark.parametrize("similarity", [True, False])
+def test_a_key_that_was_free_and_is_taken_meanwhile_is_not_replaced(judged, similarity):
+    import fiftyone.brain as fob
+
+    def take(fraction, line):
+        if line == "Saving" and "taken" not in judged.list_brain_runs():
+            fob.compute_similarity(
+                judged, patches_field="predictions", embeddings=VECTORS, brain_key="taken"
+            )
+
+    options = {"similarity_key": "taken"} if similarity else {}
+    with pytest.raises(BrainKeyInUse, match="taken or replaced") as raised:
+        compute_visualization(
+            judged, "predictions", "free" if similarity else "taken", embeddings=VECTORS,
+            method="pca", progress=take, **options,
+        )  # fmt: skip
+    assert ("'free' was saved" in str(raised.value)) == similarity
+    judged.reload()
+    assert judged.load_brain_results("taken").total_index_size == 24
+    assert "taken" in judged.list_brain_runs(type="similarity")
+    assert not [key for key in judged.list_brain_runs() if "being_built" in key]
+
+
+def test_an_index_is_replaced_and_leaves_nothing(judged):
+    for _ in range(2):
+        compute(judged, "ours", overwrite=True, similarity_key="index")
+    judged.reload()
+    assert set(judged.list_brain_runs()) == {"ours", "theirs", "index"}
+    assert judged.load_brain_results("index").total_index_size == 24
+    keys, runs, _ = documents(judged)
+    assert set(keys.values()) == set(runs)
+    assert {run["key"] for run in runs.values()} == set(keys)
+
+
+def test_what_was_killed_is_swept(judged):
+    """SIGKILL at each write of a run and of its index; the next run leaves nothing of it."""
+    script = textwrap.dedent(
+        """
+        import os, signal, sys
+        import fiftyone as fo
+        import numpy as np
+        from labelvet import compute_visualization
+        from labelvet.dataset import brain_runs
+
+        def die(*_, **__):
+            os.kill(os.getpid(), signal.SIGKILL)
+
+        setattr(brain_runs, sys.argv[2], die)
+        compute_visualization(
+            fo.load_dataset(sys.argv[1]), "predictions", "ours", method="pca", overwrite=True,
+            embeddings=np.random.default_rng(51).random((24, 5)), similarity_key="index",
+            progress=False,
+        )
+        """
+    )
+    compute(judged, "ours", overwrite=True, similarity_key="index")
+    for step in ("write_record", "give_key", "_delete_run", "swap_keys", "_delete_built"):
+        command = [sys.executable, "-c", script, judged.name, step]
+        assert subprocess.run(command, capture_output=True).returncode == -9
+        assert len(fo.load_dataset(judged.name).load_brain_results("ours").points) == 24
+    judged.reload()
+    compute(judged, "ours", overwrite=True, similarity_key="index")
+    judged.reload()
+    assert set(judged.list_brain_runs()) == {"ours", "theirs", "index"}
+    keys, runs, files = documents(judged)
+    assert set(keys.values()) == set(runs)
+    assert files == {runs[keys["ours"]]["results"]}
