@@ -20,16 +20,10 @@ from ..autolabel.runs import RUN_ATTRIBUTE, list_runs
 from ..core.errors import InvalidParameter
 from ..core.sentences import count
 from ..core.user import current_user
-from ..dataset.changes import Change, begin
+from ..dataset import removed
+from ..dataset.changes import Change, begin, past_changes, unique_moment
 from ..dataset.documents import now, samples_of
-from ..dataset.schema import Attribute, declare_attributes, declare_detections
-from ..issues.columns import ATTRIBUTES as ISSUES
-from . import removed
-from .candidates import Candidates
-from .expressions import (
-    APPROVED,
-    BASKET,
-    NOT_APPROVED,
+from ..dataset.expressions import (
     Expression,
     covers_any,
     each,
@@ -40,8 +34,19 @@ from .expressions import (
     tags,
     without,
 )
+from ..dataset.removed import count_moment, is_at
+from ..dataset.schema import (
+    Attribute,
+    check_fields,
+    declare_attributes,
+    declare_detections,
+    ensure_field,
+)
+from ..dataset.states import APPROVED_TAG, BASKET_TAG, NOT_APPROVED_TAG, TAKES_AWAY
+from ..issues.columns import ATTRIBUTES as ISSUES
+from .candidates import Candidates
 from .rounds import APPROVAL, APPROVED_AT, progress, settle_run
-from .writing import count_moment, is_at, write
+from .writing import write
 
 # rule of merging → what the form says of it
 RULES = {
@@ -94,7 +99,7 @@ def approve(
 
     Args:
         candidates: the candidates whose basket is approved
-        into: a field of Detections, which is made where there is none
+        into: a field of Detections, which is added if it does not exist
         rule: one of ``RULES``: what becomes of a label whose box is in ground truth already,
             of whatever class
         iou: boxes that overlap as much are of one object, in (0, 1]
@@ -123,10 +128,10 @@ def approve(
     _prepare(candidates, into)
     if rule == "replace":
         removed.prepare(dataset, into)
-    moment, by, before = now(), by or current_user(), progress(candidates)
+    moment, by, before = unique_moment(dataset), by or current_user(), progress(candidates)
     change = begin(
         dataset, APPROVAL, f"Labels approved into '{into}'.", by, expires=False,
-        field=candidates.field, run=candidates.run, into=into, moment=moment,
+        field=candidates.field, run=candidates.run, into=into, moment=moment, iou=iou,
         replaces=rule == "replace", made=made, turned_down=before.flagged + before.rejected,
     )  # fmt: skip
     update = _update(candidates, into, rule, iou, moment, by)
@@ -144,14 +149,21 @@ def undo_approval(change: Change) -> str:
 
     Returns:
         a sentence about it
+
+    Raises:
+        InvalidParameter: if a later approval counts on it: kept its labels, or replaced them
+        FieldGone: if a field is not there any more
     """
     dataset, what = change.dataset, change.what
+    dataset.reload()
+    check_fields(dataset, [what["field"], what["into"]])
+    _check_later(change)
     candidates = Candidates(dataset, what["field"], what["run"])
     into, moment = what["into"], what["moment"]
     ours = is_at(APPROVED_AT, moment)
     last = not _is_another(candidates, moment)
-    back = retagged([APPROVED], [BASKET] if last else [BASKET, NOT_APPROVED])
-    rest = retagged([NOT_APPROVED], []) if last else "$$l"
+    back = retagged([APPROVED_TAG], [BASKET_TAG] if last else [BASKET_TAG, NOT_APPROVED_TAG])
+    rest = retagged([NOT_APPROVED_TAG], []) if last else "$$l"
     before = {"$cond": [ours, without(back, APPROVED_AT), rest]}
     belongs = candidates.belongs()
     labels = each(in_list(candidates.root), {"$cond": [belongs, before, "$$l"]})
@@ -161,7 +173,7 @@ def undo_approval(change: Change) -> str:
         {f"{into}.detections.{APPROVED_AT}": moment},
     ]
     if last:
-        which.append({f"{candidates.root}.tags": NOT_APPROVED})
+        which.append({f"{candidates.root}.tags": NOT_APPROVED_TAG})
     update: dict[str, Any] = {candidates.root: labels, "last_modified_at": now()}
     if what["replaces"] and removed.exists(dataset, into):
         truth = {"$concatArrays": [truth, removed.of_moment(into, moment)]}
@@ -173,16 +185,60 @@ def undo_approval(change: Change) -> str:
     edited = count_moment(dataset, f"{into}.detections", APPROVED_AT, moment)
     if what["replaces"]:
         removed.drop_empty(dataset, into)
-    if what["made"] and not samples_of(dataset).find_one(
-        {f"{into}.detections.0": {"$exists": True}}, {"_id": 1}
-    ):
-        dataset.delete_sample_field(into, error_level=1)
     change.close()
+    if what["made"] and not _is_used(dataset, into):
+        dataset.delete_sample_field(into, error_level=1)
     settle_run(candidates)
     sentence = f"{count(number, 'label')} went back from '{into}' into the basket."
     if edited:
         sentence += f" {count(edited, 'label')} there changed since the approval, and stayed too."
     return sentence
+
+
+def _is_used(dataset: fo.Dataset, into: str) -> bool:
+    """Whether a field of ground truth holds labels, or an approval into it can be undone yet."""
+    there = {f"{into}.detections.0": {"$exists": True}}
+    return samples_of(dataset).find_one(there, {"_id": 1}) is not None or any(
+        not one.closed and one.what["into"] == into for one in past_changes(dataset, (APPROVAL,))
+    )
+
+
+def _check_later(change: Change) -> None:
+    """Refuses to undo an approval that a later one counts on, as that would be left halfway."""
+    dataset, into, moment = change.dataset, change.what["into"], change.what["moment"]
+    samples, truth = samples_of(dataset), f"{into}.detections"
+    for later in past_changes(dataset, (APPROVAL,)):
+        what = later.what
+        elsewhere = what["into"] != into or what.get("frames") != change.what.get("frames")
+        if elsewhere or what["moment"] <= moment:
+            continue
+        removed_path = f"{removed.removed_field(into)}.detections"
+        replaced = {APPROVED_AT: moment, removed.REMOVED_AT: what["moment"]}
+        if samples.find_one({removed_path: {"$elemMatch": replaced}}, {"_id": 1}):
+            raise InvalidParameter(_later(later, "replaced"))
+        root = f"{what['field']}.detections"
+        mine, iou = is_at(APPROVED_AT, moment), what["iou"]
+        of_this, others = keep(in_list(truth), mine), keep(in_list(truth), {"$not": [mine]})
+        # labels of a field that was cloned have the ids of those that they were cloned from
+        copies = each(keep(in_list(truth), is_at(APPROVED_AT, what["moment"])), "$$l.approved_from")
+        copied = {"$in": [{"$toString": "$$l._id"}, copies]}
+        kept = {"$and": [is_at(APPROVED_AT, what["moment"]), {"$not": [copied]}]}
+        alone = {"$and": [covers_any(of_this, iou), {"$not": [covers_any(others, iou)]}]}
+        counts_on = keep(keep(in_list(root), kept), alone)
+        which = {
+            f"{truth}.{APPROVED_AT}": moment,
+            f"{root}.{APPROVED_AT}": what["moment"],
+            "$expr": {"$gt": [{"$size": counts_on}, 0]},
+        }
+        if samples.find_one(which, {"_id": 1}):
+            raise InvalidParameter(_later(later, "kept"))
+
+
+def _later(later: Change, did: str) -> str:
+    when = f"{later.at:%Y-%m-%d %H:%M} UTC"
+    return f"The approval of {when} by {later.by} {did} labels of this one: " + (
+        "it is finished, so both stay." if later.closed else "undo that first."
+    )
 
 
 def _without_copies(candidates: Candidates, into: str, ours: Expression) -> Expression:
@@ -204,7 +260,7 @@ def _check_target(candidates: Candidates, into: Any) -> None:
     dataset = candidates.dataset
     if not isinstance(into, str) or not into.isidentifier() or into.startswith("_"):
         raise InvalidParameter(
-            f"'{into}' is no name of a field: use letters, digits and underscores, for example "
+            f"'{into}' is not a valid field name: use letters, digits and underscores, for example "
             "'ground_truth'."
         )
     if into == candidates.field:
@@ -237,7 +293,7 @@ def _counts(candidates: Candidates, into: str, iou: float) -> tuple[int, int]:
         "known": {"$sum": {"$size": "$k"}},
     }
     pipeline: list[dict[str, Any]] = [
-        {"$match": {f"{candidates.root}.tags": BASKET}},
+        {"$match": {f"{candidates.root}.tags": BASKET_TAG}},
         {"$project": {"b": basket, f"{into}.detections": 1}},
         {"$project": {"b": 1, "k": known}},
         {"$group": group},
@@ -252,17 +308,17 @@ def _chosen(candidates: Candidates) -> Expression:
 
 def _concerned(candidates: Candidates) -> dict[str, Any]:
     """The filter of the documents that an approval changes."""
-    left = candidates.any_with({"tags": {"$nin": [APPROVED, NOT_APPROVED]}})
-    return {"$or": [{f"{candidates.root}.tags": BASKET}, left]}
+    left = candidates.any_with({"tags": {"$nin": [APPROVED_TAG, NOT_APPROVED_TAG]}})
+    return {"$or": [{f"{candidates.root}.tags": BASKET_TAG}, left]}
 
 
 def _after(candidates: Candidates, moves: Expression, moment: datetime) -> Expression:
     """What a label ``$$l`` is after an approval: approved if it moves, else marked."""
-    left = {"$not": [{"$or": [is_state("approved"), {"$in": [NOT_APPROVED, tags()]}]}]}
-    approved = retagged([BASKET, NOT_APPROVED], [APPROVED])
+    left = {"$not": [{"$or": [is_state("approved"), {"$in": [NOT_APPROVED_TAG, tags()]}]}]}
+    approved = retagged(TAKES_AWAY[APPROVED_TAG], [APPROVED_TAG])
     branches = [
         {"case": moves, "then": {"$mergeObjects": [approved, {APPROVED_AT: moment}]}},
-        {"case": {"$and": [candidates.belongs(), left]}, "then": retagged([], [NOT_APPROVED])},
+        {"case": {"$and": [candidates.belongs(), left]}, "then": retagged([], [NOT_APPROVED_TAG])},
     ]
     return {"$switch": {"branches": branches, "default": "$$l"}}
 
@@ -279,12 +335,10 @@ def _prepare(candidates: Candidates, into: str) -> None:
     declare_detections(dataset, into)
     root = f"{into}.detections"
     schema = dataset.get_field_schema(flat=True)
-    for path, field in schema.items():
+    for path, attribute in schema.items():
         name = path.removeprefix(f"{candidates.root}.")
         if name != path and name.split(".")[0] not in _LEFT_BEHIND:
-            target = f"{root}.{name}"
-            if dataset.get_field(target) is None:
-                dataset.add_sample_field(target, **_kwargs(field))
+            ensure_field(dataset, f"{root}.{name}", **_kwargs(attribute))
     declare_attributes(dataset, root, _PROVENANCE)
     declare_attributes(dataset, candidates.root, _MOMENT)
 
@@ -292,7 +346,7 @@ def _prepare(candidates: Candidates, into: str) -> None:
 def _kwargs(field: fo.Field) -> dict[str, Any]:
     kwargs: dict[str, Any] = foo.get_field_kwargs(field)
     kwargs.pop("read_only", None)
-    return kwargs
+    return {"type_": kwargs.pop("ftype"), **kwargs}
 
 
 def _update(

@@ -10,9 +10,9 @@ from typing import Any
 
 from ..core.errors import InvalidParameter
 from ..core.sentences import count
+from ..dataset.states import BASKET_TAG
 from ..dataset.tags import tag_labels
 from .candidates import Candidates, Selection, read_candidates
-from .expressions import BASKET
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ def add_labels(candidates: Candidates, selection: Selection, view: Any = None) -
         view: only those that a view shows, a patches view too; None for all
 
     Raises:
-        InvalidParameter: if there is none
+        InvalidParameter: if no labels match
     """
     samples, ids = read_candidates(candidates, selection, "open", view)
     if not len(ids):
@@ -49,7 +49,9 @@ def add_labels(candidates: Candidates, selection: Selection, view: Any = None) -
             "There is no such label to add in the current view: widen the confidence range, tick "
             "more classes, or clear the view. Flagged and approved labels stay out."
         )
-    done = tag_labels(candidates.dataset, candidates.field, samples, ids, BASKET, all_differ=True)
+    done = tag_labels(
+        candidates.dataset, candidates.field, samples, ids, BASKET_TAG, all_differ=True
+    )
     return Chosen(done.changed, done.token, f"{count(done.changed, 'label')} added for approval.")
 
 
@@ -63,6 +65,6 @@ def remove_labels(candidates: Candidates, selection: Selection | None = None) ->
     if not len(ids):
         raise InvalidParameter("There is no such label in the basket.")
     done = tag_labels(
-        candidates.dataset, candidates.field, samples, ids, BASKET, remove=True, all_differ=True
+        candidates.dataset, candidates.field, samples, ids, BASKET_TAG, remove=True, all_differ=True
     )
     return Chosen(done.changed, done.token, f"{count(done.changed, 'label')} taken out again.")

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from ..autolabel.runs import RUN_ATTRIBUTE
 from ..core.errors import InvalidParameter, UnknownField
 from ..dataset.documents import Ids, byte_keys, object_ids, read_labels, samples_of
+from ..dataset.expressions import Expression, in_list, is_state, keep
 from ..dataset.storage import Storage, locate
-from .expressions import Expression, in_list, is_state, keep
 
 # JSON, as which views travel, has no infinity
 _LEAST = -1.7976931348623157e308
@@ -39,6 +39,11 @@ class Candidates:
         """The path of the labels."""
         return f"{self.field}.detections"
 
+    @property
+    def attributes(self) -> dict[str, Any]:
+        """What tells them from the other labels of the field."""
+        return {} if self.run is None else {RUN_ATTRIBUTE: self.run}
+
     def belongs(self) -> Expression:
         """Whether the label ``$$l`` is one of them."""
         if self.run is None:
@@ -46,9 +51,8 @@ class Candidates:
         return {"$eq": [f"$$l.{RUN_ATTRIBUTE}", {"$literal": self.run}]}
 
     def any_with(self, which: dict[str, Any]) -> dict[str, Any]:
-        """The filter of the documents where one of them is like that."""
-        ours = {} if self.run is None else {RUN_ATTRIBUTE: self.run}
-        return {self.root: {"$elemMatch": {**which, **ours}}}
+        """The filter of the documents where one of them matches."""
+        return {self.root: {"$elemMatch": {**which, **self.attributes}}}
 
 
 @dataclass(frozen=True)
@@ -93,7 +97,7 @@ def find_candidates(dataset: fo.Dataset, field: Any, run: str | None = None) -> 
     """Checks that labels of a field can be approved.
 
     Raises:
-        UnknownField: if there is no such field of labels
+        UnknownField: if the field does not exist or holds no labels
         InvalidParameter: if it is not a field of Detections
     """
     storage = locate(dataset, field if isinstance(field, str) else None)
@@ -125,7 +129,7 @@ def read_candidates(
     Args:
         candidates: the candidates
         selection: which of them
-        state: one of ``STATES``
+        state: one of ``LOOP_STATES``
         view: only those that a view shows, a patches view too; None for all
 
     Returns:

@@ -10,12 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..dataset.documents import samples_of
+from ..dataset.expressions import Expression, each, in_list, keep, state
+from ..dataset.states import LOOP_STATES
 from .candidates import Candidates, view_root
-from .expressions import STATES, Expression, each, in_list, keep, state
 
 BINS = 100
 _ABOVE = 2 * BINS + 2
 _NO_CONFIDENCE = _ABOVE + 1
+_ROUNDING = 0.001
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,9 +31,9 @@ class Review:
 
     Attributes:
         classes: their c names, None for labels without one, the most frequent first
-        counts: (c, 5) how many labels are in each of ``STATES``
+        counts: (c, 5) how many labels are in each of ``LOOP_STATES``
         confidence: (c,) mean confidence, NaN where no label has one
-        edges: (101,) edges of the bins of confidence: from 0 to 1, or to 100 where it is in percent
+        edges: (101,) edges of the bins of confidence: to 1, or to 100 where most are in percent
         open: (c, 204) open labels by confidence; the last column counts those without one
     """
 
@@ -53,7 +55,7 @@ def review(candidates: Candidates, view: Any = None) -> Review:
         UnknownField: if it is a view of the patches of another field
     """
     before = _labels(candidates, view)
-    percent = _greatest(before) > 1
+    percent = _is_percent(before)
     edges = np.arange(BINS + 1) / (1 if percent else BINS)
     key = {"label": "$l.label", "state": "$s", "column": _column(percent)}
     rows = list(_grouped(before, key))
@@ -63,7 +65,7 @@ def review(candidates: Candidates, view: Any = None) -> Review:
         totals[label] = totals.get(label, 0) + row["n"]
     classes = sorted(totals, key=lambda label: (-totals[label], label or ""))
     number = {label: index for index, label in enumerate(classes)}
-    counts = np.zeros((len(classes), len(STATES)), dtype=np.int64)
+    counts = np.zeros((len(classes), len(LOOP_STATES)), dtype=np.int64)
     columns = np.zeros((len(classes), _NO_CONFIDENCE + 1), dtype=np.int64)
     sums, known = np.zeros(len(classes)), np.zeros(len(classes), dtype=np.int64)
     for row in rows:
@@ -71,7 +73,7 @@ def review(candidates: Candidates, view: Any = None) -> Review:
         counts[at, which] += count
         sums[at] += row["sum"]
         known[at] += row["known"]
-        if STATES[which] == "open":
+        if LOOP_STATES[which] == "open":
             columns[at, int(row["_id"]["column"])] += count
     with np.errstate(invalid="ignore"):
         mean = sums / np.where(known == 0, np.nan, known)
@@ -98,11 +100,14 @@ def _labels(candidates: Candidates, view: Any) -> tuple[Any, list[dict[str, Any]
     ]
 
 
-def _greatest(before: tuple[Any, list[dict[str, Any]]]) -> float:
+def _is_percent(before: tuple[Any, list[dict[str, Any]]]) -> bool:
+    """Whether most confidences are above 1, by more than a rounding: a few may be faults."""
     collection, stages = before
-    group = {"$group": {"_id": None, "most": {"$max": "$l.confidence"}}}
+    above = {"$cond": [{"$gt": ["$l.confidence", 1 + _ROUNDING]}, 1, 0]}
+    known = {"$cond": [_is_number(), 1, 0]}
+    group = {"$group": {"_id": None, "above": {"$sum": above}, "known": {"$sum": known}}}
     found: dict[str, Any] = next(iter(collection.aggregate([*stages, group])), {})
-    return float(found.get("most") or 0)
+    return bool(2 * found.get("above", 0) > found.get("known", 0))
 
 
 def _grouped(before: tuple[Any, list[dict[str, Any]]], key: Expression) -> Any:

@@ -6,12 +6,13 @@ from dataclasses import dataclass
 
 from ..core.errors import InvalidParameter, UnknownUndo
 from ..core.sentences import count
-from ..dataset.changes import Change, begin
+from ..dataset import removed
+from ..dataset.changes import Change, begin, past_changes, unique_moment
 from ..dataset.documents import now
-from . import removed
+from ..dataset.expressions import Expression, in_list, is_state, keep
+from ..dataset.schema import check_fields
 from .candidates import Candidates
-from .expressions import Expression, in_list, is_state, keep
-from .rounds import APPROVAL, REMOVAL, loop_changes, progress, settle_run
+from .rounds import APPROVAL, LOOP_KINDS, REMOVAL, loop_changes, progress, settle_run
 from .writing import write
 
 
@@ -47,7 +48,7 @@ def finalize(candidates: Candidates, agreed: int | None = None, by: str | None =
     if not there:
         raise InvalidParameter("There is nothing to remove: every label is approved.")
     removed.prepare(dataset, field)
-    moment = now()
+    moment = unique_moment(dataset)
     change = begin(
         dataset, REMOVAL, f"Labels of '{field}' removed that were not approved.", by,
         expires=False, field=field, run=candidates.run, moment=moment,
@@ -77,14 +78,19 @@ def undo_finalize(change: Change) -> str:
         a sentence about it
 
     Raises:
-        UnknownUndo: if *Finish* deleted it
+        UnknownUndo: if the field that held it is gone
+        FieldGone: if the field that it goes back to is
     """
     dataset, what = change.dataset, change.what
     candidates = Candidates(dataset, what["field"], what["run"])
     field, moment = candidates.field, what["moment"]
     dataset.reload()
+    check_fields(dataset, [field])
     if not removed.exists(dataset, field):
-        raise UnknownUndo("What was removed is gone for good: Finish was pressed since.")
+        raise UnknownUndo(
+            f"The field '{removed.removed_field(field)}', which held what was removed, is gone: "
+            "there is nothing to bring back."
+        )
     back = removed.of_moment(field, moment)
     update = {
         candidates.root: {"$concatArrays": [in_list(candidates.root), back]},
@@ -112,6 +118,9 @@ def finish(candidates: Candidates) -> str:
         where = change.what["into"] if change.kind == APPROVAL else candidates.field
         number += removed.forget(dataset, where, change.what["moment"])
         change.close()
+    # what no record can bring back: it came with a clone or an import, whose records stayed behind
+    known = [one.what["moment"] for one in past_changes(dataset, LOOP_KINDS)]
+    number += removed.forget_others(dataset, candidates.field, candidates.attributes, known)
     settle_run(candidates)
     return f"Finished: {count(number, 'removed label')} deleted for good."
 

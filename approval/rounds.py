@@ -7,17 +7,20 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
+from ..autolabel import replacing
 from ..autolabel.runs import APPROVED, IN_REVIEW, get_run, save_run
 from ..core.errors import UnknownRun
 from ..dataset.changes import Change, past_changes
 from ..dataset.documents import samples_of
+from ..dataset.expressions import each, in_list, keep, state
+from ..dataset.states import LOOP_STATES
 from .candidates import Candidates
-from .expressions import STATES, each, in_list, keep, state
 
 APPROVED_AT = "approved_at"
 
 # the kinds of changes that the loop consists of, until Finish closes them
-APPROVAL, REMOVAL = "approval", "removal"
+APPROVAL, REMOVAL, REPLACEMENT = "approval", "removal", replacing.KIND
+LOOP_KINDS = (APPROVAL, REMOVAL, REPLACEMENT)
 
 
 @dataclass(frozen=True)
@@ -82,7 +85,7 @@ class ApprovalProgress:
 
 def progress(candidates: Candidates) -> ApprovalProgress:
     """Counts the candidates of the whole dataset, in one query."""
-    in_basket = {"$eq": [state(), STATES.index("basket")]}
+    in_basket = {"$eq": [state(), LOOP_STATES.index("basket")]}
     label = {"$cond": [in_basket, {"$ifNull": ["$$l.label", None]}, None]}
     slim = {"s": state(), "a": f"$$l.{APPROVED_AT}", "c": label}
     of_label = each(keep(in_list(candidates.root), candidates.belongs()), slim)
@@ -91,11 +94,11 @@ def progress(candidates: Candidates) -> ApprovalProgress:
         {"$unwind": "$l"},
         {"$group": {"_id": "$l", "n": {"$sum": 1}}},
     ]
-    states = dict.fromkeys(STATES, 0)
+    states = dict.fromkeys(LOOP_STATES, 0)
     approved_at: dict[datetime, int] = {}
     basket: dict[str | None, int] = {}
     for group in samples_of(candidates.dataset).aggregate(pipeline):
-        name, moment = STATES[group["_id"]["s"]], group["_id"].get("a")
+        name, moment = LOOP_STATES[group["_id"]["s"]], group["_id"].get("a")
         states[name] += group["n"]
         if name == "approved" and moment is not None:
             approved_at[moment] = approved_at.get(moment, 0) + group["n"]
@@ -106,10 +109,15 @@ def progress(candidates: Candidates) -> ApprovalProgress:
 
 
 def loop_changes(candidates: Candidates) -> list[Change]:
-    """Returns the approvals and removals of the candidates, the newest first, closed ones too."""
-    of = (candidates.field, candidates.run)
-    changes = past_changes(candidates.dataset, (APPROVAL, REMOVAL))
-    return [one for one in changes if (one.what["field"], one.what["run"]) == of]
+    """Returns the approvals, removals and replacements of the candidates, the newest first, closed
+    ones too."""
+    of = (candidates.field, candidates.run, bool(getattr(candidates.dataset, "frames", False)))
+    changes = past_changes(candidates.dataset, LOOP_KINDS)
+    return [
+        one
+        for one in changes
+        if (one.what["field"], one.what["run"], bool(one.what.get("frames"))) == of
+    ]
 
 
 def settle_run(candidates: Candidates) -> None:

@@ -11,10 +11,10 @@ from typing import Any
 from fiftyone import ViewExpression
 from fiftyone import ViewField as F
 
+from ..dataset.expressions import is_state
 from ..dataset.patches import is_patches_view
 from ..dataset.storage import locate, storage_of
 from .candidates import Candidates, Selection, view_root
-from .expressions import is_state
 
 # a variable of the filter's expression, which nothing reads
 _MARK = "auto_labeling"
@@ -35,7 +35,7 @@ def shown_view(
         view: a dataset or view, a patches view too; of videos, their frames are shown
         candidates: the candidates
         selection: which of them
-        state: one of ``STATES``, None for all
+        state: one of ``LOOP_STATES``, None for all
         edition: another number makes another view of the same: the App keeps the page of a view,
             whatever becomes of its labels
 

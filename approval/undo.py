@@ -6,6 +6,8 @@ from typing import Any
 
 import fiftyone as fo
 
+from ..autolabel.replacing import KIND as REPLACEMENT
+from ..autolabel.replacing import undo_replacement
 from ..dataset.changes import Change, find_change
 from ..dataset.tags import undo_tags
 from . import approve, finalize
@@ -30,4 +32,6 @@ def undo_change(change: Change) -> str:
         return approve.undo_approval(change)
     if change.kind == REMOVAL:
         return finalize.undo_finalize(change)
+    if change.kind == REPLACEMENT:
+        return undo_replacement(change)
     return undo_tags(change).sentence

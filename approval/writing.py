@@ -2,37 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any
 
-import fiftyone as fo
-
-from ..dataset.documents import reload_samples, samples_of
+from ..core.errors import FieldGone
+from ..core.sentences import count
+from ..dataset.documents import reload_samples
+from ..dataset.expressions import Expression, each, in_list
+from ..dataset.schema import check_fields, gone, missing_fields
 from ..dataset.storage import Patches, locate
 from .candidates import Candidates
-from .expressions import Expression, each, in_list, keep
 
 _BATCH = 10_000  # documents per update
-
-
-def count_moment(dataset: fo.Dataset, root: str, name: str, moment: datetime) -> int:
-    """Counts the labels of a path whose attribute is a moment."""
-    pipeline: list[dict[str, Any]] = [
-        {"$match": {f"{root}.{name}": moment}},
-        {
-            "$group": {
-                "_id": None,
-                "n": {"$sum": {"$size": keep(in_list(root), is_at(name, moment))}},
-            }
-        },
-    ]
-    found = next(iter(samples_of(dataset).aggregate(pipeline)), None)
-    return int(found["n"]) if found else 0
-
-
-def is_at(name: str, moment: datetime) -> Expression:
-    """Whether an attribute of the label ``$$l`` is a moment."""
-    return {"$eq": [f"$$l.{name}", moment]}
 
 
 def write(
@@ -50,14 +30,27 @@ def write(
         update: what is set in them
         changes: whether the copy ``$$l`` of a label, in an open patches view, changes as well
         becomes: what it becomes, None where it leaves
+
+    Raises:
+        FieldGone: if a field of the update is not there any more, before a batch is written
     """
     dataset, field = candidates.dataset, candidates.field
     storage = locate(dataset, field)
     collection = storage.documents
     samples = [document["_id"] for document in collection.find(which, {"_id": 1})]
+    fields = sorted({path.split(".")[0] for path in update} - {"last_modified_at"})
+    check_fields(dataset, fields)
     for start in range(0, len(samples), _BATCH):
         batch = samples[start : start + _BATCH]
+        done = f"{count(start, 'image')} had been changed before" if start else ""
+        check_fields(dataset, fields, done)
         collection.update_many({"_id": {"$in": batch}}, [{"$set": update}])
+        if missing := missing_fields(dataset, fields):  # in this very moment
+            unset = {"$unset": dict.fromkeys(missing, "")}
+            collection.update_many({"_id": {"$in": batch}}, unset)
+            raise FieldGone(
+                gone(missing[0], done or f"{count(len(batch), 'image')} had been changed")
+            )
         for patches in storage.patches(field, batch):
             _write_patches(patches, field, batch, changes, becomes)
         reload_samples(storage, [str(id_) for id_ in batch])
@@ -71,7 +64,7 @@ def _write_patches(
     of_samples: dict[str, Any] = {held.key: {"$in": samples}}
     label = {"vars": {"l": f"${root}"}}
     if becomes is None:
-        if not is_list:  # a patch without its label is none
+        if not is_list:  # a patch is nothing without its label
             patches.delete_many({**of_samples, "$expr": {"$let": {**label, "in": changes}}})
             return
         rest = {"$filter": {"input": in_list(root), "as": "l", "cond": {"$not": [changes]}}}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from threading import Event
 from typing import Any
 
@@ -18,13 +19,17 @@ from pymongo import UpdateOne
 from ..core.errors import Cancelled, NoPatches
 from ..core.progress import Progress, Report
 from ..core.sentences import count, first_line
+from ..dataset.brain_runs import raise_if_deleted
 from ..dataset.documents import now, reload_samples, samples_of
+from ..dataset.expressions import in_list, keep
 from ..dataset.patches import as_images, sample_id_path
+from ..dataset.removed import drop_empty, prepare, removed_field
 from ..dataset.reporting import raising_if_deleted, reporting
-from ..dataset.schema import Attribute, declare_attributes, declare_detections
+from ..dataset.schema import Attribute, check_fields, declare_attributes, declare_detections
 from ..dataset.storage import home_of
 from ..embeddings.decoding import DecodingThreads, UnreadableImage, num_workers_beside, read_pixels
 from .detectors import Detector, load_detector
+from .replacing import MARK, begin_replacement, of_run, open_replacement, replaced
 from .runs import (
     FAILED,
     GENERATING,
@@ -35,12 +40,10 @@ from .runs import (
     asks_the_same,
     check_existing,
     check_label_field,
+    heartbeat,
     save_run,
-    staying_seen,
 )
 
-# the names of the runs that went through an image, beside the list of its labels
-_MARK = "auto_label_runs"
 _ATTRIBUTES = {RUN_ATTRIBUTE: Attribute(fo.StringField, "The run of auto labeling that found it")}
 _BATCH_CPU, _BATCH_GPU = 8, 32
 _SHARE_LOAD, _SHARE_DETECT = 0.03, 0.97
@@ -110,7 +113,8 @@ def auto_label(
         run_name: the name of the run, an identifier
         classes: what to look for, None for all that the model knows
         confidence: labels below it are left out, in [0, 1]
-        existing: where a run of this name has finished: ``"replace"`` its labels, or label
+        existing: where a run of this name has finished: ``"replace"`` its labels, which
+            :func:`labelvet.autolabel.replacing.undo_replacement` brings back, or label
             ``"only_new"`` images
         device: a torch device; by default a GPU where there is one
         batch_size: images per forward pass
@@ -139,22 +143,30 @@ def auto_label(
         with tracker.stage("Loading the model", _SHARE_LOAD):
             detector = load_detector(model, wanted, confidence, device)
         _declare(dataset, label_field)
+        replacement = None
         if earlier is not None and existing == REPLACE and not _is_unfinished(earlier, run):
-            _unmark(dataset, run)
+            replacement = begin_replacement(dataset, earlier, user)
         elif earlier is not None:
             run = replace(run, created=earlier.created, user=earlier.user or user)
+            # one that was cut off goes on as it was begun
+            replacement = open_replacement(dataset, run)
+            if replacement is not None:
+                prepare(dataset, label_field)
+        moment = None if replacement is None else replacement.what["moment"]
         save_run(dataset, run)
         unreadable: dict[str, str] = {}
         try:
-            with staying_seen(dataset, run):
+            with heartbeat(dataset, run):
                 images, before = _label_images(
-                    samples, detector, run, batch_size, num_workers, unreadable, tracker
+                    samples, detector, run, moment, batch_size, num_workers, unreadable, tracker
                 )
-                _drop_unmarked(dataset, run)
+                _drop_unmarked(dataset, run, moment)
         except BaseException as error:
-            _finish(dataset, run, unreadable, FAILED, _reason(error))
+            raise_if_deleted(samples)
+            reason = _reason(error, replacement is not None)
+            _finish(dataset, run, unreadable, FAILED, reason)
             if isinstance(error, Cancelled):
-                raise Cancelled(_reason(error)) from error
+                raise Cancelled(reason) from error
             raise
         run = _finish(dataset, run, unreadable, IN_REVIEW, None)
     return AutoLabeled(run, images, before, unreadable)
@@ -164,6 +176,7 @@ def _label_images(
     samples: Any,
     detector: Detector,
     run: AutoLabelRun,
+    moment: datetime | None,
     batch_size: int | None,
     num_workers: int | None,
     unreadable: dict[str, str],
@@ -176,7 +189,7 @@ def _label_images(
     images = dict(zip(ids, paths, strict=True))
     if not images:
         raise NoPatches("There are no images in this view: choose another target view.")
-    marked = samples_of(dataset).find({f"{run.label_field}.{_MARK}": run.name}, {"_id": 1})
+    marked = samples_of(dataset).find({f"{run.label_field}.{MARK}": run.name}, {"_id": 1})
     done = {str(document["_id"]) for document in marked}
     missing = [(id_, path) for id_, path in images.items() if id_ not in done]
     size = batch_size or (_BATCH_CPU if detector.device == "cpu" else _BATCH_GPU)
@@ -198,17 +211,21 @@ def _label_images(
                 continue
             batch.append((id_, image))
             if len(batch) == size:
-                labeled += _label_batch(dataset, detector, run, batch)
+                labeled += _label_batch(dataset, detector, run, moment, batch)
                 stage.advance(len(batch))
                 batch = []
         if batch:
-            labeled += _label_batch(dataset, detector, run, batch)
+            labeled += _label_batch(dataset, detector, run, moment, batch)
             stage.advance(len(batch))
     return labeled, len(images) - len(missing)
 
 
 def _label_batch(
-    dataset: fo.Dataset, detector: Detector, run: AutoLabelRun, batch: list[tuple[str, Any]]
+    dataset: fo.Dataset,
+    detector: Detector,
+    run: AutoLabelRun,
+    moment: datetime | None,
+    batch: list[tuple[str, Any]],
 ) -> int:
     found = detector.detect([image for _, image in batch])
     updates = []
@@ -216,41 +233,43 @@ def _label_batch(
         for label in labels.detections:
             label[RUN_ATTRIBUTE] = run.name
         documents = [label.to_dict() for label in labels.detections]
-        updates.append(UpdateOne({"_id": ObjectId(id_)}, _replacing(run, documents)))
+        updates.append(UpdateOne({"_id": ObjectId(id_)}, _labeling(run, moment, documents)))
+    fields = [run.label_field, *([] if moment is None else [removed_field(run.label_field)])]
+    check_fields(dataset, fields, "the images before it keep their labels")
     samples_of(dataset).bulk_write(updates, ordered=False)
     reload_samples(dataset, [id_ for id_, _ in batch])
     return len(batch)
 
 
-def _replacing(run: AutoLabelRun, documents: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def _labeling(
+    run: AutoLabelRun, moment: datetime | None, documents: list[dict[str, Any]]
+) -> list[dict[str, Any]]:
     """The update that gives an image a run's labels and its mark, in place of the labels that the
-    run gave it before; labels of others stay."""
+    run gave it before, which can come back; labels of others stay."""
     path = run.label_field
-    kept = {"$filter": {"input": _or(f"${path}.detections", []), "cond": _not_of(run)}}
+    kept = keep(in_list(f"{path}.detections"), {"$not": [of_run("$$l", run.name)]})
     labels = {
         "detections": {"$concatArrays": [kept, {"$literal": documents}]},
-        _MARK: {"$setUnion": [_or(f"${path}.{_MARK}", []), [run.name]]},
+        MARK: {"$setUnion": [in_list(f"{path}.{MARK}"), [run.name]]},
     }
-    before = _or(f"${path}", {"_cls": "Detections"})
-    return [{"$set": {path: {"$mergeObjects": [before, labels]}, "last_modified_at": now()}}]
+    before = {"$ifNull": [f"${path}", {"_cls": "Detections"}]}
+    update = {path: {"$mergeObjects": [before, labels]}, "last_modified_at": now()}
+    return [{"$set": update if moment is None else {**update, **replaced(run, moment)}}]
 
 
-def _unmark(dataset: fo.Dataset, run: AutoLabelRun) -> None:
-    """Has every image labeled again; until then its old labels stay."""
-    path = f"{run.label_field}.{_MARK}"
-    samples_of(dataset).update_many({path: run.name}, {"$pull": {path: run.name}})
-
-
-def _drop_unmarked(dataset: fo.Dataset, run: AutoLabelRun) -> None:
+def _drop_unmarked(dataset: fo.Dataset, run: AutoLabelRun, moment: datetime | None) -> None:
     """Drops what a replaced run left in images that the new one does not have."""
+    if moment is None:
+        return
     path = run.label_field
+    rest = keep(in_list(f"{path}.detections"), {"$not": [of_run("$$l", run.name)]})
+    update = {f"{path}.detections": rest, "last_modified_at": now(), **replaced(run, moment)}
+    check_fields(dataset, [path, removed_field(path)], "the images before it keep their labels")
     samples_of(dataset).update_many(
-        {f"{path}.{_MARK}": {"$ne": run.name}, f"{path}.detections.{RUN_ATTRIBUTE}": run.name},
-        {
-            "$pull": {f"{path}.detections": {RUN_ATTRIBUTE: run.name}},
-            "$set": {"last_modified_at": now()},
-        },
+        {f"{path}.{MARK}": {"$ne": run.name}, f"{path}.detections.{RUN_ATTRIBUTE}": run.name},
+        [{"$set": update}],
     )
+    drop_empty(dataset, path)
 
 
 def _finish(
@@ -258,11 +277,11 @@ def _finish(
 ) -> AutoLabelRun:
     """Writes how the run ended, with its labels counted as the database has them."""
     path = run.label_field
-    of_run = {"$filter": {"input": _or(f"${path}.detections", []), "cond": {"$not": _not_of(run)}}}
+    labels = keep(in_list(f"{path}.detections"), of_run("$$l", run.name))
     counts = samples_of(dataset).aggregate(
         [
-            {"$match": {f"{path}.{_MARK}": run.name}},
-            {"$group": {"_id": None, "images": {"$sum": 1}, "labels": {"$sum": {"$size": of_run}}}},
+            {"$match": {f"{path}.{MARK}": run.name}},
+            {"$group": {"_id": None, "images": {"$sum": 1}, "labels": {"$sum": {"$size": labels}}}},
         ]
     )
     found = next(iter(counts), {"images": 0, "labels": 0})
@@ -290,15 +309,12 @@ def _is_unfinished(earlier: AutoLabelRun, run: AutoLabelRun) -> bool:
     return earlier.state == GENERATING and asks_the_same(earlier, run)
 
 
-def _reason(error: BaseException) -> str:
+def _reason(error: BaseException, replaces: bool) -> str:
+    if isinstance(error, Cancelled) and replaces:
+        return (
+            "Cancelled: the images that were done have new labels, the others those of before. "
+            "Undo brings back all that were replaced."
+        )
     if isinstance(error, Cancelled):
         return "Cancelled: the images that were done keep their labels."
     return f"{first_line(error)}."
-
-
-def _not_of(run: AutoLabelRun) -> dict[str, Any]:
-    return {"$ne": [f"$$this.{RUN_ATTRIBUTE}", {"$literal": run.name}]}
-
-
-def _or(path: str, default: Any) -> dict[str, Any]:
-    return {"$ifNull": [path, default]}

@@ -22,7 +22,7 @@ from ..dataset.documents import run_documents
 RUN_ATTRIBUTE = "auto_label_run"
 
 GENERATING, IN_REVIEW, APPROVED, FAILED = "generating", "in_review", "approved", "failed"
-STATES = (GENERATING, IN_REVIEW, APPROVED, FAILED)
+RUN_STATES = (GENERATING, IN_REVIEW, APPROVED, FAILED)
 
 # what to do where a run of the same name exists
 REPLACE, ONLY_NEW = "replace", "only_new"
@@ -46,7 +46,7 @@ class AutoLabelRun:
         model: the name or file of the model
         classes: the classes that were asked for, None for all of the model
         confidence: the least confidence, in [0, 1]
-        state: one of ``STATES``; a run that is killed stays "generating", and is ``cut_off``
+        state: one of ``RUN_STATES``; a run that is killed stays "generating", and is ``cut_off``
         created: when it was started, in UTC
         seen: when its process was last alive, in UTC; later states do not change it
         labels: how many labels it wrote
@@ -80,7 +80,7 @@ def check_run_name(dataset: fo.Dataset, name: Any) -> None:
     """Checks that a run of auto labeling may have a name; one that exists may be that run.
 
     Raises:
-        InvalidParameter: if it is no valid name, or belongs to a run of another kind
+        InvalidParameter: if it is not a valid name, or belongs to a run of another kind
     """
     if not isinstance(name, str) or not name.isidentifier() or len(name) > 200:
         raise InvalidParameter(
@@ -158,7 +158,7 @@ def asks_the_same(one: AutoLabelRun, other: AutoLabelRun) -> bool:
 def list_runs(dataset: fo.Dataset) -> list[AutoLabelRun]:
     """Returns the runs of auto labeling, newest first, as the database has them now."""
     runs = [
-        _run(name, document["config"])
+        run_from({**document["config"], "name": name})
         for name, document in run_documents(dataset, "runs").items()
         if document["config"].get("method") == _METHOD
     ]
@@ -169,7 +169,7 @@ def get_run(dataset: fo.Dataset, name: str) -> AutoLabelRun:
     """Returns a run as the database has it now.
 
     Raises:
-        UnknownRun: if there is none of this name
+        UnknownRun: if there is no run of this name
     """
     for run in list_runs(dataset):
         if run.name == name:
@@ -199,14 +199,14 @@ def save_run(dataset: fo.Dataset, run: AutoLabelRun) -> None:
 
 
 @contextmanager
-def staying_seen(dataset: fo.Dataset, run: AutoLabelRun) -> Iterator[None]:
+def heartbeat(dataset: fo.Dataset, run: AutoLabelRun) -> Iterator[None]:
     """Has the record of a run say that its process is alive, until the block ends."""
     document = run_documents(dataset, "runs")[run.name]
     done = Event()
 
     def say() -> None:
         while not done.wait(_SEEN_EVERY_SECONDS):
-            # a database that is away for a while is no reason to stop
+            # a database that is away for a while does not stop a run
             with suppress(PyMongoError):
                 foo.get_db_conn().runs.update_one(
                     {"_id": document["_id"]}, {"$set": {"config.seen": _now().isoformat()}}
@@ -221,14 +221,15 @@ def staying_seen(dataset: fo.Dataset, run: AutoLabelRun) -> Iterator[None]:
         thread.join()
 
 
-def _run(name: str, config: dict[str, Any]) -> AutoLabelRun:
-    known = {each.name for each in fields(AutoLabelRun)}
+def run_from(config: dict[str, Any]) -> AutoLabelRun:
+    """Makes a run of what is stored of it."""
+    known = {attribute.name for attribute in fields(AutoLabelRun)}
     values = {key: value for key, value in config.items() if key in known}
     values["created"] = datetime.fromisoformat(values["created"])
     values["seen"] = datetime.fromisoformat(config.get("seen") or config["created"])
     if values["classes"] is not None:
         values["classes"] = tuple(values["classes"])
-    return AutoLabelRun(name=name, **values)
+    return AutoLabelRun(**values)
 
 
 def _settings(run: AutoLabelRun) -> str:

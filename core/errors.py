@@ -17,6 +17,10 @@ class UnknownField(LabelvetError, ValueError):
     """A field does not exist, or holds no labels with boxes."""
 
 
+class FieldGone(LabelvetError, ValueError):
+    """A field was renamed or deleted while it is written to, or before that is undone."""
+
+
 class NoPatches(LabelvetError, ValueError):
     """There is nothing to embed."""
 
@@ -68,4 +72,4 @@ class ClusterUnavailable(LabelvetError, RuntimeError):
 
 
 class Cancelled(LabelvetError):
-    """The run was cancelled by the user; nothing was written."""
+    """The run was cancelled by the user; its text says what was kept."""

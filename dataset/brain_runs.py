@@ -81,7 +81,7 @@ def check_brain_key(
         the run that has the key now and may be replaced: ``seen`` of what saves the new one
 
     Raises:
-        InvalidParameter: if the key is no valid name
+        InvalidParameter: if the key is not a valid name
         BrainKeyInUse: if another run has it, unless that is of the same type and ``overwrite``
     """
     if isinstance(brain_key, str) and len(brain_key) > _LONGEST_KEY:
@@ -185,7 +185,7 @@ def save_visualization(
     _sweep(dataset)
     dataset.reload()
     dataset._brain_cache[brain_key] = results
-    if getattr(replaced, "points_field", None) is not None:
+    if replaced is not None and getattr(replaced, "points_field", None) is not None:
         replaced.build().cleanup(dataset, brain_key)  # its spatial index is of the old points
     return results
 

@@ -13,13 +13,14 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import fiftyone as fo
 import numpy as np
 from bson import Binary
 from fiftyone.operators.store import ExecutionStore
+from numpy.typing import NDArray
 
 from ..core.errors import UnknownUndo
 from ..core.user import current_user
@@ -28,6 +29,7 @@ from .storage import Storage
 
 _STORE = "labelvet_undo"
 _UNDO_SECONDS = 30 * 24 * 3600
+_MOMENT_SECONDS = 3600
 _LISTED = 200
 _RECORDED = ("kind", "sentence", "by", "at", "what", "expires", "closed")
 
@@ -60,19 +62,27 @@ class Change:
     closed: bool = False
     _batches: int = field(default=0, repr=False)
 
-    def add_batch(self, sample_ids: Ids, ids: Ids) -> None:
-        """Writes down which labels, of which samples, are changed next."""
-        batch = {"s": Binary(sample_ids.tobytes()), "i": Binary(ids.tobytes())}
+    def add_batch(self, sample_ids: Ids, ids: Ids, had: NDArray[np.uint8] | None = None) -> None:
+        """Writes down which labels, of which samples, are changed next.
+
+        Args:
+            sample_ids: (n, 12) the samples
+            ids: (n, 12) the labels
+            had: (n,) what each had before, as its module counts; by default zeros
+        """
+        had = np.zeros(len(ids), np.uint8) if had is None else had
+        columns = {"s": sample_ids, "i": ids, "h": had}
+        batch = {name: Binary(column.tobytes()) for name, column in columns.items()}
         self._set(f"{self.token}.{self._batches}", batch)
         self._batches += 1
 
-    def batches(self) -> Iterator[tuple[Ids, Ids]]:
-        """Yields the (n, 12) samples and labels of each batch."""
+    def batches(self) -> Iterator[tuple[Ids, Ids, NDArray[np.uint8]]]:
+        """Yields what :meth:`add_batch` was given."""
         store, self._batches = _store(self.dataset), 0
         while (batch := store.get(f"{self.token}.{self._batches}")) is not None:
-            samples, ids = (np.frombuffer(batch[n], np.uint8).reshape(-1, 12) for n in ("s", "i"))
+            samples, ids, had = (np.frombuffer(batch[name], np.uint8) for name in "sih")
             self._batches += 1
-            yield samples, ids
+            yield samples.reshape(-1, 12), ids.reshape(-1, 12), had
 
     def say(self, sentence: str) -> None:
         """Writes down what the change did, now that it is known."""
@@ -123,6 +133,17 @@ def begin(
     change = Change(dataset, token, kind, sentence, by or current_user(), now(), what, expires)
     change._set(token, change._record())
     return change
+
+
+def unique_moment(dataset: fo.Dataset) -> datetime:
+    """Returns the moment, in UTC, which no other call returns for this dataset: a later one where
+    it is taken. So what a change marked with it is told from what another did."""
+    moment = now()
+    while not _store(dataset).set_if_absent(
+        f"moment {moment.isoformat()}", {}, ttl=_MOMENT_SECONDS
+    ):
+        moment += timedelta(milliseconds=1)
+    return moment
 
 
 def find_change(dataset: fo.Dataset, token: Any) -> Change:

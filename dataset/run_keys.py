@@ -124,13 +124,15 @@ def sweep(dataset: fo.Dataset) -> list[str]:
             delete_run_document(run["_id"], run.get("results"))
     files = foo.get_db_conn().fs.files
     for file in files.find({"labelvet.dataset": dataset._doc.id}, {"labelvet": 1}):
-        its = file["labelvet"]
-        if _is_gone(its["writer"], its["run"]) and not _runs().find_one({"results": file["_id"]}):
+        owner = file["labelvet"]
+        if _is_gone(owner["writer"], owner["run"]) and not _runs().find_one(
+            {"results": file["_id"]}
+        ):
             gridfs.GridFS(foo.get_db_conn()).delete(file["_id"])
     return [
         key
-        for key, its in keys.items()
-        if (match := _BUILDING.search(key)) and _is_gone(match[1], its)
+        for key, run in keys.items()
+        if (match := _BUILDING.search(key)) and _is_gone(match[1], run)
     ]
 
 

@@ -1,18 +1,25 @@
 """The fields that labelvet adds to a dataset, and how they are told from a user's own.
 
 Each says in its ``info`` what it was added for.
+
+A document with a field that the schema does not have cannot be opened any more. Somebody may rename
+or delete a field while labels are written into it, or before that is undone: so every batch asks.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import fiftyone as fo
 
-from ..core.errors import InvalidParameter
+from ..core.errors import DatasetDeleted, FieldGone, InvalidParameter
+from .documents import collection_named
+from .storage import Storage
 
 _INFO = "labelvet"
+_DETECTIONS = "fiftyone.core.labels.Detections"
 
 
 @dataclass(frozen=True)
@@ -54,7 +61,8 @@ def declare_attributes(
         if dataset.get_field(f"{root}.{name}") is not None:
             there.append(name)
             continue
-        dataset.add_sample_field(
+        ensure_field(
+            dataset,
             f"{root}.{name}",
             attribute.field,
             subfield=attribute.items,
@@ -99,7 +107,8 @@ def declare_detections(
     """
     field = dataset.get_field(name)
     if field is None:
-        dataset.add_sample_field(
+        ensure_field(
+            dataset,
             name,
             fo.EmbeddedDocumentField,
             embedded_doc_type=fo.Detections,
@@ -116,3 +125,60 @@ def declare_detections(
 def is_owned(field: fo.Field | None, owner: str) -> bool:
     """Whether there is such a field, and it was added for this."""
     return field is not None and (field.info or {}) == {_INFO: owner}
+
+
+def ensure_field(
+    dataset: fo.Dataset | Storage, path: str, type_: type[fo.Field], **options: Any
+) -> None:
+    """Adds a field to a dataset, if nobody did; arguments are those of ``add_sample_field``."""
+    if dataset.get_field(path) is not None:
+        return
+    try:
+        dataset.add_sample_field(path, type_, **options)
+    except ValueError:  # somebody else added it in this very moment
+        dataset.reload()
+        if dataset.get_field(path) is None:
+            raise
+
+
+def missing_fields(dataset: fo.Dataset | Storage, names: Iterable[str]) -> list[str]:
+    """Returns which fields of Detections a dataset does not have, as the database says now.
+
+    Raises:
+        DatasetDeleted: if the dataset does not exist any more
+    """
+    kind = "frame_fields" if isinstance(dataset, Storage) and dataset.frames else "sample_fields"
+    wanted = {f"{kind}.name": 1, f"{kind}.embedded_doc_type": 1}
+    document: dict[str, Any] | None = collection_named("datasets").find_one(
+        {"_id": dataset._doc.id}, wanted
+    )
+    if document is None:
+        raise DatasetDeleted(f"The dataset '{dataset.name}' was deleted meanwhile.")
+    fields = document[kind]
+    there = {field["name"]: field.get("embedded_doc_type") for field in fields}
+    return [name for name in names if there.get(name) != _DETECTIONS]
+
+
+def check_fields(dataset: fo.Dataset | Storage, names: Iterable[str], done: str = "") -> None:
+    """Checks that fields of Detections are there.
+
+    Args:
+        dataset: the dataset
+        names: the fields
+        done: a sentence on what was written before; by default nothing was
+
+    Raises:
+        FieldGone: if one is not
+        DatasetDeleted: if the dataset does not exist any more
+    """
+    missing = missing_fields(dataset, names)
+    if missing:
+        raise FieldGone(gone(missing[0], done))
+
+
+def gone(name: str, done: str = "") -> str:
+    """Says that a field is not there any more."""
+    return (
+        f"The field '{name}' was renamed or deleted: {done or 'nothing was written'}. Give it its "
+        "name back, or choose another field."
+    )

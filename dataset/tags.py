@@ -2,6 +2,9 @@
 
 FiftyOne's ``tag_labels`` writes one update per sample; here one ``update_many`` tags all labels of
 a batch, atomic for each sample. What a change does is written down before it happens.
+
+A tag that says the state of a label takes away those that it contradicts, see
+:mod:`labelvet.dataset.states`; undo gives them back.
 """
 
 from __future__ import annotations
@@ -13,6 +16,7 @@ from typing import Any
 
 import fiftyone as fo
 import numpy as np
+from numpy.typing import NDArray
 from pymongo.errors import WriteError
 
 from ..core.errors import InvalidParameter, UnknownField, UnknownUndo
@@ -20,20 +24,18 @@ from ..core.sentences import count
 from .changes import Change, begin, find_change
 from .documents import (
     Ids,
+    byte_keys,
     now,
     object_ids,
     pack_ids,
     parse_ids,
 )
 from .patches import label_root, sample_id_path
+from .states import TAKES_AWAY
 from .storage import Patches, Storage, locate, storage_of, stored_name
 
 # labels per update: the ids of one fit into a command of MongoDB many times over
 _BATCH = 50_000
-
-# the tags that this plugin itself sets and reads, beside any others
-FLAGGED_TAG, APPROVED_TAG = "needs-review", "approved"
-REVIEWED_TAG, REJECTED_TAG = "reviewed", "rejected"
 
 KIND = "tags"
 _MAX_TAG = 100
@@ -87,12 +89,16 @@ class _Target:
     def tags(self) -> str:
         return "tags" if self.root is None else f"{self.root}.tags"
 
+    def contradicted(self, tag: str, remove: bool) -> tuple[str, ...]:
+        """The tags that a label loses when it gets a tag."""
+        return () if remove or self.field is None else TAKES_AWAY.get(tag, ())
+
 
 def check_tag(tag: Any) -> str:
     """Returns a tag that may be written.
 
     Raises:
-        InvalidParameter: if it is no text, empty, too long, or has control characters
+        InvalidParameter: if it is not text, empty, too long, or has control characters
     """
     if not isinstance(tag, str) or not tag.strip() or len(tag) > _MAX_TAG or not tag.isprintable():
         raise InvalidParameter(
@@ -125,8 +131,8 @@ def tag_labels(
         by: who does it; by default the user of this process
 
     Raises:
-        InvalidParameter: if the tag is none, or the field is read-only
-        UnknownField: if there is no such field
+        InvalidParameter: if the tag is not valid, or the field is read-only
+        UnknownField: if the field does not exist
     """
     target = _Target(dataset, field)
     return _change(target, sample_ids, label_ids, check_tag(tag), remove, by, all_differ)
@@ -153,8 +159,8 @@ def tag_view(
         by: who does it; by default the user of this process
 
     Raises:
-        InvalidParameter: if the tag is none, or the field is read-only
-        UnknownField: if there is no such field of labels
+        InvalidParameter: if the tag is not valid, or the field is read-only
+        UnknownField: if the field does not exist or holds no labels
     """
     dataset = view._root_dataset
     if field is None:
@@ -190,13 +196,19 @@ def undo_tags(change: Change) -> Undone:
         UnknownUndo: if it is a change of another kind
     """
     if change.kind != KIND:
-        raise UnknownUndo("There is nothing to undo: this was no change of tags.")
+        raise UnknownUndo("There is nothing to undo: this was not a change of tags.")
     field, tag, remove = (change.what[name] for name in ("field", "tag", "remove"))
     target = _Target(change.dataset, field)
     changed = 0
-    for samples, ids in change.batches():
-        samples, ids, _ = _that_differ(target, samples, ids, tag, not remove)
-        _write(target, samples, ids, tag, not remove)
+    for samples, ids, had in change.batches():
+        # what has another state since has had a later word
+        rows = _rows_with(target, samples, ids, tag, has=not remove)
+        samples, ids, had = samples[rows], ids[rows], had[rows]
+        for number, other in enumerate(target.contradicted(tag, remove), start=1):
+            back = (had & 1 << number) > 0
+            _write(target, samples[back], ids[back], other, remove=False)
+        ours = (had & 1) == remove
+        _write(target, samples[ours], ids[ours], tag, not remove)
         changed += len(ids)
     change.close()
     what = count(changed, "sample" if field is None else "label")
@@ -237,13 +249,21 @@ def _change(
         target.dataset, KIND, sentence, by, field=target.field, tag=tag, remove=remove
     )  # fmt: skip
     changed = unchanged = 0
+    others = target.contradicted(tag, remove)
     for batch in _batches(len(ids)):
         samples, differing = sample_ids[batch], ids[batch]
+        had: NDArray[np.uint8] = np.full(len(differing), remove, np.uint8)
         if not all_differ:
-            samples, differing, same = _that_differ(target, samples, differing, tag, remove)
+            samples, differing, had, same = _that_differ(
+                target, samples, differing, tag, remove, others
+            )
             unchanged += same
-        change.add_batch(samples, differing)
-        _write(target, samples, differing, tag, remove)
+        change.add_batch(samples, differing, had)
+        new = (had & 1) == remove
+        _write(target, samples[new], differing[new], tag, remove)
+        for number, other in enumerate(others, start=1):
+            goes = (had & 1 << number) > 0
+            _write(target, samples[goes], differing[goes], other, remove=True)
         changed += len(differing)
     done = Tagged(changed, unchanged, change.token if changed else None)
     if changed:
@@ -254,17 +274,36 @@ def _change(
 
 
 def _that_differ(
-    target: _Target, sample_ids: Ids, ids: Ids, tag: str, remove: bool
-) -> tuple[Ids, Ids, int]:
-    """Returns the samples and ids that a change would change, and how many it would not."""
+    target: _Target, sample_ids: Ids, ids: Ids, tag: str, remove: bool, others: tuple[str, ...]
+) -> tuple[Ids, Ids, NDArray[np.uint8], int]:
+    """Reads what a change would change.
+
+    Returns:
+        (n, 12) samples, (n, 12) ids and (n,) tags of the labels, or samples, that it would: bit 0
+        for the tag, the bits above for ``others``; and how many it would not change
+    """
+    samples, found, had = _read(target, sample_ids, ids, (tag, *others))
+    differ = had == 1 if remove else had != 1
+    return samples[differ], found[differ], had[differ], int((~differ).sum())
+
+
+def _rows_with(target: _Target, sample_ids: Ids, ids: Ids, tag: str, has: bool) -> Any:
+    """Returns the rows of the labels, or samples, that have a tag now, or do not."""
+    _, found, had = _read(target, sample_ids, ids, (tag,))
+    row_of = {key: row for row, key in enumerate(byte_keys(ids))}
+    return [row_of[key] for key in byte_keys(found[(had == 1) == has])]
+
+
+def _read(
+    target: _Target, sample_ids: Ids, ids: Ids, tags: tuple[str, ...]
+) -> tuple[Ids, Ids, NDArray[np.uint8]]:
+    """Returns samples, ids and tags of the labels, or samples, that exist; a bit for each tag."""
     collection, root = target.storage.documents, target.root
     match: dict[str, Any] = {"$match": {"_id": {"$in": _unique(sample_ids)}}}
     if root is None:
-        has = _has("$tags", tag)
-        found = list(collection.aggregate([match, {"$project": {"has": has}}]))
-        differing = [d["_id"] for d in found if d["has"] is remove]
-        packed = pack_ids(differing)
-        return packed, packed, len(found) - len(differing)
+        found = list(collection.aggregate([match, {"$project": {"h": _bits("$tags", tags)}}]))
+        packed = pack_ids([document["_id"] for document in found])
+        return packed, packed, np.array([document["h"] for document in found], np.uint8)
 
     single = root == target.name
     # $setIsSubset looks ids up in a constant; $in would compare them one by one
@@ -277,25 +316,27 @@ def _that_differ(
                     "$filter": {"input": [labels] if single else labels, "as": "l", "cond": picked}
                 },
                 "as": "l",
-                "in": {"i": "$$l._id", "h": _has("$$l.tags", tag)},
+                "in": {"i": "$$l._id", "h": _bits("$$l.tags", tags)},
             }
         }
     }
     samples: list[Any] = []
     labels_found: list[Any] = []
-    same = 0
+    had: list[int] = []
     for document in collection.aggregate([match, {"$project": project}]):
         for label in document["l"]:
-            if label["h"] is remove:
-                samples.append(document["_id"])
-                labels_found.append(label["i"])
-            else:
-                same += 1
-    return pack_ids(samples), pack_ids(labels_found), same
+            samples.append(document["_id"])
+            labels_found.append(label["i"])
+            had.append(label["h"])
+    return pack_ids(samples), pack_ids(labels_found), np.array(had, np.uint8)
+
+
+def _bits(path: str, tags: tuple[str, ...]) -> dict[str, Any]:
+    return {"$add": [{"$cond": [_has(path, tag), 1 << bit, 0]} for bit, tag in enumerate(tags)]}
 
 
 def _has(tags: str, tag: str) -> dict[str, Any]:
-    # a tag that begins with a dollar is no field
+    # a tag that begins with a dollar is not a field
     return {"$in": [{"$literal": tag}, {"$ifNull": [tags, []]}]}
 
 
@@ -303,7 +344,10 @@ def _write(target: _Target, sample_ids: Ids, ids: Ids, tag: str, remove: bool) -
     if not len(ids):
         return
     samples, labels, moment = _unique(sample_ids), object_ids(ids), now()
-    storage, root, of_samples = target.storage, target.root, {"_id": {"$in": samples}}
+    storage, root = target.storage, target.root
+    of_samples: dict[str, Any] = {"_id": {"$in": samples}}
+    if root is not None:  # a field that was deleted meanwhile is not made again
+        of_samples[root if root != target.name else f"{root}._id"] = {"$exists": True}
     if root is None or root == target.name:
         _push(storage.documents, of_samples, target.tags, tag, remove, moment)
     else:

@@ -48,8 +48,8 @@ def filter_labels(
         tags: labels that have any of them; None for all
 
     Raises:
-        UnknownField: if there is no such field of labels
-        InvalidParameter: if the range is none, or nothing is asked for
+        UnknownField: if the field does not exist or holds no labels
+        InvalidParameter: if the range is not valid, or nothing is asked for
     """
     root, _ = label_root(view, field)
     low, high = (_bound(value) for value in confidence)
@@ -99,7 +99,7 @@ def save_tagged_view(
 
     Raises:
         InvalidParameter: if a view of another content has that name
-        UnknownField: if there is no such field of labels
+        UnknownField: if the field does not exist or holds no labels
     """
     name = name or tag
     if not isinstance(name, str) or not name.strip() or len(name) > 100 or not name.isprintable():
@@ -159,8 +159,8 @@ def exclude_tagged(view: Any, tag: str, field: str | None, level: str) -> tuple[
         the view, and a sentence that says what it leaves out
 
     Raises:
-        InvalidParameter: if the level is none
-        UnknownField: if there is no such field of labels
+        InvalidParameter: if the level is not valid
+        UnknownField: if the field does not exist or holds no labels
     """
     check_tag(tag)
     if level not in LEVELS or (field is None and level == "labels"):

@@ -25,9 +25,9 @@ from ..dataset.documents import now
 from ..dataset.patches import PatchTable, label_path, list_stored_fields, match_ids, read_stored
 from ..dataset.patches import read_tags as read_stored_tags
 from ..dataset.schema import check_attributes, declare_attributes, is_owned
+from ..dataset.states import REJECTED_TAG
 from ..dataset.storage import locate
 from ..dataset.stored_embeddings import load_embeddings
-from ..dataset.tags import REJECTED_TAG
 from ..embeddings.neighbors import NeighborGraph
 from .boxes import cover
 from .columns import (

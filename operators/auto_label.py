@@ -41,7 +41,7 @@ _MODELS = {
 }
 _EXISTING = {
     "only_new": "Label only the images that it has not labeled yet",
-    "replace": "Replace it: its labels are found again and lose their tags",
+    "replace": "Replace it: its labels are found again; until Finish the old ones can come back",
 }
 _ADVANCED = ("device", "batch_size", "num_workers")
 

@@ -10,7 +10,7 @@ import fiftyone.operators.types as types
 from ..core.errors import LabelvetError
 from ..dataset.app_view import base_view
 from ..dataset.patches import label_root, list_label_fields, list_patches_fields
-from ..dataset.tags import FLAGGED_TAG
+from ..dataset.states import FLAGGED_TAG
 
 # more choices than this make a drop-down slow
 _CHOICES = 1_000

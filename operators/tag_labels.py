@@ -8,7 +8,8 @@ import fiftyone.operators.types as types
 
 from ..core.errors import LabelvetError
 from ..dataset.patches import label_root
-from ..dataset.tags import FLAGGED_TAG, Tagged, check_tag, describe, tag_view
+from ..dataset.states import FLAGGED_TAG
+from ..dataset.tags import Tagged, check_tag, describe, tag_view
 from .form_operator import FormOperator
 from .forms import field_input, label_tags, one_of, problem, tag_input
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ..approval.rounds import APPROVAL, REMOVAL
+from ..approval.rounds import LOOP_KINDS, REMOVAL, REPLACEMENT
 from ..approval.undo import undo_change
 from ..core.errors import UnknownUndo
 from ..dataset.changes import Change, find_change, list_changes
@@ -20,8 +20,7 @@ from .web_panel import exposed
 _UNDO: dict[str, Callable[[Change], str]] = {
     TAGS: lambda change: undo_tags(change).sentence,
     REVIEW: lambda change: take_back_change(change).sentence,
-    APPROVAL: undo_change,
-    REMOVAL: undo_change,
+    **dict.fromkeys(LOOP_KINDS, undo_change),
 }
 
 
@@ -99,8 +98,8 @@ class Undoing:
     def undo(self, ctx: Any, request: UndoRequest) -> Undone:
         """Takes a change back."""
         change, sentence = undo(ctx.dataset, request.token)
-        if change.kind in (APPROVAL, REMOVAL):
+        if change.kind in LOOP_KINDS:
             ctx.ops.reload_dataset()  # a field may have come or gone
         else:
             ctx.ops.reload_samples()
-        return Undone(sentence=sentence, anew=change.kind == REMOVAL)
+        return Undone(sentence=sentence, anew=change.kind in (REMOVAL, REPLACEMENT))

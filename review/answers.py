@@ -1,8 +1,8 @@
 """What a reviewer says of labels: written into them, with who and when, and taken back.
 
-An answer is four attributes of the label and a tag, written in one update that asks that the label
-is still what the reviewer saw. What it replaces is written down before
-(:mod:`labelvet.dataset.changes`), so that it can be undone after a restart too.
+An answer is four attributes of the label and its state (:mod:`labelvet.dataset.states`), written in
+one update that asks that the label is still what the reviewer saw. What it replaces is written
+down before (:mod:`labelvet.dataset.changes`), so that it can be undone after a restart too.
 """
 
 from __future__ import annotations
@@ -24,10 +24,19 @@ from ..dataset.documents import (
     now,
     pack_ids,
 )
+from ..dataset.expressions import each, retagged, without
 from ..dataset.patches import label_root
 from ..dataset.schema import Attribute, declare_attributes
+from ..dataset.states import (
+    APPROVED_TAG,
+    BASKET_TAG,
+    REJECTED_TAG,
+    REVIEWED_TAG,
+    TAGS,
+    TAKES_AWAY,
+    state_of,
+)
 from ..dataset.storage import Storage, locate
-from ..dataset.tags import APPROVED_TAG, FLAGGED_TAG, REJECTED_TAG, REVIEWED_TAG
 
 RIGHT, WRONG_CLASS, NOT_AN_OBJECT, SKIPPED = "right", "wrong class", "not an object", "skipped"
 VERDICTS = (RIGHT, WRONG_CLASS, NOT_AN_OBJECT, SKIPPED)
@@ -41,10 +50,7 @@ ATTRIBUTES = {
     "label_before": Attribute(fo.StringField, "The class before the reviewer changed it"),
 }
 _OWNER = "review"
-_TAGS = {RIGHT: REVIEWED_TAG, WRONG_CLASS: REVIEWED_TAG, NOT_AN_OBJECT: REJECTED_TAG}
-
-# tags that were set anywhere, and whether they say that a label is wrong
-LEARNED_TAGS = {APPROVED_TAG: False, REVIEWED_TAG: False, REJECTED_TAG: True, FLAGGED_TAG: True}
+_SAYS = {RIGHT: REVIEWED_TAG, WRONG_CLASS: REVIEWED_TAG, NOT_AN_OBJECT: REJECTED_TAG}
 
 KIND = "review"
 _MAX_CLASS = 200
@@ -74,7 +80,7 @@ class Answered:
 
     Attributes:
         changed: how many labels they were written into
-        refused: how many labels were changed or deleted since the reviewer saw them
+        refused: how many labels were changed, approved or deleted since the reviewer saw them
         token: what :func:`take_back` takes; None where nothing was written
         sentence: says so
     """
@@ -114,8 +120,8 @@ def give_answers(dataset: fo.Dataset, field: str, answers: list[Answer], user: s
         user: who gives them
 
     Raises:
-        InvalidParameter: if an answer is none, or the attributes' names are taken
-        UnknownField: if there is no such field
+        InvalidParameter: if an answer is not valid, or the attributes' names are taken
+        UnknownField: if the field does not exist
     """
     storage = locate(dataset, field)
     root, listed = storage.label_root(storage.local(field))
@@ -126,7 +132,7 @@ def give_answers(dataset: fo.Dataset, field: str, answers: list[Answer], user: s
     taken = []
     for answer in answers:
         label = labels.get(answer.label_id)
-        if label is not None and label.get("label") == answer.seen:
+        if label is not None and label.get("label") == answer.seen and _may(answer, label):
             taken.append((answer, label))
     entries = [_entry(answer, label, user, moment) for answer, label in taken]
     if not entries:
@@ -155,7 +161,7 @@ def take_back(dataset: fo.Dataset, token: Any) -> Answered:
 def take_back_change(change: Change) -> Answered:
     """Takes the answers of a change back; see :func:`take_back`."""
     if change.kind != KIND:
-        raise UnknownUndo("This is no answer of a review: undo it where it was done.")
+        raise UnknownUndo("This is not an answer of a review: undo it where it was done.")
     dataset = change.dataset
     field, entries = change.what["field"], change.what["entries"]
     storage = locate(dataset, field)
@@ -172,15 +178,15 @@ def read_known(dataset: fo.Dataset, field: str) -> Known:
     """Reads what is known of a field's labels: answers, and tags that were set anywhere."""
     storage = locate(dataset, field)
     root, listed = storage.label_root(storage.local(field))
-    tags = list(LEARNED_TAGS)
+    tags = [tag for tag in TAGS.values() if tag != BASKET_TAG]
     said = {
         "$or": [
             {f"{root}.tags": {"$in": tags}},
             {f"{root}.review": {"$in": list(VERDICTS)}},
         ]
     }
-    each = "$$l" if listed else f"${root}"
-    of_label: dict[str, Any] = {"i": f"{each}._id", "t": f"{each}.tags", "r": f"{each}.review"}
+    one = "$$l" if listed else f"${root}"
+    of_label: dict[str, Any] = {"i": f"{one}._id", "t": f"{one}.tags", "r": f"{one}.review"}
     if listed:
         some = {
             "$or": [
@@ -200,14 +206,17 @@ def read_known(dataset: fo.Dataset, field: str) -> Known:
     ids, wrong, learned, asking, reviewed = [], [], [], [], 0
     for document in storage.documents.aggregate([{"$match": said}, {"$project": {"l": content}}]):
         for label in document["l"]:
-            verdict, its = label.get("r"), label.get("t") or []
-            flags = [LEARNED_TAGS[tag] for tag in its if tag in LEARNED_TAGS]
+            verdict, state = label.get("r"), state_of(label.get("t"))
+            if state in ("basket", "open") and verdict in (None, NOT_AN_OBJECT):
+                continue  # somebody took the tag of that answer away
+            skipped = verdict == SKIPPED
+            # one that is flagged asks for an answer, whatever was answered before
+            asks = state == "flagged" and not skipped
             ids.append(label["i"])
-            wrong.append(verdict in (WRONG_CLASS, NOT_AN_OBJECT) if verdict else any(flags))
-            learned.append(verdict != SKIPPED)
-            # this one asks for an answer instead of being one
-            asking.append(not verdict and FLAGGED_TAG in its and REJECTED_TAG not in its)
-            reviewed += bool(verdict)
+            wrong.append(state in ("rejected", "flagged") or verdict == WRONG_CLASS)
+            learned.append(not skipped)
+            asking.append(asks)
+            reviewed += bool(verdict) and not asks
     columns = [np.array(column, dtype=bool) for column in (wrong, learned, asking)]
     return Known(pack_ids(ids), columns[0], columns[1], columns[2], reviewed)
 
@@ -257,15 +266,22 @@ def _entry(answer: Answer, label: dict[str, Any], user: str, moment: datetime) -
     after = {**before, "review": answer.verdict, "reviewed_by": user, "reviewed_at": moment}
     if answer.verdict == WRONG_CLASS:
         after |= {"label": answer.label, "label_before": answer.seen}
-    tag = _TAGS.get(answer.verdict)
-    had = label.get("tags") or []
+    says, had = _SAYS.get(answer.verdict), label.get("tags") or []
     return {
         "sample": ObjectId(answer.sample_id),
         "label": ObjectId(answer.label_id),
         "before": before,
         "after": after,
-        "tag": None if tag in had else tag,
+        "says": says,
+        "adds": [] if says is None or says in had else [says],
+        "takes": [tag for tag in TAKES_AWAY.get(says or "", ()) if tag in had],
     }
+
+
+def _may(answer: Answer, label: dict[str, Any]) -> bool:
+    """Whether a label may be answered so: what is ground truth already is changed there."""
+    approved = APPROVED_TAG in (label.get("tags") or [])
+    return not approved or answer.verdict in (RIGHT, SKIPPED)
 
 
 def _write(
@@ -281,8 +297,7 @@ def _write(
     collection = storage.documents
     done = []
     for entry in entries:
-        where, what, options = _update(entry, root, listed, old, new, "_id")
-        if collection.update_one(where, what, **options).matched_count:
+        if collection.update_one(*_update(entry, root, listed, old, new, "_id")).matched_count:
             done.append(entry)
     if not done:
         return 0
@@ -291,10 +306,8 @@ def _write(
     for patches in storage.patches(name, [entry["sample"] for entry in done]):
         its_root, its_listed = label_root(patches.dataset, name)
         updates = [
-            UpdateOne(where, what, **options)
-            for where, what, options in (
-                _update(entry, its_root, its_listed, old, new, patches.key) for entry in done
-            )
+            UpdateOne(*_update(entry, its_root, its_listed, old, new, patches.key))
+            for entry in done
         ]
         patches.documents.bulk_write(updates, ordered=False)
         patches.refresh([str(entry["label"]) for entry in done])
@@ -303,38 +316,48 @@ def _write(
 
 def _update(
     entry: dict[str, Any], root: str, listed: bool, old: str, new: str, sample_id: str
-) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
-    """Returns the filter, the update and the options of one label's change."""
-    guard = {"_id": entry["label"], "label": entry[old]["label"], "review": entry[old]["review"]}
-    at = f"{root}.$[l]" if listed else root
+) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Returns the filter and the update of one label's change."""
+    then, values = entry[old], entry[new]
+    guard: dict[str, Any] = {"_id": entry["label"]}
+    guard |= {name: then[name] for name in ("label", "review", "reviewed_at")}
+    if new == "before" and entry["says"]:
+        # what has another state since has had a later word
+        guard["tags"] = {"$eq": entry["says"]}
+        if values["label"] != then["label"]:
+            guard["tags"] |= {"$ne": APPROVED_TAG}
+    elif entry["says"] == REJECTED_TAG or values["label"] != then["label"]:
+        guard["tags"] = {"$ne": APPROVED_TAG}
     where: dict[str, Any] = {sample_id: entry["sample"]}
     if listed:
         where[root] = {"$elemMatch": guard}
-        options = {"array_filters": [{f"l.{name}": value for name, value in guard.items()}]}
     else:
         where |= {f"{root}.{name}": value for name, value in guard.items()}
-        options = {}
-    values = entry[new]
-    what: dict[str, Any] = {"$set": {"last_modified_at": now()}}
-    for name, value in values.items():
-        if value is not None:
-            what["$set"][f"{at}.{name}"] = value
-        else:
-            what.setdefault("$unset", {})[f"{at}.{name}"] = ""
-    if entry["tag"]:
-        what["$addToSet" if new == "after" else "$pull"] = {f"{at}.tags": entry["tag"]}
-    return where, what, options
+    goes, comes = ("takes", "adds") if new == "after" else ("adds", "takes")
+    gone = [name for name, value in values.items() if value is None]
+    set_ = {name: {"$literal": value} for name, value in values.items() if value is not None}
+    tagged = retagged(entry[goes], entry[comes])
+    changed: Any = without({"$mergeObjects": [tagged, set_]}, *gone)
+    if listed:
+        ours = {"$eq": ["$$l._id", entry["label"]]}
+        label: Any = each(f"${root}", {"$cond": [ours, changed, "$$l"]})
+    else:
+        label = {"$let": {"vars": {"l": f"${root}"}, "in": changed}}
+    return where, [{"$set": {root: label, "last_modified_at": now()}}]
 
 
 def _describe(answers: list[Answer], refused: int) -> str:
     if refused == len(answers):
         return (
-            "It was changed or deleted since you saw it: nothing was written."
+            "It was changed, approved or deleted since you saw it: nothing was written."
             if refused == 1
-            else "All of them were changed or deleted since you saw them: nothing was written."
+            else "All of them were changed, approved or deleted since you saw them: nothing was "
+            "written."
         )
     if len(answers) > 1:
-        rest = f" {refused:,} were changed or deleted since: they stay." if refused else ""
+        rest = (
+            f" {refused:,} were changed, approved or deleted since: they stay." if refused else ""
+        )
         return f"{len(answers) - refused:,} answers are kept.{rest}"
     (answer,) = answers
     return {

@@ -29,6 +29,8 @@ PLUGIN = "@labelvet/labelvet/"
 
 SCHEDULED, QUEUED, RUNNING = "scheduled", "queued", "running"
 COMPLETED, FAILED = "completed", "failed"
+_LABELING = "/auto_label"
+
 STATES = (SCHEDULED, QUEUED, RUNNING, COMPLETED, FAILED)
 
 # what lists need: a log and a trace may have 20 kB each, a view megabytes
@@ -201,21 +203,30 @@ def mark_failed(id_: str, reason: str = "Marked as failed by hand.") -> str:
 def rerun(id_: str) -> str:
     """Queues an operation once more, with the same inputs and target, and returns the new id.
 
-    What a completed one made is replaced once it is made again.
+    A visualization that a completed one made is replaced once it is made again. Labels are not:
+    they may have been reviewed, so whoever wants new ones says what becomes of them.
 
     Raises:
         InvalidParameter: if it does not exist or must not be repeated
     """
+    before = get_operation(id_)
+    completed = before.state == COMPLETED and before.operator.startswith(PLUGIN)
+    labels = before.operator.endswith(_LABELING)
+    if completed and labels and before.inputs.get("existing") != "only_new":
+        raise InvalidParameter(
+            f"'{before.inputs.get('run_name')}' has finished, and its labels may have been "
+            "reviewed: start Auto label again, which asks whether to replace them or to label "
+            "only what is new."
+        )
     try:
         again = DelegatedOperationService().rerun_operation(_id(id_))
     except ValueError as error:
         raise InvalidParameter(f"This run cannot be repeated: {error}.") from error
     request: dict[str, Any] = {"labelvet": _scheduler()}
-    if get_operation(id_).state == COMPLETED and again.operator.startswith(PLUGIN):
-        # it made the runs that have its brain keys, or its name, now
+    if completed:
+        # it made the runs that have its brain keys now
         request["params.overwrite_brain_key"] = True
         request["params.overwrite_similarity_key"] = True
-        request["params.existing"] = "replace"
     changes = {f"context.request_params.{name}": value for name, value in request.items()}
     queue().update_one({"_id": again.id}, {"$set": changes})
     return str(again.id)

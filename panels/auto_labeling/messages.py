@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import Field
 
 from ...approval.approve import IOU, RULES
-from ...approval.expressions import STATES
-from ...autolabel.runs import STATES as RUN_STATES
+from ...autolabel.runs import RUN_STATES
+from ...dataset.states import LOOP_STATES
 from ..binary import Counts
 from ..message import Answer, ClassName, Moment, OneOf, Request, Text
 
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 RunState = Annotated[str, OneOf(RUN_STATES)]
 # the places of the states are those in the counts of a class
-State = Annotated[str, OneOf(STATES)]
-Shown = Annotated[str, OneOf((*STATES, "all"))]
+State = Annotated[str, OneOf(LOOP_STATES)]
+Shown = Annotated[str, OneOf((*LOOP_STATES, "all"))]
 Rule = Annotated[str, OneOf(tuple(RULES))]
 Number = Annotated[float, Field(ge=-1e300, le=1e300)]
 

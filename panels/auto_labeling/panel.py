@@ -17,9 +17,7 @@ from ...approval.candidates import (
     list_candidate_fields,
 )
 from ...approval.counts import review
-from ...approval.expressions import FLAGGED
 from ...approval.finalize import finalize, finish
-from ...approval.removed import is_ours
 from ...approval.rounds import progress
 from ...approval.shown_view import (
     shown_view,
@@ -32,6 +30,8 @@ from ...core.sentences import count
 from ...dataset.app_view import base_view, view_without_selection
 from ...dataset.documents import Ids, parse_ids
 from ...dataset.patches import is_patches_view
+from ...dataset.removed import is_ours
+from ...dataset.states import FLAGGED_TAG
 from ...dataset.storage import locate
 from ...dataset.tags import tag_view
 from ..message import Nothing
@@ -110,8 +110,8 @@ class AutoLabeling(Undoing, WebPanel):
         """Tags the patches that are selected in the grid."""
         candidates, view = _candidates(ctx, request), base_view(ctx.dataset, ctx.request_params)
         ids = _selected(ctx)
-        done = tag_view(view.select(ids), candidates.field, FLAGGED)
-        sentence = f"{count(done.changed, 'label')} flagged '{FLAGGED}'."
+        done = tag_view(view.select(ids), candidates.field, FLAGGED_TAG)
+        sentence = f"{count(done.changed, 'label')} flagged '{FLAGGED_TAG}'."
         return _changed(ctx, Chosen(done.changed, done.token, sentence))
 
     @exposed

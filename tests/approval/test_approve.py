@@ -256,11 +256,13 @@ def test_labels_that_were_flagged_edited_or_deleted_since_they_were_added(predic
     assert labels_with("for-approval") == [0, 1, 2, 3]
 
 
-def test_two_people_approve_at_once(predicted):
+@pytest.mark.parametrize("new", [True, False])
+def test_two_people_approve_at_once(predicted, new):
     add(predicted)
     candidates = find_candidates(predicted, FIELD)
     together, done = threading.Barrier(2), []
-    predicted.add_sample_field(TRUTH, fo.EmbeddedDocumentField, embedded_doc_type=fo.Detections)
+    if not new:
+        predicted.add_sample_field(TRUTH, fo.EmbeddedDocumentField, embedded_doc_type=fo.Detections)
 
     def person(name):
         together.wait()

@@ -47,7 +47,8 @@ def test_a_range_of_edges_counts_what_the_filter_finds(predicted, low, high):
 @given(st.lists(st.floats(-1, 2, width=32) | st.integers(0, 100).map(lambda k: k / 100)))
 def test_every_confidence_has_the_column_of_its_place_among_the_edges(dataset_of, values):
     found = review(dataset_of(values))
-    edges = np.arange(101) / (1 if max(values, default=0) > 1 else 100)
+    percent = np.mean(np.array(values) > 1.001) > 0.5 if values else False
+    edges = np.arange(101) / (1 if percent else 100)
     columns = np.searchsorted(edges, values, "left") + np.searchsorted(edges, values, "right")
     expected = np.bincount(columns.astype(int), minlength=204)
     assert np.array_equal(found.open.sum(axis=0), expected)
@@ -67,6 +68,14 @@ def dataset_of():
 
     yield of
     dataset.delete()
+
+
+@pytest.mark.parametrize(
+    "values, last",
+    [([0.2, 0.4, 1.0000001], 1), ([0.2, 57.0, 0.9], 1), ([0.5, 20.0, 99.0], 100), ([20, 1], 1)],
+)
+def test_a_single_confidence_does_not_say_percent(dataset_of, values, last):
+    assert review(dataset_of(values)).edges[-1] == last
 
 
 def test_labels_without_confidence_or_class_are_counted_apart(predicted):

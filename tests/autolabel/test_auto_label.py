@@ -11,18 +11,25 @@ from threading import Event
 
 import fiftyone as fo
 import pytest
+from invariants import check_opens
 from labelvet import auto_label
 from labelvet.approval.approve import approve
 from labelvet.approval.basket import add_labels
 from labelvet.approval.candidates import Selection, find_candidates
+from labelvet.approval.finalize import finish
 from labelvet.autolabel.runs import FAILED, GENERATING, IN_REVIEW, get_run, list_runs, save_run
 from labelvet.core.errors import (
     Cancelled,
+    DatasetDeleted,
+    FieldGone,
     InvalidParameter,
     ModelUnavailable,
     NoPatches,
     UnknownField,
 )
+from labelvet.dataset.changes import list_changes
+from labelvet.dataset.tags import tag_view
+from labelvet.panels.undoing import undo
 
 FIELD, RUN = "yolow_detections", "first_pass"
 ROOT = f"{FIELD}.detections"
@@ -251,3 +258,78 @@ def test_frames_of_videos_are_labeled_as_their_images_would_be(
     add_labels(candidates, Selection((0.5, None)), frames)
     assert approve(candidates, "truth").approved == videos.count("frames.truth.detections") > 0
     assert "truth" not in videos.get_field_schema()
+
+
+def everything(dataset):
+    """All that a replacement may touch."""
+    dataset.reload()
+    fields = ("id", "label", "tags", "auto_label_run")
+    return dataset.values(["filepath", *(f"{ROOT}.{name}" for name in fields)])
+
+
+def test_a_replacement_is_undone_without_a_trace(scenes, detector_file):
+    first = label(scenes, detector_file)
+    tag_view(scenes.limit(4), FIELD, "needs-review")
+    before = everything(scenes)
+    label(scenes.limit(6), detector_file, existing="replace", confidence=0.5)
+    assert everything(scenes) != before
+    assert scenes.count(f"{FIELD}_removed.detections") == first.run.labels
+    check_opens(scenes)
+    (change,) = list_changes(scenes, ("replacement",))
+    assert "replaced by a new run" in change.sentence
+    sentence = undo(scenes, change.token)[1]
+    assert sentence.startswith(f"{first.run.labels} labels of 'first_pass' came back")
+    assert everything(scenes) == before and not scenes.has_sample_field(f"{FIELD}_removed")
+    assert get_run(scenes, RUN) == first.run
+    assert label(scenes, detector_file, existing="only_new").before == 12
+    check_opens(scenes)
+
+
+def test_a_replacement_that_was_cancelled_says_what_was_kept(scenes, detector_file):
+    label(scenes, detector_file)
+    before, cancelled = everything(scenes), Event()
+
+    def cancel(fraction, line):
+        if "images" in line and " 0 of" not in line:
+            cancelled.set()
+
+    with pytest.raises(Cancelled, match="the others those of before"):
+        label(
+            scenes, detector_file, batch_size=1, progress=cancel, cancelled=cancelled,
+            existing="replace", confidence=0.5,
+        )  # fmt: skip
+    label(scenes, detector_file, existing="replace", confidence=0.4)
+    second, first = list_changes(scenes, ("replacement",))
+    with pytest.raises(InvalidParameter, match="undo that first"):
+        undo(scenes, first.token)
+    undo(scenes, second.token)
+    undo(scenes, first.token)
+    assert everything(scenes) == before
+    check_opens(scenes)
+
+
+def test_finish_ends_what_was_replaced(scenes, detector_file):
+    first = label(scenes, detector_file)
+    label(scenes, detector_file, existing="replace", confidence=0.5)
+    said = finish(find_candidates(scenes, FIELD, RUN))
+    assert f"{first.run.labels} removed labels deleted" in said
+    assert list_changes(scenes, ("replacement",)) == []
+    assert not scenes.has_sample_field(f"{FIELD}_removed")
+
+
+@pytest.mark.parametrize("what", ["field", "dataset"])
+def test_it_goes_while_images_are_labeled(scenes, detector_file, what):
+    def go(fraction, line):
+        if "4 of 12" in line:
+            if what == "field":
+                fo.load_dataset(scenes.name).delete_sample_field(FIELD)
+            else:
+                # as another process would
+                fo.core.odm.get_db_conn().datasets.delete_one({"_id": scenes._doc.id})
+
+    with pytest.raises(
+        FieldGone if what == "field" else DatasetDeleted, match=r"renamed or deleted|was deleted"
+    ):
+        label(scenes, detector_file, batch_size=2, progress=go)
+    if what == "field":
+        check_opens(scenes)

@@ -12,9 +12,9 @@ from labelvet.autolabel.runs import (
     IN_REVIEW,
     AutoLabelRun,
     get_run,
+    heartbeat,
     list_runs,
     save_run,
-    staying_seen,
 )
 from labelvet.core.errors import InvalidParameter, UnknownRun
 
@@ -78,7 +78,7 @@ def test_a_run_whose_process_ended_is_cut_off(make_dataset, monkeypatch):
     run = replace(RUN, seen=RUN.created - timedelta(minutes=5))
     save_run(dataset, run)
     assert get_run(dataset, RUN.name).cut_off
-    with staying_seen(dataset, run):
+    with heartbeat(dataset, run):
         deadline = time.monotonic() + 20
         while get_run(dataset, RUN.name).cut_off and time.monotonic() < deadline:
             time.sleep(0.05)

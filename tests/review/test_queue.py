@@ -5,8 +5,15 @@ from __future__ import annotations
 import fiftyone as fo
 import pytest
 from fiftyone import ViewField as F
+from labelvet.approval.approve import approve
+from labelvet.approval.basket import add_labels
+from labelvet.approval.candidates import Selection, find_candidates
 from labelvet.core.errors import InvalidParameter, UnknownUndo
+from labelvet.dataset.documents import parse_ids
+from labelvet.dataset.states import FLAGGED_TAG
+from labelvet.dataset.tags import tag_view
 from labelvet.issues.find import find_label_issues, remove_label_issues
+from labelvet.panels.undoing import undo
 from labelvet.review.answers import Answer, give_answers, take_back
 from labelvet.review.queue import next_issues
 
@@ -95,7 +102,7 @@ def test_what_others_changed_meanwhile_stays(judged):
     done = give_answers(
         dataset, FIELD, [answer(item, "right") for item in (changed, deleted, kept)], "ada"
     )
-    assert (done.changed, done.refused) == (1, 2) and "changed or deleted" in done.sentence
+    assert (done.changed, done.refused) == (1, 2) and "approved or deleted" in done.sentence
     assert not hasattr(label(dataset, changed.id), "review")
     queue = next_issues(dataset, "map", 5)
     assert queue.passed == 2 and "judged anew" in queue.sentence
@@ -171,3 +178,71 @@ def test_answers_are_checked(judged):
                 answer(item, "wrong class", item.label)):  # fmt: skip
         with pytest.raises(InvalidParameter):
             give_answers(dataset, FIELD, [bad], "ada")
+
+
+def states(dataset, item):
+    return sorted(label(dataset, item.id).tags)
+
+
+def test_the_last_word_wins_and_undo_goes_back_one(judged):
+    dataset, _ = judged
+    item = next_issues(dataset, "map", 1).items[0]
+    candidates = find_candidates(dataset, FIELD)
+    this = Selection(ids=parse_ids([item.id]))
+
+    def say(verdict):
+        return give_answers(dataset, FIELD, [answer(item, verdict)], "ada")
+
+    one = dataset.select_labels(ids=[item.id])
+    flagged = tag_view(one, FIELD, FLAGGED_TAG)
+    with pytest.raises(InvalidParameter, match="Flagged"):
+        add_labels(candidates, this)
+    right = say("right")
+    assert states(dataset, item) == ["reviewed"]
+    added = add_labels(candidates, this)
+    assert states(dataset, item) == ["for-approval", "reviewed"]
+    rejected = say("not an object")
+    assert states(dataset, item) == ["rejected"]
+    again = say("right")
+    assert states(dataset, item) == ["reviewed"]
+    doubted = tag_view(one, FIELD, FLAGGED_TAG)
+    assert (
+        states(dataset, item) == ["needs-review"]
+        and next_issues(dataset, "map", 1).items[0].flagged
+    )
+    for token, tags in (
+        (doubted.token, ["reviewed"]),
+        (again.token, ["rejected"]),
+        (rejected.token, ["for-approval", "reviewed"]),
+        (added.token, ["reviewed"]),
+        (right.token, ["needs-review"]),
+        (flagged.token, []),
+    ):
+        undo(dataset, token)
+        assert states(dataset, item) == tags
+    assert not hasattr(label(dataset, item.id), "review")
+
+
+def test_a_word_that_others_followed_is_not_taken_back(judged):
+    dataset, _ = judged
+    item = next_issues(dataset, "map", 1).items[0]
+    flagged = tag_view(dataset.select_labels(ids=[item.id]), FIELD, FLAGGED_TAG)
+    rejected = give_answers(dataset, FIELD, [answer(item, "not an object")], "ada")
+    right = give_answers(dataset, FIELD, [answer(item, "right")], "bob")
+    assert take_back(dataset, rejected.token).changed == 0
+    undo(dataset, flagged.token)
+    assert states(dataset, item) == ["reviewed"]
+    assert label(dataset, item.id).review == "right" and right.changed == 1
+
+
+def test_what_is_approved_is_changed_in_ground_truth(judged):
+    dataset, _ = judged
+    item = next_issues(dataset, "map", 1).items[0]
+    candidates = find_candidates(dataset, FIELD)
+    add_labels(candidates, Selection(ids=parse_ids([item.id])))
+    approve(candidates, "truth")
+    for verdict, name in (("not an object", None), ("wrong class", "c9")):
+        done = give_answers(dataset, FIELD, [answer(item, verdict, name)], "ada")
+        assert done.changed == 0 and "approved" in done.sentence
+    assert give_answers(dataset, FIELD, [answer(item, "right")], "ada").changed == 1
+    assert states(dataset, item) == ["approved", "reviewed"]

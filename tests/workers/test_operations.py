@@ -197,6 +197,27 @@ def test_a_repeated_run_asks_for_the_same(coco128, claimed):
     assert str(claim_next("shelf", "w").operation) == again.id
 
 
+@pytest.mark.parametrize("existing", [None, "replace", "only_new"])
+def test_a_repeated_run_replaces_no_labels_unasked(coco128, claimed, existing):
+    claim, id_ = claimed
+    inputs = {"run_name": "first", **({"existing": existing} if existing else {})}
+    foo.get_db_conn().delegated_ops.update_one(
+        {"_id": claim.operation},
+        {
+            "$set": {
+                "operator": "@labelvet/labelvet/auto_label",
+                "run_state": "completed",
+                "context.request_params.params": inputs,
+            }
+        },
+    )
+    if existing == "only_new":
+        assert get_operation(operations.rerun(id_)).inputs["existing"] == "only_new"
+    else:
+        with pytest.raises(InvalidParameter, match="'first' has finished"):
+            operations.rerun(id_)
+
+
 def test_another_version_is_refused_with_a_sentence(claimed):
     claim, _ = claimed
     assert find_obstacle(claim, "shelf") is None

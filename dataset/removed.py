@@ -11,10 +11,9 @@ from typing import Any
 
 import fiftyone as fo
 
-from ..dataset.documents import samples_of
-from ..dataset.schema import declare_detections, is_owned
+from .documents import samples_of
 from .expressions import Expression, each, in_list, keep, without
-from .writing import count_moment, is_at
+from .schema import declare_detections, is_owned
 
 REMOVED_AT = "removed_at"
 _OWNER = "removed labels"
@@ -89,8 +88,54 @@ def forget(dataset: fo.Dataset, field: str, moment: datetime) -> int:
     return number
 
 
+def forget_others(
+    dataset: fo.Dataset, field: str, which: dict[str, Any], but: list[datetime]
+) -> int:
+    """Deletes what was removed from a field at any moment but some, for good, and returns how many.
+
+    Args:
+        dataset: the dataset
+        field: the field
+        which: only labels with these values of some attributes
+        but: the moments
+    """
+    if not exists(dataset, field):
+        return 0
+    path = f"{removed_field(field)}.detections"
+    goes: list[Any] = [{"$not": [{"$in": [f"$$l.{REMOVED_AT}", but]}]}]
+    goes += [{"$eq": [f"$$l.{name}", {"$literal": value}]} for name, value in which.items()]
+    which = {**which, REMOVED_AT: {"$nin": but}}
+    count_all = {"$sum": {"$size": keep(in_list(path), {"$and": goes})}}
+    pipeline: list[dict[str, Any]] = [{"$group": {"_id": None, "n": count_all}}]
+    found = next(iter(samples_of(dataset).aggregate(pipeline)), {"n": 0})
+    if found["n"]:
+        samples_of(dataset).update_many({path: {"$elemMatch": which}}, {"$pull": {path: which}})
+    drop_empty(dataset, field)
+    return int(found["n"])
+
+
 def drop_empty(dataset: fo.Dataset, field: str) -> None:
     """Deletes the field for what is removed, where nothing is in it any more."""
     there = {f"{removed_field(field)}.detections.0": {"$exists": True}}
     if exists(dataset, field) and samples_of(dataset).find_one(there, {"_id": 1}) is None:
         dataset.delete_sample_field(removed_field(field))
+
+
+def count_moment(dataset: fo.Dataset, root: str, name: str, moment: datetime) -> int:
+    """Counts the labels of a path whose attribute is a moment."""
+    pipeline: list[dict[str, Any]] = [
+        {"$match": {f"{root}.{name}": moment}},
+        {
+            "$group": {
+                "_id": None,
+                "n": {"$sum": {"$size": keep(in_list(root), is_at(name, moment))}},
+            }
+        },
+    ]
+    found = next(iter(samples_of(dataset).aggregate(pipeline)), None)
+    return int(found["n"]) if found else 0
+
+
+def is_at(name: str, moment: datetime) -> Expression:
+    """Whether an attribute of the label ``$$l`` is a moment."""
+    return {"$eq": [f"$$l.{name}", moment]}

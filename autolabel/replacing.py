@@ -1,0 +1,132 @@
+"""A run of auto labeling that replaces an earlier one of its name, and bringing that back.
+
+The labels that are replaced go to the field ``<field>_removed`` in the very updates that write the
+new ones (:mod:`labelvet.dataset.removed`), so a replacement can be undone whenever it ended, until
+*Finish*.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+
+import fiftyone as fo
+
+from ..core.errors import InvalidParameter, UnknownUndo
+from ..core.sentences import count
+from ..dataset import removed
+from ..dataset.changes import Change, begin, past_changes, unique_moment
+from ..dataset.documents import now, samples_of
+from ..dataset.expressions import Expression, in_list, keep
+from ..dataset.schema import check_fields
+from .runs import RUN_ATTRIBUTE, AutoLabelRun, run_from, save_run
+
+KIND = "replacement"
+
+# the names of the runs that went through an image, beside the list of its labels
+MARK = "auto_label_runs"
+
+
+def begin_replacement(dataset: fo.Dataset, earlier: AutoLabelRun, user: str | None) -> Change:
+    """Writes down that a run is replaced, and has each of its images labeled again.
+
+    Raises:
+        InvalidParameter: if the dataset has a field of its own where replaced labels would go
+    """
+    field, name = earlier.label_field, earlier.name
+    removed.prepare(dataset, field)
+    record = asdict(earlier)
+    record |= {"created": earlier.created.isoformat(), "seen": earlier.seen.isoformat()}
+    change = begin(
+        dataset, KIND, f"{count(earlier.labels, 'label')} of '{name}' replaced by a new run.", user,
+        expires=False, field=field, run=name, moment=unique_moment(dataset), record=record,
+    )  # fmt: skip
+    marks = f"{field}.{MARK}"
+    before = _marked_before(name, change.what["moment"])
+    renamed = {"$cond": [{"$eq": ["$$m", name]}, before, "$$m"]}
+    update = {marks: {"$map": {"input": f"${marks}", "as": "m", "in": renamed}}}
+    samples_of(dataset).update_many({marks: name}, [{"$set": update}])
+    return change
+
+
+def open_replacement(dataset: fo.Dataset, run: AutoLabelRun) -> Change | None:
+    """Returns the newest replacement of a run that can be undone, None if there is none."""
+    of_run = (run.label_field, run.name)
+    for change in past_changes(dataset, (KIND,)):
+        if (change.what["field"], change.what["run"]) == of_run and not change.closed:
+            return change
+    return None
+
+
+def replaced(run: AutoLabelRun, moment: datetime) -> dict[str, Any]:
+    """What an update sets so that the labels can come back which a document had of a run before."""
+    field = run.label_field
+    labels = keep(in_list(f"{field}.detections"), of_run("$$l", run.name))
+    anew = {"$in": [run.name, in_list(f"{field}.{MARK}")]}  # by another worker, just now
+    labels = {"$cond": [anew, [], labels]}
+    return {removed.removed_field(field): removed.kept(field, labels, moment)}
+
+
+def of_run(label: str, name: str) -> Expression:
+    """Whether a label is of a run."""
+    return {"$eq": [f"{label}.{RUN_ATTRIBUTE}", {"$literal": name}]}
+
+
+def undo_replacement(change: Change) -> str:
+    """Brings the labels back that a run replaced, in place of its own.
+
+    Returns:
+        a sentence about it
+
+    Raises:
+        InvalidParameter: if the run was replaced again since
+        UnknownUndo: if the field that held them is gone
+        FieldGone: if the field that they go back to is
+    """
+    dataset, what = change.dataset, change.what
+    field, name, moment = what["field"], what["run"], what["moment"]
+    dataset.reload()
+    check_fields(dataset, [field])
+    if not removed.exists(dataset, field):
+        raise UnknownUndo(
+            f"The field '{removed.removed_field(field)}', which held what was replaced, is gone: "
+            "there is nothing to bring back."
+        )
+    run = run_from(what["record"])
+    newest = open_replacement(dataset, run)
+    if newest is not None and newest.token != change.token:
+        raise InvalidParameter(f"'{name}' was replaced again since: undo that first.")
+    number = removed.count_at(dataset, field, moment)
+    marks, before = in_list(f"{field}.{MARK}"), _marked_before(name, moment)
+    rest = {
+        "$filter": {"input": marks, "as": "m", "cond": {"$not": [{"$in": ["$$m", [name, before]]}]}}
+    }
+    others = keep(in_list(f"{field}.detections"), {"$not": [of_run("$$l", name)]})
+    update = {
+        f"{field}.detections": {"$concatArrays": [others, removed.of_moment(field, moment)]},
+        f"{field}.{MARK}": {
+            "$concatArrays": [rest, {"$cond": [{"$in": [before, marks]}, [name], []]}]
+        },
+        f"{removed.removed_field(field)}.detections": removed.all_but_moment(field, moment),
+        "last_modified_at": now(),
+    }
+    which = {
+        "$or": [
+            {f"{field}.{MARK}": {"$in": [name, before]}},
+            {f"{field}.detections.{RUN_ATTRIBUTE}": name},
+            removed.at_moment(field, moment),
+        ]
+    }
+    check_fields(dataset, [field, removed.removed_field(field)])
+    samples_of(dataset).update_many(which, [{"$set": update}])
+    removed.drop_empty(dataset, field)
+    change.close()
+    save_run(dataset, run)
+    dataset.reload()
+    return f"{count(number, 'label')} of '{name}' came back, in place of the new ones."
+
+
+def _marked_before(name: str, moment: datetime) -> str:
+    """How an image is marked that a run went through before it was replaced."""
+    return f"{name} before {moment.isoformat()}"
