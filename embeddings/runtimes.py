@@ -6,6 +6,7 @@ Torch's own compilers did not come near (docs/performance.md). Tried with openvi
 from __future__ import annotations
 
 import logging
+import warnings
 from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from threading import Lock
@@ -76,6 +77,19 @@ def compile_for_cpu(
 
 
 def _compile(
+    parts: Sequence[tuple[nn.Module, torch.dtype]],
+    size: int,
+    mean: Sequence[float],
+    std: Sequence[float],
+) -> Forward:
+    with warnings.catch_warnings():
+        # torch deprecates its tracing, which OpenVINO reads: no reason to do without where warnings
+        # are errors
+        warnings.simplefilter("ignore")
+        return _convert(parts, size, mean, std)
+
+
+def _convert(
     parts: Sequence[tuple[nn.Module, torch.dtype]],
     size: int,
     mean: Sequence[float],

@@ -199,13 +199,14 @@ def test_what_cannot_be_updated_says_what_to_do(boxes):
 
 def test_a_run_of_another_runtime_is_embedded_again(boxes, monkeypatch):
     """OpenVINO, say, is on the machine of the worker and not on this one."""
-    from labelvet.embeddings import backbones
+    pytest.importorskip("openvino", reason="pip install 'labelvet[openvino]'")
+    from labelvet.embeddings import torch_backbone
 
     compute(boxes)
     before = boxes.get_brain_info("map").config.labelvet["precision"]
     assert before.endswith("openvino")
     edit(boxes)
-    monkeypatch.setattr(backbones, "compile_for_cpu", lambda *_: None)
+    monkeypatch.setattr(torch_backbone, "compile_for_cpu", lambda *_: None)
     done = update(boxes)
     assert done.changes.new == 2 and "all its labels were embedded again" in done.summary()
     assert boxes.get_brain_info("map").config.labelvet["precision"] != before
