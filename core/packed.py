@@ -36,7 +36,7 @@ def pack(values: NDArray[Any], kind: str) -> str:
 
 def unpack_rows(text: str, n: int, name: str = "rows") -> NDArray[np.int64]:
     """Unpacks the numbers of the chosen rows of n, ascending: they come as bits, or, where that is
-    shorter, as numbers ("u4").
+    shorter, as numbers ("u4"). A script may give the bits alone, without a header.
 
     Raises:
         OtherVersion: if it has the format of another version
@@ -50,6 +50,8 @@ def unpack_rows(text: str, n: int, name: str = "rows") -> NDArray[np.int64]:
         data = b64decode(text, validate=True)
     except (binascii.Error, ValueError):
         raise wrong from None
+    if len(data) == (n + 7) // 8 and not data.startswith(_MAGIC):
+        data = _HEADER.pack(_MAGIC, VERSION, _KINDS["rows"], n) + data
     if len(data) < _HEADER.size:
         raise wrong
     magic, version, kind, count = _HEADER.unpack_from(data)

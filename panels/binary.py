@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import PlainValidator
+from pydantic import BeforeValidator, PlainValidator
 
 from ..core.packed import pack
 from .message import TypeScript
@@ -22,4 +22,9 @@ Floats = _column("f4")
 Codes = _column("u2")
 Counts = _column("u4")
 Mask = _column("rows")
-RowSet = Annotated[str, TypeScript('Column<"rows" | "u4">', "../../app/binary")]
+RowSet = Annotated[
+    str,
+    # what a script gives
+    BeforeValidator(lambda rows: rows.get("bits") if isinstance(rows, dict) else rows),
+    TypeScript('Column<"rows" | "u4">', "../../app/binary"),
+]

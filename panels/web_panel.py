@@ -76,7 +76,9 @@ def exposed(method: Callable[..., Answer]) -> Callable[[Any, Any], dict[str, Any
             return {"error": "The dataset was deleted: open another.", "stale": True}
         forget_deleted()
         try:
-            if ctx.params.get("contract") != CONTRACTS[self.component]:
+            # a page says its version; a script, which has none, is of this one
+            contract = CONTRACTS[self.component]
+            if ctx.params.get("contract", contract) != contract:
                 raise OtherVersion
             request = () if request_type is None else (request_type.parse(ctx.params),)
             return method(self, ctx, *request).model_dump(mode="json", by_alias=True)

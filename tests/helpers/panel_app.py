@@ -10,12 +10,14 @@ class PanelApp:
     """What a browser has: a dataset, a view, filters, and the methods of a panel."""
 
     panel: type
+    says_version = True
 
     def __init__(self, dataset, **request):
         self.dataset, self.request, self.triggered = dataset, request, {}
 
     def __call__(self, method, **params):
-        params = {"contract": CONTRACTS[self.panel.component], **params}
+        if self.says_version:
+            params = {"contract": CONTRACTS[self.panel.component], **params}
         request = {"dataset_id": str(self.dataset._doc.id), "params": params, **self.request}
         executor = Executor()
         context = ExecutionContext(json.loads(json.dumps(request)), executor=executor)

@@ -12,7 +12,12 @@ from labelvet.panels import PANELS, typescript
 from labelvet.panels.auto_labeling.messages import SelectionRequest
 from labelvet.panels.contracts import CONTRACTS
 from labelvet.panels.label_embeddings import LabelEmbeddings
-from labelvet.panels.label_embeddings.messages import AnswerRequest, CropsRequest, TagRequest
+from labelvet.panels.label_embeddings.messages import (
+    AnswerRequest,
+    CropsRequest,
+    RowsRequest,
+    TagRequest,
+)
 from panel_app import PanelApp
 
 ABOUT = {"key": "a", "run": "b"}
@@ -75,6 +80,22 @@ def test_a_set_of_rows_of_another_version_says_so(at, byte):
     data[at] = byte
     with pytest.raises(OtherVersion, match="reload the page"):
         unpack_rows(base64.b64encode(data).decode(), 24)
+
+
+def test_a_script_gives_bits_alone_and_no_version(judged):
+    mask = np.zeros(24, bool)
+    mask[[0, 5, 23]] = True
+    bits = base64.b64encode(np.packbits(mask, bitorder="little")).decode()
+    assert unpack_rows(bits, 24).tolist() == [0, 5, 23]
+    assert RowsRequest.parse({"key": "k", "run": "r", "rows": {"bits": bits}}).rows == bits
+    with pytest.raises(InvalidParameter, match="must be a selection"):
+        unpack_rows(bits, 32)
+
+    class Script(PanelApp):
+        panel = LabelEmbeddings
+        says_version = False
+
+    assert "error" not in Script(judged)("list_runs")
 
 
 @pytest.mark.parametrize("contract", [None, "0" * 16, 1, {"$ne": 1}])
