@@ -1,20 +1,34 @@
-"""From media files to pixels, in threads that work ahead of the model that needs them next."""
+"""From media files to pixels as people see them, in threads that work ahead of the model.
+
+All that looks at images decodes them here: the engine, the crops that a panel shows, the detectors.
+So a box, which is relative to the upright image that the App shows, is about the same pixels for
+each of them.
+"""
 
 from __future__ import annotations
 
 import os
+import struct
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TypeVar
+from contextlib import contextmanager
+from threading import Lock
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
+# Whoever changes which pixels are read changes "decoded" in labelvet.embeddings.store.
+MAX_PIXELS = 500_000_000
+
+_EXIF_ORIENTATION = 0x0112
 _MAX_WORKERS = 16
 # so many images are decoded for each thread before the first of them is needed
 _AHEAD = 4
+
+_lifting = Lock()
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
@@ -24,17 +38,30 @@ class UnreadableImage(Exception):
     """An image cannot be decoded; its text says why in a few words."""
 
 
-def read_image(path: str) -> Image.Image:
-    """Decodes an image file into RGB.
+def read_pixels(path: str) -> NDArray[np.uint8]:
+    """Decodes an image file into (height, width, 3) RGB as people see it.
+
+    It is upright, as its EXIF orientation says, transparent parts are black, and of several frames
+    it is the first. Where a channel has more than eight bits, the least value of the image becomes
+    0 and the largest 255; what is not a number becomes 0, and an image of one value is black.
 
     Raises:
-        UnreadableImage: if the file is missing, empty, truncated or no image
+        UnreadableImage: if the file is missing, empty, truncated, no image or larger than 500
+            megapixels
     """
     try:
-        with Image.open(path) as image:
-            # The pixels are used as they are stored, without EXIF rotation, as FiftyOne's own
-            # patch embeddings do.
-            return image.convert("RGB")
+        return _read_jpeg(path)
+    except RuntimeError:  # it is no JPEG, or a broken one, of which Pillow says what is wrong
+        pass
+    try:
+        try:
+            return _read_any(path)
+        except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+            # the limit of this module counts, which is the same for every format
+            with _pillows_limit_lifted():
+                return _read_any(path)
+    except UnreadableImage:
+        raise
     except FileNotFoundError:
         raise UnreadableImage("the file does not exist") from None
     # Pillow's decoders raise many kinds of errors on malformed files, SyntaxError among them
@@ -42,21 +69,146 @@ def read_image(path: str) -> Image.Image:
         raise UnreadableImage(str(error) or type(error).__name__) from error
 
 
-def read_pixels(path: str) -> NDArray[np.uint8]:
-    """Decodes an image file into (height, width, 3) RGB.
-
-    JPEGs by torchvision, which gives the same pixels as Pillow in three quarters of the time.
+def _read_jpeg(path: str) -> NDArray[np.uint8]:
+    """Decodes by torchvision, which gives the same pixels as Pillow in three quarters of the time.
 
     Raises:
-        UnreadableImage: if the file is missing, empty, truncated or no image
+        RuntimeError: if it is no JPEG
     """
     from torchvision.io import ImageReadMode, decode_jpeg, read_file
 
+    data = read_file(path)
+    _check_size(*_jpeg_size(data.numpy().data))
+    image = decode_jpeg(data, ImageReadMode.RGB, apply_exif_orientation=True)
+    return np.ascontiguousarray(image.permute(1, 2, 0).numpy())
+
+
+def _read_any(path: str) -> NDArray[np.uint8]:
+    """Decodes by Pillow, and by OpenCV what has more bits of a color than Pillow reads."""
+    alpha: NDArray[Any] | None = None
+    orientation = 1
     try:
-        image = decode_jpeg(read_file(path), ImageReadMode.RGB)
-    except RuntimeError:  # it is no JPEG, or a broken one, of which Pillow says what is wrong
-        return np.array(read_image(path))
-    pixels: NDArray[np.uint8] = image.permute(1, 2, 0).numpy()
+        image = Image.open(path)
+    except UnidentifiedImageError as error:
+        values, alpha = _read_by_opencv(path, str(error))
+    else:
+        with image:
+            _check_size(*image.size)
+            if image.mode == "F" or image.mode.startswith("I"):
+                values = np.asarray(image)
+            elif any(";16" in str(tile[3]) for tile in getattr(image, "tile", ())):
+                values, alpha = _read_by_opencv(path, "it cannot be read with 16-bit channels")
+            elif image.has_transparency_data:
+                values = np.asarray(image.convert("RGBA"))
+                values, alpha = values[..., :3], values[..., 3:]
+            else:
+                values = np.asarray(image.convert("RGB"))
+            # both turn a TIFF upright; Pillow then forgets that it was not
+            if image.format != "TIFF":
+                orientation = _orientation(image)
+    pixels = values if values.dtype == np.uint8 else _in_eight_bits(values)
+    if alpha is not None and (most := _opaque(alpha)) != alpha.min():
+        pixels = (pixels * (alpha / np.float32(most))).round().astype(np.uint8)
+    if pixels.ndim == 2:
+        pixels = np.repeat(pixels[..., None], 3, axis=2)
+    # a copy, as what Pillow gives cannot be written to, which torch warns of
+    return np.array(_upright(pixels, orientation), order="C")
+
+
+def _read_by_opencv(path: str, reason: str) -> tuple[NDArray[Any], NDArray[Any] | None]:
+    """Reads values as they are stored, a TIFF upright. Tried with OpenCV 4.14 and 5.0.
+
+    Args:
+        path: the file
+        reason: why it cannot be read, where OpenCV cannot read it either
+
+    Returns:
+        (height, width) gray or (height, width, 3) RGB, and (height, width, 1) opacity where it has
+        that
+    """
+    import cv2
+
+    try:
+        read = cv2.imdecode(np.fromfile(path, dtype=np.uint8), cv2.IMREAD_UNCHANGED)
+    except cv2.error:
+        read = None
+    if read is None or (read.ndim == 3 and read.shape[2] not in (3, 4)):
+        raise UnreadableImage(reason)
+    _check_size(read.shape[1], read.shape[0])
+    if read.ndim == 2:
+        return read, None
+    return read[..., 2::-1], read[..., 3:] if read.shape[2] == 4 else None
+
+
+def _opaque(alpha: NDArray[Any]) -> float:
+    return float(np.iinfo(alpha.dtype).max) if alpha.dtype.kind in "iu" else 1.0
+
+
+@contextmanager
+def _pillows_limit_lifted() -> Iterator[None]:
+    """Lets one image at a time be larger than Pillow allows."""
+    with _lifting:
+        before, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+        try:
+            yield
+        finally:
+            Image.MAX_IMAGE_PIXELS = before
+
+
+def _check_size(width: int, height: int) -> None:
+    if width * height > MAX_PIXELS:
+        raise UnreadableImage(
+            f"it has {width * height / 1e6:,.0f} megapixels, and {MAX_PIXELS / 1e6:,.0f} can be "
+            "read: cut it into tiles"
+        )
+
+
+def _jpeg_size(data: memoryview) -> tuple[int, int]:
+    """Returns width and height as the frame header says, (0, 0) where there is none."""
+    place = 2
+    while place + 9 <= len(data) and data[place] == 0xFF:
+        marker = data[place + 1]
+        if marker == 0xFF:  # which may fill the space before a marker
+            place += 1
+            continue
+        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
+            height, width = struct.unpack(">HH", data[place + 5 : place + 9])
+            return width, height
+        place += 2 + int.from_bytes(data[place + 2 : place + 4], "big")
+    return 0, 0
+
+
+def _in_eight_bits(values: NDArray[Any]) -> NDArray[np.uint8]:
+    """Scales values of any type to [0, 255] by their own range."""
+    numbers = values[np.isfinite(values)] if values.dtype.kind == "f" else values
+    if numbers.size == 0 or (least := float(numbers.min())) == (most := float(numbers.max())):
+        return np.zeros(values.shape, np.uint8)
+
+    def scaled(values: NDArray[Any]) -> NDArray[np.uint8]:
+        numbers = (values.astype(np.float64) - least) * (255 / (most - least))
+        return np.nan_to_num(numbers, nan=0.0).clip(0, 255).round().astype(np.uint8)
+
+    if values.dtype.kind == "u" and values.itemsize == 2:  # by a table, without floats as large
+        return scaled(np.arange(2**16))[values]
+    return scaled(values)
+
+
+def _orientation(image: Image.Image) -> int:
+    try:
+        return int(image.getexif().get(_EXIF_ORIENTATION, 1))
+    # malformed metadata raises errors of many kinds, and turns nothing
+    except Exception:
+        return 1
+
+
+def _upright(pixels: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
+    """Turns pixels as one of the eight EXIF orientations says."""
+    if orientation in (5, 6, 7, 8):
+        pixels = pixels.swapaxes(0, 1)
+    if orientation in (2, 3, 6, 7):
+        pixels = pixels[:, ::-1]
+    if orientation in (3, 4, 7, 8):
+        pixels = pixels[::-1]
     return pixels
 
 

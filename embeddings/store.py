@@ -50,6 +50,8 @@ SHARD_PATCHES = 2048
 DEFAULT_MAX_BYTES = 20 * 2**30
 
 _SUFFIX = ".safetensors"
+# What labelvet.embeddings.decoding makes of a file: embeddings of other pixels are not reused.
+_DECODED = "upright, eight bits by the range of the image, black where transparent"
 # above this size, gathered vectors live in a file that the system pages in and out
 _MAX_IN_MEMORY = 2**28
 _ZEROS = 2**20
@@ -125,6 +127,7 @@ class EmbeddingStore:
             "backbone": backbone,
             "weights": fingerprint,
             "precision": precision,
+            "decoded": _DECODED,
             "resized_by": "torch",
             **asdict(settings),
         }

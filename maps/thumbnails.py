@@ -19,7 +19,7 @@ from ..dataset.documents import hex_ids
 from ..dataset.memory import Memory
 from ..dataset.patches import PatchTable, read_stored, read_tags
 from ..embeddings.crops import CropSettings, pixel_windows
-from ..embeddings.decoding import UnreadableImage, read_image
+from ..embeddings.decoding import UnreadableImage, read_pixels
 from .map import Map
 
 _QUALITY = 85
@@ -156,22 +156,22 @@ def _cut_image(
     if not missing:
         return pictures
     try:
-        image = read_image(path)
+        pixels = read_pixels(path)
     except UnreadableImage as error:
         name = os.path.basename(path)
         # Pillow's own words name the whole path, which is nobody's business in a browser
         sentence = f"The image '{name}' cannot be read: {str(error).replace(path, name)}."
         return {**dict.fromkeys(missing, sentence), **pictures}
-    scale = np.array([image.width, image.height] * 2)
-    tight = pixel_windows(boxes[missing], image.width, image.height, CropSettings()) / scale
-    windows = pixel_windows(
-        boxes[missing], image.width, image.height, CropSettings(alpha=2 * margin)
-    )
+    height, width = pixels.shape[:2]
+    scale = np.array([width, height] * 2)
+    tight = pixel_windows(boxes[missing], width, height, CropSettings()) / scale
+    windows = pixel_windows(boxes[missing], width, height, CropSettings(alpha=2 * margin))
     for place, window, box in zip(missing, windows, tight, strict=True):
         outer = window / scale
         extent = np.tile(outer[2:] - outer[:2], 2)
         x, y, right, bottom = ((box - np.tile(outer[:2], 2)) / extent).round(4).tolist()
-        picture = (_jpeg(image.crop(tuple(window.tolist())), size), (x, y, right - x, bottom - y))
+        crop = pixels[window[1] : window[3], window[0] : window[2]]
+        picture = (_jpeg(Image.fromarray(crop), size), (x, y, right - x, bottom - y))
         _pictures.put(keys[place], picture)
         pictures[place] = picture
     return pictures
