@@ -78,8 +78,10 @@ def _read_jpeg(path: str) -> NDArray[np.uint8]:
     from torchvision.io import ImageReadMode, decode_jpeg, read_file
 
     data = read_file(path)
-    _check_size(*_jpeg_size(data.numpy().data))
-    image = decode_jpeg(data, ImageReadMode.RGB, apply_exif_orientation=True)
+    width, height, has_exif = _jpeg_header(data.numpy().data)
+    _check_size(width, height)
+    # looking for an orientation takes time, and images from the web have none
+    image = decode_jpeg(data, ImageReadMode.RGB, apply_exif_orientation=has_exif)
     return np.ascontiguousarray(image.permute(1, 2, 0).numpy())
 
 
@@ -163,8 +165,9 @@ def _check_size(width: int, height: int) -> None:
         )
 
 
-def _jpeg_size(data: memoryview) -> tuple[int, int]:
-    """Returns width and height as the frame header says, (0, 0) where there is none."""
+def _jpeg_header(data: memoryview) -> tuple[int, int, bool]:
+    """Returns width, height and whether there is EXIF; zeros where there is no frame header."""
+    has_exif = False
     place = 2
     while place + 9 <= len(data) and data[place] == 0xFF:
         marker = data[place + 1]
@@ -173,9 +176,10 @@ def _jpeg_size(data: memoryview) -> tuple[int, int]:
             continue
         if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
             height, width = struct.unpack(">HH", data[place + 5 : place + 9])
-            return width, height
+            return width, height, has_exif
+        has_exif |= marker == 0xE1
         place += 2 + int.from_bytes(data[place + 2 : place + 4], "big")
-    return 0, 0
+    return 0, 0, has_exif
 
 
 def _in_eight_bits(values: NDArray[Any]) -> NDArray[np.uint8]:

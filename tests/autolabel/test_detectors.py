@@ -11,6 +11,7 @@ import torch
 from labelvet.autolabel.detectors import load_detector
 from labelvet.core.errors import InvalidParameter, ModelUnavailable
 from labelvet.embeddings.decoding import read_pixels
+from PIL import Image
 
 
 class Trap:
@@ -49,6 +50,21 @@ def test_a_batch_is_what_its_images_are_alone(detector_file, scene_files):
             [each.bounding_box for each in other.detections],
             atol=1e-3,
         )
+
+
+def test_boxes_of_a_turned_photo_are_upright(detector_file, scene_files, tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6  # shown turned clockwise by a quarter
+    turned = tmp_path / "phone.png"
+    Image.open(scene_files[0]).transpose(Image.Transpose.ROTATE_90).save(turned, exif=exif)
+    detector = load_detector(detector_file, confidence=0.3)
+    upright, found = detector.detect(
+        [detector.prepare(read_pixels(file)) for file in (scene_files[0], str(turned))]
+    )
+    assert found.detections
+    for one, other in zip(upright.detections, found.detections, strict=True):
+        assert one.label == other.label
+        np.testing.assert_allclose(one.bounding_box, other.bounding_box, atol=0.02)
 
 
 def test_an_unknown_class_is_told_what_there_is(detector_file):

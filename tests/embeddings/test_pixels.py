@@ -196,7 +196,7 @@ def test_one_limit_for_every_format(saved, monkeypatch, name):
         saved(image, name)
 
 
-def test_the_size_of_a_jpeg_is_found_behind_what_comes_first(tmp_path):
+def test_the_header_of_a_jpeg_is_found_behind_what_comes_first(tmp_path):
     exif = Image.Exif()
     exif[0x010E] = "x" * 5000
     path = tmp_path / "a.jpg"
@@ -204,8 +204,8 @@ def test_the_size_of_a_jpeg_is_found_behind_what_comes_first(tmp_path):
         path, exif=exif, progressive=True, comment=b"c" * 900, icc_profile=b"i" * 70_000
     )
     data = path.read_bytes()
-    assert decoding._jpeg_size(memoryview(data)) == (70, 50)
+    assert decoding._jpeg_header(memoryview(data)) == (70, 50, True)
     filled = data[:2] + b"\xff\xff" + data[2:]
-    assert decoding._jpeg_size(memoryview(filled)) == (70, 50)
+    assert decoding._jpeg_header(memoryview(filled)) == (70, 50, True)
     for cut in range(40):
-        decoding._jpeg_size(memoryview(data[:cut]))
+        decoding._jpeg_header(memoryview(data[:cut]))

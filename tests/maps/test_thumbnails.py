@@ -38,6 +38,19 @@ def test_a_crop_at_the_edge_keeps_its_box(judged):
     assert np.allclose([x, width], [0.1 / 0.5, 0.2 / 0.5], atol=0.02) and y > 0 and height < 1
 
 
+def test_a_crop_of_a_turned_photo_is_what_the_app_shows(judged):
+    """The photo is stored lying: its left part, where the box is, is stored at its bottom."""
+    stored = np.zeros((120, 80, 3), np.uint8)
+    stored[84:, 16:48] = 255, 0, 0
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(stored).save(judged.first().filepath, exif=exif, quality=95)
+    (first,) = thumbnails(judged, [0], margin=0)
+    assert pixels(first).size == (24, 32)
+    red = np.asarray(pixels(first)).astype(int)[8:-8, 8:-8]
+    assert np.abs(red - [255, 0, 0]).max() < 40
+
+
 def test_large_crops_shrink(judged):
     assert max(pixels(thumbnails(judged, [3], size=32)[0]).size) == 32
 
