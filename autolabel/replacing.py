@@ -102,9 +102,12 @@ def undo_replacement(change: Change) -> str:
     rest = {
         "$filter": {"input": marks, "as": "m", "cond": {"$not": [{"$in": ["$$m", [name, before]]}]}}
     }
-    others = keep(in_list(f"{field}.detections"), {"$not": [of_run("$$l", name)]})
+    # an image that the new run did not come to has the labels of before still
+    labels = in_list(f"{field}.detections")
+    others = keep(labels, {"$not": [of_run("$$l", name)]})
+    stay = {"$cond": [{"$in": [name, marks]}, others, labels]}
     update = {
-        f"{field}.detections": {"$concatArrays": [others, removed.of_moment(field, moment)]},
+        f"{field}.detections": {"$concatArrays": [stay, removed.of_moment(field, moment)]},
         f"{field}.{MARK}": {
             "$concatArrays": [rest, {"$cond": [{"$in": [before, marks]}, [name], []]}]
         },
