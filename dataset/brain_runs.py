@@ -386,7 +386,7 @@ def raise_if_deleted(samples: fo.core.collections.SampleCollection) -> None:
     """Raises ``DatasetDeleted`` if the collection's dataset is not in the database any more."""
     dataset = samples._root_dataset
     if not foo.get_db_conn().datasets.count_documents({"_id": dataset._doc.id}, limit=1):
-        raise DatasetDeleted(_deleted(samples.dataset_name))
+        raise DatasetDeleted(_deleted(dataset.name))
 
 
 def _owner(samples: Any, patches_field: str | None) -> tuple[Any, list[str] | None]:
