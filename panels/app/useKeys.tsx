@@ -1,6 +1,6 @@
 import React, { useCallback, useEffect, useRef, useState } from "react";
 import { KeyList } from "./KeyList";
-import { isTyping, keyName, type Shortcut } from "./shortcuts";
+import { isTyping, keyName, mayTakeFocus, type Shortcut } from "./shortcuts";
 
 // what the App lays over everything: it has keys of its own, and hands the focus back when it goes
 const LAID_OVER = '.MuiModal-root:not(.MuiModal-hidden), [role="dialog"], [data-cy="modal"]';
@@ -13,16 +13,25 @@ const LAID_OVER = '.MuiModal-root:not(.MuiModal-hidden), [role="dialog"], [data-
  * What is typed into a field is left alone.
  *
  * @returns `frame` goes to the page's outermost element, `keyList` into the page; `focus` gives it
- *   the focus
+ *   the focus, unless somebody is at work elsewhere
  */
 export function useKeys(shortcuts: Shortcut[]) {
   const root = useRef<HTMLElement>(null);
   const [listing, setListing] = useState(false);
   const toggleList = useCallback(() => setListing((was) => !was), []);
-  const focus = useCallback(() => root.current?.focus({ preventScroll: true }), []);
+  const take = useCallback(() => root.current?.focus({ preventScroll: true }), []);
+  const focus = useCallback(() => {
+    if (mayTakeFocus(root.current, document.activeElement)) take();
+  }, [take]);
   const all = [...shortcuts, { key: "?", does: "Show these keys", run: toggleList }];
   const latest = useRef(all);
   latest.current = all;
+
+  // a page that was opened has the keys, but for somebody who is typing
+  useEffect(() => {
+    const { activeElement } = document;
+    if (!(activeElement instanceof HTMLElement && isTyping(activeElement))) take();
+  }, [take]);
 
   useEffect(() => {
     let ours = false;
@@ -42,8 +51,8 @@ export function useKeys(shortcuts: Shortcut[]) {
       // the App has keys of its own
       event.preventDefault();
       event.stopPropagation();
-      if (nowhere) focus();
-      shortcut.run();
+      if (nowhere) take();
+      if (!event.repeat || shortcut.repeats) shortcut.run();
     };
     document.addEventListener("focusin", follow, true);
     document.addEventListener("pointerdown", follow, true);
@@ -53,7 +62,7 @@ export function useKeys(shortcuts: Shortcut[]) {
       document.removeEventListener("pointerdown", follow, true);
       document.removeEventListener("keydown", press, true);
     };
-  }, [focus]);
+  }, [take]);
 
   return {
     frame: { ref: root, tabIndex: 0 },

@@ -79,7 +79,6 @@ export function ApprovalPage({
     { key: "3", does: "Show what is flagged", run: () => setShown("flagged") },
     { key: "4", does: "Show what is approved", run: () => setShown("approved") },
   ]);
-  useEffect(() => keys.focus(), [keys.focus]);
 
   return (
     <section

@@ -18,8 +18,8 @@ export function useMapLook() {
     { key: "l", does: "Lasso", run: () => setMode("lasso") },
     { key: "b", does: "Box", run: () => setMode("box") },
     { key: "v", does: "Move the map", run: () => setMode("explore") },
-    { key: "+", does: "Zoom in", run: () => setPlace({ zoom: 1.5 }) },
-    { key: "-", does: "Zoom out", run: () => setPlace({ zoom: 1 / 1.5 }) },
+    { key: "+", does: "Zoom in", run: () => setPlace({ zoom: 1.5 }), repeats: true },
+    { key: "-", does: "Zoom out", run: () => setPlace({ zoom: 1 / 1.5 }), repeats: true },
     { key: "f", does: "See the whole map", run: seeAll },
     { key: "d", does: "Density", run: toggleDensity },
   ];

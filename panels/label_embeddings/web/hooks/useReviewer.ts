@@ -42,8 +42,8 @@ export function useReviewer({ items, answer }: ReviewQueue, onOpen: (row: number
   if (paged)
     keys.push(
       { key: "Y", does: "Everything on this page is right", run: verdicts.pageIsRight },
-      { key: "ArrowLeft", does: "Previous label", run: () => setIndex(current - 1) },
-      { key: "ArrowRight", does: "Next label", run: () => setIndex(current + 1) },
+      { key: "ArrowLeft", does: "Previous label", run: () => setIndex(current - 1), repeats: true },
+      { key: "ArrowRight", does: "Next label", run: () => setIndex(current + 1), repeats: true },
     );
   return { paged, togglePaged, current, setIndex, item, picking, verdicts, pick, keys };
 }
