@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from functools import wraps
 from typing import Any, ClassVar, get_type_hints
@@ -13,6 +14,8 @@ from ..core.errors import LabelvetError, OtherVersion, StaleRun
 from ..dataset.memory import forget_deleted
 from .contracts import CONTRACTS
 from .message import Answer, Request
+
+logger = logging.getLogger(__name__)
 
 
 class WebPanel(foo.Panel):
@@ -61,7 +64,8 @@ def exposed(method: Callable[..., Answer]) -> Callable[[Any, Any], dict[str, Any
 
     The method takes an execution context and, where it has one, a ``request``, whose type says what
     the browser may send; its return type says what it answers. A bundle of another version is told
-    so, and what the engine refuses becomes the sentence that a person reads.
+    so, and what the engine refuses becomes the sentence that a person reads. There is an answer
+    whatever happens: without one the page would wait for ever.
     """
     hints = get_type_hints(method)
     request_type, answer_type = hints.get("request"), hints["return"]
@@ -69,13 +73,13 @@ def exposed(method: Callable[..., Answer]) -> Callable[[Any, Any], dict[str, Any
     @wraps(method)
     def answer(self: Any, ctx: Any) -> dict[str, Any]:
         try:
-            dataset = ctx.dataset
-        except ValueError:  # of a name it is DatasetNotFoundError, of an id its base
-            dataset = None
-        if dataset is None:
-            return {"error": "The dataset was deleted: open another.", "stale": True}
-        forget_deleted()
-        try:
+            try:
+                dataset = ctx.dataset
+            except ValueError:  # of a name it is DatasetNotFoundError, of an id its base
+                dataset = None
+            if dataset is None:
+                return {"error": "The dataset was deleted: open another.", "stale": True}
+            forget_deleted()
             # a page says its version; a script, which has none, is of this one
             contract = CONTRACTS[self.component]
             if ctx.params.get("contract", contract) != contract:
@@ -84,6 +88,13 @@ def exposed(method: Callable[..., Answer]) -> Callable[[Any, Any], dict[str, Any
             return method(self, ctx, *request).model_dump(mode="json", by_alias=True)
         except LabelvetError as error:
             return {"error": str(error), "stale": isinstance(error, StaleRun)}
+        except Exception as error:
+            logger.exception("'%s' of the panel %s failed", method.__name__, self.label)
+            what = type(error).__name__
+            return {
+                "error": f"This failed unexpectedly ({what}). The server's log has the details.",
+                "stale": False,
+            }
 
     answer.messages = (request_type, answer_type)  # type: ignore[attr-defined]
     return answer

@@ -98,6 +98,11 @@ class Operation:
     cancelling: bool
     stalled: str | None
 
+    def text(self, name: str) -> str | None:
+        """Returns an input that is a text; None for any other, as scripts fill in anything."""
+        value = self.inputs.get(name)
+        return value if isinstance(value, str) else None
+
 
 @dataclass(frozen=True)
 class OperationDetails(Operation):

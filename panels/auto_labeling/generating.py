@@ -27,8 +27,8 @@ def _newest_operations(dataset_id: ObjectId) -> dict[str, Operation]:
     """Returns ``{run name: its newest operation}`` of a dataset."""
     found: dict[str, Operation] = {}
     for one in list_operations(dataset_id, limit=_NEWEST):
-        run = one.inputs.get("run_name")
-        if one.operator.rsplit("/", 1)[-1] == _OPERATOR and isinstance(run, str):
+        run = one.text("run_name")
+        if one.operator.rsplit("/", 1)[-1] == _OPERATOR and run is not None:
             found.setdefault(run, one)
     return found
 
@@ -52,8 +52,8 @@ def _waiting(name: str, operation: Operation) -> Run:
     failed = operation.state == OPERATION_FAILED
     return Run(
         name=name,
-        field=operation.inputs.get("label_field"),
-        model=operation.inputs.get("model"),
+        field=operation.text("label_field"),
+        model=operation.text("model"),
         state=FAILED if failed else GENERATING,
         error=operation.error if failed else None,
         progress=operation.progress,

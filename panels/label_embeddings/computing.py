@@ -14,24 +14,24 @@ _UNFINISHED = (SCHEDULED, QUEUED, RUNNING)
 def computing_runs(dataset_id: ObjectId) -> list[Run]:
     """Lists the visualization runs of a dataset that wait or run, as the panel's list has them."""
     return [
-        _run(operation)
+        _run(key, operation)
         for operation in list_operations(dataset_id, _UNFINISHED)
         if operation.operator.rsplit("/", 1)[-1] == _OPERATOR
-        and isinstance(operation.inputs.get("brain_key"), str)
+        and (key := operation.text("brain_key")) is not None
     ]
 
 
-def _run(operation: Operation) -> Run:
-    inputs = operation.inputs
+def _run(key: str, operation: Operation) -> Run:
+    dims = operation.inputs.get("num_dims")
     waiting = "Running" if operation.state == RUNNING else "Waiting for a worker"
     return Run(
-        key=inputs["brain_key"],
+        key=key,
         run=None,
-        method=inputs.get("method") or "umap",
-        model=inputs.get("model"),
-        patches_field=inputs.get("patches_field"),
+        method=operation.text("method") or "umap",
+        model=operation.text("model"),
+        patches_field=operation.text("patches_field"),
         num_points=None,
-        num_dims=inputs.get("num_dims") or 2,
+        num_dims=dims if dims in (2, 3) else 2,
         created=None,
         state="computing",
         progress=operation.progress,

@@ -150,11 +150,11 @@ class Done(Answer):
 def _opens(one: operations.Operation) -> dict[str, Any]:
     """What can be opened once it has completed."""
     name = one.operator.removeprefix(operations.PLUGIN) if _is_ours(one) else ""
-    key, field, run = (one.inputs.get(name) for name in ("brain_key", "label_field", "run_name"))
+    field = one.text("label_field")
     return {
-        "brain_key": key if name in _MAPS and isinstance(key, str) else None,
-        "source": Source(field=field, run=run if isinstance(run, str) else None)
-        if name in _LABELS and isinstance(field, str)
+        "brain_key": one.text("brain_key") if name in _MAPS else None,
+        "source": Source(field=field, run=one.text("run_name"))
+        if name in _LABELS and field is not None
         else None,
     }
 

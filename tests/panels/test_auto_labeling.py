@@ -97,6 +97,20 @@ def test_a_run_shows_what_its_operation_says(app, empty_queue):
     assert app("overview")["runs"][-1]["state"] == "failed"
 
 
+def test_a_run_that_a_script_filled_in_wrongly_does_not_hide_the_others(app, empty_queue):
+    from fiftyone.operators.delegated import DelegatedOperationService
+
+    save_run(app.dataset, AutoLabelRun("first", FIELD, "a.pt", None, 0.2))
+    params = {"run_name": "next", "label_field": 5, "model": {"name": "a.pt"}}
+    DelegatedOperationService().queue_operation(
+        operator="@labelvet/labelvet/auto_label",
+        context=ExecutionContext({"dataset_id": str(app.dataset._doc.id), "params": params}),
+    )
+    next_, first = app("overview")["runs"]
+    assert (next_["name"], next_["field"], next_["model"]) == ("next", None, None)
+    assert first["name"] == "first"
+
+
 def test_the_loop_is_walked(app, tmp_path):
     about = {"field": FIELD, "run": None}
     answer = app("review", **about)

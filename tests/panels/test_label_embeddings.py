@@ -74,6 +74,25 @@ def test_a_run_that_is_being_computed_shows_its_progress(app):
         service.delete_operation(operation.id)
 
 
+def test_a_run_that_a_script_filled_in_wrongly_does_not_hide_the_others(app):
+    from fiftyone.operators.delegated import DelegatedOperationService
+
+    service = DelegatedOperationService()
+    wrong = {"num_dims": "abc", "model": {"a": 1}, "method": 3, "patches_field": ["predictions"]}
+    context = ExecutionContext(
+        {"dataset_id": str(app.dataset._doc.id), "params": {"brain_key": "next", **wrong}}
+    )
+    operation = service.queue_operation(
+        operator="@labelvet/labelvet/compute_visualization", context=context
+    )
+    try:
+        (run, *others) = app("list_runs")["runs"]
+        assert len(others) == 2 and run["key"] == "next" and run["numDims"] == 2
+        assert [run[name] for name in ("model", "method", "patchesField")] == [None, "umap", None]
+    finally:
+        service.delete_operation(operation.id)
+
+
 def test_colors_crops_clusters_and_neighbors(app):
     about = app.open()
     column = app("color_column", path=LABEL, **about)

@@ -98,6 +98,22 @@ def test_a_script_gives_bits_alone_and_no_version(judged):
     assert "error" not in Script(judged)("list_runs")
 
 
+def test_what_nobody_expected_is_one_sentence_and_in_the_log(judged, monkeypatch, caplog):
+    class App(PanelApp):
+        panel = LabelEmbeddings
+
+    def list_maps(dataset):
+        raise KeyError("number 5")
+
+    monkeypatch.setattr("labelvet.panels.label_embeddings.panel.list_maps", list_maps)
+    answer = App(judged)("list_runs")
+    assert answer == {
+        "error": "This failed unexpectedly (KeyError). The server's log has the details.",
+        "stale": False,
+    }
+    assert "list_runs" in caplog.text and "number 5" in caplog.text
+
+
 @pytest.mark.parametrize("contract", [None, "0" * 16, 1, {"$ne": 1}])
 def test_a_page_of_another_version_is_told_to_reload(judged, contract):
     class App(PanelApp):
