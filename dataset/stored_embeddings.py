@@ -128,7 +128,9 @@ def open_store(config: Any) -> EmbeddingStore:
     """Opens the store that the run of a config wrote to."""
     how = config.labelvet
     settings = CropSettings(how["alpha"], how["force_square"])
-    return EmbeddingStore(config.model, how["weights"], how["precision"], settings)
+    return EmbeddingStore(
+        config.model, how["weights"], how["precision"], settings, decoded=how.get("decoded")
+    )
 
 
 def align_vectors(table: PatchTable, vectors: Any) -> Embeddings:

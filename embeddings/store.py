@@ -51,7 +51,7 @@ DEFAULT_MAX_BYTES = 20 * 2**30
 
 _SUFFIX = ".safetensors"
 # What labelvet.embeddings.decoding makes of a file: embeddings of other pixels are not reused.
-_DECODED = "upright, eight bits by the range of the image, black where transparent"
+DECODED = "upright, eight bits by the range of the image, black where transparent"
 # above this size, gathered vectors live in a file that the system pages in and out
 _MAX_IN_MEMORY = 2**28
 _ZEROS = 2**20
@@ -113,6 +113,7 @@ class EmbeddingStore:
         precision: the dtype of its forward pass
         settings: how boxes become crops
         folder: the store's folder, by default :func:`store_folder`
+        decoded: how files became pixels, None for what versions wrote that did not say so
     """
 
     def __init__(
@@ -122,15 +123,17 @@ class EmbeddingStore:
         precision: str,
         settings: CropSettings,
         folder: Path | None = None,
+        decoded: str | None = DECODED,
     ) -> None:
         identity = {
             "backbone": backbone,
             "weights": fingerprint,
             "precision": precision,
-            "decoded": _DECODED,
             "resized_by": "torch",
             **asdict(settings),
         }
+        if decoded is not None:
+            identity["decoded"] = decoded
         described = json.dumps(identity, sort_keys=True)
         digest = hashlib.blake2b(described.encode(), digest_size=KEY_BYTES).hexdigest()
         self.folder = (folder or store_folder()) / "embeddings" / digest
@@ -186,8 +189,7 @@ class EmbeddingStore:
             if not found.any():
                 vectors = allocate(len(keys), part.shape[1])
             elif part.shape[1] != vectors.shape[1]:
-                _drop(path, "its embeddings have another dimension than those before")
-                continue
+                continue  # the backbone will say which of them are wrong
             vectors[target] = part
             found[target] = True
             with suppress(OSError):  # another process may have cleared it

@@ -16,6 +16,7 @@ from ..dataset.patches import PatchTable
 from ..dataset.stored_embeddings import align_vectors, read_embeddings_field, read_similarity_index
 from ..embeddings.crops import CropSettings
 from ..embeddings.hardware import Hardware
+from ..embeddings.store import DECODED
 from ..embeddings.vectors import Embeddings
 
 _PRECISIONS = {"float32": "fp32", "bfloat16": "bf16", "float16": "fp16"}
@@ -95,6 +96,7 @@ class FromBackbone:
         how = {
             "weights": backbone.fingerprint,
             "precision": backbone.precision,
+            "decoded": DECODED,
             "alpha": self.crops.alpha,
             "force_square": self.crops.force_square,
         }

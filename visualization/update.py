@@ -220,13 +220,20 @@ def _embedded_otherwise(config: Any, how: dict[str, Any]) -> list[str]:
     """Notes in a run's config with what its labels were embedded now, and says so where that is
     something else: they were all embedded again then, as one store holds one precision."""
     before, now = getattr(config, "labelvet", None), how.get("labelvet")
-    if not before or not now or before.get("precision") == now["precision"]:
+    if not before or not now:
         return []
-    config.labelvet = {**before, "precision": now["precision"]}
-    return [
-        f"The run was embedded in {before['precision']}, and this machine embeds in "
-        f"{now['precision']}: all its labels were embedded again."
-    ]
+    reasons = []
+    if before.get("precision") != now["precision"]:
+        reasons.append(
+            f"The run was embedded in {before['precision']}, and this machine embeds in "
+            f"{now['precision']}"
+        )
+    if before.get("decoded") != now["decoded"]:
+        reasons.append(
+            "The run was made by a version that read pixels otherwise, such as not turned upright"
+        )
+    config.labelvet = {**before, "precision": now["precision"], "decoded": now["decoded"]}
+    return [f"{reason}: all its labels were embedded again." for reason in reasons]
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,10 +14,11 @@ from labelvet import compute_visualization, update_visualization
 from labelvet.core.errors import Cancelled, InvalidParameter, NoPatches
 from labelvet.dataset.brain_runs import find_run, load_neighbor_graph
 from labelvet.dataset.stored_embeddings import load_embeddings
+from labelvet.embeddings.crops import CropSettings
 from labelvet.embeddings.insertion import place_points
 from labelvet.embeddings.neighbors import build_neighbor_graph
 from labelvet.embeddings.projection import make_method, project
-from labelvet.embeddings.store import clear_store
+from labelvet.embeddings.store import DECODED, EmbeddingStore, clear_store
 from labelvet.visualization.update import Changes, find_changes
 from PIL import Image
 
@@ -211,6 +212,27 @@ def test_a_run_of_another_runtime_is_embedded_again(boxes, monkeypatch):
     assert done.changes.new == 2 and "all its labels were embedded again" in done.summary()
     assert boxes.get_brain_info("map").config.labelvet["precision"] != before
     assert len(load_embeddings(boxes, "map").rows) == 41
+    assert update(boxes).notes == []
+
+
+def test_a_run_of_before_images_were_turned_upright_keeps_its_embeddings(boxes):
+    compute(boxes)
+    info = boxes._doc.brain_methods["map"]
+    how = info.config["labelvet"]
+    settings = CropSettings(how["alpha"], how["force_square"])
+    name, weights, precision = info.config["model"], how["weights"], how["precision"]
+    earlier = EmbeddingStore(name, weights, precision, settings, decoded=None)
+    EmbeddingStore(name, weights, precision, settings).folder.rename(earlier.folder)
+    del how["decoded"]
+    info.save()
+    boxes.reload()
+    assert len(load_embeddings(boxes, "map").rows) == 40
+
+    done = update(boxes)
+    (note,) = done.notes
+    assert "read pixels otherwise" in note and "all its labels were embedded again" in note
+    assert boxes.get_brain_info("map").config.labelvet["decoded"] == DECODED
+    assert len(load_embeddings(boxes, "map").rows) == 40
     assert update(boxes).notes == []
 
 
