@@ -1,9 +1,8 @@
 """The optional libraries, imported so that they do nothing that nobody asked for.
 
 OpenVINO sends telemetry with every conversion, in a process that it forks, which can leave another
-thread's BLAS call hanging for ever; ultralytics installs packages that a file seems to
-need, and reports how it is used. Tried
-with openvino 2026 and 2025, ultralytics 8.4.
+thread's BLAS call hanging for ever; ultralytics installs packages that a file seems to need, and
+reports how it is used. Tried with openvino 2026 and 2025, ultralytics 8.4.
 """
 
 from __future__ import annotations
@@ -38,13 +37,21 @@ def import_ultralytics() -> Any:
     Raises:
         ImportError: if it is not installed
     """
-    os.environ["YOLO_AUTOINSTALL"] = "false"
+    quiet_ultralytics()
     import ultralytics
 
-    with suppress(ImportError):
-        from ultralytics.utils import checks
-        from ultralytics.utils.events import events
-
-        checks.AUTOINSTALL = False  # where it was imported before
-        events.enabled = False
+    quiet_ultralytics()
     return ultralytics
+
+
+def quiet_ultralytics() -> None:
+    """Turns the installer of ultralytics off, and its telemetry where it is imported already: to be
+    called before and after something that may import it."""
+    os.environ["YOLO_AUTOINSTALL"] = "false"
+    if "ultralytics" in sys.modules:
+        with suppress(ImportError):
+            from ultralytics.utils import checks
+            from ultralytics.utils.events import events
+
+            checks.AUTOINSTALL = False  # where it was imported before
+            events.enabled = False

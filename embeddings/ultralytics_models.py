@@ -81,11 +81,11 @@ def load_ultralytics(model: str) -> Any:
 
     suffix = _suffix(model)
     if suffix == ".pt" and model in GITHUB_ASSETS_NAMES:
-        # never a file of that name in the working directory or in a folder of ultralytics
-        file = fetched_models_folder() / model
         try:
+            # never a file of that name in the working directory or in a folder of ultralytics
+            file = fetched_models_folder() / model
             attempt_download_asset(file)
-        # whatever requests, ssl or the downloader raises
+        # whatever requests, ssl, the downloader or the disk raises
         except Exception as error:
             raise ModelUnavailable(
                 f"'{model}' could not be fetched: {first_line(error)}. Without internet, copy its "
@@ -103,12 +103,13 @@ def load_ultralytics(model: str) -> Any:
             file = file.absolute()
     if is_export(model):
         _check_export(model, suffix)
-        return _open(YOLO, model, file)
-    if is_trusted(file):
-        return _open(YOLO, model, file)
-    with _restricted(model, file):
+    trusted = is_trusted(file)
+    if not trusted:
+        _require_safe_loading(model, file)
+    with _loading, _restricted(not (trusted or is_export(model))):
         yolo = _open(YOLO, model, file)
-    _refuse_calls(yolo.model, model, file)
+    if not (trusted or is_export(model)):
+        _refuse_calls(yolo.model, model, file)
     return yolo
 
 
@@ -123,6 +124,12 @@ def _check_export(model: str, suffix: str) -> None:
         raise InvalidParameter(
             f"'{model}' is an export that can run code or needs a runtime that is not supported: "
             "give the .pt file that it was made from, or export to ONNX or OpenVINO."
+        )
+    name = Path(model).name.lower().removesuffix(suffix)
+    if any(other in name for other in (".pt", *_RUNTIMES, *_OTHER_EXPORTS)):
+        raise InvalidParameter(
+            f"'{model}' has the names of two formats, and versions differ in which they open: "
+            f"rename it, such as to 'best{suffix}'."
         )
     module, package = _RUNTIMES[suffix]
     if find_spec(module) is None:
@@ -140,9 +147,9 @@ def _open(yolo: Any, model: str, file: Path) -> Any:
         raise ModelUnavailable(f"'{model}' could not be loaded: {reason}. {advice}") from error
 
 
-@contextmanager
-def _restricted(model: str, file: Path) -> Iterator[None]:
-    """Has ultralytics open files without running code that they bring."""
+def _require_safe_loading(model: str, file: Path) -> None:
+    """Refuses versions of ultralytics without the restricted loader, which also evaluate what an
+    export says of itself."""
     from ultralytics.nn import tasks
 
     restricted = getattr(tasks, "_SafeLoad", None)
@@ -151,12 +158,22 @@ def _restricted(model: str, file: Path) -> Iterator[None]:
             f"The format of '{model}' can run code when it is opened. Newer versions open it "
             f"safely: pip install -U ultralytics torch. {how_to_trust(file)}"
         )
-    with _loading:
-        before, tasks.SAFE_LOAD = tasks.SAFE_LOAD, True
-        try:
-            yield
-        finally:
-            tasks.SAFE_LOAD = before
+
+
+@contextmanager
+def _restricted(on: bool) -> Iterator[None]:
+    """Has ultralytics open files without running code that they bring, where that is on; the
+    setting is one for all threads."""
+    if not on:
+        yield
+        return
+    from ultralytics.nn import tasks
+
+    before, tasks.SAFE_LOAD = tasks.SAFE_LOAD, True
+    try:
+        yield
+    finally:
+        tasks.SAFE_LOAD = before
 
 
 def _refuse_calls(module: nn.Module, model: str, file: Path) -> None:

@@ -16,6 +16,7 @@ from PIL import Image
 from ..core.errors import InvalidParameter
 from .catalog import DEFAULT_BACKBONE
 from .model_files import how_to_trust, is_trusted
+from .optional import quiet_ultralytics
 
 
 def zoo_names() -> frozenset[str]:
@@ -59,7 +60,10 @@ def load_zoo_model(name: str, **options: Any) -> Any:
                 f"'{name}' is not of FiftyOne's own zoo but of a source that was added to it, "
                 f"whose code loads it. {how_to_trust(file)}"
             )
-    return foz.load_zoo_model(name, **options)
+    quiet_ultralytics()  # which some models are of
+    loaded = foz.load_zoo_model(name, **options)
+    quiet_ultralytics()
+    return loaded
 
 
 def load_zoo_backbone(name: str, device: str) -> FiftyOneBackbone:

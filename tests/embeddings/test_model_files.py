@@ -204,6 +204,49 @@ def test_torchscript_and_other_exports_are_refused(tmp_path, load):
             load(str(tmp_path / name))
 
 
+@pytest.mark.parametrize("name", ["best.torchscript.onnx", "best.pt_openvino_model", "a.pt.ONNX"])
+def test_an_export_of_two_formats_is_refused(tmp_path, name):
+    (tmp_path / name).write_bytes(b"export")
+    with pytest.raises(InvalidParameter, match="two formats.*rename it"):
+        load_ultralytics(str(tmp_path / name))
+
+
+def test_a_version_that_evaluates_what_exports_say_opens_none(tmp_path, monkeypatch):
+    from ultralytics.nn import tasks
+
+    monkeypatch.delattr(tasks, "_SafeLoad")
+    for name in ("best.onnx", "best.pt", "best_openvino_model"):
+        (tmp_path / name).write_bytes(b"export")
+        with pytest.raises(ModelUnavailable, match=r"pip install (-U ultralytics|onnxruntime)"):
+            load_ultralytics(str(tmp_path / name))
+
+
+def test_trusted_files_are_opened_one_at_a_time(tmp_path, monkeypatch):
+    """What is trusted is opened unrestricted even while another thread opens what is not."""
+    import threading
+
+    from labelvet.embeddings import ultralytics_models
+    from ultralytics.nn import tasks
+
+    (tmp_path / "best.pt").write_bytes(b"model")
+    monkeypatch.setenv(TRUSTED_MODELS, str(tmp_path))
+    safe = []
+    monkeypatch.setattr(ultralytics_models, "_open", lambda *_: safe.append(tasks.SAFE_LOAD))
+    thread = threading.Thread(target=load_ultralytics, args=[str(tmp_path / "best.pt")])
+    with ultralytics_models._loading, ultralytics_models._restricted(True):
+        thread.start()
+        thread.join(0.5)
+        assert safe == []
+    thread.join()
+    assert safe == [False]
+
+
+def test_a_folder_of_models_that_cannot_be_made_is_a_sentence(offline, tmp_path):
+    (tmp_path / "cache").write_text("not a folder")
+    with pytest.raises(ModelUnavailable, match="'yolo11n.pt' could not be fetched"):
+        load_ultralytics("yolo11n.pt")
+
+
 def test_an_archive_with_another_pickle(tmp_path, sprung, load):
     """The file is read as one thing only: not as the zip that follows another one."""
     from ultralytics import YOLO
@@ -227,6 +270,25 @@ def test_fetched_weights_of_torchvision_run_no_code(sprung, offline):
     with pytest.raises(ModelUnavailable, match="'resnet18' could not be loaded"):
         load_backbone("resnet18")
     assert not sprung.exists()
+
+
+def test_a_model_of_the_zoo_that_is_ultralytics_installs_and_reports_nothing(monkeypatch):
+    import fiftyone.zoo as foz
+    from labelvet.embeddings.zoo_backbones import load_zoo_model
+    from ultralytics.utils import checks
+    from ultralytics.utils.events import events
+
+    monkeypatch.setenv("YOLO_AUTOINSTALL", "true")
+    monkeypatch.setattr(checks, "AUTOINSTALL", True)
+    monkeypatch.setattr(events, "enabled", True)
+    seen = []
+
+    def load(name):
+        seen.append((os.environ["YOLO_AUTOINSTALL"], checks.AUTOINSTALL, events.enabled))
+
+    monkeypatch.setattr(foz, "load_zoo_model", load)
+    load_zoo_model("yolo11n-coco-torch")
+    assert seen == [("false", False, False)]
 
 
 def test_a_source_that_was_added_to_the_zoo_is_not_run(tmp_path, sprung, load, monkeypatch):
