@@ -77,18 +77,26 @@ class PatchTable:
 
     def box_problems(self) -> dict[str, str]:
         """Returns ``{id: reason}`` for every patch whose box cannot be cropped."""
+        return {str(self.ids[row]): reason for row, reason in self.unusable_boxes().items()}
+
+    def unusable_boxes(self) -> dict[int, str]:
+        """Returns ``{row: reason}`` for every patch whose box cannot be cropped."""
         finite = np.asarray(np.isfinite(self.boxes).all(axis=1))
         x, y, width, height = np.where(finite[:, None], self.boxes, 0.0).T
         has_area = (width > 0) & (height > 0)
         visible = (x < 1) & (y < 1) & (x + width > 0) & (y + height > 0)
-        problems: dict[str, str] = {}
+        problems: dict[int, str] = {}
         for bad, reason in (
             (~finite, "its box is missing or not a number"),
             (finite & ~has_area, "its box has no area"),
             (finite & has_area & ~visible, "its box lies outside the image"),
         ):
-            problems.update((str(id_), reason) for id_ in self.ids[bad])
+            problems.update((int(row), reason) for row in np.flatnonzero(bad))
         return problems
+
+    def usable(self) -> NDArray[np.int64]:
+        """Returns the rows of the patches whose boxes can be cropped."""
+        return np.delete(np.arange(len(self)), list(self.unusable_boxes()))
 
     def extract(self, rows: NDArray[Any]) -> PatchTable:
         """Returns the table of the given rows with their images alone, to be sent elsewhere."""

@@ -98,7 +98,11 @@ def embed_patches(
     try:
         return _embed(table, backbone, crops, hardware, store, progress, share)
     except _OtherDimension:  # whoever wrote that: it is dropped now
+        pass
+    try:
         return _embed(table, backbone, crops, hardware, store, progress, share)
+    except _OtherDimension:  # it could not be
+        return _embed(table, backbone, crops, hardware, None, progress, share)
 
 
 def _embed(
@@ -111,7 +115,7 @@ def _embed(
     share: float,
 ) -> Embeddings:
     failed = table.box_problems()
-    rows = np.flatnonzero(~np.isin(table.ids, list(failed)) if failed else np.ones(len(table)))
+    rows = table.usable()
     # by image, so that each is decoded once
     rows = rows[np.argsort(table.media[rows], kind="stable")]
     sink = _Collected(table, rows, store)

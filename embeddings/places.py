@@ -42,7 +42,8 @@ def find_places(folder: Path, shards: list[str], keys: Keys) -> list[tuple[int, 
                 for number, shard, row in _select(index, keys)
                 if shard in names
             ]
-    except (sqlite3.OperationalError, OSError):  # it is locked, or cannot be written
+    # it is locked, cannot be written, or another process writes the same
+    except (sqlite3.OperationalError, sqlite3.IntegrityError, OSError):
         return None
     except sqlite3.DatabaseError:
         with suppress(OSError):
@@ -74,10 +75,12 @@ def _update(index: sqlite3.Connection, folder: Path, shards: list[str]) -> dict[
         with suppress(DamagedShard, FileNotFoundError):
             keys = read_keys(folder / name)
             with index:
-                number = index.execute("INSERT INTO shards (name) VALUES (?)", (name,)).lastrowid
+                index.execute("INSERT OR IGNORE INTO shards (name) VALUES (?)", (name,))
+                found = index.execute("SELECT id FROM shards WHERE name = ?", (name,))
+                number = int(found.fetchone()[0])
                 rows = ((key.tobytes(), number, row) for row, key in enumerate(bytes_of(keys)))
                 index.executemany("INSERT OR IGNORE INTO places VALUES (?, ?, ?)", rows)
-            known[name] = int(number or 0)
+            known[name] = number
     return {number: name for name, number in known.items() if name in there}
 
 

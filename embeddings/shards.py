@@ -1,7 +1,8 @@
 """One shard of the store: a safetensors file of some thousand embeddings, each under its key.
 
 Every row has a checksum of its own, so that a few rows are read, and found damaged, without reading
-the others.
+the others. A file that was not written here may hold anything: whatever its reading raises means that
+it is damaged.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from safetensors.numpy import save_file
 
 from .vectors import KEY_BYTES, Keys, are_comparable, bytes_of, keys_of
@@ -58,9 +59,9 @@ def read_keys(path: Path) -> Keys:
         with safe_open(path, "numpy") as file:
             keys = file.get_tensor("keys")
             expected = (file.metadata() or {}).get("keys")
-    except FileNotFoundError:
+    except (FileNotFoundError, MemoryError):
         raise
-    except (OSError, SafetensorError) as error:
+    except Exception as error:
         raise DamagedShard(str(error)) from error
     if keys.dtype != np.uint8 or keys.ndim != 2 or keys.shape[1] != KEY_BYTES:
         raise DamagedShard("its keys have another shape")
@@ -90,15 +91,15 @@ def read_rows(path: Path, rows: NDArray[np.int64], keys: Keys) -> NDArray[np.flo
                 return _read_whole(file)[rows]
             vectors, checksums = file.get_slice("vectors"), file.get_tensor("checksums")
             n = vectors.get_shape()[0]
-            if len(checksums) != n or rows[-1] >= n:
+            if checksums.shape != (n,) or rows[-1] >= n:
                 raise DamagedShard("its parts do not fit each other")
             if len(rows) > _PIECEWISE_UP_TO * n:
                 found = np.asarray(vectors[:])[rows]
             else:
                 found = np.concatenate([vectors[row : row + 1] for row in rows.tolist()])
-    except FileNotFoundError:
+    except (FileNotFoundError, MemoryError, DamagedShard):
         raise
-    except (OSError, SafetensorError) as error:
+    except Exception as error:
         raise DamagedShard(str(error)) from error
     if found.dtype != np.float32 or found.ndim != 2 or not are_comparable(found).all():
         raise DamagedShard("it holds no embeddings")
@@ -112,7 +113,7 @@ def shard_dimension(path: Path) -> int:
     try:
         with safe_open(path, "numpy") as file:
             return int(file.get_slice("vectors").get_shape()[1])
-    except (OSError, SafetensorError, IndexError):
+    except Exception:
         return 0
 
 
@@ -121,7 +122,7 @@ def count_rows(path: Path) -> int:
     try:
         with safe_open(path, "numpy") as file:
             return int(file.get_slice("keys").get_shape()[0])
-    except (OSError, SafetensorError):
+    except Exception:
         return 0
 
 

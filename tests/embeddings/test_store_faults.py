@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import resource
+import sqlite3
 import subprocess
+from contextlib import closing
 
 import numpy as np
 import pytest
+import torch
 from labelvet.core.errors import StoreFull
 from labelvet.embeddings import embedder, places, store
 from labelvet.embeddings.crops import CropSettings
@@ -15,6 +18,8 @@ from labelvet.embeddings.shards import read_keys, read_rows, write_shard
 from labelvet.embeddings.store import EmbeddingStore, patch_keys
 from PIL import Image
 from safetensors.numpy import load_file, save_file
+from safetensors.torch import load_file as load_torch_file
+from safetensors.torch import save_file as save_torch_file
 from tables import make_table, shards
 
 
@@ -133,6 +138,47 @@ def test_a_crafted_shard_that_holds_no_numbers_is_dropped(table, own_store, valu
     assert again.reused == 32 and np.array_equal(again.vectors, first.vectors)
 
 
+@pytest.mark.parametrize(
+    ("name", "tensor"),
+    [
+        ("vectors", torch.tensor(1.0)),
+        ("vectors", torch.ones(8, 12, dtype=torch.bfloat16)),
+        ("checksums", torch.tensor(1, dtype=torch.int64)),
+        ("checksums", torch.ones(8, 12)),
+        ("keys", torch.tensor(1, dtype=torch.uint8)),
+        ("keys", torch.ones(8, 16, dtype=torch.bfloat16)),
+    ],
+)
+def test_a_crafted_shard_of_other_shapes_and_types_is_dropped(table, own_store, name, tensor):
+    first = embed_patches(table, MeanColor())
+    path = shards(own_store)[0]
+    save_torch_file({**load_torch_file(path), name: tensor}, path)
+    assert store.summarize_store().shards == 5
+    again = embed_patches(table, MeanColor())
+    assert again.reused == 32 and np.array_equal(again.vectors, first.vectors)
+    assert embed_patches(table, MeanColor()).reused == 40
+
+
+def test_a_shard_of_another_dimension_that_cannot_be_dropped(table, own_store, monkeypatch):
+    first = embed_patches(table, MeanColor())
+    path = shards(own_store)[0]
+    write_shard(path.with_name("0.safetensors"), read_keys(path), np.ones((8, 3), np.float32))
+    monkeypatch.setattr(store, "_drop", lambda *_: None)
+    again = embed_patches(table, MeanColor())
+    assert again.reused == 0 and np.array_equal(again.vectors, first.vectors)
+
+
+def test_the_first_shard_does_not_decide_which_are_right(table, own_store):
+    embed_patches(table, MeanColor())
+    path = shards(own_store)[0]
+    crafted = path.with_name("0.safetensors")
+    write_shard(crafted, read_keys(path), np.ones((8, 3), np.float32))
+    a_store().gather(patch_keys(table, np.arange(40)))
+    assert len(shards(own_store)) == 6
+    assert embed_patches(table, MeanColor()).reused == 40
+    assert not crafted.exists() and len(shards(own_store)) == 5
+
+
 def test_shards_of_the_first_versions_are_read(table, own_store):
     first = embed_patches(table, MeanColor())
     for path in shards(own_store):
@@ -211,6 +257,27 @@ def test_an_index_that_is_damaged_is_made_anew(many_shards, content):
     assert kept.gather(keys[:3])[1].all()
     assert kept.gather(keys[:3])[1].all()
     assert (kept.folder / places.INDEX_NAME).read_bytes().startswith(b"SQLite")
+
+
+def test_another_process_that_indexes_the_same_shard_harms_nothing(many_shards, monkeypatch):
+    kept, keys = many_shards
+    index = kept.folder / places.INDEX_NAME
+    assert kept.gather(keys[:3])[1].all()
+    new = random_keys(np.random.default_rng(2), 100)
+    kept.write(new, np.ones((100, 12), np.float32))
+    meanwhile = []
+
+    def read_after_the_other(path):
+        with closing(sqlite3.connect(index)) as other, other:
+            other.execute("INSERT INTO shards (name) VALUES (?)", (path.name,))
+        meanwhile.append(index.stat().st_ino)
+        return read_keys(path)
+
+    monkeypatch.setattr(places, "read_keys", read_after_the_other)
+    assert kept.gather(new[:3])[1].all()
+    assert meanwhile == [index.stat().st_ino]
+    monkeypatch.setattr(store, "read_keys", None)  # it is found by the index
+    assert kept.gather(new[:3])[1].all()
 
 
 def test_a_row_that_was_changed_is_found_without_reading_the_others(many_shards, own_store):
