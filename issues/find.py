@@ -75,7 +75,8 @@ class LabelIssues:
         patches_field: the field that was judged
         checked: how many labels were judged
         counts: ``{issue: labels}``
-        missing: labels of the run that could not be judged, as their embeddings are gone
+        missing: labels of the run that could not be judged, as their embeddings are gone or their
+            boxes cannot be compared
         elsewhere: missed objects found in the second fields
         notes: sentences on what cannot be known
     """
@@ -92,9 +93,14 @@ class LabelIssues:
         found = ", ".join(f"{count:,} {issue}" for issue, count in self.counts.items() if count)
         sentences = [f"{self.checked:,} labels checked: {found or 'nothing stands out'}."]
         if self.elsewhere:
-            sentences.append(f"{self.elsewhere:,} labels of other fields are covered by none.")
+            sentences.append(
+                f"{self.elsewhere:,} labels of other fields have no accepted label on them."
+            )
         if self.missing:
-            sentences.append(f"{self.missing:,} labels have no embedding any more: not checked.")
+            sentences.append(
+                f"{self.missing:,} labels have no embedding any more, or no box that can be "
+                "compared: not checked."
+            )
         return " ".join(sentences + self.notes)
 
 
@@ -166,7 +172,8 @@ def _second_fields(
 
 def _read_second(dataset: fo.Dataset, name: str, table: PatchTable) -> PatchTable:
     try:
-        return read_stored(dataset, name, locate(dataset, name))
+        second = read_stored(dataset, name, locate(dataset, name))
+        return second.take(second.usable())
     except NoPatches:
         return replace(table.take(np.zeros(0, dtype=np.int64)), patches_field=name)
 
@@ -239,8 +246,8 @@ def read_run(
 
     Returns:
         a tuple of the table of n labels, (n, d) embeddings, their neighbor graph where the run has
-        one of all of them, and how many of the run are left out, as they were deleted or their
-        embeddings were
+        one of all of them, and how many of the run are left out, as they were deleted, their
+        embeddings were, or their boxes cannot be compared
 
     Raises:
         InvalidParameter: if there is no such visualization, or it shows whole images
@@ -268,9 +275,13 @@ def read_run(
         )
     wanted = pair_ids(results.sample_ids, results.label_ids)[embeddings.rows]
     table = read_stored(dataset, field, locate(dataset, field))
+    # a single box that is no number would make all that is said of the others none
+    table = table.take(table.usable())
     rows, vectors = match_ids(table.pairs, wanted)
     if not len(rows):
-        raise NoPatches(f"None of the labels of '{brain_key}' exists any more: compute it again.")
+        raise NoPatches(
+            f"None of the labels of '{brain_key}' exists any more, with a box: compute it again."
+        )
     missing = len(results.label_ids) - len(rows)
     graph = None if missing else load_neighbor_graph(dataset, brain_key)
     if graph is not None and (len(graph.indices) != len(rows) or (graph.indices < 0).any()):
