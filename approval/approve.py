@@ -21,7 +21,7 @@ from ..core.errors import InvalidParameter
 from ..core.sentences import count
 from ..core.user import current_user
 from ..dataset import removed
-from ..dataset.changes import Change, begin, past_changes, unique_moment
+from ..dataset.changes import Change, begin, past_changes, undone_once, unique_moment
 from ..dataset.documents import now, samples_of
 from ..dataset.expressions import (
     Expression,
@@ -143,6 +143,7 @@ def approve(
     return done
 
 
+@undone_once
 def undo_approval(change: Change) -> str:
     """Puts what was approved back into the basket, and takes it out of ground truth, where what
     was relabeled or redrawn since stays.

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ..autolabel.replacing import check_ended
 from ..core.errors import InvalidParameter, UnknownUndo
 from ..core.sentences import count
 from ..dataset import removed
-from ..dataset.changes import Change, begin, past_changes, unique_moment
+from ..dataset.changes import Change, begin, past_changes, undone_once, unique_moment
 from ..dataset.documents import now
 from ..dataset.expressions import Expression, in_list, is_state, keep
 from ..dataset.schema import check_fields
@@ -71,6 +72,7 @@ def finalize(candidates: Candidates, agreed: int | None = None, by: str | None =
     return Finalized(number, change.token, sentence)
 
 
+@undone_once
 def undo_finalize(change: Change) -> str:
     """Brings back what was removed.
 
@@ -111,15 +113,20 @@ def finish(candidates: Candidates) -> str:
 
     Returns:
         a sentence about it
+
+    Raises:
+        InvalidParameter: if the run is going on
     """
     dataset, number = candidates.dataset, 0
     dataset.reload()
+    if candidates.run is not None:
+        check_ended(dataset, candidates.run)
     for change in loop_changes(candidates):
         where = change.what["into"] if change.kind == APPROVAL else candidates.field
         number += removed.forget(dataset, where, change.what["moment"])
-        change.close()
+        change.close(keep=change.kind == APPROVAL)  # rounds are told of as long as their labels are
     # what no record can bring back: it came with a clone or an import, whose records stayed behind
-    known = [one.what["moment"] for one in past_changes(dataset, LOOP_KINDS)]
+    known = [one.what["moment"] for one in past_changes(dataset, LOOP_KINDS) if not one.closed]
     number += removed.forget_others(dataset, candidates.field, candidates.attributes, known)
     settle_run(candidates)
     return f"Finished: {count(number, 'removed label')} deleted for good."

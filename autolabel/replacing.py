@@ -16,11 +16,11 @@ import fiftyone as fo
 from ..core.errors import InvalidParameter, UnknownUndo
 from ..core.sentences import count
 from ..dataset import removed
-from ..dataset.changes import Change, begin, past_changes, unique_moment
+from ..dataset.changes import Change, begin, past_changes, undone_once, unique_moment
 from ..dataset.documents import now, samples_of
 from ..dataset.expressions import Expression, in_list, keep
 from ..dataset.schema import check_fields
-from .runs import RUN_ATTRIBUTE, AutoLabelRun, run_from, save_run
+from .runs import GENERATING, RUN_ATTRIBUTE, AutoLabelRun, list_runs, run_from, save_run
 
 KIND = "replacement"
 
@@ -73,6 +73,7 @@ def of_run(label: str, name: str) -> Expression:
     return {"$eq": [f"{label}.{RUN_ATTRIBUTE}", {"$literal": name}]}
 
 
+@undone_once
 def undo_replacement(change: Change) -> str:
     """Brings the labels back that a run replaced, in place of its own.
 
@@ -80,7 +81,7 @@ def undo_replacement(change: Change) -> str:
         a sentence about it
 
     Raises:
-        InvalidParameter: if the run was replaced again since
+        InvalidParameter: if the run was replaced again since, or is going on
         UnknownUndo: if the field that held them is gone
         FieldGone: if the field that they go back to is
     """
@@ -88,7 +89,9 @@ def undo_replacement(change: Change) -> str:
     field, name, moment = what["field"], what["run"], what["moment"]
     dataset.reload()
     check_fields(dataset, [field])
-    if not removed.exists(dataset, field):
+    check_ended(dataset, name)
+    held = removed.exists(dataset, field)
+    if not held and what["record"]["labels"]:
         raise UnknownUndo(
             f"The field '{removed.removed_field(field)}', which held what was replaced, is gone: "
             "there is nothing to bring back."
@@ -111,9 +114,10 @@ def undo_replacement(change: Change) -> str:
         f"{field}.{MARK}": {
             "$concatArrays": [rest, {"$cond": [{"$in": [before, marks]}, [name], []]}]
         },
-        f"{removed.removed_field(field)}.detections": removed.all_but_moment(field, moment),
         "last_modified_at": now(),
     }
+    if held:
+        update[f"{removed.removed_field(field)}.detections"] = removed.all_but_moment(field, moment)
     which = {
         "$or": [
             {f"{field}.{MARK}": {"$in": [name, before]}},
@@ -121,13 +125,26 @@ def undo_replacement(change: Change) -> str:
             removed.at_moment(field, moment),
         ]
     }
-    check_fields(dataset, [field, removed.removed_field(field)])
+    check_fields(dataset, [field, *([removed.removed_field(field)] if held else [])])
     samples_of(dataset).update_many(which, [{"$set": update}])
     removed.drop_empty(dataset, field)
     change.close()
     save_run(dataset, run)
     dataset.reload()
     return f"{count(number, 'label')} of '{name}' came back, in place of the new ones."
+
+
+def check_ended(dataset: fo.Dataset, name: str) -> None:
+    """Checks that no process labels images for a run now.
+
+    Raises:
+        InvalidParameter: if one does
+    """
+    for run in list_runs(dataset):
+        if run.name == name and run.state == GENERATING and not run.cut_off:
+            raise InvalidParameter(
+                f"The run '{name}' is still labeling images: wait until it ends, or cancel it."
+            )
 
 
 def _marked_before(name: str, moment: datetime) -> str:

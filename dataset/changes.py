@@ -11,26 +11,32 @@ one query.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
+from functools import wraps
+from typing import Any, TypeVar
 
 import fiftyone as fo
 import numpy as np
-from bson import Binary
+from bson import Binary, ObjectId
 from fiftyone.operators.store import ExecutionStore
 from numpy.typing import NDArray
 
 from ..core.errors import UnknownUndo
 from ..core.user import current_user
 from .documents import Ids, collection_named, now
+from .run_keys import is_gone, this_writer
 from .storage import Storage
 
 _STORE = "labelvet_undo"
 _UNDO_SECONDS = 30 * 24 * 3600
 _MOMENT_SECONDS = 3600
 _LISTED = 200
+_CLOSED = "This was undone before, or Finish was pressed since."
+_T = TypeVar("_T")
+
 _RECORDED = ("kind", "sentence", "by", "at", "what", "expires", "closed")
 
 
@@ -89,10 +95,42 @@ class Change:
         self.sentence = sentence
         self._set(self.token, self._record())
 
-    def close(self) -> None:
-        """Says that the change cannot be taken back any more, and forgets its batches."""
+    @contextmanager
+    def claimed(self) -> Iterator[None]:
+        """Holds the change while it is undone, so that of two who undo it at once one does.
+
+        A process that dies while it holds the change holds it no more.
+
+        Raises:
+            UnknownUndo: if another one undoes it now, or it was undone or closed before
+        """
+        store = collection_named("execution_store")
+        record = {"store_name": _STORE, "dataset_id": self.dataset._doc.id, "key": self.token}
+        found = (store.find_one(record) or {}).get("value")
+        if found is None or found["closed"]:
+            raise UnknownUndo(_CLOSED)
+        holder = found.get("undoing")
+        mine = {"writer": this_writer(), "since": ObjectId()}
+        unchanged = {**record, "value.closed": False, "value.undoing": holder}
+        if (holder is not None and not is_gone(holder["writer"], holder["since"])) or (
+            not store.update_one(unchanged, {"$set": {"value.undoing": mine}}).matched_count
+        ):
+            raise UnknownUndo("This is being undone already: it takes a moment.")
+        try:
+            yield
+        finally:
+            store.update_one({**record, "value.undoing": mine}, {"$unset": {"value.undoing": ""}})
+
+    def close(self, keep: bool = False) -> None:
+        """Says that the change cannot be taken back any more, and forgets its batches.
+
+        Args:
+            keep: whether its record is kept for good, and not for 30 days
+        """
         self.closed = True
         self._set(self.token, self._record())
+        if not keep:
+            _store(self.dataset).update_ttl(self.token, _UNDO_SECONDS)
         for number in range(self._batches):
             _store(self.dataset).delete(f"{self.token}.{number}")
 
@@ -107,6 +145,17 @@ class Change:
 
     def _set(self, key: str, value: Any) -> None:
         _store(self.dataset).set(key, value, ttl=_UNDO_SECONDS if self.expires else None)
+
+
+def undone_once(undo: Callable[[Change], _T]) -> Callable[[Change], _T]:
+    """Has what takes a change back hold it meanwhile, see :meth:`Change.claimed`."""
+
+    @wraps(undo)
+    def holding(change: Change) -> _T:
+        with change.claimed():
+            return undo(change)
+
+    return holding
 
 
 def begin(
@@ -158,7 +207,7 @@ def find_change(dataset: fo.Dataset, token: Any) -> Change:
     if record is None:
         raise UnknownUndo("There is nothing to undo: it is another dataset's, or too long ago.")
     if record["closed"]:
-        raise UnknownUndo("This was undone before, or Finish was pressed since.")
+        raise UnknownUndo(_CLOSED)
     return _change(dataset, token, record)
 
 
@@ -170,7 +219,7 @@ def list_changes(
     Args:
         dataset: the dataset
         kinds: only changes of these kinds; empty for all
-        limit: how many at most
+        limit: how many at most, 0 for all
 
     Returns:
         the changes; of each, ``kind``, ``sentence``, ``by``, ``at`` and ``token`` are what a person

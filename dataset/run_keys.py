@@ -118,21 +118,21 @@ def sweep(dataset: fo.Dataset) -> list[str]:
     for run in _runs().find(ours, {"results": 1, "results_meta": 1}):
         replaced = {"_id": {"$in": list(linked)}, "results_meta.replaces": run["_id"]}
         if run["_id"] not in linked and (
-            _is_gone(run["results_meta"]["writer"], run["_id"])
+            is_gone(run["results_meta"]["writer"], run["_id"])
             or _runs().find_one(replaced, {"_id": 1})
         ):
             delete_run_document(run["_id"], run.get("results"))
     files = foo.get_db_conn().fs.files
     for file in files.find({"labelvet.dataset": dataset._doc.id}, {"labelvet": 1}):
         owner = file["labelvet"]
-        if _is_gone(owner["writer"], owner["run"]) and not _runs().find_one(
+        if is_gone(owner["writer"], owner["run"]) and not _runs().find_one(
             {"results": file["_id"]}
         ):
             gridfs.GridFS(foo.get_db_conn()).delete(file["_id"])
     return [
         key
         for key, run in keys.items()
-        if (match := _BUILDING.search(key)) and _is_gone(match[1], run)
+        if (match := _BUILDING.search(key)) and is_gone(match[1], run)
     ]
 
 
@@ -143,8 +143,9 @@ def delete_run_document(run: ObjectId, results: ObjectId | None) -> None:
         gridfs.GridFS(foo.get_db_conn()).delete(results)
 
 
-def _is_gone(writer: str, written: ObjectId | None) -> bool:
-    """Whether a writer ended, as far as this machine can tell."""
+def is_gone(writer: str, written: ObjectId | None) -> bool:
+    """Whether a writer ended, as far as this machine can tell; ``written`` says since when it wrote.
+    """
     host, process = writer.rsplit("_", 1)
     if host == _HOST:
         try:

@@ -21,7 +21,7 @@ from pymongo.errors import WriteError
 
 from ..core.errors import InvalidParameter, UnknownField, UnknownUndo
 from ..core.sentences import count
-from .changes import Change, begin, find_change
+from .changes import Change, begin, find_change, undone_once
 from .documents import (
     Ids,
     byte_keys,
@@ -189,6 +189,7 @@ def undo(dataset: fo.Dataset, token: Any) -> Undone:
     return undo_tags(find_change(dataset, token))
 
 
+@undone_once
 def undo_tags(change: Change) -> Undone:
     """Takes a change of tags back.
 

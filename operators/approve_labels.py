@@ -9,9 +9,11 @@ import fiftyone.operators.types as types
 from ..approval.approve import RULES, Approved, approve
 from ..approval.basket import add_labels
 from ..approval.candidates import Selection, find_candidates, read_candidates
+from ..approval.undo import undo
 from ..core.errors import LabelvetError
 from ..core.sentences import count
 from ..dataset.patches import label_root
+from ..dataset.storage import stored_name
 from .form_operator import FormOperator
 from .forms import field_input, one_of, problem, several
 
@@ -76,9 +78,15 @@ class ApproveLabels(FormOperator):
             LabelvetError: if an argument cannot be used, or no labels match
         """
         selection = Selection((min_confidence, max_confidence), classes)
-        candidates = find_candidates(sample_collection._root_dataset, field)
-        add_labels(candidates, selection, sample_collection)
-        return approve(candidates, into, rule)
+        candidates = find_candidates(
+            sample_collection._root_dataset, stored_name(sample_collection, field)
+        )
+        chosen = add_labels(candidates, selection, sample_collection)
+        try:
+            return approve(candidates, into, rule)
+        except LabelvetError:
+            undo(candidates.dataset, chosen.token)  # nothing stays in the basket of what was refused
+            raise
 
     def execute(self, ctx: Any) -> dict[str, Any]:
         params = ctx.params
@@ -96,7 +104,7 @@ def _preview(ctx: Any, inputs: types.Object, view: Any, field: str) -> None:
     params = ctx.params
     bounds = params.get("min_confidence"), params.get("max_confidence")
     try:
-        candidates = find_candidates(ctx.dataset, field)
+        candidates = find_candidates(ctx.dataset, stored_name(view, field))
         selection = Selection(bounds, params.get("classes") or None)
         number = len(read_candidates(candidates, selection, "open", view)[1])
         waiting = len(read_candidates(candidates, Selection(), "basket")[1])

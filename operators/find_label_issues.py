@@ -12,6 +12,7 @@ import fiftyone.operators.types as types
 
 from ..core.errors import LabelvetError
 from ..core.progress import Report
+from ..dataset.brain_runs import run_field
 from ..dataset.patches import list_stored_fields
 from .long_operator import LongOperator, schedule_on
 
@@ -43,7 +44,7 @@ class FindLabelIssues(LongOperator):
             view=keys,
         )
         key = ctx.params.get("brain_key")
-        own = ctx.dataset.get_brain_info(key).config.patches_field if key in keys.values() else None
+        own = run_field(ctx.dataset, key) if key in keys.values() else None
         fields = types.DropdownView(multiple=True)
         for field in list_stored_fields(ctx.dataset):
             if field != own:

@@ -39,6 +39,14 @@ def undo(dataset: Any, token: Any) -> tuple[Change, str]:
     return change, _UNDO[change.kind](change)
 
 
+def undoable(dataset: Any) -> list[Change]:
+    """Lists what can be undone, the newest first: all that Finish has not closed, and of the many
+    tags and answers the last ones."""
+    rest = tuple(kind for kind in _UNDO if kind not in LOOP_KINDS)
+    changes = list_changes(dataset, LOOP_KINDS, limit=0) + list_changes(dataset, rest)
+    return sorted(changes, key=lambda change: change.at, reverse=True)
+
+
 class UndoRequest(Request):
     """What is taken back.
 
@@ -91,8 +99,7 @@ class Undoing:
     @exposed
     def changes(self, ctx: Any) -> Changes:
         """What can be undone, whoever did it in whichever panel."""
-        changes = [UndoableChange.like(change) for change in list_changes(ctx.dataset)]
-        return Changes(changes=changes)
+        return Changes(changes=[UndoableChange.like(each) for each in undoable(ctx.dataset)])
 
     @exposed
     def undo(self, ctx: Any, request: UndoRequest) -> Undone:

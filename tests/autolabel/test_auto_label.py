@@ -17,6 +17,7 @@ from labelvet.approval.approve import approve
 from labelvet.approval.basket import add_labels
 from labelvet.approval.candidates import Selection, find_candidates
 from labelvet.approval.finalize import finish
+from labelvet.autolabel.replacing import undo_replacement
 from labelvet.autolabel.runs import FAILED, GENERATING, IN_REVIEW, get_run, list_runs, save_run
 from labelvet.core.errors import (
     Cancelled,
@@ -26,8 +27,9 @@ from labelvet.core.errors import (
     ModelUnavailable,
     NoPatches,
     UnknownField,
+    UnknownUndo,
 )
-from labelvet.dataset.changes import list_changes
+from labelvet.dataset.changes import find_change, list_changes
 from labelvet.dataset.tags import tag_view
 from labelvet.panels.undoing import undo
 
@@ -305,6 +307,52 @@ def test_a_replacement_that_was_cancelled_says_what_was_kept(scenes, detector_fi
     undo(scenes, second.token)
     undo(scenes, first.token)
     assert everything(scenes) == before
+    check_opens(scenes)
+
+
+def test_a_replacement_is_undone_once(scenes, detector_file):
+    label(scenes, detector_file)
+    before = everything(scenes)
+    label(scenes, detector_file, existing="replace", confidence=0.5)
+    (listed,) = list_changes(scenes, ("replacement",))
+    one, other = (find_change(scenes, listed.token) for _ in range(2))
+    undo_replacement(one)
+    with pytest.raises(UnknownUndo, match="undone before"):
+        undo_replacement(other)
+    assert everything(scenes) == before
+
+
+def test_nothing_is_undone_or_finished_while_a_run_goes_on(scenes, detector_file):
+    label(scenes, detector_file)
+    before, refused = everything(scenes), []
+
+    def meanwhile(fraction, line):
+        if "6 of 12" not in line or refused:
+            return
+        (change,) = list_changes(scenes, ("replacement",))
+        for end in (
+            lambda: undo(scenes, change.token),
+            lambda: finish(find_candidates(scenes, FIELD, RUN)),
+        ):
+            with pytest.raises(InvalidParameter, match="still labeling images") as error:
+                end()
+            refused.append(error)
+
+    label(
+        scenes, detector_file, existing="replace", confidence=0.5, batch_size=2, progress=meanwhile
+    )
+    assert len(refused) == 2
+    undo(scenes, list_changes(scenes, ("replacement",))[0].token)
+    assert everything(scenes) == before
+
+
+def test_a_run_that_had_found_nothing_comes_back(scenes, detector_file):
+    first = label(scenes, detector_file, confidence=1.0).run
+    assert first.labels == 0
+    before = everything(scenes)
+    label(scenes, detector_file, existing="replace")
+    assert "0 labels of 'first_pass' came back" in undo(scenes, list_changes(scenes)[0].token)[1]
+    assert everything(scenes) == before and get_run(scenes, RUN) == first
     check_opens(scenes)
 
 

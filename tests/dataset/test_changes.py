@@ -1,14 +1,20 @@
+import subprocess
+import sys
+
 import pytest
+from bson import ObjectId
 from fiftyone import ViewField as F
 from labelvet.approval.approve import approve
 from labelvet.approval.basket import add_labels
 from labelvet.approval.candidates import Selection, find_candidates
 from labelvet.approval.finalize import finalize, finish
+from labelvet.approval.undo import undo_change
 from labelvet.core.errors import UnknownUndo
-from labelvet.dataset.changes import list_changes
-from labelvet.dataset.documents import collection_named
+from labelvet.dataset.changes import begin, find_change, list_changes
+from labelvet.dataset.documents import collection_named, samples_of
 from labelvet.dataset.tags import tag_view
-from labelvet.panels.undoing import undo
+from labelvet.dataset.run_keys import this_writer
+from labelvet.panels.undoing import undo, undoable
 from labelvet.review.answers import Answer, give_answers
 
 FIELD = "predictions"
@@ -45,6 +51,15 @@ def test_what_can_be_undone_is_listed_newest_first_with_who_and_when(judged):
     assert judged.count_label_tags(FIELD) == {}
 
 
+def test_a_removal_is_listed_however_many_answers_came_after_it(judged):
+    finalize(find_candidates(judged, FIELD))
+    for number in range(201):
+        begin(judged, "review", f"{number}")
+    listed = undoable(judged)
+    assert len(listed) == 201 and listed[-1].kind == "removal"
+    assert listed[0].sentence == "200"
+
+
 def test_another_datasets_changes_are_not_listed(judged, make_dataset):
     tag_view(judged, FIELD, "seen")
     assert list_changes(make_dataset()) == []
@@ -67,3 +82,48 @@ def test_what_holds_labels_that_are_nowhere_else_never_expires(judged):
     assert "24 removed labels deleted" in finish(candidates)
     assert not judged.has_sample_field(f"{FIELD}_removed") and list_changes(judged) == []
     assert judged.match(F(f"{FIELD}.detections").length() > 0).count() == 0
+
+
+@pytest.mark.parametrize("kind", ["tags", "approval", "removal"])
+def test_of_two_that_undo_one_change_at_once_one_does(judged, kind):
+    candidates = find_candidates(judged, FIELD)
+    tag_view(judged, FIELD, "for-approval")
+    if kind != "tags":
+        approve(candidates, "truth")
+    if kind == "removal":
+        tag_view(judged, FIELD, "approved", remove=True)
+        finalize(candidates)
+    token = list_changes(judged, (kind,))[0].token
+    one, other, late = (find_change(judged, token) for _ in range(3))
+    with one.claimed(), pytest.raises(UnknownUndo, match="being undone already"):
+        undo_change(other)
+    undo_change(other)
+    after = list(samples_of(judged).find())
+    with pytest.raises(UnknownUndo, match="undone before"):
+        undo_change(late)
+    assert list(samples_of(judged).find()) == after
+
+
+def test_a_process_that_died_holds_no_change(judged):
+    tagged = tag_view(judged, FIELD, "seen")
+    died = subprocess.run(
+        [sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, check=True
+    )
+    writer = f"{this_writer().rsplit('_', 1)[0]}_{int(died.stdout)}"
+    collection_named("execution_store").update_one(
+        {"key": tagged.token},
+        {"$set": {"value.undoing": {"writer": writer, "since": ObjectId()}}},
+    )
+    assert "24 labels have the tag 'seen' no more" in undo(judged, tagged.token)[1]
+
+
+def test_what_was_undone_is_forgotten_after_thirty_days_and_rounds_that_stand_are_not(judged):
+    candidates = find_candidates(judged, FIELD)
+    store = collection_named("execution_store")
+    add_labels(candidates, Selection((0.5, None)))
+    approved = [approve(candidates, "truth").token]
+    undo(judged, approved[0])
+    approved.append(approve(candidates, "truth").token)
+    finish(candidates)
+    expires = [store.find_one({"key": token})["expires_at"] is not None for token in approved]
+    assert expires == [True, False]

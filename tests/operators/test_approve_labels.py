@@ -1,3 +1,4 @@
+import fiftyone as fo
 import fiftyone.operators as foo
 import pytest
 from fiftyone import ViewField as F
@@ -24,6 +25,28 @@ def test_labels_are_approved_by_confidence_and_class(judged):
     assert "5 labels went back" in undo(judged, done.token)
     with pytest.raises(InvalidParameter, match="no such label"):
         approve_labels(judged, "predictions", "truth", min_confidence=0.99)
+
+
+def test_what_is_refused_leaves_nothing_in_the_basket(judged):
+    approve_labels = foo.get_operator(URI)
+    approve_labels(judged, "predictions", "truth", min_confidence=0.9)
+    for wrong in ({"rule": "any"}, {"into": "predictions"}):
+        with pytest.raises(InvalidParameter):
+            approve_labels(judged, "predictions", **{"into": "truth", **wrong})
+        assert "for-approval" not in judged.count_label_tags("predictions")
+
+
+def test_a_field_that_samples_and_frames_have_is_that_of_the_view(make_dataset):
+    video = fo.Sample("/a.mp4", both=fo.Detections(detections=[fo.Detection(label="video")]))
+    video.frames[1] = fo.Frame(filepath="/1.jpg")
+    video.frames[1]["both"] = fo.Detections(
+        detections=[fo.Detection(label="frame", bounding_box=[0.1, 0.1, 0.2, 0.2])]
+    )
+    videos = make_dataset()
+    videos.add_sample(video)
+    done = foo.get_operator(URI)(videos.to_frames(), "both", "truth")
+    assert done.approved == 1
+    assert videos.values("frames.truth.detections.label", unwind=True) == ["frame"]
 
 
 def test_the_form_says_how_many(judged):
