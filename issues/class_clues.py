@@ -114,7 +114,7 @@ class ClassClues:
         return np.column_stack([units, np.full(len(units), _CONSTANT, dtype=np.float32)])
 
     def _regress(self) -> None:
-        """Fits a ridge regression of what is of a class on the look."""
+        """Fits a ridge regression from the look of a patch to its class, one-hot."""
         penalized = self._products.astype(np.float64) + _PENALTY * np.eye(len(self._products))
         self._inverse = np.linalg.inv(penalized).astype(np.float32)
         self._coefficients = self._inverse @ self._sums.T

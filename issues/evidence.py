@@ -60,9 +60,10 @@ def gather(
 
     rank = np.where(sure, confidences, 1.0) - 2.0 * rejected
     pairs = overlapping(table.media, table.boxes, table.media, table.boxes)
-    mine, its = rank[pairs.rows], rank[pairs.others]
-    more_trusted = (its > mine) | ((its == mine) & (pairs.others < pairs.rows))
-    same = table.codes[pairs.rows] == table.codes[pairs.others]
+    own, other = rank[pairs.rows], rank[pairs.others]
+    more_trusted = (other > own) | ((other == own) & (pairs.others < pairs.rows))
+    codes = table.codes[pairs.rows]
+    same = (codes == table.codes[pairs.others]) & (codes >= 0)  # no class is not one class
     pairs = pairs.take(more_trusted & same)
     best = pairs.best(np.where(pairs.iou >= SAME_OBJECT, pairs.iou, 0), n)
     found = best >= 0

@@ -32,7 +32,7 @@ class Opinions:
 
     Attributes:
         names: the fields that were asked
-        asked: (n,) whether any of them knows the label's class
+        known: (n, f) whether each of them knows the label's class
         evidence: ``{name: (n,)}``, of ``EVIDENCE``; 0 where none was asked
         agreeing: (n,) int32 the field whose box of the label's class fits best, -1 for none
         agreement: (n,) the overlap with it
@@ -45,7 +45,7 @@ class Opinions:
     """
 
     names: tuple[str, ...]
-    asked: NDArray[np.bool_]
+    known: NDArray[np.bool_]
     evidence: dict[str, NDArray[np.float64]]
     agreeing: NDArray[np.int32]
     agreement: NDArray[np.float64]
@@ -55,17 +55,22 @@ class Opinions:
     classes: tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]
     notes: list[str]
 
+    @property
+    def asked(self) -> NDArray[np.bool_]:
+        """(n,) whether any of them knows the label's class."""
+        return self.known.any(axis=1)
+
     def take(self, rows: NDArray[np.int64]) -> Opinions:
         """Returns what they say of some labels, each at most once."""
-        place = np.full(len(self.asked), -1)
+        place = np.full(len(self.known), -1)
         place[rows] = np.arange(len(rows))
         kept = place[self.classes[0]] >= 0
-        its_rows, codes, weights = self.classes
+        labels, codes, weights = self.classes
         return Opinions(
-            self.names, self.asked[rows],
+            self.names, self.known[rows],
             {name: values[rows] for name, values in self.evidence.items()},
             self.agreeing[rows], self.agreement[rows], self.boxes[rows], self.opposing[rows],
-            self.opposed[rows], (place[its_rows[kept]], codes[kept], weights[kept]), self.notes,
+            self.opposed[rows], (place[labels[kept]], codes[kept], weights[kept]), self.notes,
         )  # fmt: skip
 
 
@@ -103,7 +108,7 @@ def ask(table: PatchTable, others: list[PatchTable]) -> Opinions:
     notes: list[str] = []
     names: list[str] = []
     total = {name: np.zeros(n) for name in EVIDENCE}
-    count = np.zeros(n)
+    knowing: list[NDArray[np.bool_]] = []
     agreeing, opposing = np.full(n, -1, np.int32), np.full(n, -1, np.int32)
     opposed = np.full(n, -1, np.int32)
     support, opposition = np.zeros(n), np.zeros(n)
@@ -119,16 +124,17 @@ def ask(table: PatchTable, others: list[PatchTable]) -> Opinions:
             notes.append(f"{name} has none of these classes: it is not asked about them.")
             continue
         pairs = overlapping(table.media, table.boxes, other.media, other.boxes)
-        same = table.codes[pairs.rows] == other.codes[pairs.others]
-        if _is_copy(table, other, pairs, same):
+        equal = table.codes[pairs.rows] == other.codes[pairs.others]
+        if _is_copy(table, other, pairs, equal):
             notes.append(f"{name} has the very same labels: it is no second opinion.")
             continue
+        same = equal & (table.codes[pairs.rows] >= 0)  # no class is not one class
         trust = _trust(other, pairs, same)[pairs.others]
         field = len(names)
         names.append(str(other.patches_field))
         for what, values in _evidence(n, pairs, same, trust).items():
             total[what] += np.where(known, values, 0)
-        count += known
+        knowing.append(known)
         weight = trust * pairs.iou**2
         for_it = np.where(same & (pairs.iou >= SOME_OVERLAP), weight, 0)
         rows = np.flatnonzero(pairs.greatest(for_it, n) > support)
@@ -146,11 +152,13 @@ def ask(table: PatchTable, others: list[PatchTable]) -> Opinions:
                      weight[some]))  # fmt: skip
     if not names:
         return _no_opinions(n, notes)
-    evidence = {what: values / np.maximum(count, 1) for what, values in total.items()}
+    known = np.stack(knowing, axis=1)
+    count = np.maximum(known.sum(axis=1), 1)
+    evidence = {what: values / count for what, values in total.items()}
     columns = [np.concatenate(column) for column in zip(*said, strict=True)]
     classes = (columns[0], columns[1], columns[2] / len(names))
     return Opinions(
-        tuple(names), count > 0, evidence, agreeing, agreement, boxes, opposing, opposed, classes,
+        tuple(names), known, evidence, agreeing, agreement, boxes, opposing, opposed, classes,
         notes,
     )  # fmt: skip
 
@@ -159,7 +167,7 @@ def _no_opinions(n: int, notes: list[str]) -> Opinions:
     """Returns the opinions of no field on n labels."""
     none = np.full(n, -1, np.int32)
     return Opinions(
-        (), np.zeros(n, dtype=bool), {name: np.zeros(n) for name in EVIDENCE}, none, np.zeros(n),
+        (), np.zeros((n, 0), dtype=bool), {name: np.zeros(n) for name in EVIDENCE}, none, np.zeros(n),
         np.full((n, 4), np.nan), none, none,
         (np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0)), notes,
     )  # fmt: skip

@@ -66,14 +66,25 @@ class Reasons:
         if code < 0:
             return [f"it hardly looks like {self._own(row)}"]
         count, among = self._neighbors(row, code)
-        parts = [f"looks like {self._named(code)} rather than {self._own(row)}"]
+        named, field = self._named(code), self._field_with(row, code)
+        if field and not count:  # nothing but the field speaks of that class
+            return [f"{field} has {named} here, rather than {self._own(row)}"]
+        parts = [f"looks like {named} rather than {self._own(row)}"]
         if count:
-            parts.append(f"{count} of {among} neighbors are {self._named(code)}")
-        opinions = self._opinions
-        if opinions is not None and opinions.opposed[row] == code:
-            field = opinions.names[opinions.opposing[row]]
-            parts.append(f"'{field}' has {self._named(code)} here")
+            parts.append(f"{count} of {among} neighbors are {named}")
+        if field:
+            parts.append(f"{field} has {named} here")
         return parts
+
+    def _field_with(self, row: int, code: int) -> str:
+        """What field has a class on the label, in words; "" for none."""
+        opinions = self._opinions
+        if opinions is None:
+            return ""
+        if opinions.opposed[row] == code:
+            return f"'{opinions.names[opinions.opposing[row]]}'"
+        labels, codes, _ = opinions.classes
+        return "another field" if ((labels == row) & (codes == code)).any() else ""
 
     def _badly_placed(self, row: int) -> list[str]:
         opinions = self._opinions
@@ -86,14 +97,15 @@ class Reasons:
     def _background(self, row: int) -> list[str]:
         opinions = self._opinions
         if opinions is not None and opinions.asked[row] and opinions.agreeing[row] < 0:
-            fields = ", ".join(f"'{name}'" for name in opinions.names)
-            return [f"there may be no {self._own(row)} here: {fields} has none"]
+            fields = [f"'{opinions.names[i]}'" for i in np.flatnonzero(opinions.known[row])]
+            have = "has" if len(fields) == 1 else "have"
+            return [f"there may be no {self._own(row)} here: {' and '.join(fields)} {have} none"]
         return [f"there may be no {self._own(row)} here", *self._box(row)]
 
     def _duplicate(self, row: int) -> list[str]:
         if self._found.original[row] < 0:
             return [f"another {self._own(row)} may show the same object"]
-        return [f"it covers {self._found.overlap[row]:.0%} of another {self._own(row)}"]
+        return [f"it overlaps another {self._own(row)} by {self._found.overlap[row]:.0%}"]
 
     def _box(self, row: int) -> list[str]:
         """What is odd about the box itself."""

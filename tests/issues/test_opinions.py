@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import fiftyone as fo
 import numpy as np
 import pytest
 from clusters import clusters
 from labelvet.core.errors import InvalidParameter
+from labelvet.issues.evidence import gather
 from labelvet.issues.find import find_label_issues
-from labelvet.issues.kinds import BADLY_PLACED
+from labelvet.issues.kinds import BACKGROUND, BADLY_PLACED, DUPLICATE, WRONG_CLASS
 from labelvet.issues.opinions import align, ask
+from labelvet.issues.reasons import Reasons
 from labelvet.issues.suspicion import find_suspects
 
 ROOT = "labels.detections"
@@ -77,6 +80,67 @@ def test_a_field_that_says_nothing_changes_nothing_and_says_so(other, sentence):
     alone, asked = find_suspects(table, vectors), find_suspects(wide, vectors, opinions=opinions)
     np.testing.assert_array_equal(alone.kinds, asked.kinds)
     assert opinions.notes[0] in asked.notes
+
+
+def test_labels_without_a_class_do_not_agree():
+    table, _, _, _ = clusters(30)
+    codes = table.codes.copy()
+    codes[:15] = -1
+    table = replace(table, codes=codes)
+    second = _other(table, boxes=table.boxes + 0.01)
+    opinions = ask(table, [second])
+    assert (opinions.agreeing[:15] == -1).all() and (opinions.agreeing[15:] == 0).all()
+    assert not opinions.evidence["same class"][:15].any()
+    sure = np.full(30, 0.5)
+    twice = replace(table, boxes=np.tile([0.1, 0.1, 0.5, 0.5], (30, 1)))
+    fit = SimpleNamespace(fits=np.ones(30, "f4"), wrong=np.zeros(30, "f4"))
+    own = gather(twice, sure, fit, np.zeros((30, 1), np.int32), np.zeros(30, bool))
+    assert (own.original[:15] == -1).all() and not own.columns["repeats"][:15].any()
+
+
+def test_a_reason_says_who_says_so():
+    table, vectors, _, _ = clusters(60)
+    names = [*table.classes, "bus"]
+    row = 30
+    wide = replace(table, classes=np.array(names, dtype=object))
+    own = str(table.labels[row])
+    codes = table.codes.copy()
+    codes[row] = 4  # which nothing looks like
+    claims = _other(wide, codes=codes, boxes=table.boxes + 0.001)
+    knows = _other(wide.take(np.flatnonzero(table.media != table.media[row])), "knows")
+    rest = _other(wide.take(np.flatnonzero(table.codes != table.codes[row])), "knows not")
+    found = find_suspects(wide, vectors)
+    suggested = found.suggested.copy()
+    suggested[row, 0] = 4
+
+    def reason(kind, others, **changes):
+        kinds = np.eye(5, dtype="f4")[np.full(60, kind)]
+        judged = replace(found, kinds=kinds, suggested=suggested, **changes)
+        unsure = replace(wide, confidences=np.full(60, np.nan, "f4"))
+        return Reasons(unsure, judged, ask(wide, others)).reason(row)
+
+    assert reason(WRONG_CLASS, [claims]) == f"'second' has bus here, rather than {own}."
+    assert reason(WRONG_CLASS, [knows]) == f"Looks like bus rather than {own}."
+    said = f"There may be no {own} here: "
+    assert reason(BACKGROUND, [knows, rest]) == f"{said}'knows' has none."
+    both = [knows, replace(knows, patches_field="too")]
+    assert reason(BACKGROUND, both) == f"{said}'knows' and 'too' have none."
+    overlap = {"original": np.zeros(60, np.int32), "overlap": np.full(60, 0.6, "f4")}
+    assert reason(DUPLICATE, [], **overlap) == f"It overlaps another {own} by 60%."
+
+
+def test_a_box_that_is_no_number_is_left_out_and_counted(flipped_labels):
+    dataset, _ = flipped_labels
+    sample = dataset.last()
+    sample.labels.detections[2].bounding_box = [float("nan"), 0.1, 0.2, 0.2]
+    sample.save()
+    dataset.clone_sample_field("labels", "second")
+    issues = find_label_issues(dataset, "map", second_fields="second")
+    assert issues.checked == 119 and issues.missing == 1
+    assert "1 labels have no embedding any more, or no box" in issues.summary()
+    suspicion = dataset.values(f"{ROOT}.suspicion", unwind=True)
+    assert [value is None for value in suspicion] == [False] * 119 + [True]
+    assert np.isfinite(suspicion[:119]).all() and max(suspicion[:119]) > 0.5
 
 
 def test_fields_in_a_dataset(flipped_labels):
