@@ -223,18 +223,40 @@ def rerun(id_: str) -> str:
             "reviewed: start Auto label again, which asks whether to replace them or to label "
             "only what is new."
         )
+    # it made the runs that have its brain keys now
+    consents = ("overwrite_brain_key", "overwrite_similarity_key") if completed else ()
+    service = DelegatedOperationService()
+    service._repo = _Amended(service._repo, dict.fromkeys(consents, True))
     try:
-        again = DelegatedOperationService().rerun_operation(_id(id_))
+        again = service.rerun_operation(_id(id_))
     except ValueError as error:
         raise InvalidParameter(f"This run cannot be repeated: {error}.") from error
-    request: dict[str, Any] = {"labelvet": _scheduler()}
-    if completed:
-        # it made the runs that have its brain keys now
-        request["params.overwrite_brain_key"] = True
-        request["params.overwrite_similarity_key"] = True
-    changes = {f"context.request_params.{name}": value for name, value in request.items()}
-    queue().update_one({"_id": again.id}, {"$set": changes})
     return str(again.id)
+
+
+class _Amended:
+    """FiftyOne's store of operations, which queues one with more inputs, and as of now: a worker
+    may take it at once, so that nothing can be added afterwards.
+
+    Args:
+        operations: FiftyOne's own
+        inputs: what to add to the inputs
+    """
+
+    def __init__(self, operations: Any, inputs: dict[str, Any]) -> None:
+        self._operations, self._inputs = operations, inputs
+
+    def get(self, **query: Any) -> Any:
+        """As FiftyOne's."""
+        return self._operations.get(**query)
+
+    def queue_operation(self, **document: Any) -> Any:
+        """As FiftyOne's."""
+        request = document["context"].request_params
+        params = {**(request.get("params") or {}), **self._inputs}
+        request = {**request, "params": params, "labelvet": _scheduler()}
+        document["context"] = {"request_params": request}
+        return self._operations.queue_operation(**document)
 
 
 def delete(id_: str) -> None:

@@ -101,10 +101,11 @@ class RunProcess:
 
     def _processor_seconds(self) -> float:
         total = 0.0
-        with suppress(psutil.NoSuchProcess):
+        # a process may end, or become another user's, at any moment
+        with suppress(psutil.Error):
             process = psutil.Process(self._process.pid)
             for one in (process, *process.children(recursive=True)):
-                with suppress(psutil.NoSuchProcess):
+                with suppress(psutil.Error):
                     times = one.cpu_times()
                     total += times.user + times.system
         return total

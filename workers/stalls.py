@@ -48,7 +48,7 @@ class Standstill:
     @property
     def warning(self) -> str:
         """A sentence on what to do."""
-        return f"It may hang: {self}. Cancel it and re-run it; what was done is kept."
+        return f"It may be stuck: {self}. Cancel it and re-run it; what was done is kept."
 
     @property
     def _counts(self) -> bool:

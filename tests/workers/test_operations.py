@@ -11,6 +11,7 @@ from datetime import datetime, timedelta, timezone
 import fiftyone.core.odm as foo
 import pytest
 from bson import BSON, ObjectId
+from fiftyone.factory.repos.delegated_operation import MongoDelegatedOperationRepo
 from fiftyone.operators.delegated import DelegatedOperationService
 from labelvet.core.errors import InvalidParameter
 from labelvet.workers import claims, operations
@@ -195,6 +196,30 @@ def test_a_repeated_run_asks_for_the_same(coco128, claimed):
     assert again.state == "queued" and again.error is None and again.attempts == 0
     assert again.inputs == failed.inputs and again.target == "shelf"
     assert str(claim_next("shelf", "w").operation) == again.id
+
+
+def test_a_repeated_run_is_whole_when_it_is_queued(claimed, monkeypatch):
+    """A worker may take it at once."""
+    claim, id_ = claimed
+    inputs = {"brain_key": "map"}
+    foo.get_db_conn().delegated_ops.update_one(
+        {"_id": claim.operation},
+        {"$set": {"run_state": "completed", "context.request_params.params": inputs}},
+    )
+    queued, queue = [], MongoDelegatedOperationRepo.queue_operation
+
+    def queue_and_look(self, **document):
+        operation = queue(self, **document)
+        queued.append(get_operation(str(operation.id)))
+        return operation
+
+    monkeypatch.setattr(MongoDelegatedOperationRepo, "queue_operation", queue_and_look)
+    again = operations.rerun(id_)
+    consents = {"overwrite_brain_key": True, "overwrite_similarity_key": True}
+    (at_first,) = queued
+    assert at_first.inputs == inputs | consents and at_first == get_operation(again)
+    assert get_operation(again).version == get_operation(id_).version
+    assert get_operation(id_).inputs == inputs
 
 
 @pytest.mark.parametrize("existing", [None, "replace", "only_new"])

@@ -35,8 +35,8 @@ def test_a_time_that_fits_the_stage(claimed, line, moved, busy, stalled):
     still = claimed.beat("", busy=False)
     assert still.stalled == (stalled is not None)
     for said in (get_operation(str(claimed.operation)).stalled, list_operations()[0].stalled):
-        assert said == (stalled and f"It may hang: {stalled}. Cancel it and re-run it; what was "
-                        "done is kept.")  # fmt: skip
+        assert said == (stalled and f"It may be stuck: {stalled}. Cancel it and re-run it; what "
+                        "was done is kept.")  # fmt: skip
 
 
 def test_only_progress_is_progress(claimed):
