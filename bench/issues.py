@@ -15,6 +15,7 @@ from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 from labelvet.dataset.patches import PatchTable
@@ -143,12 +144,8 @@ def _models(without: str | None, parity: int) -> dict[str, KindModel]:
 @contextmanager
 def _use(models: dict[str, KindModel]) -> Iterator[None]:
     """Has labels judged by other models than those that labelvet ships."""
-    shipped = suspicion.kind_model
-    suspicion.kind_model = models.__getitem__  # type: ignore[assignment]
-    try:
+    with mock.patch.object(suspicion, "kind_model", models.__getitem__):
         yield
-    finally:
-        suspicion.kind_model = shipped
 
 
 def _detector(name: str) -> dict[str, Any]:
@@ -249,7 +246,7 @@ def _some(found: Suspicion, rows: NDArray[np.int64]) -> Suspicion:
     return replace(found, kinds=found.kinds[rows], clues=found.clues[rows])
 
 
-def _boxes(name: str, truth: PatchTable) -> dict[str, float]:
+def _boxes(name: str, truth: PatchTable) -> dict[str, dict[str, float]]:
     """Takes the suggested box of badly placed labels."""
     labels = coco128(name, DEFAULT_BACKBONE)
     known = kinds_of(labels.table, truth)
