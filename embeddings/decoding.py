@@ -23,6 +23,7 @@ from PIL import Image, UnidentifiedImageError
 # Whoever changes which pixels are read changes "decoded" in labelvet.embeddings.store.
 MAX_PIXELS = 500_000_000
 
+_JPEG = b"\xff\xd8\xff"
 _EXIF_ORIENTATION = 0x0112
 _MAX_WORKERS = 16
 # so many images are decoded for each thread before the first of them is needed
@@ -51,7 +52,11 @@ def read_pixels(path: str) -> NDArray[np.uint8]:
     """
     try:
         return _read_jpeg(path)
-    except RuntimeError:  # it is no JPEG, or a broken one, of which Pillow says what is wrong
+    except (
+        RuntimeError,
+        OSError,
+        ValueError,
+    ):  # it is no JPEG, or a broken one, of which Pillow says what is wrong
         pass
     try:
         try:
@@ -77,6 +82,9 @@ def _read_jpeg(path: str) -> NDArray[np.uint8]:
     """
     from torchvision.io import ImageReadMode, decode_jpeg, read_file
 
+    with open(path, "rb") as file:  # of what is none, no more than this is read
+        if file.read(len(_JPEG)) != _JPEG:
+            raise RuntimeError("it is no JPEG")
     data = read_file(path)
     width, height, has_exif = _jpeg_header(data.numpy().data)
     _check_size(width, height)
@@ -193,7 +201,7 @@ def _in_eight_bits(values: NDArray[Any]) -> NDArray[np.uint8]:
         return np.nan_to_num(numbers, nan=0.0).clip(0, 255).round().astype(np.uint8)
 
     if values.dtype.kind == "u" and values.itemsize == 2:  # by a table, without floats as large
-        return scaled(np.arange(2**16))[values]
+        return np.asarray(scaled(np.arange(2**16))[values], dtype=np.uint8)
     return scaled(values)
 
 

@@ -32,7 +32,8 @@ _LEAST_COSINE = 0.98
 _converting = Lock()  # torch's tracing, which the converter uses, knows one thread
 
 # Converting takes seconds, and the next run of a process mostly asks for the same backbone.
-_compiled: LRUCache[tuple[Any, ...], Forward] = LRUCache(maxsize=2)
+# None is kept of those that OpenVINO computes otherwise.
+_compiled: LRUCache[tuple[Any, ...], Forward | None] = LRUCache(maxsize=2)
 
 
 def compile_for_cpu(
@@ -63,12 +64,12 @@ def compile_for_cpu(
             if key not in _compiled:
                 forward = _compile(parts, size, mean, std)
                 whole = nn.Sequential(*(module for module, _ in parts))
-                if not _agrees(whole, forward, size, mean, std):
+                agrees = _agrees(whole, forward, size, mean, std)
+                if not agrees:
                     logger.warning(
                         "OpenVINO computes other embeddings than torch, so torch is used."
                     )
-                    return None
-                _compiled[key] = forward
+                _compiled[key] = forward if agrees else None
             return _compiled[key]
     # a converter raises errors of every kind on modules that it does not know
     except Exception as error:

@@ -1,8 +1,8 @@
 """One shard of the store: a safetensors file of some thousand embeddings, each under its key.
 
 Every row has a checksum of its own, so that a few rows are read, and found damaged, without reading
-the others. A file that was not written here may hold anything: whatever its reading raises means that
-it is damaged.
+the others. A file that was not written here may hold anything: whatever its reading raises means
+that it is damaged.
 """
 
 from __future__ import annotations

@@ -58,7 +58,7 @@ class Opinions:
     @property
     def asked(self) -> NDArray[np.bool_]:
         """(n,) whether any of them knows the label's class."""
-        return self.known.any(axis=1)
+        return np.asarray(self.known.any(axis=1))
 
     def take(self, rows: NDArray[np.int64]) -> Opinions:
         """Returns what they say of some labels, each at most once."""
@@ -167,8 +167,8 @@ def _no_opinions(n: int, notes: list[str]) -> Opinions:
     """Returns the opinions of no field on n labels."""
     none = np.full(n, -1, np.int32)
     return Opinions(
-        (), np.zeros((n, 0), dtype=bool), {name: np.zeros(n) for name in EVIDENCE}, none, np.zeros(n),
-        np.full((n, 4), np.nan), none, none,
+        (), np.zeros((n, 0), dtype=bool), {name: np.zeros(n) for name in EVIDENCE}, none,
+        np.zeros(n), np.full((n, 4), np.nan), none, none,
         (np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0)), notes,
     )  # fmt: skip
 

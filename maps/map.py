@@ -31,6 +31,7 @@ from ..dataset.storage import FRAMES, Storage
 _VISUALIZATION = "fiftyone.brain.visualization."
 
 _KEPT_BYTES = 256 * 2**20
+_KEPT_SHAPES = 1000
 
 # two odd numbers that mix the bytes of an id into 64 bits
 _MIX = np.array([0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F], np.uint64)
@@ -176,7 +177,7 @@ class Map:
 def list_maps(dataset: fo.Dataset) -> list[MapInfo]:
     """Lists the visualization runs of a dataset, newest first."""
     infos = [
-        _counted(_info(key, document), document)
+        _counted(dataset, _info(key, document), document)
         for key, document in run_documents(dataset).items()
         if str((document.get("config") or {}).get("cls", "")).startswith(_VISUALIZATION)
     ]
@@ -231,20 +232,21 @@ def _content(document: dict[str, Any], key: str) -> dict[str, Any]:
     return content
 
 
-def _counted(info: MapInfo, document: dict[str, Any]) -> MapInfo:
+def _counted(dataset: fo.Dataset, info: MapInfo, document: dict[str, Any]) -> MapInfo:
     """Fills in the numbers that fiftyone-brain does not write beside the results."""
     if not info.ready or (info.num_points and info.num_dims):
         return info
-    if info.run not in _shapes:
-        try:
-            _shapes[info.run] = _array(_content(document, info.key)["points"]).shape
-        except UnknownRun:
-            return info
-    num_points, num_dims = _shapes[info.run]
+    place = info.storage(dataset).collection, info.run
+    try:
+        num_points, num_dims = _shapes.get(
+            place, lambda: _array(_content(document, info.key)["points"]).shape
+        )
+    except UnknownRun:
+        return info
     return replace(info, num_points=num_points, num_dims=num_dims)
 
 
-_shapes: dict[str, tuple[int, ...]] = {}
+_shapes: Memory[tuple[int, ...]] = Memory(_KEPT_SHAPES, lambda shape: 1)
 
 
 def _info(key: str, document: dict[str, Any]) -> MapInfo:

@@ -37,6 +37,16 @@ def test_jpegs_have_the_pixels_that_pillow_reads(tmp_path, mode, options):
     np.testing.assert_array_equal(read_pixels(path), np.asarray(expected))
 
 
+def test_what_is_no_jpeg_is_not_read_whole_to_see_that(tmp_path, monkeypatch):
+    import torchvision.io
+
+    file = tmp_path / "deep.tif"
+    pixels = np.arange(12, dtype=np.uint16).reshape(3, 4)
+    Image.fromarray(pixels).save(file)
+    monkeypatch.setattr(torchvision.io, "read_file", None)
+    assert read_pixels(str(file)).shape == (3, 4, 3)
+
+
 def test_results_come_in_order_and_no_further_ahead_than_needed():
     asked = []
 

@@ -207,7 +207,7 @@ def test_torchscript_and_other_exports_are_refused(tmp_path, load):
 @pytest.mark.parametrize("name", ["best.torchscript.onnx", "best.pt_openvino_model", "a.pt.ONNX"])
 def test_an_export_of_two_formats_is_refused(tmp_path, name):
     (tmp_path / name).write_bytes(b"export")
-    with pytest.raises(InvalidParameter, match="two formats.*rename it"):
+    with pytest.raises(InvalidParameter, match=r"two formats.*rename it"):
         load_ultralytics(str(tmp_path / name))
 
 
@@ -243,7 +243,7 @@ def test_trusted_files_are_opened_one_at_a_time(tmp_path, monkeypatch):
 
 def test_a_folder_of_models_that_cannot_be_made_is_a_sentence(offline, tmp_path):
     (tmp_path / "cache").write_text("not a folder")
-    with pytest.raises(ModelUnavailable, match="'yolo11n.pt' could not be fetched"):
+    with pytest.raises(ModelUnavailable, match=r"'yolo11n\.pt' could not be fetched"):
         load_ultralytics("yolo11n.pt")
 
 
@@ -367,6 +367,7 @@ def test_trust_adds_to_what_is_trusted(tmp_path, monkeypatch):
     assert not is_trusted("")
 
 
+@pytest.mark.filterwarnings("ignore:.torch.jit.trace. is deprecated:DeprecationWarning")
 def test_an_export_to_openvino_detects_and_does_not_embed(
     detector_file, scene_files, tmp_path, monkeypatch
 ):

@@ -63,5 +63,14 @@ def test_what_it_cannot_convert_torch_computes(module):
     assert backbone.embed(list(np.zeros((3, 8, 8, 3), dtype=np.uint8))).shape == (3, 3)
 
 
+def test_what_openvino_computes_otherwise_is_not_converted_again(monkeypatch):
+    module = Fixed()
+    assert TorchBackbone("odd", module, 8, (0.4,) * 3, (0.5,) * 3).precision == "float32"
+    compiled = []
+    monkeypatch.setattr(runtimes, "_compile", lambda *_: compiled.append(1))
+    assert TorchBackbone("odd", module, 8, (0.4,) * 3, (0.5,) * 3).precision == "float32"
+    assert not compiled
+
+
 def test_other_precisions_are_torchs():
     assert load_backbone(precision="fp16").precision == "float16"
