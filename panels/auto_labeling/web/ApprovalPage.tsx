@@ -38,8 +38,10 @@ export function ApprovalPage({
   const { field, run: runName } = source;
   const ours = useMemo(() => wire.of({ field, run: runName }), [wire, field, runName]);
   const [message, report] = useReport();
-  const { remember, undo } = useUndo();
-  const { edition, busy, perform } = useChanges(wire, remember, report);
+  const undoing = useUndo();
+  const { undo } = undoing;
+  const changes = useChanges(wire, undoing, report);
+  const { edition, busy, perform } = changes;
   const { review, progress, problem, range, setRange, ticked, tick, waiting } = useCandidates(
     ours,
     edition.at,
@@ -62,8 +64,12 @@ export function ApprovalPage({
   const add = () => {
     if (!busy && selection && addable > 0) perform(() => ours.add(selection));
   };
-  const flag = () => perform(() => ours.flag());
-  const takeOut = () => perform(() => ours.remove("selected"));
+  const flag = () => {
+    if (!busy) perform(() => ours.flag());
+  };
+  const takeOut = () => {
+    if (!busy) perform(() => ours.remove("selected"));
+  };
   const approve = () => {
     if (!busy && progress?.basket && into.trim()) perform(() => ours.approve(into.trim(), rule));
   };
@@ -98,7 +104,7 @@ export function ApprovalPage({
         {waiting && <span className="lv-faint">counting…</span>}
         <span className="lv-spring" />
         <IconButton icon="undo" label="Undo" shortcut="z" onClick={undo} />
-        <History list={list} onUndo={(token) => perform(() => wire.undo(token))} />
+        <History list={list} onUndo={changes.undo} />
         <IconButton
           icon="keyboard"
           label="Keys"
@@ -112,7 +118,7 @@ export function ApprovalPage({
         <p className="lv-message">{problem ?? "Counting labels…"}</p>
       ) : (
         <>
-          <LoopLine progress={progress} onUndo={(round) => perform(() => wire.undo(round.token))} />
+          <LoopLine progress={progress} onUndo={(round) => changes.undo(round.token)} />
           <div className="lv-labeling-body">
             <RangeBar
               label="Confidence of the labels to review"

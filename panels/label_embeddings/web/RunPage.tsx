@@ -45,7 +45,7 @@ export function RunPage({
   /** counts what the panel changed in the dataset, so that everything read before is read again */
   const [edition, changed] = useReducer((before: number) => before + 1, 0);
   const [message, report] = useReport();
-  const { remember, undo } = useUndo();
+  const { remember, forget, undo } = useUndo();
 
   const coloring = useColoring(run, attributes, labelPath, edition, report.fail);
   const labels = useLabels(run, opened, edition, report.fail);
@@ -78,7 +78,7 @@ export function RunPage({
   };
 
   const undoChange = async (token: string) => {
-    await tagging.undo(token);
+    if (await tagging.undo(token)) forget(token);
     review.readAgain();
   };
 

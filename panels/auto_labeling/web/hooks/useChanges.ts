@@ -1,14 +1,16 @@
 import { useCallback, useState } from "react";
 import type { Report } from "../../../app/useReport";
+import type { UndoStack } from "../../../app/useUndo";
 import type { Done, Edition, Undone, Wire } from "../wire";
 
 /**
  * What changes the dataset, one change at a time. After each, done or refused, there is another
  * `edition` of the dataset, so that it is read again.
  *
- * @param remember is given what undoes a change
+ * @param undoing is given what undoes a change
  */
-export function useChanges(wire: Wire, remember: (undo: () => void) => void, report: Report) {
+export function useChanges(wire: Wire, undoing: UndoStack, report: Report) {
+  const { remember, forget } = undoing;
   const [edition, setEdition] = useState<Edition>(() => ({ at: Date.now(), anew: false }));
   const [busy, setBusy] = useState(false);
   const perform = useCallback(
@@ -19,7 +21,7 @@ export function useChanges(wire: Wire, remember: (undo: () => void) => void, rep
         const done = await act();
         anew = Boolean(done.anew);
         const token = done.undo;
-        if (token) remember(() => perform(() => wire.undo(token)));
+        if (token) remember(() => perform(() => wire.undo(token)), token);
         report.say(done.sentence, Boolean(token));
       } catch (error) {
         report.fail((error as Error).message);
@@ -31,5 +33,12 @@ export function useChanges(wire: Wire, remember: (undo: () => void) => void, rep
     },
     [wire, remember, report],
   );
-  return { edition, busy, perform };
+  /** undoes a change, whoever made it */
+  const undo = (token: string) =>
+    perform(async () => {
+      const undone = await wire.undo(token);
+      forget(token);
+      return undone;
+    });
+  return { edition, busy, perform, undo };
 }

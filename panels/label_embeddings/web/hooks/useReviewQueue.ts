@@ -1,13 +1,14 @@
 import { useCallback, useEffect, useRef, useState } from "react";
 import type { PythonError } from "../../../app/panel";
 import { Polling } from "../../../app/polling";
+import { WHILE_IDLE_MS } from "../../../app/usePolled";
 import type { Report } from "../../../app/useReport";
+import type { Remember } from "../../../app/useUndo";
 import { rerank, without } from "../reviewOrder";
 import type { Item, Queue, RunWire, Verdict, Wire } from "../wire";
 
 const AHEAD = 60;
 const LEARN_EVERY = 5;
-const LOOK_AGAIN_MS = 3000;
 
 /**
  * The review queue: what is asked next, answers, and what undoes them. It is ranked anew after every
@@ -27,7 +28,7 @@ export function useReviewQueue({
   wire: Wire;
   run: RunWire;
   open: boolean;
-  remember: (undo: () => void) => void;
+  remember: Remember;
   report: Report;
   onStale: () => void;
 }) {
@@ -54,7 +55,7 @@ export function useReviewQueue({
     const asked = new Polling(
       () => run.nextIssues(AHEAD),
       // until somebody has looked for issues, perhaps in another tab
-      (next) => (next === null ? LOOK_AGAIN_MS : null),
+      (next) => (next === null ? WHILE_IDLE_MS : null),
       {
         answer: (next) => {
           setQueue(next);
@@ -64,6 +65,7 @@ export function useReviewQueue({
         },
         problem: failed,
       },
+      WHILE_IDLE_MS,
     );
     polling.current = asked;
     asked.now();
@@ -100,7 +102,7 @@ export function useReviewQueue({
         else report.say(done.sentence, Boolean(done.undo));
         setReviewed((n) => n - done.refused);
         const token = done.undo;
-        if (token) remember(() => takeBack(given, token));
+        if (token) remember(() => takeBack(given, token), token);
         sinceLearned.current += given.length;
         if (sinceLearned.current >= LEARN_EVERY || rest.length < LEARN_EVERY) refresh();
       },

@@ -3,6 +3,7 @@ import { useCallback, useEffect, useMemo, useRef, useState } from "react";
 import { useSetRecoilState } from "recoil";
 import type { Shortcut } from "../../../app/shortcuts";
 import type { Report } from "../../../app/useReport";
+import type { Remember } from "../../../app/useUndo";
 import {
   type Combine,
   combineRows,
@@ -39,7 +40,7 @@ export function useSelection({
   length: number;
   visible: Rows | null;
   drawn: Rows | null;
-  remember: (undo: () => void) => void;
+  remember: Remember;
   report: Report;
 }) {
   const [selected, setSelected] = useState<Rows | null>(null);

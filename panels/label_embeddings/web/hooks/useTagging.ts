@@ -2,6 +2,7 @@ import { useState } from "react";
 import type { PythonError } from "../../../app/panel";
 import type { Shortcut } from "../../../app/shortcuts";
 import type { Report } from "../../../app/useReport";
+import type { Remember } from "../../../app/useUndo";
 import type { Rows } from "../rows";
 import type { Done, RunWire, Wire } from "../wire";
 
@@ -21,7 +22,7 @@ export function useTagging({
   run: RunWire;
   /** the rows that a tag goes to */
   judged: Rows | null;
-  remember: (undo: () => void) => void;
+  remember: Remember;
   report: Report;
   onChanged: () => void;
   onStale: () => void;
@@ -53,10 +54,15 @@ export function useTagging({
     if (!named) return report.say("Enter a tag first.");
     const done = await perform(() => run.tag(judged, named, target, remove));
     const token = done?.undo;
-    if (token) remember(() => perform(() => wire.undo(token)));
+    if (token) remember(() => perform(() => wire.undo(token)), token);
   };
-  const saveView = () => perform(() => run.saveTaggedView(named, target));
-  const exclude = (level: "labels" | "images") => perform(() => run.excludeTagged(named, level));
+  const ofTag = (act: () => Promise<Done>) => {
+    if (busy) return;
+    if (!named) return report.say("Enter a tag first.");
+    perform(act);
+  };
+  const saveView = () => ofTag(() => run.saveTaggedView(named, target));
+  const exclude = (level: "labels" | "images") => ofTag(() => run.excludeTagged(named, level));
   const keys: Shortcut[] = [
     { key: "t", does: `Tag the selection '${named}'`, run: () => apply(false) },
     { key: "r", does: `Remove the tag '${named}'`, run: () => apply(true) },
