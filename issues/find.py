@@ -337,7 +337,9 @@ def _columns(
         **{name: _numbers(found.probability(kind)) for kind, name in _ISSUE_OF.items()},
         MISSED: _numbers(found.missed),
         SUGGESTED: names[:, 0].tolist(),
-        SUGGESTED_ALL: [[name for name in some if name] or None for some in names.tolist()],
+        SUGGESTED_ALL: [
+            [name for name in some if name is not None] or None for some in names.tolist()
+        ],
         SUGGESTED_BOX: boxes,
     }
 

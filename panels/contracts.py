@@ -1,7 +1,7 @@
 """Written by ``make types``: the version of each panel's messages, by component."""
 
 CONTRACTS = {
-    "LabelEmbeddings": "3a26fc6bae62100f",
+    "LabelEmbeddings": "df6543fdc241cb4e",
     "AutoLabeling": "5f6b9540736a76fa",
     "Runs": "593dc40a1f556aa2",
 }

@@ -388,6 +388,7 @@ class Item(Answer):
 
     Attributes:
         suggested: the class that it should be, null where it cannot be known
+        suggestions: the three likeliest other classes, the likeliest first
         issue: its main problem, null where nothing stands out
         suspicion: probability that it is wrong, as learned so far
         flagged: whether somebody tagged it for a review
@@ -400,6 +401,7 @@ class Item(Answer):
     label: str | None
     confidence: float | None
     suggested: str | None
+    suggestions: list[str]
     issue: str | None
     reason: str | None
     suspicion: float
@@ -421,16 +423,13 @@ class Queue(Answer):
     """What is left to review, the most suspicious first.
 
     Attributes:
-        expected, low, high: issues that are expected to be left, and the interval
+        expected: how many issues are expected to be left
         notes: what cannot be known in this dataset
     """
 
     items: list[Item]
-    left: int
     reviewed: int
     expected: float
-    low: float
-    high: float
     stop: bool
     sentence: str
     classes: list[str]
@@ -445,8 +444,6 @@ class Queue(Answer):
             items=[item for one in queue.items if (item := Item.of(one, shown)) is not None],
             classes=list(queue.classes),
             expected=estimate.left,
-            low=estimate.low,
-            high=estimate.high,
             stop=estimate.stop,
         )
 

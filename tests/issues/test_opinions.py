@@ -143,6 +143,21 @@ def test_a_box_that_is_no_number_is_left_out_and_counted(flipped_labels):
     assert np.isfinite(suspicion[:119]).all() and max(suspicion[:119]) > 0.5
 
 
+def test_a_class_without_a_name_is_suggested_too(flipped_labels):
+    dataset, _ = flipped_labels
+    for sample in dataset.iter_samples(autosave=True):
+        for label in sample.labels.detections:
+            label.label = "" if label.label == "c0" else label.label
+    find_label_issues(dataset, "map")
+    names = ("suggested_label", "suggested_labels")
+    first, three = dataset.values([f"{ROOT}.{name}" for name in names], unwind=True)
+    assert "" in first
+    # unwound: three of every label, the likeliest first
+    assert (
+        three[::3] == first and three.count("") == 120 - dataset.count_values(f"{ROOT}.label")[""]
+    )
+
+
 def test_fields_in_a_dataset(flipped_labels):
     dataset, _ = flipped_labels
     dataset.clone_sample_field("labels", "second")

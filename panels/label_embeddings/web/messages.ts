@@ -358,14 +358,9 @@ export interface Run {
 /** What is left to review, the most suspicious first. */
 export interface Queue {
   items: Item[];
-  left: number;
   reviewed: number;
-  /** issues that are expected to be left, and the interval */
+  /** how many issues are expected to be left */
   expected: number;
-  /** issues that are expected to be left, and the interval */
-  low: number;
-  /** issues that are expected to be left, and the interval */
-  high: number;
   stop: boolean;
   sentence: string;
   classes: string[];
@@ -393,6 +388,8 @@ export interface Item {
   confidence: number | null;
   /** the class that it should be, null where it cannot be known */
   suggested: string | null;
+  /** the three likeliest other classes, the likeliest first */
+  suggestions: string[];
   /** its main problem, null where nothing stands out */
   issue: string | null;
   reason: string | null;
@@ -443,4 +440,4 @@ export interface Methods {
 }
 
 /** The version of these messages, which a page and the server must share. */
-export const CONTRACT = "3a26fc6bae62100f";
+export const CONTRACT = "df6543fdc241cb4e";

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { partDone, pickable, rerank, without } from "./reviewOrder";
+import { likelyVerdict, named, partDone, pickable, rerank, without } from "./reviewOrder";
 import type { Item } from "./wire";
 
 const item = (id: string, more: Partial<Item> = {}): Item => ({
@@ -9,6 +9,7 @@ const item = (id: string, more: Partial<Item> = {}): Item => ({
   label: "cat",
   confidence: null,
   suggested: "dog",
+  suggestions: ["dog"],
   issue: null,
   reason: null,
   suspicion: 0.5,
@@ -53,5 +54,25 @@ describe("how far a review is", () => {
   it("is a part of what is expected", () => {
     expect(partDone(0, 0)).toBe(0);
     expect(partDone(30, 10)).toBe(0.75);
+  });
+});
+
+describe("the answer that stands out", () => {
+  const likely = (more: Partial<Item>) => likelyVerdict(item("a", more));
+  it("is what the issue says", () => {
+    expect(likely({ issue: null })).toBe("right");
+    expect(likely({ issue: "mislabeled" })).toBe("wrong class");
+    expect(likely({ issue: "mislabeled", suggested: "" })).toBe("wrong class");
+    expect(likely({ issue: "spurious" })).toBe("not an object");
+    expect(likely({ issue: "duplicate" })).toBe("not an object");
+  });
+  it("is none where no answer says what is wrong", () => {
+    expect(likely({ issue: "misplaced" })).toBe(null);
+  });
+});
+
+describe("a class", () => {
+  it("can be read without a name", () => {
+    expect([named("cat"), named(""), named(null)]).toEqual(["cat", "''", "no label"]);
   });
 });

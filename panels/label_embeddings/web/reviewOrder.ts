@@ -1,17 +1,5 @@
-// The order of a review, as pure functions: what is asked next, and which classes can be picked.
-import type { Item } from "./wire";
-
-export const PAGE = 24;
-
-/** What the buttons and the keys of a review do with the label that is looked at. */
-export interface Verdicts {
-  right: () => void;
-  suggested: () => void;
-  pick: () => void;
-  notAnObject: () => void;
-  skip: () => void;
-  pageIsRight: () => void;
-}
+// A review, as pure functions: what is asked next, and which answers and classes are offered.
+import type { Item, Verdict } from "./wire";
 
 /**
  * Puts freshly ranked items in place of those that wait. The item under the reviewer's eyes stays
@@ -46,4 +34,24 @@ export function pickable(classes: string[], item: Item, search: string): string[
 /** Returns the part of the review that is done, by what is expected to be left; in [0, 1]. */
 export function partDone(reviewed: number, expected: number): number {
   return reviewed === 0 ? 0 : reviewed / (reviewed + expected);
+}
+
+/** Returns the answer that a label most likely has, null where none of them says what is wrong. */
+export function likelyVerdict({ issue, suggested }: Item): Verdict | null {
+  switch (issue) {
+    case "mislabeled":
+      return suggested === null ? "right" : "wrong class";
+    case "misplaced":
+      return null;
+    case "spurious":
+    case "duplicate":
+      return "not an object";
+    default:
+      return "right";
+  }
+}
+
+/** Returns a class as it is read: one without a name would not be seen. */
+export function named(label: string | null): string {
+  return label === null ? "no label" : label || "''";
 }

@@ -120,8 +120,8 @@ export function Runs(props: PanelProps) {
                 </Button>
               ) : (
                 <span className="lv-faint">
-                  The newest {LONGEST} of {matching.toLocaleString()} are shown; labelvet runs list
-                  shows all.
+                  The newest {LONGEST} of {matching.toLocaleString()} are shown;{" "}
+                  <code>labelvet runs list --limit N</code> lists more.
                 </span>
               )}
             </li>

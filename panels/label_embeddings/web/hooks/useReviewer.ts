@@ -13,12 +13,15 @@ export function useReviewer({ items, answer }: ReviewQueue, onOpen: (row: number
   const current = paged ? Math.max(0, Math.min(index, items.length - 1, PAGE - 1)) : 0;
   const item = items[current];
 
+  const isA = (label: string) => item && answer([item], "wrong class", label);
   const verdicts = {
     right: () => item && answer([item], "right"),
     suggested: () => {
-      if (item?.suggested) answer([item], "wrong class", item.suggested);
-      else if (item) setPicking(true);
+      if (!item) return;
+      if (item.suggested === null) setPicking(true);
+      else isA(item.suggested);
     },
+    isA,
     pick: () => setPicking(true),
     notAnObject: () => item && answer([item], "not an object"),
     skip: () => item && answer([item], "skipped"),
@@ -27,12 +30,20 @@ export function useReviewer({ items, answer }: ReviewQueue, onOpen: (row: number
   /** @param label the class that was picked, null for none */
   const pick = (label: string | null) => {
     setPicking(false);
-    if (label !== null && item) answer([item], "wrong class", label);
+    if (label !== null) isA(label);
   };
   const togglePaged = () => setPaged(!paged);
   const keys: Shortcut[] = [
     { key: "y", does: "It is right", run: verdicts.right },
     { key: "w", does: "Wrong class: take the suggestion", run: verdicts.suggested },
+    ...["likeliest", "second likeliest", "third likeliest"].map((which, place) => ({
+      key: String(place + 1),
+      does: `Wrong class: take the ${which} one`,
+      run: () => {
+        const label = item?.suggestions[place];
+        if (label !== undefined) isA(label);
+      },
+    })),
     { key: "o", does: "Wrong class: pick another", run: verdicts.pick },
     { key: "n", does: "Not an object", run: verdicts.notAnObject },
     { key: "k", does: "Skip", run: verdicts.skip },

@@ -1,6 +1,6 @@
 import { Autocomplete, TextField } from "@mui/material";
 import React from "react";
-import { pickable } from "../reviewOrder";
+import { named, pickable } from "../reviewOrder";
 import type { Item } from "../wire";
 
 const MOST_LISTED = 100;
@@ -17,6 +17,12 @@ export function ClassPicker({
   onPick: (label: string | null) => void;
 }) {
   const isNew = (name: string) => name !== item.label && !classes.includes(name);
+  // a class that there is may have no name, or spaces around it
+  const pick = (name: string | null) => {
+    if (name === null) return;
+    const picked = isNew(name) ? name.trim() : name;
+    if (picked || !isNew(picked)) onPick(picked);
+  };
   return (
     <Autocomplete
       open
@@ -29,7 +35,7 @@ export function ClassPicker({
         const found = pickable(classes, item, typed).slice(0, MOST_LISTED);
         return typed && isNew(typed) ? [...found, typed] : found;
       }}
-      onChange={(_event, name) => name?.trim() && onPick(name.trim())}
+      onChange={(_event, name) => pick(name)}
       onClose={(_event, reason) => {
         if (reason === "escape" || reason === "blur") onPick(null);
       }}
@@ -37,14 +43,14 @@ export function ClassPicker({
         <TextField
           {...params}
           autoFocus
-          placeholder={`Not ${item.label ?? "labeled"}, but…`}
+          placeholder={`Not ${item.label === null ? "labeled" : named(item.label)}, but…`}
           inputProps={{ ...params.inputProps, "aria-label": "Search classes" }}
         />
       )}
       renderOption={(props, name) => (
         <li {...props} key={name}>
           <span>
-            {isNew(name) ? `'${name}', a new class` : name}
+            {isNew(name) ? `'${name}', a new class` : named(name)}
             {name === item.suggested && <em> suggested</em>}
           </span>
         </li>

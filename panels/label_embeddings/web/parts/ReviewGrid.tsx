@@ -1,5 +1,6 @@
 import React from "react";
 import { useCrops } from "../hooks/useCrops";
+import { named } from "../reviewOrder";
 import type { Item, RunWire } from "../wire";
 import { CropImage } from "./CropImage";
 
@@ -41,7 +42,9 @@ export function ReviewGrid({
           <CropImage crop={crops.get(item.row)} />
           <div className="lv-caption">
             <span>{item.label ?? "no label"}</span>
-            {item.suggested && item.issue === "mislabeled" && <em>{item.suggested}?</em>}
+            {item.suggested !== null && item.issue === "mislabeled" && (
+              <em>{named(item.suggested)}?</em>
+            )}
             <b>{Math.round(100 * item.suspicion)}%</b>
           </div>
         </button>

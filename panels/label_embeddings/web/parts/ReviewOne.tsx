@@ -1,5 +1,6 @@
 import React from "react";
 import { useCrops } from "../hooks/useCrops";
+import { named } from "../reviewOrder";
 import type { Crop, Item, RunWire } from "../wire";
 import { CropCaption, CropImage } from "./CropImage";
 
@@ -41,7 +42,7 @@ export function ReviewOne({
         <CropImage key={item.id} crop={large.get(item.row)} />
       </button>
       <div className="lv-review-facts">
-        <h2>{item.label ?? "no label"}</h2>
+        <h2>{named(item.label)}</h2>
         <div className="lv-chips">
           {item.confidence !== null && <span>confidence {item.confidence.toFixed(2)}</span>}
           <span>{Math.round(100 * item.suspicion)}% suspicious</span>
@@ -49,9 +50,9 @@ export function ReviewOne({
           {item.flagged && <b>flagged for review</b>}
         </div>
         {item.reason && <p>{item.reason}</p>}
-        {item.examples.length > 0 && item.suggested && (
+        {item.examples.length > 0 && item.suggested !== null && (
           <Beside
-            title={`What ${item.suggested} looks like`}
+            title={`What ${named(item.suggested)} looks like`}
             rows={item.examples}
             crops={small}
             onOpen={onOpen}

@@ -1,6 +1,7 @@
 import React from "react";
 import { Button } from "../../../app/Button";
 import type { Verdicts } from "../hooks/useReviewer";
+import { likelyVerdict, named } from "../reviewOrder";
 import type { Item } from "../wire";
 
 /** The answers that can be given; the likeliest one stands out. */
@@ -13,22 +14,22 @@ export function VerdictBar({
   paged: boolean;
   verdicts: Verdicts;
 }) {
-  const likely =
-    item.issue === "mislabeled" && item.suggested
-      ? "suggested"
-      : item.issue === "spurious" || item.issue === "duplicate"
-        ? "not an object"
-        : "right";
+  const likely = likelyVerdict(item);
   return (
     <div className="lv-verdicts">
       <Button primary={likely === "right"} shortcut="y" onClick={verdicts.right}>
         Right
       </Button>
-      {item.suggested && (
-        <Button primary={likely === "suggested"} shortcut="w" onClick={verdicts.suggested}>
-          It is {item.suggested}
+      {item.suggested !== null && (
+        <Button primary={likely === "wrong class"} shortcut="w" onClick={verdicts.suggested}>
+          It is {named(item.suggested)}
         </Button>
       )}
+      {item.suggestions.slice(1).map((label, place) => (
+        <Button key={label} shortcut={String(place + 2)} onClick={() => verdicts.isA(label)}>
+          {named(label)}
+        </Button>
+      ))}
       <Button shortcut="o" onClick={verdicts.pick}>
         Another class…
       </Button>
