@@ -32,6 +32,7 @@ from ..dataset.expressions import (
     keep,
     retagged,
     tags,
+    where_there,
     without,
 )
 from ..dataset.removed import count_moment, is_at
@@ -178,14 +179,15 @@ def undo_approval(change: Change) -> str:
     update: dict[str, Any] = {candidates.root: labels, "last_modified_at": now()}
     if what["replaces"] and removed.exists(dataset, into):
         truth = {"$concatArrays": [truth, removed.of_moment(into, moment)]}
-        update[f"{removed.removed_field(into)}.detections"] = removed.all_but_moment(into, moment)
+        held = removed.removed_field(into)
+        update[held] = where_there(held, removed.all_but_moment(into, moment))
         which.append(removed.at_moment(into, moment))
-    update[f"{into}.detections"] = truth
+    update[into] = where_there(into, truth)
     number = count_moment(dataset, candidates.root, APPROVED_AT, moment)
     write(candidates, {"$or": which}, update, belongs, before)
     edited = count_moment(dataset, f"{into}.detections", APPROVED_AT, moment)
     if what["replaces"]:
-        removed.drop_empty(dataset, into)
+        removed.drop_empty(dataset, into, moment)
     change.close()
     if what["made"] and not _is_used(dataset, into):
         dataset.delete_sample_field(into, error_level=1)
@@ -371,7 +373,11 @@ def _update(
         stays = keep(truth, {"$not": [out]})
         update[removed.removed_field(into)] = removed.kept(into, keep(truth, out), moment)
     labels = {"detections": {"$concatArrays": [stays, new]}}
-    update[into] = {"$mergeObjects": [{"_cls": "Detections"}, f"${into}", labels]}
+    there = {"$ifNull": [f"${into}", None]}
+    merged = {"$mergeObjects": [{"_cls": "Detections"}, f"${into}", labels]}
+    # an image without any ground truth is not one without objects
+    none = {"$and": [{"$eq": [there, None]}, {"$eq": [new, []]}]}
+    update[into] = {"$cond": [none, there, merged]}
     return update
 
 
@@ -405,7 +411,7 @@ def _done(candidates: Candidates, change: Change, into: str, rule: str) -> Appro
     sentences = [f"{count(approved, 'label')} approved into '{into}'"]
     if rule == "replace":
         replaced = removed.count_at(dataset, into, moment)
-        removed.drop_empty(dataset, into)
+        removed.drop_empty(dataset, into, moment)
         if replaced:
             sentences.append(f"{count(replaced, 'label')} there replaced")
     elif known:

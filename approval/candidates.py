@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..autolabel.runs import RUN_ATTRIBUTE
+from ..core.checks import check_number
 from ..core.errors import InvalidParameter, UnknownField
 from ..dataset.documents import Ids, byte_keys, object_ids, read_labels, samples_of
 from ..dataset.expressions import Expression, in_list, is_state, keep
@@ -73,6 +74,9 @@ class Selection:
     def has(self) -> Expression:
         """Whether the label ``$$l`` is among them."""
         low, high = self.confidence
+        for bound in self.confidence:
+            if bound is not None:
+                check_number("A confidence", bound)
         if low is not None and high is not None and low > high:
             raise InvalidParameter(
                 f"The lowest confidence, {low:g}, is above the highest, {high:g}: swap them."

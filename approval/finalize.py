@@ -102,7 +102,7 @@ def undo_finalize(change: Change) -> str:
     number = removed.count_at(dataset, field, moment)
     # copies of them left the open patches views, which show them again once they are loaded anew
     write(candidates, removed.at_moment(field, moment), update, {"$literal": False}, "$$l")
-    removed.drop_empty(dataset, field)
+    removed.drop_empty(dataset, field, moment)
     change.close()
     settle_run(candidates)
     return f"{count(number, 'label')} came back."

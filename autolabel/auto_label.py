@@ -269,7 +269,7 @@ def _drop_unmarked(dataset: fo.Dataset, run: AutoLabelRun, moment: datetime | No
         {f"{path}.{MARK}": {"$ne": run.name}, f"{path}.detections.{RUN_ATTRIBUTE}": run.name},
         [{"$set": update}],
     )
-    drop_empty(dataset, path)
+    drop_empty(dataset, path, moment)
 
 
 def _finish(

@@ -18,7 +18,7 @@ from ..core.sentences import count
 from ..dataset import removed
 from ..dataset.changes import Change, begin, past_changes, undone_once, unique_moment
 from ..dataset.documents import now, samples_of
-from ..dataset.expressions import Expression, in_list, keep
+from ..dataset.expressions import Expression, in_list, keep, where_there
 from ..dataset.schema import check_fields
 from .runs import GENERATING, RUN_ATTRIBUTE, AutoLabelRun, list_runs, run_from, save_run
 
@@ -90,8 +90,8 @@ def undo_replacement(change: Change) -> str:
     dataset.reload()
     check_fields(dataset, [field])
     check_ended(dataset, name)
-    held = removed.exists(dataset, field)
-    if not held and what["record"]["labels"]:
+    is_held = removed.exists(dataset, field)
+    if not is_held and what["record"]["labels"]:
         raise UnknownUndo(
             f"The field '{removed.removed_field(field)}', which held what was replaced, is gone: "
             "there is nothing to bring back."
@@ -116,8 +116,9 @@ def undo_replacement(change: Change) -> str:
         },
         "last_modified_at": now(),
     }
-    if held:
-        update[f"{removed.removed_field(field)}.detections"] = removed.all_but_moment(field, moment)
+    if is_held:
+        held = removed.removed_field(field)
+        update[held] = where_there(held, removed.all_but_moment(field, moment))
     which = {
         "$or": [
             {f"{field}.{MARK}": {"$in": [name, before]}},
@@ -125,9 +126,9 @@ def undo_replacement(change: Change) -> str:
             removed.at_moment(field, moment),
         ]
     }
-    check_fields(dataset, [field, *([removed.removed_field(field)] if held else [])])
+    check_fields(dataset, [field, *([removed.removed_field(field)] if is_held else [])])
     samples_of(dataset).update_many(which, [{"$set": update}])
-    removed.drop_empty(dataset, field)
+    removed.drop_empty(dataset, field, moment)
     change.close()
     save_run(dataset, run)
     dataset.reload()

@@ -28,6 +28,7 @@ RUN_STATES = (GENERATING, IN_REVIEW, APPROVED, FAILED)
 REPLACE, ONLY_NEW = "replace", "only_new"
 
 _METHOD = "labelvet_auto_label"
+_LONGEST_NAME = 200
 _SEEN_EVERY_SECONDS = 5.0
 _CUT_OFF_AFTER = timedelta(minutes=1)
 
@@ -82,7 +83,11 @@ def check_run_name(dataset: fo.Dataset, name: Any) -> None:
     Raises:
         InvalidParameter: if it is not a valid name, or belongs to a run of another kind
     """
-    if not isinstance(name, str) or not name.isidentifier() or len(name) > 200:
+    if isinstance(name, str) and len(name) > _LONGEST_NAME:
+        raise InvalidParameter(
+            f"The run name has {len(name)} characters: it may have {_LONGEST_NAME} at most."
+        )
+    if not isinstance(name, str) or not name.isidentifier():
         raise InvalidParameter(
             f"The run name '{name}' must be letters, digits and underscores, and must not start "
             "with a digit: for example 'first_pass'."

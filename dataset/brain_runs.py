@@ -43,6 +43,7 @@ from .run_keys import (
     sweep,
     this_writer,
 )
+from .schema import deleted
 from .storage import Storage, stages_of
 
 _CONFIGS: dict[type[Method], type[fbv.VisualizationConfig]] = {
@@ -386,7 +387,7 @@ def raise_if_deleted(samples: fo.core.collections.SampleCollection) -> None:
     """Raises ``DatasetDeleted`` if the collection's dataset is not in the database any more."""
     dataset = samples._root_dataset
     if not foo.get_db_conn().datasets.count_documents({"_id": dataset._doc.id}, limit=1):
-        raise DatasetDeleted(_deleted(dataset.name))
+        raise DatasetDeleted(deleted(dataset.name))
 
 
 def _owner(samples: Any, patches_field: str | None) -> tuple[Any, list[str] | None]:
@@ -433,7 +434,3 @@ def _config_of(samples: Any, brain_key: str) -> Any:
     # FiftyOne raises whatever the config's own class raises
     except Exception:
         return None
-
-
-def _deleted(name: str) -> str:
-    return f"The dataset '{name}' was deleted while the run was going on: nothing was written."

@@ -228,6 +228,12 @@ def list_changes(
     return list(_read(dataset, {"value.closed": False}, kinds, limit, {"value.what": 0}))
 
 
+def list_marked(dataset: fo.Dataset) -> list[Change]:
+    """Lists what can be taken back now of the changes that mark labels with a moment."""
+    which = {"value.closed": False, "value.what.moment": {"$exists": True}}
+    return list(_read(dataset, which, ()))
+
+
 def past_changes(dataset: fo.Dataset, kinds: tuple[str, ...]) -> list[Change]:
     """Lists all changes of some kinds that are known, closed ones too, the newest first."""
     return list(_read(dataset, {}, kinds))

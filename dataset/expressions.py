@@ -10,6 +10,13 @@ from .states import LOOP_STATES, TAGS
 Expression = dict[str, Any]
 
 
+def where_there(field: str, labels: Expression) -> Expression:
+    """The field of Detections of a document with other labels, null where it is null."""
+    there = {"$ifNull": [f"${field}", None]}
+    merged = {"$mergeObjects": [{"_cls": "Detections"}, f"${field}", {"detections": labels}]}
+    return {"$cond": [{"$eq": [there, None]}, None, merged]}
+
+
 def in_list(path: str) -> Any:
     """The labels of a path, an empty list where there is none."""
     return {"$ifNull": [f"${path}", []]}

@@ -11,9 +11,11 @@ from typing import Any
 
 import fiftyone as fo
 
+from .changes import list_marked
 from .documents import samples_of
 from .expressions import Expression, each, in_list, keep, without
 from .schema import declare_detections, is_owned
+from .storage import Storage
 
 REMOVED_AT = "removed_at"
 _OWNER = "removed labels"
@@ -84,7 +86,7 @@ def forget(dataset: fo.Dataset, field: str, moment: datetime) -> int:
         path = f"{removed_field(field)}.detections"
         pull = {"$pull": {path: {REMOVED_AT: moment}}}
         samples_of(dataset).update_many(at_moment(field, moment), pull)
-    drop_empty(dataset, field)
+    drop_empty(dataset, field, moment)
     return number
 
 
@@ -114,11 +116,33 @@ def forget_others(
     return int(found["n"])
 
 
-def drop_empty(dataset: fo.Dataset, field: str) -> None:
-    """Deletes the field for what is removed, where nothing is in it any more."""
+def drop_empty(dataset: fo.Dataset, field: str, but: datetime | None = None) -> None:
+    """Deletes the field for what is removed, where nothing is in it any more and nothing arrives.
+
+    Args:
+        dataset: the dataset
+        field: the field
+        but: the moment of a change that has ended, or that is about to be closed
+    """
     there = {f"{removed_field(field)}.detections.0": {"$exists": True}}
-    if exists(dataset, field) and samples_of(dataset).find_one(there, {"_id": 1}) is None:
+    if (
+        exists(dataset, field)
+        and samples_of(dataset).find_one(there, {"_id": 1}) is None
+        and not _is_awaited(dataset, field, but)
+    ):
         dataset.delete_sample_field(removed_field(field))
+
+
+def _is_awaited(dataset: fo.Dataset, field: str, but: datetime | None) -> bool:
+    """Whether a change that can be undone yet moves labels here, or may be doing so now."""
+    frames = isinstance(dataset, Storage) and dataset.frames
+    for change in list_marked(dataset):
+        what = change.what
+        of = what.get("into", what["field"])  # an approval removes from ground truth
+        removes = of == field and what.get("replaces", True)
+        if removes and what["moment"] != but and bool(what.get("frames")) == frames:
+            return True
+    return False
 
 
 def count_moment(dataset: fo.Dataset, root: str, name: str, moment: datetime) -> int:

@@ -144,8 +144,8 @@ def delete_run_document(run: ObjectId, results: ObjectId | None) -> None:
 
 
 def is_gone(writer: str, written: ObjectId | None) -> bool:
-    """Whether a writer ended, as far as this machine can tell; ``written`` says since when it wrote.
-    """
+    """Whether a writer ended, as far as this machine can tell; ``written`` tells since when it
+    wrote."""
     host, process = writer.rsplit("_", 1)
     if host == _HOST:
         try:

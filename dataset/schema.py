@@ -153,7 +153,7 @@ def missing_fields(dataset: fo.Dataset | Storage, names: Iterable[str]) -> list[
         {"_id": dataset._doc.id}, wanted
     )
     if document is None:
-        raise DatasetDeleted(f"The dataset '{dataset.name}' was deleted meanwhile.")
+        raise DatasetDeleted(deleted(dataset.name))
     fields = document[kind]
     there = {field["name"]: field.get("embedded_doc_type") for field in fields}
     return [name for name in names if there.get(name) != _DETECTIONS]
@@ -174,6 +174,11 @@ def check_fields(dataset: fo.Dataset | Storage, names: Iterable[str], done: str 
     missing = missing_fields(dataset, names)
     if missing:
         raise FieldGone(gone(missing[0], done))
+
+
+def deleted(name: str) -> str:
+    """Says that a dataset is not there any more."""
+    return f"The dataset '{name}' was deleted meanwhile."
 
 
 def gone(name: str, done: str = "") -> str:

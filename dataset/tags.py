@@ -290,9 +290,12 @@ def _that_differ(
 
 def _rows_with(target: _Target, sample_ids: Ids, ids: Ids, tag: str, has: bool) -> Any:
     """Returns the rows of the labels, or samples, that have a tag now, or do not."""
-    _, found, had = _read(target, sample_ids, ids, (tag,))
-    row_of = {key: row for row, key in enumerate(byte_keys(ids))}
-    return [row_of[key] for key in byte_keys(found[(had == 1) == has])]
+    samples, found, had = _read(target, sample_ids, ids, (tag,))
+    # an import that keeps ids may have a label in two samples
+    row_of = {pair: row for row, pair in enumerate(_pairs(sample_ids, ids))}
+    now_has = (had == 1) == has
+    pairs = _pairs(samples[now_has], found[now_has])
+    return [row_of[pair] for pair in pairs if pair in row_of]
 
 
 def _read(
@@ -431,6 +434,10 @@ def _check_writable(target: _Target) -> None:
 
 def _batches(n: int) -> Iterator[slice]:
     return (slice(start, start + _BATCH) for start in range(0, n, _BATCH))
+
+
+def _pairs(sample_ids: Ids, ids: Ids) -> Iterator[tuple[Any, Any]]:
+    return zip(byte_keys(sample_ids), byte_keys(ids), strict=True)
 
 
 def _unique(ids: Ids) -> list[Any]:

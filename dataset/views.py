@@ -13,6 +13,7 @@ from fiftyone import ViewExpression
 from fiftyone import ViewField as F
 from fiftyone.core.utils import to_slug
 
+from ..core.checks import check_number
 from ..core.errors import InvalidParameter
 from .patches import is_patches_view, label_root
 from .storage import is_of_frames, shown_name, stages_of
@@ -226,6 +227,5 @@ def _or_empty(values: Any) -> Any:
 def _bound(value: Any) -> float | None:
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or value != value:
-        raise InvalidParameter(f"A confidence is a number, not '{value}'.")
+    check_number("A confidence", value)
     return float(value)

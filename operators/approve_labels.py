@@ -85,7 +85,7 @@ class ApproveLabels(FormOperator):
         try:
             return approve(candidates, into, rule)
         except LabelvetError:
-            undo(candidates.dataset, chosen.token)  # nothing stays in the basket of what was refused
+            undo(candidates.dataset, chosen.token)  # what was refused does not stay in the basket
             raise
 
     def execute(self, ctx: Any) -> dict[str, Any]:

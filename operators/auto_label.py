@@ -20,6 +20,7 @@ from ..autolabel.runs import (
     check_label_field,
     list_runs,
 )
+from ..core.checks import check_number
 from ..core.errors import LabelvetError
 from ..core.progress import Report
 from ..core.sentences import count
@@ -213,8 +214,8 @@ def _field_and_run(ctx: Any, inputs: types.Object) -> None:
         if earlier.name == name:
             _existing(inputs, earlier)
     classes = tuple(dict.fromkeys(ctx.params.get("classes") or ())) or None
-    asked = AutoLabelRun(name, field, ctx.params.get("model") or "", classes, _confidence(ctx))
     try:
+        asked = AutoLabelRun(name, field, ctx.params.get("model") or "", classes, _confidence(ctx))
         check_existing(ctx.dataset, asked, ctx.params.get("existing"))
     except LabelvetError as error:
         refuse(run_input, str(error))
@@ -242,4 +243,7 @@ def _advanced(inputs: types.Object) -> None:
 
 def _confidence(ctx: Any) -> float:
     value = ctx.params.get("confidence")
-    return DEFAULT_CONFIDENCE if value is None else float(value)
+    if value is None:
+        return DEFAULT_CONFIDENCE
+    check_number("The minimum confidence", value, 0, 1)
+    return float(value)

@@ -12,16 +12,18 @@ from threading import Event
 from typing import Any
 
 import fiftyone as fo
+import fiftyone.brain as fob
 import fiftyone.brain.visualization as fbv
 import numpy as np
 from numpy.typing import NDArray
 
 from ..core.errors import BrainKeyInUse, InvalidParameter, NoPatches
 from ..core.progress import Progress, Report
-from ..core.sentences import count
+from ..core.sentences import count, first_line
 from ..dataset.brain_runs import (
     check_brain_key,
     make_config,
+    raise_if_deleted,
     save_similarity_index,
     save_visualization,
 )
@@ -180,6 +182,12 @@ def compute_visualization(
     source = _source(embeddings, similarity_index, backbone)
     if points_field is not None and projection.num_dims != 2:
         raise InvalidParameter("A spatial index needs two dimensions.")
+    known = fob.brain_config.similarity_backends
+    if similarity_backend is not None and similarity_backend not in known:
+        raise InvalidParameter(
+            f"There is no similarity backend '{similarity_backend}': choose one of "
+            f"{', '.join(sorted(known))}."
+        )
     seen = index_seen = None
     if brain_key is not None:
         seen = check_brain_key(samples, brain_key, overwrite=overwrite)
@@ -215,16 +223,14 @@ def compute_visualization(
                 seen,
             )
             if points_field is not None:
-                results.index_points(points_field=points_field, progress=False)
+                with _saved_before(samples, brain_key, "The spatial index"):
+                    results.index_points(points_field=points_field, progress=False)
             if similarity_key is not None:
-                try:
+                with _saved_before(samples, brain_key, "The similarity index"):
                     save_similarity_index(
                         samples, similarity_key, table, vectors, config["model"],
                         similarity_backend, index_seen,
                     )  # fmt: skip
-                except BrainKeyInUse as error:
-                    kept = f" The visualization '{brain_key}' was saved." if brain_key else ""
-                    raise BrainKeyInUse(f"{error}{kept}") from error
     shrink_store()
     return Visualization(
         brain_key,
@@ -250,6 +256,20 @@ def _source(
     if embeddings is None:
         return backbone
     return FromField(embeddings) if isinstance(embeddings, str) else FromArray(embeddings)
+
+
+@contextmanager
+def _saved_before(samples: Any, brain_key: str | None, what: str) -> Iterator[None]:
+    """Says of what fails now that the visualization is saved."""
+    kept = f" The visualization '{brain_key}' was saved." if brain_key else ""
+    try:
+        yield
+    except BrainKeyInUse as error:
+        raise BrainKeyInUse(f"{error}{kept}") from error
+    # whatever FiftyOne's backends raise
+    except Exception as error:
+        raise_if_deleted(samples)
+        raise InvalidParameter(f"{what} was not made: {first_line(error)}.{kept}") from error
 
 
 def _project(

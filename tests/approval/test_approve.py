@@ -14,6 +14,7 @@ from labelvet.approval.rounds import loop_changes, progress
 from labelvet.approval.undo import undo
 from labelvet.autolabel.runs import AutoLabelRun, get_run, save_run
 from labelvet.core.errors import InvalidParameter, UnknownField, UnknownUndo
+from labelvet.dataset.documents import samples_of
 from labelvet.dataset.tags import tag_view
 
 FIELD = "predictions"
@@ -462,3 +463,15 @@ def test_what_is_no_token_undoes_nothing(predicted, token):
     with pytest.raises(UnknownUndo):
         undo(predicted, token)
     assert approval.RULES and issubclass(UnknownField, ValueError)
+
+
+def test_an_image_without_ground_truth_gets_none_unless_a_label_arrives(predicted):
+    predicted.add_sample_field("truth", fo.EmbeddedDocumentField, embedded_doc_type=fo.Detections)
+    candidates = find_candidates(predicted, "predictions")
+    add_labels(candidates, Selection((0.9, None)))
+    token = approve(candidates, "truth", "replace").token
+    there = [truth and len(truth.detections) for truth in predicted.values("truth")]
+    assert there == [None] * 5 + [1]
+    undo(predicted, token)
+    documents = [document["truth"] for document in samples_of(predicted).find()]
+    assert documents == [None] * 5 + [{"_cls": "Detections", "detections": []}]

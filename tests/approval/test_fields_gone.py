@@ -7,9 +7,10 @@ from labelvet.approval import writing
 from labelvet.approval.approve import approve
 from labelvet.approval.basket import add_labels
 from labelvet.approval.candidates import Selection, find_candidates
-from labelvet.approval.finalize import finalize
+from labelvet.approval.finalize import finalize, finish
 from labelvet.core.errors import FieldGone, LabelvetError
 from labelvet.dataset import schema
+from labelvet.dataset.changes import begin, unique_moment
 from labelvet.dataset.documents import samples_of
 from labelvet.dataset.tags import tag_view
 from labelvet.panels.undoing import undo
@@ -95,3 +96,16 @@ def test_ground_truth_that_an_undo_deleted_is_not_written_again(predicted):
         undo(predicted, done.token)
         check_opens(predicted)
     assert not predicted.has_sample_field(TRUTH)
+
+
+def test_a_field_that_another_change_moves_labels_to_is_not_deleted_as_empty(predicted):
+    """Somebody finalizes a run while another one undoes the finalizing of the rest."""
+    first = finalize(find_candidates(predicted, FIELD))
+    begin(
+        predicted, "removal", "Labels removed.", expires=False, field=FIELD, run="first",
+        moment=unique_moment(predicted),
+    )  # fmt: skip
+    undo(predicted, first.token)
+    assert predicted.has_sample_field(f"{FIELD}_removed")
+    finish(find_candidates(predicted, FIELD, "first"))
+    assert not predicted.has_sample_field(f"{FIELD}_removed")

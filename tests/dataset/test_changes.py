@@ -12,8 +12,8 @@ from labelvet.approval.undo import undo_change
 from labelvet.core.errors import UnknownUndo
 from labelvet.dataset.changes import begin, find_change, list_changes
 from labelvet.dataset.documents import collection_named, samples_of
-from labelvet.dataset.tags import tag_view
 from labelvet.dataset.run_keys import this_writer
+from labelvet.dataset.tags import tag_view
 from labelvet.panels.undoing import undo, undoable
 from labelvet.review.answers import Answer, give_answers
 

@@ -197,3 +197,19 @@ def test_the_labels_of_a_view_of_nothing(judged):
     assert (done.changed, done.unchanged) == (0, 0)
     assert np.array_equal(judged.distinct(TAGS), [])
     assert isinstance(judged, fo.Dataset)
+
+
+def test_a_label_id_that_two_samples_have_is_untagged_in_both(make_dataset):
+    label = fo.Detection(label="cat", bounding_box=[0.1, 0.1, 0.2, 0.2])
+    samples = []
+    for number in range(2):
+        copy = label.copy()
+        copy._id = label._id
+        samples.append(fo.Sample(f"/{number}.jpg", both=fo.Detections(detections=[copy])))
+    dataset = make_dataset()
+    dataset.add_samples(samples)
+    assert len(set(dataset.values("both.detections.id", unwind=True))) == 1
+    tagged = tag_view(dataset, "both", "seen")
+    assert dataset.count_label_tags() == {"seen": 2} and tagged.changed == 2
+    assert undo(dataset, tagged.token).changed == 2
+    assert dataset.count_label_tags() == {}

@@ -40,6 +40,7 @@ def test_labels_are_kept_by_confidence_class_and_tag(tagged):
         {"confidence": (float("nan"), None)},
         {"confidence": ("0.5", None)},
         {"confidence": (True, None)},
+        {"confidence": (None, 10**400)},
     ],
 )
 def test_ranges_that_are_none_are_refused(judged, arguments):

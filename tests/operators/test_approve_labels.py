@@ -30,7 +30,7 @@ def test_labels_are_approved_by_confidence_and_class(judged):
 def test_what_is_refused_leaves_nothing_in_the_basket(judged):
     approve_labels = foo.get_operator(URI)
     approve_labels(judged, "predictions", "truth", min_confidence=0.9)
-    for wrong in ({"rule": "any"}, {"into": "predictions"}):
+    for wrong in ({"rule": "any"}, {"into": "predictions"}, {"max_confidence": 10**400}):
         with pytest.raises(InvalidParameter):
             approve_labels(judged, "predictions", **{"into": "truth", **wrong})
         assert "for-approval" not in judged.count_label_tags("predictions")

@@ -31,12 +31,18 @@ def test_the_form(scenes):
     assert not any(prop.invalid for prop in form(scenes, **ASKED).values())
 
 
+def test_a_confidence_that_is_none_is_refused(scenes):
+    prop = form(scenes, **ASKED, confidence=10**400)["run_name"]
+    assert prop.invalid and "confidence must be a number" in prop.error_message
+
+
 @pytest.mark.parametrize(
     ("name", "value", "problem"),
     [
         ("label_field", "filepath", "holds no Detections"),
         ("label_field", "a b", "letters, digits"),
         ("run_name", "1st", "must not start with a digit"),
+        ("run_name", "a" * 201, "has 201 characters: it may have 200 at most"),
     ],
 )
 def test_the_form_checks_what_is_typed(scenes, name, value, problem):

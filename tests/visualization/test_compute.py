@@ -195,6 +195,22 @@ def test_sort_by_similarity_works_on_the_saved_index(boxes, backend, tmp_path, m
     assert boxes.list_brain_runs() == ["map", "similar"]
 
 
+def test_a_similarity_backend_that_is_not_there_is_refused_before_anything_is_computed(boxes):
+    with pytest.raises(InvalidParameter, match="no similarity backend 'milky': choose one of"):
+        compute(boxes, similarity_key="similar", similarity_backend="milky")
+    assert boxes.list_brain_runs() == []
+
+
+def test_a_backend_that_fails_says_that_the_map_was_saved(boxes, monkeypatch):
+    backends = fob.brain_config.similarity_backends
+    monkeypatch.setitem(backends, "broken", {"config_cls": "nowhere.Config"})
+    vectors = np.random.default_rng(0).random((24, 8))
+    with pytest.raises(InvalidParameter, match=r"index was not made: .*'map' was saved"):
+        compute(boxes, embeddings=vectors, similarity_key="similar", similarity_backend="broken")
+    boxes.reload()
+    assert boxes.list_brain_runs() == ["map"]
+
+
 @pytest.mark.parametrize("size", [1e30, float("inf")])
 def test_embeddings_that_cannot_be_compared_are_named(boxes, size):
     vectors = np.random.default_rng(0).random((24, 8))
