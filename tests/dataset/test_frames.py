@@ -1,6 +1,7 @@
 """Frames of videos: every step from a map to ground truth writes into them and their views."""
 
 import fiftyone as fo
+import fiftyone.server.view as fosv
 import labelvet
 import numpy as np
 import pytest
@@ -90,9 +91,8 @@ def test_a_map_of_frames_is_colored_cropped_and_selected(videos, frames):
     assert visible_rows(shown, videos.limit(1)).sum() == 12
     assert visible_rows(shown, videos) is None
     for view in (frames, frames.to_patches("det")):
-        picked = view
-        for name, kwargs in select_stages(shown, np.array([0, 5, 23]), view).items():
-            picked = picked.add_stage(getattr(fo, name.rpartition(".")[2])(**kwargs))
+        stages = select_stages(shown, np.array([0, 5, 23]), view)
+        picked = fosv.get_extended_view(view.view(), extended_stages=stages)
         assert visible_rows(shown, picked).nonzero()[0].tolist() == [0, 5, 23]
     with pytest.raises(InvalidParameter, match="view of frames"):
         select_stages(shown, np.array([0]), videos.view())
@@ -132,7 +132,7 @@ def test_issues_and_answers_are_written_into_frames_and_their_view(videos, frame
     assert found.patches_field == "frames.det" and found.checked == 24
     assert None not in both(videos, frames, "suspicion")
     with pytest.raises(InvalidParameter, match="another one"):
-        find_label_issues(videos, "k", second_field="det")
+        find_label_issues(videos, "k", second_fields="det")
     queue = next_issues(videos, "k", 5)
     item = queue.items[0]
     patches = frames.to_patches("det")
