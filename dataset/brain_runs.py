@@ -181,9 +181,10 @@ def save_visualization(
         _delete_run(run)
         raise_if_deleted(dataset)
         raise BrainKeyInUse(_taken(brain_key))
+    # before the run that was replaced goes, which says what it replaced itself
+    _sweep(dataset)
     if seen is not None:
         _delete_run(seen)
-    _sweep(dataset)
     dataset.reload()
     dataset._brain_cache[brain_key] = results
     if replaced is not None and getattr(replaced, "points_field", None) is not None:

@@ -115,11 +115,11 @@ def sweep(dataset: fo.Dataset) -> list[str]:
     keys = (document or {}).get("brain_methods") or {}
     linked = set(keys.values())
     ours = {"_dataset_id": dataset._doc.id, "results_meta.writer": {"$exists": True}}
-    for run in _runs().find(ours, {"results": 1, "results_meta": 1}):
-        replaced = {"_id": {"$in": list(linked)}, "results_meta.replaces": run["_id"]}
+    runs = list(_runs().find(ours, {"results": 1, "results_meta": 1}))
+    replaced = {run["results_meta"].get("replaces") for run in runs}
+    for run in runs:
         if run["_id"] not in linked and (
-            is_gone(run["results_meta"]["writer"], run["_id"])
-            or _runs().find_one(replaced, {"_id": 1})
+            run["_id"] in replaced or is_gone(run["results_meta"]["writer"], run["_id"])
         ):
             delete_run_document(run["_id"], run.get("results"))
     files = foo.get_db_conn().fs.files

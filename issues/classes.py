@@ -125,7 +125,7 @@ def _judge(clues: ClassClues, noise: Noise, weights: NDArray[np.float64]) -> Cla
         suggested[rows, :shown] = np.take_along_axis(first, order, axis=1)
         likely = np.take_along_axis(likely, order, axis=1)
         chances[rows, :shown] = likely / np.maximum(others, 1e-12)[:, None]
-    certain = noise.uniform > 2 * _LEAST_NOISE or noise.similar > 0
+    certain = bool(noise.uniform > 2 * _LEAST_NOISE or noise.similar > 0)
     return ClassFit(wrong, fits, suggested, chances, certain)
 
 

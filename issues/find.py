@@ -421,3 +421,4 @@ def _write(
     if updates:
         collection.bulk_write(updates, ordered=False)
         advance(count)
+    storage.refresh(samples)

@@ -184,8 +184,10 @@ def test_answers_move_the_ranking():
 
 def test_attributes_are_written_and_removed(flipped_labels):
     dataset, flipped = flipped_labels
+    loaded = dataset.first()
     issues = find_label_issues(dataset, "map")
     assert issues.checked == 120
+    assert loaded.labels.detections[0].suspicion is not None
     schema = dataset.get_field_schema(flat=True)
     assert all(f"labels.detections.{name}" in schema for name in ATTRIBUTES)
     ids, mislabeled = dataset.values(
