@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from .errors import InvalidParameter, OtherVersion
 
 VERSION = 1
+BARE = "bits:"
 
 _HEADER = struct.Struct("<4sBBxxI")
 _MAGIC = b"LVET"
@@ -36,13 +37,14 @@ def pack(values: NDArray[Any], kind: str) -> str:
 
 def unpack_rows(text: str, n: int, name: str = "rows") -> NDArray[np.int64]:
     """Unpacks the numbers of the chosen rows of n, ascending: they come as bits, or, where that is
-    shorter, as numbers ("u4"). A script may give the bits alone, without a header.
+    shorter, as numbers ("u4"). A script may give the bits alone, after ``BARE`` and no header.
 
     Raises:
         OtherVersion: if it has the format of another version
         InvalidParameter: if it is no selection of n rows
     """
     wrong = InvalidParameter(f"'{name}' must be a selection of this map's {n:,} rows.")
+    text, bare = text.removeprefix(BARE), text.startswith(BARE)
     # the length is looked at before anything is decoded
     if len(text) > 4 * (_HEADER.size + (n + 7) // 8 + 2) // 3 + 4:
         raise wrong
@@ -50,7 +52,7 @@ def unpack_rows(text: str, n: int, name: str = "rows") -> NDArray[np.int64]:
         data = b64decode(text, validate=True)
     except (binascii.Error, ValueError):
         raise wrong from None
-    if len(data) == (n + 7) // 8 and not data.startswith(_MAGIC):
+    if bare:
         data = _HEADER.pack(_MAGIC, VERSION, _KINDS["rows"], n) + data
     if len(data) < _HEADER.size:
         raise wrong

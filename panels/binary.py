@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, PlainValidator
 
-from ..core.packed import pack
+from ..core.packed import BARE, pack
 from .message import TypeScript
 
 
@@ -18,13 +18,18 @@ def _column(kind: str) -> Any:
     ]
 
 
+def _bare(rows: Any) -> Any:
+    """Returns what a script gives as the text that :func:`labelvet.core.packed.unpack_rows` knows."""
+    given = isinstance(rows, dict) and isinstance(rows.get("bits"), str)
+    return BARE + rows["bits"] if given else rows
+
+
 Floats = _column("f4")
 Codes = _column("u2")
 Counts = _column("u4")
 Mask = _column("rows")
 RowSet = Annotated[
     str,
-    # what a script gives
-    BeforeValidator(lambda rows: rows.get("bits") if isinstance(rows, dict) else rows),
+    BeforeValidator(_bare),
     TypeScript('Column<"rows" | "u4">', "../../app/binary"),
 ]

@@ -86,10 +86,11 @@ def test_a_script_gives_bits_alone_and_no_version(judged):
     mask = np.zeros(24, bool)
     mask[[0, 5, 23]] = True
     bits = base64.b64encode(np.packbits(mask, bitorder="little")).decode()
-    assert unpack_rows(bits, 24).tolist() == [0, 5, 23]
-    assert RowsRequest.parse({"key": "k", "run": "r", "rows": {"bits": bits}}).rows == bits
-    with pytest.raises(InvalidParameter, match="must be a selection"):
-        unpack_rows(bits, 32)
+    rows = RowsRequest.parse({"key": "k", "run": "r", "rows": {"bits": bits}}).rows
+    assert unpack_rows(rows, 24).tolist() == [0, 5, 23]
+    for given, n in ((rows, 32), (bits, 24)):
+        with pytest.raises(InvalidParameter, match="must be a selection"):
+            unpack_rows(given, n)
 
     class Script(PanelApp):
         panel = LabelEmbeddings
