@@ -19,7 +19,7 @@ def _column(kind: str) -> Any:
 
 
 def _bare(rows: Any) -> Any:
-    """Returns what a script gives as the text that :func:`labelvet.core.packed.unpack_rows` knows."""
+    """Returns what a script gives as the text that ``unpack_rows`` knows."""
     given = isinstance(rows, dict) and isinstance(rows.get("bits"), str)
     return BARE + rows["bits"] if given else rows
 
