@@ -130,5 +130,5 @@ def test_review_queue(app, page, mapped, screenshot):
     mapped.delete_labels(ids=mapped.values(f"{LABELS}.id", unwind=True), fields=FIELD)
     page.locator(".lv-page").focus()
     page.keyboard.press("y")
-    wait_for(page, "changed or deleted since")
+    wait_for(page, "approved or deleted since")
     screenshot("review-deleted")
