@@ -99,8 +99,9 @@ def _read_any(path: str) -> NDArray[np.uint8]:
     orientation = 1
     try:
         image = Image.open(path)
-    except UnidentifiedImageError as error:
-        values, alpha = _read_by_opencv(path, str(error))
+    # ultralytics replaces Image.open by one that wants another package for what is not identified
+    except (UnidentifiedImageError, ModuleNotFoundError):
+        values, alpha = _read_by_opencv(path, f"cannot identify image file {path!r}")
     else:
         with image:
             _check_size(*image.size)

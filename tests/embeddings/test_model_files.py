@@ -367,7 +367,8 @@ def test_trust_adds_to_what_is_trusted(tmp_path, monkeypatch):
     assert not is_trusted("")
 
 
-@pytest.mark.filterwarnings("ignore:.torch.jit.trace. is deprecated:DeprecationWarning")
+# ultralytics' export warns of this and that on its way, and a warning in torch's tracer ends it
+@pytest.mark.filterwarnings("ignore")
 def test_an_export_to_openvino_detects_and_does_not_embed(
     detector_file, scene_files, tmp_path, monkeypatch
 ):

@@ -24,6 +24,7 @@ def saved(tmp_path):
         if isinstance(image, Image.Image):
             image.save(path, **options)
         elif name.endswith(".tiff"):
+            options.setdefault("photometric", "rgb" if image.ndim == 3 else "minisblack")
             tifffile.imwrite(path, image, **options)
         else:
             cv2.imwrite(path, image)
@@ -33,6 +34,12 @@ def saved(tmp_path):
         return pixels
 
     return save
+
+
+def test_what_pillow_does_not_identify_is_read_beside_ultralytics_too(saved):
+    pytest.importorskip("ultralytics")  # it replaces Pillow's Image.open
+    pixels = saved(np.linspace(20.5, 36.75, 2048).reshape(32, 64), "a.tiff")
+    assert pixels.min() == 0 and pixels.max() == 255
 
 
 def corners():
