@@ -191,7 +191,7 @@ def test_a_model_that_breaks_leaves_a_failed_run(scenes):
     with pytest.raises(RuntimeError, match="out of luck"):
         label(scenes, Broken())
     run = get_run(scenes, RUN)
-    assert (run.state, run.error, run.labels) == (FAILED, "out of luck", 0)
+    assert (run.state, run.error, run.labels) == (FAILED, "out of luck.", 0)
 
 
 @pytest.mark.parametrize("model", ["no-such-model", "/nowhere/best.pt"])

@@ -56,8 +56,8 @@ export function useTagging({
     const token = done?.undo;
     if (token) remember(() => perform(() => wire.undo(token)), token);
   };
+  // not refused while a tag is on its way: who presses t and then s means both
   const ofTag = (act: () => Promise<Done>) => {
-    if (busy) return;
     if (!named) return report.say("Enter a tag first.");
     perform(act);
   };
