@@ -47,8 +47,8 @@ def test_the_keys_work_when_label_issues_were_found(app, page, mapped):
     page.get_by_text("Its labels are checked").wait_for()
     page.get_by_role("button", name="Execute").click()
     page.locator(".lv-review-crop img").wait_for(timeout=180_000)
-    page.get_by_role("button", name="Done").click()
-    page.get_by_role("button", name="Done").wait_for(state="detached")
+    page.get_by_role("button", name="Done", exact=True).click()
+    page.get_by_role("button", name="Done", exact=True).wait_for(state="detached")
     # nobody clicked into the panel since the form was there
     page.keyboard.press("k")
     wait_for(page, "Skipped")
