@@ -16,6 +16,7 @@ import fiftyone as fo
 import fiftyone.core.odm as foo
 from pymongo.errors import PyMongoError
 
+from ..core.checks import check_name
 from ..core.errors import InvalidParameter, UnknownField, UnknownRun
 from ..dataset.documents import run_documents
 
@@ -83,15 +84,7 @@ def check_run_name(dataset: fo.Dataset, name: Any) -> None:
     Raises:
         InvalidParameter: if it is not a valid name, or belongs to a run of another kind
     """
-    if isinstance(name, str) and len(name) > _LONGEST_NAME:
-        raise InvalidParameter(
-            f"The run name has {len(name)} characters: it may have {_LONGEST_NAME} at most."
-        )
-    if not isinstance(name, str) or not name.isidentifier():
-        raise InvalidParameter(
-            f"The run name '{name}' must be letters, digits and underscores, and must not start "
-            "with a digit: for example 'first_pass'."
-        )
+    check_name(name, "run name", "first_pass", _LONGEST_NAME)
     document = run_documents(dataset, "runs").get(name)
     if document is not None and document["config"].get("method") != _METHOD:
         raise InvalidParameter(

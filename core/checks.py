@@ -1,4 +1,4 @@
-"""Checks of numbers that come from a form, a file or a call."""
+"""Checks of numbers and names that come from a form, a file or a call."""
 
 from __future__ import annotations
 
@@ -66,3 +66,26 @@ def check_number(
 def _shown(value: Any) -> str:
     text = str(value) if isinstance(value, Real) else repr(value)
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
+
+
+def check_name(name: Any, what: str, example: str, longest: int) -> None:
+    """Checks what FiftyOne uses as the key of a run.
+
+    Args:
+        name: the name
+        what: what it is called, for the sentence
+        example: a valid one, for the sentence
+        longest: how many characters it may have
+
+    Raises:
+        InvalidParameter: if it is not a valid name
+    """
+    if isinstance(name, str) and len(name) > longest:
+        raise InvalidParameter(
+            f"The {what} has {len(name)} characters: it may have {longest} at most."
+        )
+    if not isinstance(name, str) or not name.isidentifier():
+        raise InvalidParameter(
+            f"The {what} '{name}' must be letters, digits and underscores, and must not start "
+            f"with a digit: for example '{example}'."
+        )

@@ -28,6 +28,7 @@ from cachetools import LRUCache
 from fiftyone.core.odm.runs import RunDocument
 from numpy.typing import NDArray
 
+from ..core.checks import check_name
 from ..core.errors import BrainKeyInUse, DatasetDeleted, InvalidParameter
 from ..embeddings.neighbors import NeighborGraph
 from ..embeddings.projection import PCA, TSNE, UMAP, Method
@@ -85,15 +86,7 @@ def check_brain_key(
         InvalidParameter: if the key is not a valid name
         BrainKeyInUse: if another run has it, unless that is of the same type and ``overwrite``
     """
-    if isinstance(brain_key, str) and len(brain_key) > _LONGEST_KEY:
-        raise InvalidParameter(
-            f"The brain key has {len(brain_key)} characters: it may have {_LONGEST_KEY} at most."
-        )
-    if not isinstance(brain_key, str) or not brain_key.isidentifier():
-        raise InvalidParameter(
-            f"The brain key '{brain_key}' must be letters, digits and underscores, and must not "
-            "start with a digit: for example 'yolow_patches'."
-        )
+    check_name(brain_key, "brain key", "yolow_patches", _LONGEST_KEY)
     dataset = samples._root_dataset
     seen = run_of(dataset, brain_key)
     dataset.reload()
