@@ -129,7 +129,7 @@ def test_the_database_is_restarted_during_a_run(start_worker, tmp_path, coco128)
 
     def there(code, *arguments):
         script = textwrap.dedent(code)
-        path = [str(Path(__file__).parent)]
+        path = [str(Path(__file__).parents[1] / "helpers")]
         result = subprocess.run(
             [sys.executable, "-c", f"import sys; sys.path += {path}\n{script}", *arguments],
             env=here, capture_output=True, text=True, timeout=240,
