@@ -44,10 +44,10 @@ from ..dataset.schema import (
     ensure_field,
 )
 from ..dataset.states import APPROVED_TAG, BASKET_TAG, NOT_APPROVED_TAG, TAKES_AWAY
-from ..issues.columns import ATTRIBUTES as ISSUES
+from ..issues.attributes import ATTRIBUTES as ISSUES
 from .candidates import Candidates
+from .label_updates import update_labels
 from .rounds import APPROVAL, APPROVED_AT, progress, settle_run
-from .writing import write
 
 # rule of merging → what the form says of it
 RULES = {
@@ -137,7 +137,7 @@ def approve(
     )  # fmt: skip
     update = _update(candidates, into, rule, iou, moment, by)
     after = _after(candidates, _chosen(candidates), moment)
-    write(candidates, _concerned(candidates), update, candidates.belongs(), after)
+    update_labels(candidates, _concerned(candidates), update, candidates.belongs(), after)
     settle_run(candidates)
     done = _done(candidates, change, into, rule)
     change.say(done.sentence)
@@ -184,7 +184,7 @@ def undo_approval(change: Change) -> str:
         which.append(removed.at_moment(into, moment))
     update[into] = where_there(into, truth)
     number = count_moment(dataset, candidates.root, APPROVED_AT, moment)
-    write(candidates, {"$or": which}, update, belongs, before)
+    update_labels(candidates, {"$or": which}, update, belongs, before)
     edited = count_moment(dataset, f"{into}.detections", APPROVED_AT, moment)
     if what["replaces"]:
         removed.drop_empty(dataset, into, moment)

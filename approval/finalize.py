@@ -13,8 +13,8 @@ from ..dataset.documents import now
 from ..dataset.expressions import Expression, in_list, is_state, keep
 from ..dataset.schema import check_fields
 from .candidates import Candidates
+from .label_updates import update_labels
 from .rounds import APPROVAL, LOOP_KINDS, REMOVAL, loop_changes, progress, settle_run
-from .writing import write
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ def finalize(candidates: Candidates, agreed: int | None = None, by: str | None =
         "last_modified_at": moment,
     }
     which = {f"{candidates.root}.0": {"$exists": True}}
-    write(candidates, which, update, leaves, None)
+    update_labels(candidates, which, update, leaves, None)
     settle_run(candidates)
     number = removed.count_at(dataset, field, moment)
     sentence = (
@@ -101,7 +101,7 @@ def undo_finalize(change: Change) -> str:
     }
     number = removed.count_at(dataset, field, moment)
     # copies of them left the open patches views, which show them again once they are loaded anew
-    write(candidates, removed.at_moment(field, moment), update, {"$literal": False}, "$$l")
+    update_labels(candidates, removed.at_moment(field, moment), update, {"$literal": False}, "$$l")
     removed.drop_empty(dataset, field, moment)
     change.close()
     settle_run(candidates)

@@ -7,8 +7,8 @@ import warnings
 import numpy as np
 from numpy.typing import NDArray
 
-from .compiled import keep_compiled
 from .neighbors import NeighborGraph
+from .numba_cache import keep_compiled
 from .projection import PCA, UMAP, Method
 
 # of the optimization, as umap-learn's transform has them

@@ -104,7 +104,7 @@ def main() -> None:
         ctypes.CDLL(None).prctl(_DIE_WITH_PARENT, signal.SIGKILL)
     from pynndescent import NNDescent
 
-    from .compiled import keep_compiled
+    from .numba_cache import keep_compiled
 
     n, dimension, k = map(int, sys.argv[1:4])
     metric, seed = sys.argv[4], None if sys.argv[5] == "None" else int(sys.argv[5])

@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 
 from ..core.checks import check_number, check_whole
 from ..core.errors import InvalidParameter
-from .compiled import keep_compiled
 from .neighbors import NeighborGraph
+from .numba_cache import keep_compiled
 
 METRICS = ("euclidean", "cosine", "manhattan", "correlation")
 

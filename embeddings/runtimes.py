@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from .checkpoints import fingerprint
-from .optional import import_openvino
+from .optional_libraries import import_openvino
 
 logger = logging.getLogger(__name__)
 

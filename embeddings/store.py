@@ -32,7 +32,7 @@ from ..core.errors import StoreFull
 from ..core.sentences import first_line
 from ..core.table import PatchTable
 from .crops import CropSettings
-from .places import find_places
+from .key_index import find_rows
 from .shards import (
     DamagedShard,
     count_rows,
@@ -209,10 +209,10 @@ class EmbeddingStore:
         """
         shards = self._shards()
         if len(shards) > _SCAN_UP_TO_SHARDS and len(keys) <= _INDEX_UP_TO_KEYS:
-            places = find_places(self.folder, [path.name for path in shards], keys)
-            if places is not None:
+            found = find_rows(self.folder, [path.name for path in shards], keys)
+            if found is not None:
                 by_shard: dict[str, list[tuple[int, int]]] = {}
-                for number, name, row in places:
+                for number, name, row in found:
                     by_shard.setdefault(name, []).append((row, number))
                 for name, pairs in by_shard.items():
                     rows, numbers = np.array(pairs, dtype=np.int64).T

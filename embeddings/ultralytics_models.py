@@ -28,7 +28,7 @@ from torch import nn
 from ..core.errors import InvalidParameter, ModelUnavailable
 from ..core.sentences import first_line
 from .model_files import fetched_models_folder, how_to_trust, is_trusted, refuse_address
-from .optional import import_ultralytics
+from .optional_libraries import import_ultralytics
 
 _DEFINITIONS = (".yaml", ".yml")
 _OPENVINO = "_openvino_model"

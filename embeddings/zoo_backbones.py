@@ -16,7 +16,7 @@ from PIL import Image
 from ..core.errors import InvalidParameter
 from .catalog import DEFAULT_BACKBONE
 from .model_files import how_to_trust, is_trusted
-from .optional import quiet_ultralytics
+from .optional_libraries import quiet_ultralytics
 
 
 def zoo_names() -> frozenset[str]:

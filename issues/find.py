@@ -29,8 +29,7 @@ from ..dataset.states import REJECTED_TAG
 from ..dataset.storage import locate
 from ..dataset.stored_embeddings import load_embeddings
 from ..embeddings.neighbors import NeighborGraph
-from .boxes import cover
-from .columns import (
+from .attributes import (
     ATTRIBUTES,
     DUPLICATE,
     EVIDENCE,
@@ -47,12 +46,13 @@ from .columns import (
     SUGGESTED_BOX,
     SUSPICION,
 )
+from .boxes import cover
+from .findings import forget, keep
 from .kinds import BACKGROUND, BADLY_PLACED, RIGHT, WRONG_CLASS
 from .kinds import DUPLICATE as REPEATED
 from .missed import ACCEPTED_CONFIDENCE
 from .opinions import Opinions, align, ask
 from .reasons import Reasons
-from .records import forget, keep
 from .suspicion import Suspicion, find_suspects
 
 # what the kinds of errors are called in the attributes

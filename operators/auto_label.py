@@ -28,7 +28,7 @@ from ..dataset.patches import as_images, check_images, count_images
 from ..dataset.storage import home_of
 from .forms import advanced_switch, batch_inputs, device_input, filled, problem, refuse
 from .long_operator import LongOperator, schedule_on
-from .outcome import list_skipped, show_lines
+from .summary import list_skipped, show_lines
 
 DEFAULT_CONFIDENCE = 0.25
 

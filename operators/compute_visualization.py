@@ -27,7 +27,7 @@ from ..embeddings.catalog import DEFAULT_BACKBONE, PRECISIONS, list_backbones
 from ..embeddings.projection import METHODS, METRICS, make_method
 from .forms import advanced_switch, batch_inputs, device_input, filled, problem, refuse
 from .long_operator import LongOperator, schedule_on
-from .outcome import report
+from .summary import report
 
 # values of the "embeddings" drop-down: what follows the prefix is a field or a brain key
 _COMPUTE = "compute"

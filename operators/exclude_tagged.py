@@ -7,8 +7,8 @@ from typing import Any
 import fiftyone.operators.types as types
 
 from ..core.errors import LabelvetError
+from ..dataset.label_views import exclude_tagged
 from ..dataset.states import FLAGGED_TAG
-from ..dataset.views import exclude_tagged
 from .form_operator import FormOperator
 from .forms import app_view, field_input, label_tags, one_of, problem, tag_input
 

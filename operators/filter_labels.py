@@ -7,8 +7,8 @@ from typing import Any
 import fiftyone.operators.types as types
 
 from ..core.errors import LabelvetError
+from ..dataset.label_views import filter_labels
 from ..dataset.patches import label_root
-from ..dataset.views import filter_labels
 from .form_operator import FormOperator
 from .forms import app_view, field_input, label_tags, problem, several
 

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import fiftyone.operators as foo
 import fiftyone.operators.types as types
 
-from .outcome import summary_output
+from .summary import summary_output
 
 
 class FormOperator(foo.Operator):

@@ -19,8 +19,8 @@ from ..core.progress import Report
 from ..workers.operations import mark_scheduled
 from ..workers.targets import VERSION, Target, list_targets
 from .form_operator import FormOperator
-from .outcome import failure
 from .progress import run_with_progress
+from .summary import failure
 
 logger = logging.getLogger(__name__)
 

@@ -7,9 +7,9 @@ from typing import Any
 import fiftyone.operators.types as types
 
 from ..core.errors import LabelvetError
+from ..dataset.label_views import SavedView, save_tagged_view, tagged_view
 from ..dataset.patches import label_root
 from ..dataset.states import FLAGGED_TAG
-from ..dataset.views import SavedView, save_tagged_view, tagged_view
 from .form_operator import FormOperator
 from .forms import field_input, label_tags, one_of, problem, tag_input
 

@@ -15,7 +15,7 @@ from ..core.progress import Report
 from ..visualization.update import find_changes
 from .forms import advanced_switch, batch_inputs, device_input, filled, refuse
 from .long_operator import LongOperator, schedule_on
-from .outcome import report
+from .summary import report
 
 _PARAMETERS = ("brain_key", "weights", "device", "batch_size", "num_workers")
 

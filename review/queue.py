@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from ..dataset.documents import Ids, hex_ids
 from ..dataset.storage import locate
-from ..issues.columns import ISSUE, REASON
-from ..issues.records import Kept, load_kept
+from ..issues.attributes import ISSUE, REASON
+from ..issues.findings import Findings, load_findings
 from .answers import Known, read_documents, read_known
 from .learning import Estimate, Learned, learn
 
@@ -92,7 +92,7 @@ def next_issues(dataset: fo.Dataset, brain_key: str, count: int) -> Queue | None
     Returns:
         the :class:`Queue`, None where label issues were not looked for yet
     """
-    kept = load_kept(dataset, brain_key)
+    kept = load_findings(dataset, brain_key)
     if kept is None:
         return None
     known = read_known(dataset, kept.patches_field)
@@ -104,7 +104,7 @@ def next_issues(dataset: fo.Dataset, brain_key: str, count: int) -> Queue | None
     )  # fmt: skip
 
 
-def rank(kept: Kept, known: Known) -> tuple[Learned, NDArray[np.bool_]]:
+def rank(kept: Findings, known: Known) -> tuple[Learned, NDArray[np.bool_]]:
     """Ranks the labels by what is known; those that are flagged for a review come first.
 
     Returns:
@@ -123,7 +123,7 @@ def rank(kept: Kept, known: Known) -> tuple[Learned, NDArray[np.bool_]]:
 
 
 def _items(
-    dataset: fo.Dataset, kept: Kept, learned: Learned, asking: NDArray[np.bool_], count: int
+    dataset: fo.Dataset, kept: Findings, learned: Learned, asking: NDArray[np.bool_], count: int
 ) -> tuple[list[Item], int]:
     storage = locate(dataset, kept.patches_field)
     root, listed = storage.label_root(storage.local(kept.patches_field))

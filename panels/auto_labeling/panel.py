@@ -18,13 +18,13 @@ from ...approval.candidates import (
 )
 from ...approval.counts import review
 from ...approval.finalize import finalize, finish
-from ...approval.rounds import progress
-from ...approval.shown_view import (
-    shown_view,
+from ...approval.review_view import (
+    review_view,
     with_new_patches,
     without_patches,
     without_review,
 )
+from ...approval.rounds import progress
 from ...core.errors import InvalidParameter
 from ...core.sentences import count
 from ...dataset.app_view import base_view, view_without_selection
@@ -38,7 +38,7 @@ from ..message import Nothing
 from ..undoing import Undoing
 from ..web_panel import WebPanel, exposed
 from . import messages
-from .generating import list_generated
+from .run_list import run_list
 
 
 class AutoLabeling(Undoing, WebPanel):
@@ -58,7 +58,7 @@ class AutoLabeling(Undoing, WebPanel):
             for name in list_candidate_fields(ctx.dataset)
             if not is_ours(locate(ctx.dataset, name).get_field(name))
         ]
-        return messages.Overview(runs=list_generated(ctx.dataset), fields=fields)
+        return messages.Overview(runs=run_list(ctx.dataset), fields=fields)
 
     @exposed
     def review(self, ctx: Any, request: messages.SourceRequest) -> messages.Counted:
@@ -72,7 +72,7 @@ class AutoLabeling(Undoing, WebPanel):
     @exposed
     def show(self, ctx: Any, request: messages.ShowRequest) -> messages.ShownLabels:
         """Makes the grid show some labels as patches."""
-        view = shown_view(
+        view = review_view(
             _view(ctx, anew=request.anew),
             _candidates(ctx, request),
             _selection(ctx, request),

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import AfterValidator, Field
 
 from ...dataset.documents import parse_ids
+from ...dataset.label_views import LEVELS
 from ...dataset.tags import check_tag
-from ...dataset.views import LEVELS
 from ...review.answers import VERDICTS
 from ..binary import Codes, Counts, Floats, Mask, RowSet
 from ..message import Answer, ClassName, Id, Moment, OneOf, Request, Text

@@ -11,10 +11,10 @@ from ...core.packed import unpack_rows
 from ...dataset.app_view import base_view, view_without_selection
 from ...dataset.brain_runs import load_neighbor_graph
 from ...dataset.documents import hex_ids
+from ...dataset.label_views import exclude_tagged, save_tagged_view
 from ...dataset.patches import is_patches_view, label_path, sample_id_path
 from ...dataset.storage import shown_name
 from ...dataset.tags import NO_FRAME_TAGS, describe, tag_labels, tag_samples
-from ...dataset.views import exclude_tagged, save_tagged_view
 from ...maps.clusters import find_clusters, name_clusters
 from ...maps.columns import list_attributes, load_column
 from ...maps.map import Map, list_maps, load_map
@@ -25,12 +25,12 @@ from ..message import Nothing
 from ..undoing import Undoing
 from ..web_panel import WebPanel, exposed
 from . import messages
-from .computing import computing_runs
-from .reviewing import Reviewing
-from .shown import check_rows, shown_map
+from .open_map import check_rows, open_map
+from .pending_runs import pending_runs
+from .review_methods import ReviewMethods
 
 
-class LabelEmbeddings(Reviewing, Undoing, WebPanel):
+class LabelEmbeddings(ReviewMethods, Undoing, WebPanel):
     """A map of patches on which labels are seen, lassoed, judged and tagged."""
 
     name = "label_embeddings"
@@ -42,7 +42,7 @@ class LabelEmbeddings(Reviewing, Undoing, WebPanel):
     @exposed
     def list_runs(self, ctx: Any) -> messages.Runs:
         """All visualization runs of the dataset, those that are being computed too."""
-        computing = computing_runs(ctx.dataset._doc.id)
+        computing = pending_runs(ctx.dataset._doc.id)
         keys = {run.key for run in computing}
         problem = "It has no results: it is still being computed, or it failed."
         runs = [
@@ -72,13 +72,13 @@ class LabelEmbeddings(Reviewing, Undoing, WebPanel):
     @exposed
     def color_column(self, ctx: Any, request: messages.ColumnRequest) -> messages.ColorColumn:
         """The values of an attribute."""
-        column = load_column(ctx.dataset, shown_map(ctx, request), request.path)
+        column = load_column(ctx.dataset, open_map(ctx, request), request.path)
         return messages.ColorColumn.of(request.path, column)
 
     @exposed
     def visible_rows(self, ctx: Any, request: messages.RunRequest) -> messages.VisibleRows:
         """The rows in the App's view under its filters."""
-        shown = shown_map(ctx, request)
+        shown = open_map(ctx, request)
         visible = visible_rows(shown, _view(ctx))
         if visible is None or visible.all():
             return messages.VisibleRows(mask=None, count=len(shown))
@@ -96,7 +96,7 @@ class LabelEmbeddings(Reviewing, Undoing, WebPanel):
     @exposed
     def crops(self, ctx: Any, request: messages.CropsRequest) -> messages.Crops:
         """Pictures of some rows."""
-        shown = shown_map(ctx, request)
+        shown = open_map(ctx, request)
         rows = check_rows(request.rows, shown)
         thumbnails = make_thumbnails(ctx.dataset, shown, rows, request.size, request.margin)
         return messages.Crops(
@@ -124,7 +124,7 @@ class LabelEmbeddings(Reviewing, Undoing, WebPanel):
         self, ctx: Any, request: messages.SaveTaggedViewRequest
     ) -> messages.SavedView:
         """Saves the view of what has a tag."""
-        shown = shown_map(ctx, request)
+        shown = open_map(ctx, request)
         field = shown.info.field if request.target == "labels" else None
         saved = save_tagged_view(ctx.dataset, request.tag, field, request.name)
         if saved.created:
@@ -134,7 +134,7 @@ class LabelEmbeddings(Reviewing, Undoing, WebPanel):
     @exposed
     def exclude_tagged(self, ctx: Any, request: messages.ExcludeTaggedRequest) -> messages.Done:
         """Leaves what has a tag out of the App's view."""
-        field = shown_map(ctx, request).info.field
+        field = open_map(ctx, request).info.field
         level = "images" if field is None else request.level
         # the sidebar's filters stay on top of the new view
         base = base_view(ctx.dataset, ctx.request_params)
@@ -159,7 +159,7 @@ class LabelEmbeddings(Reviewing, Undoing, WebPanel):
     @exposed
     def clusters(self, ctx: Any, request: messages.ColumnRequest) -> messages.Clusters:
         """The clusters of the map, named by an attribute."""
-        shown = shown_map(ctx, request)
+        shown = open_map(ctx, request)
         labels = load_column(ctx.dataset, shown, request.path)
         if labels.codes is None:
             raise InvalidParameter(
@@ -176,7 +176,7 @@ class LabelEmbeddings(Reviewing, Undoing, WebPanel):
     @exposed
     def open_sample(self, ctx: Any, request: messages.RowRequest) -> Nothing:
         """Opens a row's image, or its patch in a patches view, in the modal."""
-        shown = shown_map(ctx, request)
+        shown = open_map(ctx, request)
         (row,) = check_rows([request.row], shown)
         view = _view(ctx)
         own = is_patches_view(view) and shown.info.patches_field in view._label_fields
@@ -193,5 +193,5 @@ def _view(ctx: Any) -> Any:
 
 
 def _selection(ctx: Any, request: messages.RowsRequest) -> tuple[Map, Any]:
-    shown = shown_map(ctx, request)
+    shown = open_map(ctx, request)
     return shown, unpack_rows(request.rows, len(shown))

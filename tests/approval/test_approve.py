@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from fiftyone import ViewField as F
 from labelvet.approval import approve as approval
-from labelvet.approval import writing
+from labelvet.approval import label_updates
 from labelvet.approval.approve import approve
 from labelvet.approval.basket import add_labels, remove_labels
 from labelvet.approval.candidates import Selection, find_candidates, read_candidates
@@ -286,7 +286,7 @@ def test_two_people_approve_at_once(predicted, new):
 
 def test_a_second_click_finishes_what_a_crash_left(predicted, monkeypatch):
     before = (add(predicted), state(predicted))[1]
-    reload, calls = writing.reload_samples, []
+    reload, calls = label_updates.reload_samples, []
 
     def die(*args):
         calls.append(args)
@@ -294,8 +294,8 @@ def test_a_second_click_finishes_what_a_crash_left(predicted, monkeypatch):
             raise KeyboardInterrupt
         reload(*args)
 
-    monkeypatch.setattr(writing, "_BATCH", 2)
-    monkeypatch.setattr(writing, "reload_samples", die)
+    monkeypatch.setattr(label_updates, "_BATCH", 2)
+    monkeypatch.setattr(label_updates, "reload_samples", die)
     with pytest.raises(KeyboardInterrupt):
         approve(find_candidates(predicted, FIELD), TRUTH)
     assert len(numbers(predicted, TRUTH)) == 16
@@ -358,8 +358,8 @@ def test_what_was_not_approved_is_removed_and_comes_back(predicted):
 
 def test_a_removal_that_was_cut_off_is_finished_by_a_second_click(predicted, monkeypatch):
     candidates, before = find_candidates(predicted, FIELD), state(predicted)
-    monkeypatch.setattr(writing, "_BATCH", 4)
-    monkeypatch.setattr(writing, "reload_samples", lambda *args: 1 / 0)
+    monkeypatch.setattr(label_updates, "_BATCH", 4)
+    monkeypatch.setattr(label_updates, "reload_samples", lambda *args: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         finalize(candidates)
     monkeypatch.undo()

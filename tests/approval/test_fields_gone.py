@@ -3,7 +3,7 @@
 import fiftyone as fo
 import pytest
 from invariants import check_opens
-from labelvet.approval import writing
+from labelvet.approval import label_updates
 from labelvet.approval.approve import approve
 from labelvet.approval.basket import add_labels
 from labelvet.approval.candidates import Selection, find_candidates
@@ -62,7 +62,7 @@ def test_an_undo_of_what_touched_it_is_refused(predicted, which, how):
 def test_it_goes_while_an_approval_is_going_on(predicted, monkeypatch, which, when):
     candidates = find_candidates(predicted, FIELD)
     add_labels(candidates, Selection())
-    monkeypatch.setattr(writing, "_BATCH", 2)
+    monkeypatch.setattr(label_updates, "_BATCH", 2)
     checks, check_fields = [], schema.check_fields
 
     def go(dataset, names, done=""):
@@ -73,7 +73,7 @@ def test_it_goes_while_an_approval_is_going_on(predicted, monkeypatch, which, wh
         if when == "after its check" and len(checks) == 3:
             gone(predicted, which, "deleted")
 
-    monkeypatch.setattr(writing, "check_fields", go)
+    monkeypatch.setattr(label_updates, "check_fields", go)
     with pytest.raises(FieldGone, match=f"'{which}' was renamed or deleted: 2 images had been"):
         approve(candidates, TRUTH)
     check_opens(predicted)

@@ -11,11 +11,11 @@ from labelvet.approval.basket import add_labels
 from labelvet.approval.candidates import Selection, find_candidates, list_candidate_fields
 from labelvet.approval.counts import review
 from labelvet.approval.finalize import finalize
-from labelvet.approval.shown_view import shown_view
+from labelvet.approval.review_view import review_view
 from labelvet.approval.undo import undo
 from labelvet.core.errors import InvalidParameter
+from labelvet.dataset.label_views import exclude_tagged, save_tagged_view
 from labelvet.dataset.tags import tag_view
-from labelvet.dataset.views import exclude_tagged, save_tagged_view
 from labelvet.issues.find import find_label_issues, remove_label_issues
 from labelvet.maps.columns import list_attributes, load_column
 from labelvet.maps.map import list_maps, load_map
@@ -196,7 +196,7 @@ def test_labels_of_frames_become_ground_truth(videos, frames, name):
     add_labels(candidates, Selection((0.5, None)), frames.limit(4))
     assert review(candidates, frames.limit(4)).counts.sum() == 12
     for view in (frames, videos):
-        assert len(shown_view(view, candidates, Selection(), "basket")) == 8
+        assert len(review_view(view, candidates, Selection(), "basket")) == 8
     done = approve(candidates, "truth")
     assert done.approved == 8 and videos.count("frames.truth.detections") == 8
     assert frames._dataset.view().count("truth.detections") == 8

@@ -152,7 +152,7 @@ def test_compiled_functions_are_kept_for_the_next_process(tmp_path):
     """A second process compiles less: it finds what the first one left."""
     code = """
 import time, numpy as np, umap
-from labelvet.embeddings.compiled import keep_compiled
+from labelvet.embeddings.numba_cache import keep_compiled
 keep_compiled("umap")
 vectors = np.random.default_rng(0).normal(size=(60, 8)).astype(np.float32)
 umap.UMAP().fit_transform(vectors)

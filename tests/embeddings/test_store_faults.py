@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 from labelvet.core.errors import StoreFull
-from labelvet.embeddings import embedder, places, store
+from labelvet.embeddings import embedder, key_index, store
 from labelvet.embeddings.crops import CropSettings
 from labelvet.embeddings.embedder import embed_patches
 from labelvet.embeddings.shards import read_keys, read_rows, write_shard
@@ -232,7 +232,7 @@ def test_few_keys_cost_what_they_touch(many_shards, monkeypatch):
     monkeypatch.setattr(
         store, "read_rows", lambda path, *rest: touched.append(path) or read_rows(path, *rest)
     )
-    monkeypatch.setattr(places, "read_keys", None)  # nothing is indexed twice
+    monkeypatch.setattr(key_index, "read_keys", None)  # nothing is indexed twice
     monkeypatch.setattr(store, "read_keys", None)
     vectors, found = kept.gather(np.concatenate([wanted, np.zeros(1, "V16")]))
     assert found.tolist() == [True] * 4 + [False] and len(touched) == 3
@@ -253,15 +253,15 @@ def test_the_index_follows_the_shards(many_shards, own_store):
 @pytest.mark.parametrize("content", [b"", b"no database" * 1000])
 def test_an_index_that_is_damaged_is_made_anew(many_shards, content):
     kept, keys = many_shards
-    (kept.folder / places.INDEX_NAME).write_bytes(content)
+    (kept.folder / key_index.INDEX_NAME).write_bytes(content)
     assert kept.gather(keys[:3])[1].all()
     assert kept.gather(keys[:3])[1].all()
-    assert (kept.folder / places.INDEX_NAME).read_bytes().startswith(b"SQLite")
+    assert (kept.folder / key_index.INDEX_NAME).read_bytes().startswith(b"SQLite")
 
 
 def test_another_process_that_indexes_the_same_shard_harms_nothing(many_shards, monkeypatch):
     kept, keys = many_shards
-    index = kept.folder / places.INDEX_NAME
+    index = kept.folder / key_index.INDEX_NAME
     assert kept.gather(keys[:3])[1].all()
     new = random_keys(np.random.default_rng(2), 100)
     kept.write(new, np.ones((100, 12), np.float32))
@@ -273,7 +273,7 @@ def test_another_process_that_indexes_the_same_shard_harms_nothing(many_shards, 
         meanwhile.append(index.stat().st_ino)
         return read_keys(path)
 
-    monkeypatch.setattr(places, "read_keys", read_after_the_other)
+    monkeypatch.setattr(key_index, "read_keys", read_after_the_other)
     assert kept.gather(new[:3])[1].all()
     assert meanwhile == [index.stat().st_ino]
     monkeypatch.setattr(store, "read_keys", None)  # it is found by the index

@@ -1,4 +1,4 @@
-// Which stages of the App's view the review itself added; its twin is approval/shown_view.py.
+// Which stages of the App's view the review itself added; its twin is approval/review_view.py.
 const MARK = /"auto_labeling":\d/;
 
 /** The stages without those that show what is selected in the review. */

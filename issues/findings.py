@@ -33,7 +33,7 @@ _KEPT_BYTES = 128 * 2**20
 
 
 @dataclass(frozen=True, eq=False)
-class Kept:
+class Findings:
     """What was found, of the n labels that were judged.
 
     Attributes:
@@ -102,7 +102,7 @@ def keep(dataset: fo.Dataset, brain_key: str, table: PatchTable, found: Suspicio
     drop_orphaned_tensors(_BUCKET)
 
 
-def load_kept(dataset: fo.Dataset, brain_key: str) -> Kept | None:
+def load_findings(dataset: fo.Dataset, brain_key: str) -> Findings | None:
     """Reads what was found of a run, None where nothing was; the last few stay in memory."""
     run = find_run(dataset, brain_key)
     version = None if run is None else tensors_version(_BUCKET, run)
@@ -123,7 +123,7 @@ def load_kept(dataset: fo.Dataset, brain_key: str) -> Kept | None:
         certain=bool(metadata["certain"]),
         notes=list(metadata["notes"]),
     )
-    kept = Kept(
+    kept = Findings(
         metadata["patches_field"],
         arrays["sample_ids"],
         arrays["ids"],
@@ -144,4 +144,4 @@ def forget(dataset: fo.Dataset, patches_field: str | None) -> None:
             delete_tensors(_BUCKET, run)
 
 
-_kept: Memory[Kept] = Memory(_KEPT_BYTES, lambda kept: kept.nbytes)
+_kept: Memory[Findings] = Memory(_KEPT_BYTES, lambda kept: kept.nbytes)

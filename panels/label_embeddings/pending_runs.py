@@ -11,7 +11,7 @@ _OPERATOR = "compute_visualization"
 _UNFINISHED = (SCHEDULED, QUEUED, RUNNING)
 
 
-def computing_runs(dataset_id: ObjectId) -> list[Run]:
+def pending_runs(dataset_id: ObjectId) -> list[Run]:
     """Lists the visualization runs of a dataset that wait or run, as the panel's list has them."""
     return [
         _run(key, operation)

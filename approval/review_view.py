@@ -22,7 +22,7 @@ _FILTER = "fiftyone.core.stages.FilterLabels"
 _PATCHES = "fiftyone.core.stages.ToPatches"
 
 
-def shown_view(
+def review_view(
     view: Any,
     candidates: Candidates,
     selection: Selection,
@@ -56,12 +56,12 @@ def shown_view(
 
 
 def without_review(stages: list[dict[str, Any]] | None) -> list[dict[str, Any]]:
-    """Returns the stages of the App's view without what :func:`shown_view` filters by."""
+    """Returns the stages of the App's view without what :func:`review_view` filters by."""
     return [stage for stage in stages or () if not _is_marked(stage)]
 
 
 def without_patches(stages: list[dict[str, Any]] | None) -> list[dict[str, Any]]:
-    """Returns the stages of the App's view before the patches of :func:`shown_view`."""
+    """Returns the stages of the App's view before the patches of :func:`review_view`."""
     rest = without_review(stages)
     for number, stage in enumerate(rest):
         if stage.get("_cls") == _PATCHES:

@@ -10,23 +10,23 @@ from ...review.answers import Answer, give_answers
 from ...review.queue import next_issues
 from ..web_panel import exposed
 from . import messages
-from .shown import shown_map
+from .open_map import open_map
 
 
-class Reviewing:
+class ReviewMethods:
     """The part of *Label embeddings* that asks a reviewer about the most suspicious labels."""
 
     @exposed
     def next_issues(self, ctx: Any, request: messages.NextIssuesRequest) -> messages.NextIssues:
         """The labels to look at next, ranked by all that is known now."""
-        shown = shown_map(ctx, request)
+        shown = open_map(ctx, request)
         queue = next_issues(ctx.dataset, shown.info.key, request.count)
         return messages.NextIssues(queue=None if queue is None else messages.Queue.of(queue, shown))
 
     @exposed
     def answer(self, ctx: Any, request: messages.AnswerRequest) -> messages.Answered:
         """Writes answers into labels."""
-        field = shown_map(ctx, request).info.field
+        field = open_map(ctx, request).info.field
         if field is None:
             raise InvalidParameter("Whole images have no labels to review.")
         given = [

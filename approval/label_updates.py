@@ -15,7 +15,7 @@ from .candidates import Candidates
 _BATCH = 10_000  # documents per update
 
 
-def write(
+def update_labels(
     candidates: Candidates,
     which: dict[str, Any],
     update: dict[str, Any],

@@ -14,13 +14,13 @@ from pathlib import Path
 from .shards import DamagedShard, read_keys
 from .vectors import Keys, bytes_of
 
-INDEX_NAME = "places.sqlite"
+INDEX_NAME = "index.sqlite"
 
 _KEYS_PER_QUERY = 500
 _WAIT_SECONDS = 2.0
 
 
-def find_places(folder: Path, shards: list[str], keys: Keys) -> list[tuple[int, str, int]] | None:
+def find_rows(folder: Path, shards: list[str], keys: Keys) -> list[tuple[int, str, int]] | None:
     """Looks keys up, and brings the index up to date before.
 
     Args:
@@ -29,7 +29,7 @@ def find_places(folder: Path, shards: list[str], keys: Keys) -> list[tuple[int, 
         keys: (n,) what to look for
 
     Returns:
-        ``(index into keys, shard, row)`` of every place, None where there is no index to ask
+        ``(index into keys, shard, row)`` of each key that is there, None without an index to ask
     """
     path = folder / INDEX_NAME
     if path.is_symlink():
@@ -58,14 +58,14 @@ def _update(index: sqlite3.Connection, folder: Path, shards: list[str]) -> dict[
             "CREATE TABLE IF NOT EXISTS shards (id INTEGER PRIMARY KEY, name TEXT UNIQUE)"
         )
         index.execute(
-            "CREATE TABLE IF NOT EXISTS places (key BLOB, shard INTEGER, row INTEGER, "
+            "CREATE TABLE IF NOT EXISTS entries (key BLOB, shard INTEGER, row INTEGER, "
             "PRIMARY KEY (key, shard)) WITHOUT ROWID"
         )
     there = set(shards)
     known = dict(index.execute("SELECT name, id FROM shards"))
     gone = [number for name, number in known.items() if name not in there]
     if len(gone) > len(there):  # most of the index is about what was removed
-        index.execute("DELETE FROM places")
+        index.execute("DELETE FROM entries")
         index.execute("DELETE FROM shards")
         index.commit()
         known = {}
@@ -79,7 +79,7 @@ def _update(index: sqlite3.Connection, folder: Path, shards: list[str]) -> dict[
                 found = index.execute("SELECT id FROM shards WHERE name = ?", (name,))
                 number = int(found.fetchone()[0])
                 rows = ((key.tobytes(), number, row) for row, key in enumerate(bytes_of(keys)))
-                index.executemany("INSERT OR IGNORE INTO places VALUES (?, ?, ?)", rows)
+                index.executemany("INSERT OR IGNORE INTO entries VALUES (?, ?, ?)", rows)
             known[name] = number
     return {number: name for name, number in known.items() if name in there}
 
@@ -93,6 +93,6 @@ def _select(index: sqlite3.Connection, keys: Keys) -> Iterator[tuple[int, int, i
     for start in range(0, len(wanted), _KEYS_PER_QUERY):
         some = wanted[start : start + _KEYS_PER_QUERY]
         marks = ",".join("?" * len(some))
-        found = index.execute(f"SELECT key, shard, row FROM places WHERE key IN ({marks})", some)
+        found = index.execute(f"SELECT key, shard, row FROM entries WHERE key IN ({marks})", some)
         for key, shard, row in found:
             yield from ((number, shard, row) for number in numbers[key])

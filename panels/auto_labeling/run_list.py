@@ -15,7 +15,7 @@ _NEWEST = 200
 _CUT_OFF = "It was interrupted: start it again under the same name to continue where it stopped."
 
 
-def list_generated(dataset: fo.Dataset) -> list[Run]:
+def run_list(dataset: fo.Dataset) -> list[Run]:
     """Lists the runs of a dataset, those that no worker began yet first."""
     operations = _newest_operations(dataset._doc.id)
     runs = [_run(one, operations.pop(one.name, None)) for one in list_runs(dataset)]

@@ -9,7 +9,7 @@ from ...maps.map import Map, load_map
 from .messages import RunRequest
 
 
-def shown_map(ctx: Any, request: RunRequest) -> Map:
+def open_map(ctx: Any, request: RunRequest) -> Map:
     """Returns the map that the browser shows, by its key and its identity."""
     return load_map(ctx.dataset, request.key, request.run)
 

@@ -1,8 +1,13 @@
 import pytest
 from fiftyone import ViewField as F
 from labelvet.core.errors import InvalidParameter, UnknownField
+from labelvet.dataset.label_views import (
+    exclude_tagged,
+    filter_labels,
+    save_tagged_view,
+    tagged_view,
+)
 from labelvet.dataset.tags import tag_view
-from labelvet.dataset.views import exclude_tagged, filter_labels, save_tagged_view, tagged_view
 
 ROOT = "predictions.detections"
 
