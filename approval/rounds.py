@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from ..autolabel import replacing
-from ..autolabel.runs import APPROVED, IN_REVIEW, get_run, save_run
+from ..autolabel.runs import RUN_APPROVED, RUN_IN_REVIEW, get_run, save_run
 from ..core.errors import UnknownRun
 from ..dataset.changes import Change, past_changes
 from ..dataset.documents import samples_of
@@ -128,10 +128,10 @@ def settle_run(candidates: Candidates) -> None:
         run = get_run(candidates.dataset, candidates.run)
     except UnknownRun:  # its labels can be approved without it
         return
-    if run.state not in (APPROVED, IN_REVIEW):
+    if run.state not in (RUN_APPROVED, RUN_IN_REVIEW):
         return
     now = progress(candidates)
-    state = APPROVED if now.approved and not now.left else IN_REVIEW
+    state = RUN_APPROVED if now.approved and not now.left else RUN_IN_REVIEW
     if run.state != state:
         save_run(candidates.dataset, replace(run, state=state))
 

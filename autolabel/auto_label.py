@@ -31,11 +31,11 @@ from ..embeddings.decoding import DecodingThreads, UnreadableImage, num_workers_
 from .detectors import Detector, load_detector
 from .replacing import MARK, begin_replacement, of_run, open_replacement, replaced
 from .runs import (
-    FAILED,
-    GENERATING,
-    IN_REVIEW,
     REPLACE,
     RUN_ATTRIBUTE,
+    RUN_FAILED,
+    RUN_GENERATING,
+    RUN_IN_REVIEW,
     AutoLabelRun,
     asks_the_same,
     check_existing,
@@ -164,11 +164,11 @@ def auto_label(
         except BaseException as error:
             raise_if_deleted(samples)
             reason = _reason(error, replacement is not None)
-            _finish(dataset, run, unreadable, FAILED, reason)
+            _finish(dataset, run, unreadable, RUN_FAILED, reason)
             if isinstance(error, Cancelled):
                 raise Cancelled(reason) from error
             raise
-        run = _finish(dataset, run, unreadable, IN_REVIEW, None)
+        run = _finish(dataset, run, unreadable, RUN_IN_REVIEW, None)
     return AutoLabeled(run, images, before, unreadable)
 
 
@@ -306,7 +306,7 @@ def _declare(dataset: fo.Dataset, label_field: str) -> None:
 
 def _is_unfinished(earlier: AutoLabelRun, run: AutoLabelRun) -> bool:
     # a replacement that was killed goes on, and does not start over
-    return earlier.state == GENERATING and asks_the_same(earlier, run)
+    return earlier.state == RUN_GENERATING and asks_the_same(earlier, run)
 
 
 def _reason(error: BaseException, replaces: bool) -> str:

@@ -20,7 +20,7 @@ from ..dataset.changes import Change, begin, past_changes, undone_once, unique_m
 from ..dataset.documents import now, samples_of
 from ..dataset.expressions import Expression, in_list, keep, where_there
 from ..dataset.schema import check_fields
-from .runs import GENERATING, RUN_ATTRIBUTE, AutoLabelRun, list_runs, run_from, save_run
+from .runs import RUN_ATTRIBUTE, RUN_GENERATING, AutoLabelRun, list_runs, run_from, save_run
 
 KIND = "replacement"
 
@@ -142,7 +142,7 @@ def check_ended(dataset: fo.Dataset, name: str) -> None:
         InvalidParameter: if one does
     """
     for run in list_runs(dataset):
-        if run.name == name and run.state == GENERATING and not run.cut_off:
+        if run.name == name and run.state == RUN_GENERATING and not run.cut_off:
             raise InvalidParameter(
                 f"The run '{name}' is still labeling images: wait until it ends, or cancel it."
             )

@@ -22,8 +22,9 @@ from ..dataset.documents import run_documents
 
 RUN_ATTRIBUTE = "auto_label_run"
 
-GENERATING, IN_REVIEW, APPROVED, FAILED = "generating", "in_review", "approved", "failed"
-RUN_STATES = (GENERATING, IN_REVIEW, APPROVED, FAILED)
+RUN_GENERATING, RUN_IN_REVIEW = "generating", "in_review"
+RUN_APPROVED, RUN_FAILED = "approved", "failed"
+RUN_STATES = (RUN_GENERATING, RUN_IN_REVIEW, RUN_APPROVED, RUN_FAILED)
 
 # what to do where a run of the same name exists
 REPLACE, ONLY_NEW = "replace", "only_new"
@@ -63,7 +64,7 @@ class AutoLabelRun:
     model: str
     classes: tuple[str, ...] | None
     confidence: float
-    state: str = GENERATING
+    state: str = RUN_GENERATING
     created: datetime = field(default_factory=_now)
     seen: datetime = field(default_factory=_now)
     labels: int = 0
@@ -75,7 +76,7 @@ class AutoLabelRun:
     @property
     def cut_off(self) -> bool:
         """Whether its process ended without a word."""
-        return self.state == GENERATING and _now() - self.seen > _CUT_OFF_AFTER
+        return self.state == RUN_GENERATING and _now() - self.seen > _CUT_OFF_AFTER
 
 
 def check_run_name(dataset: fo.Dataset, name: Any) -> None:
@@ -133,7 +134,7 @@ def check_existing(
             f"The run '{run.name}' is in '{earlier.label_field}': label that field, or choose "
             "another name."
         )
-    if existing is None and earlier.state not in (GENERATING, FAILED):
+    if existing is None and earlier.state not in (RUN_GENERATING, RUN_FAILED):
         raise InvalidParameter(
             f"There is a run '{run.name}' already: replace it, label only what is new, or choose "
             "another name."

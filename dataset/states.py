@@ -38,10 +38,10 @@ TAGS = {
     "basket": BASKET_TAG,
     "reviewed": REVIEWED_TAG,
 }
-STATES = (*TAGS, "open")
+LABEL_STATES = (*TAGS, "open")
 
 # as the loop of approval counts them: what was reviewed is open until it is in the basket
-LOOP_STATES = (*STATES[:4], "open")
+LOOP_STATES = (*LABEL_STATES[:4], "open")
 
 # tag that a word says → the tags that it takes away
 TAKES_AWAY = {

@@ -13,8 +13,8 @@ import fiftyone.operators.types as types
 
 from ..approval.candidates import list_candidate_fields
 from ..autolabel.runs import (
-    FAILED,
-    GENERATING,
+    RUN_FAILED,
+    RUN_GENERATING,
     AutoLabelRun,
     check_existing,
     check_label_field,
@@ -223,7 +223,7 @@ def _field_and_run(ctx: Any, inputs: types.Object) -> None:
 
 def _existing(inputs: types.Object, earlier: AutoLabelRun) -> None:
     had = f"{count(earlier.labels, 'label')} in {count(earlier.images, 'image')}"
-    ended = {GENERATING: " and did not end", FAILED: " and failed"}.get(earlier.state, "")
+    ended = {RUN_GENERATING: " and did not end", RUN_FAILED: " and failed"}.get(earlier.state, "")
     group = types.RadioGroup(orientation="vertical")
     for value, text in _EXISTING.items():
         group.add_choice(value, label=text)

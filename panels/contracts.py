@@ -2,6 +2,6 @@
 
 CONTRACTS = {
     "LabelEmbeddings": "df6543fdc241cb4e",
-    "AutoLabeling": "5f6b9540736a76fa",
-    "Runs": "593dc40a1f556aa2",
+    "AutoLabeling": "466ae4270cc804ba",
+    "Runs": "af54918546ac54bd",
 }

@@ -130,9 +130,9 @@ class Claim:
     @patient
     def complete(self, result: Any) -> bool:
         """Completes the operation with FiftyOne's ``ExecutionResult``; False if it was lost."""
-        outcome = result.to_json()
-        schema = outcome.pop("outputs_schema", None)
-        changes = {"run_state": COMPLETED, "result": outcome}
+        document = result.to_json()
+        schema = document.pop("outputs_schema", None)
+        changes = {"run_state": COMPLETED, "result": document}
         if schema:
             changes["metadata.outputs_schema"] = schema
         return self._end(

@@ -31,7 +31,7 @@ SCHEDULED, QUEUED, RUNNING = "scheduled", "queued", "running"
 COMPLETED, FAILED = "completed", "failed"
 _LABELING = "/auto_label"
 
-STATES = (SCHEDULED, QUEUED, RUNNING, COMPLETED, FAILED)
+OPERATION_STATES = (SCHEDULED, QUEUED, RUNNING, COMPLETED, FAILED)
 
 # what lists need: a log and a trace may have 20 kB each, a view megabytes
 _LISTED: dict[str, Any] = {
@@ -58,7 +58,7 @@ class Operation:
         id: its id, 24 hexadecimal digits
         operator: the URI of its operator
         label: its name
-        state: one of ``STATES``
+        state: one of ``OPERATION_STATES``
         target: the target that it was scheduled on, None for any
         worker: the worker that has it or had it last
         dataset_id: the id of its dataset

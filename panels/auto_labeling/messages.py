@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 RunState = Annotated[str, OneOf(RUN_STATES)]
 # the places of the states are those in the counts of a class
-State = Annotated[str, OneOf(LOOP_STATES)]
+LabelState = Annotated[str, OneOf(LOOP_STATES)]
 Shown = Annotated[str, OneOf((*LOOP_STATES, "all"))]
 Rule = Annotated[str, OneOf(tuple(RULES))]
 Number = Annotated[float, Field(ge=-1e300, le=1e300)]
@@ -129,7 +129,7 @@ class Review(Answer):
 
     Attributes:
         classes: the most frequent first, null for labels without one
-        counts: of each class, how many are in each of `STATES`
+        counts: of each class, how many are in each of `LABEL_STATES`
         confidence: mean confidence of each class, null where no label has one
         edges: of the bins of confidence
         open: of each class, the columns of open labels by confidence, one after the other
@@ -172,7 +172,7 @@ class Round(Answer):
     token: str
 
 
-class Progress(Answer):
+class LoopProgress(Answer):
     """How far the loop is.
 
     Attributes:
@@ -192,7 +192,7 @@ class Progress(Answer):
     rounds: list[Round]
 
     @classmethod
-    def of(cls, loop: ApprovalProgress) -> Progress:
+    def of(cls, loop: ApprovalProgress) -> LoopProgress:
         """Makes one of the engine's."""
         basket = sorted(loop.in_basket.items(), key=lambda item: (-item[1], item[0] or ""))
         return cls.like(loop, in_basket=basket, rounds=[Round.like(one) for one in loop.rounds])
@@ -202,7 +202,7 @@ class Counted(Answer):
     """What there is to review in the App's view, and how far the loop is."""
 
     review: Review
-    progress: Progress
+    progress: LoopProgress
 
 
 class ShownLabels(Answer):

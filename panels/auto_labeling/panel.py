@@ -66,7 +66,7 @@ class AutoLabeling(Undoing, WebPanel):
         candidates = _candidates(ctx, request)
         return messages.Counted(
             review=messages.Review.of(review(candidates, _view(ctx))),
-            progress=messages.Progress.of(progress(candidates)),
+            progress=messages.LoopProgress.of(progress(candidates)),
         )
 
     @exposed

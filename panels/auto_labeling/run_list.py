@@ -5,9 +5,8 @@ from __future__ import annotations
 import fiftyone as fo
 from bson import ObjectId
 
-from ...autolabel.runs import FAILED, GENERATING, AutoLabelRun, list_runs
-from ...workers.operations import COMPLETED, Operation, list_operations
-from ...workers.operations import FAILED as OPERATION_FAILED
+from ...autolabel.runs import RUN_FAILED, RUN_GENERATING, AutoLabelRun, list_runs
+from ...workers.operations import COMPLETED, FAILED, Operation, list_operations
 from .messages import Run
 
 _OPERATOR = "auto_label"
@@ -36,12 +35,12 @@ def _newest_operations(dataset_id: ObjectId) -> dict[str, Operation]:
 def _run(one: AutoLabelRun, operation: Operation | None) -> Run:
     """A run; where a worker has or had it, with what the queue says."""
     state, error, progress, line = one.state, one.error, None, None
-    if operation is not None and operation.state not in (COMPLETED, OPERATION_FAILED):
-        state, progress, line = GENERATING, operation.progress, operation.line
-    elif state == GENERATING and operation is not None and operation.state == OPERATION_FAILED:
-        state, error = FAILED, operation.error
-    elif state == GENERATING and one.cut_off:
-        state, error = FAILED, _CUT_OFF
+    if operation is not None and operation.state not in (COMPLETED, FAILED):
+        state, progress, line = RUN_GENERATING, operation.progress, operation.line
+    elif state == RUN_GENERATING and operation is not None and operation.state == FAILED:
+        state, error = RUN_FAILED, operation.error
+    elif state == RUN_GENERATING and one.cut_off:
+        state, error = RUN_FAILED, _CUT_OFF
     return Run.like(
         one, field=one.label_field, state=state, error=error, progress=progress, line=line
     )
@@ -49,12 +48,12 @@ def _run(one: AutoLabelRun, operation: Operation | None) -> Run:
 
 def _waiting(name: str, operation: Operation) -> Run:
     """A run that no worker began yet, or that failed before it did."""
-    failed = operation.state == OPERATION_FAILED
+    failed = operation.state == FAILED
     return Run(
         name=name,
         field=operation.text("label_field"),
         model=operation.text("model"),
-        state=FAILED if failed else GENERATING,
+        state=RUN_FAILED if failed else RUN_GENERATING,
         error=operation.error if failed else None,
         progress=operation.progress,
         line=operation.line or ("" if failed else "Waiting for a worker"),

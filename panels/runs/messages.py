@@ -14,7 +14,7 @@ from ..message import Answer, Moment, OneOf, Request, Text
 _MAPS = ("compute_visualization", "update_visualization", "find_label_issues")
 _LABELS = ("auto_label",)
 
-State = Annotated[str, OneOf(operations.STATES)]
+OperationState = Annotated[str, OneOf(operations.OPERATION_STATES)]
 
 
 class ListRequest(Request):
@@ -26,7 +26,7 @@ class ListRequest(Request):
         skip: after how many
     """
 
-    state: State | None = None
+    state: OperationState | None = None
     limit: int = Field(ge=1, le=200)
     skip: int = Field(0, ge=0, le=2**31)
 
@@ -68,7 +68,7 @@ class Operation(Answer):
     label: str
     target: str | None
     worker: str | None
-    state: State
+    state: OperationState
     cancelling: bool
     user: str | None
     queued: Moment | None

@@ -18,7 +18,14 @@ from labelvet.approval.basket import add_labels
 from labelvet.approval.candidates import Selection, find_candidates
 from labelvet.approval.finalize import finish
 from labelvet.autolabel.replacing import undo_replacement
-from labelvet.autolabel.runs import FAILED, GENERATING, IN_REVIEW, get_run, list_runs, save_run
+from labelvet.autolabel.runs import (
+    RUN_FAILED,
+    RUN_GENERATING,
+    RUN_IN_REVIEW,
+    get_run,
+    list_runs,
+    save_run,
+)
 from labelvet.core.errors import (
     Cancelled,
     DatasetDeleted,
@@ -64,7 +71,7 @@ def test_labels_are_written_with_their_run(scenes, detector_file):
     assert min(scenes.values(f"{ROOT}.confidence", unwind=True)) >= 0.1
     assert isinstance(scenes.first()[FIELD], fo.Detections)
     run = get_run(scenes, RUN)
-    assert run == done.run and run.state == IN_REVIEW and run.user == "me"
+    assert run == done.run and run.state == RUN_IN_REVIEW and run.user == "me"
     assert (run.labels, run.images, run.unreadable) == (number, 12, 0)
     assert any("of 12 images" in line for _, line in lines) and lines[-1][0] == pytest.approx(1)
     # what FiftyOne makes of it: a patches view, a clone, a sample that is saved again
@@ -133,10 +140,10 @@ def test_a_run_that_is_killed_goes_on(scenes, detector_file, existing):
     )
     arguments = [sys.executable, "-c", script, scenes.name, detector_file, existing or ""]
     assert subprocess.run(arguments, timeout=120, env=os.environ).returncode == 9
-    assert get_run(scenes, RUN).state == GENERATING
+    assert get_run(scenes, RUN).state == RUN_GENERATING
     rest = label(scenes, detector_file, existing=existing)
     assert rest.before == 6 and rest.images == 6
-    assert rest.run.state == IN_REVIEW and rest.run.images == 12
+    assert rest.run.state == RUN_IN_REVIEW and rest.run.images == 12
     cut_off = found(scenes)
     label(scenes, detector_file, existing="replace")
     assert found(scenes) == cut_off
@@ -152,7 +159,7 @@ def test_a_cancelled_run_keeps_what_is_done(scenes, detector_file):
     with pytest.raises(Cancelled, match="keep their labels"):
         label(scenes, detector_file, batch_size=1, progress=cancel, cancelled=cancelled)
     run = get_run(scenes, RUN)
-    assert run.state == FAILED and "Cancelled" in run.error and 0 < run.images < 12
+    assert run.state == RUN_FAILED and "Cancelled" in run.error and 0 < run.images < 12
     assert scenes.count(ROOT) == run.labels
     done = label(scenes, detector_file)
     assert (done.before, done.run.images, done.run.error) == (run.images, 12, None)
@@ -191,7 +198,7 @@ def test_a_model_that_breaks_leaves_a_failed_run(scenes):
     with pytest.raises(RuntimeError, match="out of luck"):
         label(scenes, Broken())
     run = get_run(scenes, RUN)
-    assert (run.state, run.error, run.labels) == (FAILED, "out of luck.", 0)
+    assert (run.state, run.error, run.labels) == (RUN_FAILED, "out of luck.", 0)
 
 
 @pytest.mark.parametrize("model", ["no-such-model", "/nowhere/best.pt"])

@@ -9,7 +9,7 @@ from datetime import timedelta
 import fiftyone as fo
 import pytest
 from labelvet.autolabel.runs import (
-    IN_REVIEW,
+    RUN_IN_REVIEW,
     AutoLabelRun,
     get_run,
     heartbeat,
@@ -31,7 +31,7 @@ def test_a_run_is_written_changed_and_deleted(make_dataset):
     )
     save_run(dataset, second)
     assert list_runs(dataset) == [second, RUN]
-    done = replace(RUN, state=IN_REVIEW, labels=7, images=3, unreadable=1)
+    done = replace(RUN, state=RUN_IN_REVIEW, labels=7, images=3, unreadable=1)
     save_run(dataset, done)
     assert list_runs(dataset) == [second, done]
     dataset.delete_run("first_pass")
@@ -88,5 +88,5 @@ def test_a_run_whose_process_ended_is_cut_off(make_dataset, monkeypatch):
         while get_run(dataset, RUN.name).cut_off and time.monotonic() < deadline:
             time.sleep(0.05)
         assert not get_run(dataset, RUN.name).cut_off
-    save_run(dataset, replace(run, state=IN_REVIEW))
+    save_run(dataset, replace(run, state=RUN_IN_REVIEW))
     assert not get_run(dataset, RUN.name).cut_off

@@ -24,7 +24,7 @@ NAME = "scenes"
 FIELD, RUN, KEY, TAG, TRUTH = (
     "yolow_detections", "first_pass", "yolow_patches", "needs-review", "ground_truth",
 )  # fmt: skip
-LABELS, APPROVED = f"{FIELD}.detections", f"{TRUTH}.detections"
+LABELS, APPROVED_LABELS = f"{FIELD}.detections", f"{TRUTH}.detections"
 NUM_SCENES = 48
 DOCS = ARTIFACTS.parents[1] / "docs" / "images" / "walkthrough"
 
@@ -341,14 +341,14 @@ def test_from_images_to_ground_truth(app, page, unlabeled, worker, picture):
     # the dataset's truth
     dataset.reload()
     attributes = ("approved_from", "approved_run", "approved_model", "approved_by", "approved_at")
-    columns = dataset.values([f"{APPROVED}.{name}" for name in attributes], unwind=True)
+    columns = dataset.values([f"{APPROVED_LABELS}.{name}" for name in attributes], unwind=True)
     assert set(columns[0]) == set(expected) and len(columns[0]) == len(expected)
     assert not set(columns[0]) & flagged
     assert set(columns[1]) == {RUN} and set(columns[2]) == {"scenes.pt"}
     assert all(columns[3]) and all(columns[4])
-    assert confidences(dataset, f"{APPROVED}.approved_from", APPROVED) == expected
+    assert confidences(dataset, f"{APPROVED_LABELS}.approved_from", APPROVED_LABELS) == expected
     assert set(dataset.values(f"{LABELS}.id", unwind=True)) == set(expected)
     assert len(dataset) == NUM_SCENES and dataset.has_brain_run(KEY)
     assert dataset.list_saved_views() == [TAG]
     # and that of the scenes: what was approved is more often right than what was found
-    assert precision(dataset, APPROVED, scenes) > 0.6
+    assert precision(dataset, APPROVED_LABELS, scenes) > 0.6

@@ -156,7 +156,7 @@ def test_the_database_is_restarted_during_a_run(start_worker, tmp_path, coco128)
         worker = start_worker("shelf", env=here)
         worker.wait_for("Embedding patches")
     with private_mongod(tmp_path / "database", port):
-        outcome = there(
+        state = there(
             """
             import fiftyone as fo
             from running import wait_for_state
@@ -167,5 +167,5 @@ def test_the_database_is_restarted_during_a_run(start_worker, tmp_path, coco128)
             """,
             id_,
         ).splitlines()[-1]
-        assert outcome == "completed None 256"
+        assert state == "completed None 256"
         assert worker.stop() == 0

@@ -4,8 +4,8 @@ import type { Column } from "../../app/binary";
 export const RUN_STATES = ["generating", "in_review", "approved", "failed"] as const;
 export type RunState = (typeof RUN_STATES)[number];
 
-export const STATES = ["approved", "rejected", "flagged", "basket", "open"] as const;
-export type State = (typeof STATES)[number];
+export const LABEL_STATES = ["approved", "rejected", "flagged", "basket", "open"] as const;
+export type LabelState = (typeof LABEL_STATES)[number];
 
 export const SHOWNS = ["approved", "rejected", "flagged", "basket", "open", "all"] as const;
 export type Shown = (typeof SHOWNS)[number];
@@ -88,7 +88,7 @@ export interface Overview {
 /** What there is to review in the App's view, and how far the loop is. */
 export interface Counted {
   review: Review;
-  progress: Progress;
+  progress: LoopProgress;
 }
 
 /** Labels that the grid shows as patches. */
@@ -173,7 +173,7 @@ export interface Run {
 export interface Review {
   /** the most frequent first, null for labels without one */
   classes: (string | null)[];
-  /** of each class, how many are in each of `STATES` */
+  /** of each class, how many are in each of `LABEL_STATES` */
   counts: number[][];
   /** mean confidence of each class, null where no label has one */
   confidence: (number | null)[];
@@ -184,7 +184,7 @@ export interface Review {
 }
 
 /** How far the loop is. */
-export interface Progress {
+export interface LoopProgress {
   found: number;
   approved: number;
   flagged: number;
@@ -243,4 +243,4 @@ export interface Methods {
 }
 
 /** The version of these messages, which a page and the server must share. */
-export const CONTRACT = "5f6b9540736a76fa";
+export const CONTRACT = "466ae4270cc804ba";

@@ -6,9 +6,9 @@ import type { CallPython } from "../../app/panel";
 import type {
   Review as CountsMessage,
   Done,
+  LoopProgress,
   Methods,
   Overview,
-  Progress,
   Rule,
   SelectionRequest,
   Shown,
@@ -18,17 +18,17 @@ import type {
 
 export type {
   Done,
+  LabelState,
+  LoopProgress,
   Methods,
   Overview,
-  Progress,
   Round,
   Rule,
   Run,
   RunState,
-  State,
   Undone,
 } from "./messages";
-export { CONTRACT, STATES } from "./messages";
+export { CONTRACT, LABEL_STATES } from "./messages";
 
 /** Labels by class and confidence; see `Review` in approval/counts.py. */
 export interface Review extends Omit<CountsMessage, "open"> {
@@ -86,7 +86,7 @@ export class SourceWire {
     private readonly source: Source,
   ) {}
 
-  async review(): Promise<{ review: Review; progress: Progress }> {
+  async review(): Promise<{ review: Review; progress: LoopProgress }> {
     const { review, progress } = await this.call("review", this.source);
     return { review: { ...review, open: unpack(review.open, "u4") }, progress };
   }

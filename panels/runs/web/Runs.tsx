@@ -17,9 +17,9 @@ import {
   CONTRACT,
   type Listing,
   type Methods,
+  OPERATION_STATES,
   type Operation,
-  STATES,
-  type State,
+  type OperationState,
   Wire,
 } from "./wire";
 
@@ -32,7 +32,7 @@ export function Runs(props: PanelProps) {
   const python = usePython<Methods>(props, CONTRACT);
   const wire = useMemo(() => new Wire(python), [python]);
   const datasetName = useRecoilValue(fos.datasetName);
-  const [state, setState] = useState<State | null>(null);
+  const [state, setState] = useState<OperationState | null>(null);
   const [limit, setLimit] = useState(PAGE);
   const [unfolded, setUnfolded] = useState<string | null>(null);
   const [message, report] = useReport();
@@ -59,7 +59,7 @@ export function Runs(props: PanelProps) {
         <p className="lv-message">{problem ?? "Looking for runs…"}</p>
       </div>
     );
-  const total = STATES.reduce((sum, name) => sum + (listing.counts[name] ?? 0), 0);
+  const total = OPERATION_STATES.reduce((sum, name) => sum + (listing.counts[name] ?? 0), 0);
   const matching = state === null ? total : (listing.counts[state] ?? 0);
   const now = Date.now();
   return (
@@ -71,17 +71,22 @@ export function Runs(props: PanelProps) {
           size="small"
           aria-label="Filter by state"
           value={state ?? ALL}
-          onChange={(_event, name: State | typeof ALL | null) =>
+          onChange={(_event, name: OperationState | typeof ALL | null) =>
             name && setState(name === ALL ? null : name)
           }
         >
-          {[ALL, ...STATES]
-            .filter((name) => name === ALL || name === state || listing.counts[name as State])
+          {[ALL, ...OPERATION_STATES]
+            .filter(
+              (name) => name === ALL || name === state || listing.counts[name as OperationState],
+            )
             .map((name) => (
               <ToggleButton key={name} value={name}>
                 {name}&nbsp;
                 <span className="lv-faint">
-                  {(name === ALL ? total : (listing.counts[name as State] ?? 0)).toLocaleString()}
+                  {(name === ALL
+                    ? total
+                    : (listing.counts[name as OperationState] ?? 0)
+                  ).toLocaleString()}
                 </span>
               </ToggleButton>
             ))}

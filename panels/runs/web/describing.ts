@@ -1,6 +1,6 @@
-import type { Action, Operation, State } from "./wire";
+import type { Action, Operation, OperationState } from "./wire";
 
-const ENDED: State[] = ["completed", "failed"];
+const ENDED: OperationState[] = ["completed", "failed"];
 
 /** What can be done with an operation in its state. */
 export function actionsFor(operation: Operation): Action[] {

@@ -1,7 +1,7 @@
 // Written by `make types` from messages.py: change that, not this.
 
-export const STATES = ["scheduled", "queued", "running", "completed", "failed"] as const;
-export type State = (typeof STATES)[number];
+export const OPERATION_STATES = ["scheduled", "queued", "running", "completed", "failed"] as const;
+export type OperationState = (typeof OPERATION_STATES)[number];
 
 /** One operation. */
 export interface OperationRequest {
@@ -21,7 +21,7 @@ export interface UnfoldedOperation {
 /** A page of the operations, newest first. */
 export interface ListRequest {
   /** those in one state, null for all */
-  state?: State | null;
+  state?: OperationState | null;
   /** how many */
   limit: number;
   /** after how many */
@@ -45,7 +45,7 @@ export interface Details {
   target: string | null;
   /** the worker that has it or had it last */
   worker: string | null;
-  state: State;
+  state: OperationState;
   /** whether it was asked to stop */
   cancelling: boolean;
   user: string | null;
@@ -85,7 +85,7 @@ export interface Operation {
   target: string | null;
   /** the worker that has it or had it last */
   worker: string | null;
-  state: State;
+  state: OperationState;
   /** whether it was asked to stop */
   cancelling: boolean;
   user: string | null;
@@ -136,4 +136,4 @@ export interface Methods {
 }
 
 /** The version of these messages, which a page and the server must share. */
-export const CONTRACT = "593dc40a1f556aa2";
+export const CONTRACT = "af54918546ac54bd";

@@ -1,9 +1,9 @@
 // Calls of the Python half. Nothing else in the panel knows how messages travel.
 import type { CallPython } from "../../app/panel";
-import type { Details, Listing, Methods, State } from "./messages";
+import type { Details, Listing, Methods, OperationState } from "./messages";
 
-export type { Details, Listing, Methods, Operation, State } from "./messages";
-export { CONTRACT, STATES } from "./messages";
+export type { Details, Listing, Methods, Operation, OperationState } from "./messages";
+export { CONTRACT, OPERATION_STATES } from "./messages";
 
 export type Action = "cancel" | "mark_failed" | "rerun" | "delete";
 
@@ -11,7 +11,7 @@ export type Action = "cancel" | "mark_failed" | "rerun" | "delete";
 export class Wire {
   constructor(private readonly call: CallPython<Methods>) {}
 
-  list(state: State | null, limit: number): Promise<Listing> {
+  list(state: OperationState | null, limit: number): Promise<Listing> {
     return this.call("list_operations", { state, limit });
   }
 

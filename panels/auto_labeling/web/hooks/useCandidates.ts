@@ -3,14 +3,14 @@ import { useCallback, useEffect, useRef, useState } from "react";
 import { useRecoilValue } from "recoil";
 import { type Range, tickedAgain, wholeRange } from "../confidenceRange";
 import { chosenStages } from "../showing";
-import type { Progress, Review, SourceWire } from "../wire";
+import type { LoopProgress, Review, SourceWire } from "../wire";
 
 const SETTLE_MS = 150;
 
 /** What there is to review in the App's view, read again when it or the dataset changes. */
 export function useCandidates(wire: SourceWire, edition: number) {
   const [review, setReview] = useState<Review | null>(null);
-  const [progress, setProgress] = useState<Progress | null>(null);
+  const [progress, setProgress] = useState<LoopProgress | null>(null);
   const [problem, setProblem] = useState<string | null>(null);
   const [range, setRange] = useState<Range | null>(null);
   const [ticked, setTicked] = useState<Set<number>>(new Set());

@@ -1,11 +1,11 @@
 import { useEffect, useRef, useState } from "react";
-import type { Edition, Selection, SourceWire, State, Wire } from "../wire";
+import type { Edition, LabelState, Selection, SourceWire, Wire } from "../wire";
 
 const SETTLE_MS = 250;
 const ALL: Selection = { low: null, high: null, classes: null };
 
 /** What the grid shows of a source: labels of a state as patches, all of them, or images. */
-export type Shown = State | "all" | "images";
+export type Shown = LabelState | "all" | "images";
 
 /** Makes the grid follow the selection, and the dataset as it changes. */
 export function useGrid(

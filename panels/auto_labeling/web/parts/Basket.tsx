@@ -2,7 +2,7 @@ import { Autocomplete, Chip, Link, MenuItem, TextField } from "@mui/material";
 import React from "react";
 import { Button } from "../../../app/Button";
 import { Icon } from "../../../app/Icon";
-import { type Progress, RULES, type Rule } from "../wire";
+import { type LoopProgress, RULES, type Rule } from "../wire";
 
 /** What waits for approval, by class, and the approval itself. */
 export function Basket({
@@ -16,7 +16,7 @@ export function Basket({
   onRemove,
   onApprove,
 }: {
-  progress: Progress;
+  progress: LoopProgress;
   /** fields that hold, or can hold, ground truth */
   fields: string[];
   into: string;

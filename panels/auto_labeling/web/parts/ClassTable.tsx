@@ -1,6 +1,6 @@
 import React, { useMemo, useState } from "react";
 import { countWithin, placesInOrder, type Range } from "../confidenceRange";
-import { type Review, STATES, type State } from "../wire";
+import { LABEL_STATES, type LabelState, type Review } from "../wire";
 
 interface Column {
   name: string;
@@ -107,7 +107,8 @@ export function ClassTable({
 
 function columnsOf(review: Review, range: Range): Column[] {
   const grouped = (value: number | string) => value.toLocaleString();
-  const ofState = (state: State) => (row: number) => review.counts[row][STATES.indexOf(state)];
+  const ofState = (state: LabelState) => (row: number) =>
+    review.counts[row][LABEL_STATES.indexOf(state)];
   return [
     { name: "Class", value: (row) => review.classes[row], descending: false },
     {

@@ -1,7 +1,7 @@
 import React, { useState } from "react";
 import { Button } from "../../../app/Button";
 import { Question } from "../../../app/Question";
-import type { Progress } from "../wire";
+import type { LoopProgress } from "../wire";
 
 /** The end of the loop: what was not approved leaves, and then for good. */
 export function Ending({
@@ -11,7 +11,7 @@ export function Ending({
   onFinalize,
   onFinish,
 }: {
-  progress: Progress;
+  progress: LoopProgress;
   field: string;
   busy: boolean;
   onFinalize: (count: number) => void;

@@ -1,14 +1,14 @@
 import { Link } from "@mui/material";
 import React from "react";
 import { percent } from "../confidenceRange";
-import type { Progress, Round } from "../wire";
+import type { LoopProgress, Round } from "../wire";
 
 /** The whole loop in one line, and its rounds. */
 export function LoopLine({
   progress,
   onUndo,
 }: {
-  progress: Progress;
+  progress: LoopProgress;
   onUndo: (round: Round) => void;
 }) {
   const { found, approved, flagged, rejected, basket, left, rounds } = progress;

@@ -7,7 +7,7 @@ import type { Source } from "../../../app/opening";
 import type { Overview, Run, RunState } from "../wire";
 
 const AUTO_LABEL = "@labelvet/labelvet/auto_label";
-const STATES: Record<RunState, string> = {
+const STATE_WORDS: Record<RunState, string> = {
   generating: "generating",
   in_review: "in review",
   approved: "approved",
@@ -76,7 +76,7 @@ function RunCard({ run, onOpen }: { run: Run; onOpen: (source: Source) => void }
             size="small"
             variant="outlined"
             color={state === "in_review" ? "primary" : "default"}
-            label={STATES[state]}
+            label={STATE_WORDS[state]}
           />
         </>
       }

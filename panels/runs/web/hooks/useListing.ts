@@ -1,12 +1,12 @@
 import { useCallback } from "react";
 import { usePolled } from "../../../app/usePolled";
-import type { Listing, State, Wire } from "../wire";
+import type { Listing, OperationState, Wire } from "../wire";
 
 /** The newest operations of the dataset. */
 export function useListing(
   wire: Wire,
   datasetName: string | null,
-  state: State | null,
+  state: OperationState | null,
   limit: number,
 ) {
   const ask = useCallback(() => wire.list(state, limit), [wire, state, limit]);
