@@ -77,11 +77,11 @@ def detector_cases(backbone: str = DEFAULT_BACKBONE) -> tuple[Case, ...]:
     for detector in DETECTORS:
         labels = coco128(detector, backbone)
         others = [None, *(other for other in DETECTORS if other != detector)]
-        found += _cases(detector, labels, kinds_of(labels.table, truth), others)
+        found += cases_of(detector, labels, kinds_of(labels.table, truth), others)
     scenes = ROOT / ".cache" / "bench" / f"scenes{_SCENES_SEED}"
     objects, labels = detected_scenes(scenes, _SCENES_SEED, _SCENES, backbone)
     labels = labels.take(np.flatnonzero(labels.table.confidences > ACCEPTED))
-    found += _cases(COMPOSED, labels, kinds_of(labels.table, objects), [None])
+    found += cases_of(COMPOSED, labels, kinds_of(labels.table, objects), [None])
     return tuple(found)
 
 
@@ -92,11 +92,11 @@ def annotator_cases(backbone: str = DEFAULT_BACKBONE) -> tuple[Case, ...]:
     found = []
     for seed in _SEEDS:
         labels, known = disturb(truth, _DISTURBED, seed, backbone)
-        found += _cases("annotator", labels, known, list(DETECTORS))
+        found += cases_of("annotator", labels, known, list(DETECTORS))
     return tuple(found)
 
 
-def _cases(
+def cases_of(
     judged: str, labels: Labels, known: NDArray[np.int64], others: list[str | None]
 ) -> list[Case]:
     table, vectors = labels.table, labels.vectors

@@ -125,7 +125,7 @@ def _targets(figures: dict[str, Any]) -> list[Target]:
     return targets
 
 
-def _models(without: str | None, parity: int) -> dict[str, KindModel]:
+def models_without(without: str | None, parity: int) -> dict[str, KindModel]:
     """Fits the models without a detector, to the images of even or odd number."""
 
     def kept(cases: tuple[Case, ...]) -> list[Case]:
@@ -170,7 +170,7 @@ def _detector(name: str) -> dict[str, Any]:
         "asking two": [two],
     }
     for title, without in (("fitted without it", name), ("fitted without its images", None)):
-        models = [_models(without, parity) for parity in (0, 1)]
+        models = [models_without(without, parity) for parity in (0, 1)]
         for others, evidence in asked.items():
             model = "alone" if others == "asking none" else "seconded"
             said = [np.empty((len(known), len(KINDS))) for _ in evidence]
@@ -208,7 +208,7 @@ def _reviews(name: str, truth: PatchTable) -> dict[str, Any]:
     wrong = kinds_of(labels.table, truth) != RIGHT
     second = next(other for other in DETECTORS if other != name)
     table, others = align(labels.table, [coco128_boxes(second)])
-    with _use(_models(name, 0)):
+    with _use(models_without(name, 0)):
         judged = find_suspects(table, labels.vectors, opinions=ask(table, others))
     figures: dict[str, list[dict[str, float]]] = {str(count): [] for count in _ANSWERS}
     images = np.unique(table.media)
@@ -283,7 +283,7 @@ def _disturbed() -> dict[str, Any]:
     """Looks for errors that were put into true labels, with one second detector."""
     found: dict[str, list[dict[str, float]]] = {}
     for name in DETECTORS:
-        models = [_models(name, parity)["annotated"] for parity in (0, 1)]
+        models = [models_without(name, parity)["annotated"] for parity in (0, 1)]
         for case in annotator_cases():
             if case.seconded != name:
                 continue

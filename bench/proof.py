@@ -1,0 +1,208 @@
+"""How many labels are wrong, and the largest set that meets a target: what answers prove.
+
+Simulated reviewers know the truth. Each repetition asks in another random order. ``coverage`` is
+of the bounds at all times at once, as a person looks who stops when it suits them.
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from labelvet.proof.bounds import Draws, Population
+from labelvet.proof.targets import NestedSets
+from numpy.typing import NDArray
+from scipy.stats import beta
+
+from .proof_data import Scored, scored_sets
+from .report import Target, quick, write
+
+_ERROR = 0.05
+_ANSWERS = 140
+_LOOKS = (40, 60, 90, 130, 180, 250, 350, 500, 700, 1000)
+_TARGETS = (0.9, 0.95, 0.98)
+_WRONG_ANSWERS = 0.05
+_BASELINE = 0.5
+_CANDIDATES = 200_000
+
+
+def run(folder: Path) -> None:
+    """Runs the bench."""
+    sets = scored_sets()
+    repetitions = 30 if quick() else 300
+    figures: dict[str, Any] = {"repetitions": repetitions}
+    figures["audit"] = {name: _audit(scored, repetitions) for name, scored in sets.items()}
+    print("audits are measured", flush=True)
+    figures["targets"] = {
+        name: {f"{target:.0%}": _target(scored, target, repetitions) for target in _TARGETS}
+        for name, scored in sets.items()
+    }
+    figures["speed"] = _speed()
+    write("proof", figures, _promises(figures))
+
+
+def _promises(figures: dict[str, Any]) -> list[Target]:
+    promises = []
+    for name, found in figures["audit"].items():
+        promises += [
+            Target(f"{name}: coverage at all times", found["coverage"], ">=", 0.95),
+            Target(f"{name}: width, times without guesses", found["times no guesses"], "<=", 0.75),
+            Target(f"{name}: width, times a binomial's", found["times binomial"], "<=", 0.75),
+            Target(
+                f"{name}: coverage, reviewer wrong in 5 %",
+                found["reviewer wrong in 5 %"]["coverage with 5 % added"], ">=", 0.95,
+            ),
+        ]  # fmt: skip
+    for name, targets in figures["targets"].items():
+        for target, found in targets.items():
+            title = f"{name}, {target} right"
+            promises.append(Target(f"{title}: met", found["met"], ">=", 0.95))
+            if target == "95%" and "answers, part of all" in found:
+                promises += [
+                    Target(f"{title}: answers for the best threshold's number, part of all",
+                           found["answers, part of all"], "<=", 0.2),
+                    Target(f"{title}: approved, beside an audited threshold",
+                           found["approved"] - found["approved by an audited threshold"], ">=", 0),
+                ]  # fmt: skip
+    seconds = figures["speed"]["next question of a target, s"]
+    promises.append(Target(f"next question, {_CANDIDATES:,} candidates, s", seconds, "<=", 0.3))
+    return promises
+
+
+def _audit(scored: Scored, repetitions: int) -> dict[str, Any]:
+    n, total = len(scored.wrong), int(scored.wrong.sum())
+    count = min(_ANSWERS, n // 4)
+    guessed, blind = Population(scored.suspicion), Population(np.full(n, np.nan))
+    held, widths, estimates = [], [], []
+    erred: list[tuple[bool, bool]] = []
+    for seed in range(repetitions):
+        rng = np.random.default_rng(seed)
+        order = rng.permutation(n)
+        answers = scored.wrong[order].astype(np.float64)
+        # what speaks against the truth is the most that ever spoke against it
+        ever = Draws(guessed, order[: n // 2], answers[: n // 2])
+        limit = 2 / _ERROR
+        held.append(ever.against_fewer(total) < limit and ever.against_more(total) < limit)
+        rows = order[:count]
+        ours = Draws(guessed, rows, answers[:count]).bounds(_ERROR)
+        alone = Draws(blind, rows, answers[:count]).bounds(_ERROR)
+        low, high = _binomial(int(answers[:count].sum()), count)
+        widths.append(((ours.high - ours.low) / n, (alone.high - alone.low) / n, high - low))
+        estimates.append(ours.estimate / n)
+        slips = rng.random(count) < _WRONG_ANSWERS
+        said = Draws(guessed, rows, np.where(slips, 1 - answers[:count], answers[:count]))
+        seen = said.bounds(_ERROR)
+        added = _WRONG_ANSWERS * n
+        erred.append(
+            (seen.low <= total <= seen.high, seen.low - added <= total <= seen.high + added)
+        )
+    mean = np.mean(widths, axis=0)
+    return {
+        "labels": n,
+        "wrong": total / n,
+        "guessed": float(scored.suspicion.mean()),
+        "answers": count,
+        "coverage": float(np.mean(held)),
+        "width": float(mean[0]),
+        "width without guesses": float(mean[1]),
+        "width of a binomial sample, which holds at one moment": float(mean[2]),
+        "times no guesses": float(mean[0] / mean[1]),
+        "times binomial": float(mean[0] / mean[2]),
+        "error of the estimate": float(np.sqrt(np.mean((np.array(estimates) - total / n) ** 2))),
+        "reviewer wrong in 5 %": {
+            "coverage": float(np.mean([plain for plain, _ in erred])),
+            "coverage with 5 % added": float(np.mean([wide for _, wide in erred])),
+        },
+    }
+
+
+def _target(scored: Scored, target: float, repetitions: int) -> dict[str, Any]:
+    n = len(scored.wrong)
+    order = np.argsort(scored.suspicion, kind="stable")
+    guesses, wrong = scored.suspicion[order], scored.wrong[order].astype(np.float64)
+    sets = NestedSets(guesses, target)
+    largest = sets.sizes[-1]
+    confident = np.isfinite(scored.confidence).all()
+    best = _largest(wrong, target)
+    figures: dict[str, Any] = {
+        "labels": n,
+        "best set of this order, with the truth": best,
+        "of which the largest that is tested": largest,
+    }
+    if confident:
+        by_confidence = scored.wrong[np.argsort(-scored.confidence, kind="stable")]
+        figures["best confidence threshold, with the truth"] = _largest(by_confidence, target)
+    wanted = figures.get("best confidence threshold, with the truth", 0)
+    met, erred, approved, enough, audited = [], [], [], [], []
+    fifth = n // 5
+    for seed in range(repetitions):
+        rng = np.random.default_rng(seed)
+        rows = rng.permutation(largest)
+        said = np.where(rng.random(largest) < _WRONG_ANSWERS, 1 - wrong[rows], wrong[rows])
+        proven, at_a_fifth, reached = 0, 0, largest
+        for look in (*(one for one in _LOOKS if one < largest), largest):
+            size = sets.prove(rows[:look], wrong[rows[:look]], 1 - _ERROR).size
+            proven = max(proven, size)  # whoever peeks takes the largest there ever was
+            at_a_fifth = proven if look <= fifth else at_a_fifth
+            if proven >= wanted and reached == largest:
+                reached = look
+        met.append(proven == 0 or 1 - wrong[:proven].mean() >= target)
+        size = sets.prove(rows[:fifth], said[:fifth], 1 - _ERROR).size
+        erred.append(size == 0 or 1 - wrong[:size].mean() >= target - _WRONG_ANSWERS)
+        approved.append(at_a_fifth)
+        enough.append(reached)
+        if confident:
+            above = scored.wrong[scored.confidence >= _BASELINE]
+            sample = rng.permutation(len(above))[:fifth]
+            _, high = _binomial(int(above[sample].sum()), len(sample), one_sided=True)
+            audited.append(len(above) if high <= 1 - target else 0)
+    figures |= {
+        "met": float(np.mean(met)),
+        "answers": fifth,
+        "approved": float(np.mean(approved)),
+        "anything approved": float(np.mean(np.array(approved) > 0)),
+        "met, less the 5 % that the reviewer errs": float(np.mean(erred)),
+    }
+    if confident:
+        figures["approved by an audited threshold"] = float(np.mean(audited))
+    if wanted:
+        figures["answers, part of all"] = float(np.median(enough) / n)
+    return figures
+
+
+def _largest(wrong: NDArray[np.floating], target: float) -> int:
+    """How many labels the largest first part of an order has that meets a target."""
+    right = 1 - np.cumsum(wrong) / np.arange(1, len(wrong) + 1)
+    return int(np.flatnonzero(right >= target).max(initial=-1)) + 1
+
+
+def _binomial(wrong: int, n: int, one_sided: bool = False) -> tuple[float, float]:
+    """The exact interval of a share (Clopper and Pearson), which holds at one moment."""
+    error = _ERROR if one_sided else _ERROR / 2
+    low = float(beta.ppf(error, wrong, n - wrong + 1)) if wrong else 0.0
+    return low, float(beta.ppf(1 - error, wrong + 1, n - wrong)) if wrong < n else 1.0
+
+
+def _speed() -> dict[str, float]:
+    """Seconds that the statistics of one answer take, after 500."""
+    rng = np.random.default_rng(1)
+    guesses = np.sort(rng.beta(0.1, 0.9, _CANDIDATES))
+    wrong = (rng.random(_CANDIDATES) < guesses).astype(np.float64)
+    figures = {}
+
+    def timed(name: str, step: Any) -> Any:
+        start = time.perf_counter()
+        result = step()
+        figures[name] = round(time.perf_counter() - start, 3)
+        return result
+
+    population = Population(guesses)
+    timed("an audit begins, s", lambda: population.sums)
+    sets = timed("a target begins, s", lambda: NestedSets(guesses, 0.95))
+    rows = rng.permutation(sets.sizes[-1])[:500]
+    bounds = Draws(population, rows, wrong[rows])
+    timed("next question of an audit, s", lambda: bounds.bounds(_ERROR))
+    timed("next question of a target, s", lambda: sets.prove(rows, wrong[rows], 1 - _ERROR))
+    return figures

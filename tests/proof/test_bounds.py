@@ -1,0 +1,122 @@
+from __future__ import annotations
+
+from itertools import permutations
+
+import numpy as np
+import pytest
+from labelvet.proof.bounds import Draws, Population
+
+
+def draws(guesses: np.ndarray, wrong: np.ndarray, order: np.ndarray) -> Draws:
+    return Draws(Population(guesses), order, wrong[order].astype(float))
+
+
+@pytest.mark.parametrize("guesses", [[0.5] * 6, [0.9, 0.7, 0.1, 0.2, 0.05, 0.01],
+                                     [0.01, 0.05, 0.1, 0.3, 0.9, 0.99]])  # fmt: skip
+def test_wealth_against_the_truth_seldom_grows_whatever_the_guesses_are_worth(guesses):
+    wrong = np.array([1, 1, 0, 0, 0, 0])
+    orders = [np.array(order) for order in permutations(range(6))]
+    for side in ("against_fewer", "against_more"):
+        for length in (2, 4, 6):
+            wealth = np.array([
+                getattr(draws(np.array(guesses), wrong, order[:length]), side)(2)
+                for order in orders
+            ])  # fmt: skip
+            for x in (1.5, 2.0, 5.0, 20.0):  # Ville's inequality, over all orders there are
+                assert (wealth >= x).mean() <= 1 / x + 1e-12
+
+
+def test_what_a_bet_pays_against_the_truth_is_1_on_average():
+    population = Population(np.array([0.9, 0.7, 0.1, 0.2, 0.05, 0.01]))
+    wrong = np.array([1, 0, 0, 1, 0, 0])
+    for rows in np.arange(6)[:, None], np.array(list(permutations(range(6), 6))):
+        ends = []
+        for order in rows:
+            one = Draws(population, order, wrong[order].astype(float))
+            for bets, side in ((one._for_more, one._least), (one._for_fewer, one._most)):
+                before = np.concatenate([[0], np.cumsum(side)[:-1]])
+                share = (2 - before) / one._left
+                paid = bets._stakes + bets._values * side
+                ratio = paid / np.where(abs(bets._means + bets._values * share) < 1e-9, 1,
+                                        bets._means + bets._values * share)  # fmt: skip
+                # of the last label everything is known
+                ends.append(np.where(paid < 1e-9, 1, ratio).prod(axis=2))
+        assert np.mean(ends[::2], axis=0) == pytest.approx(1)
+        assert np.mean(ends[1::2], axis=0) == pytest.approx(1)
+
+
+@pytest.mark.parametrize("worth", ["calibrated", "reversed", "overconfident", "none"])
+@pytest.mark.parametrize("rate", [0.0, 0.02, 0.2, 1.0])
+def test_bounds_hold_at_all_times_at_once(rate, worth):
+    rng = np.random.default_rng(5)
+    n, missed, runs = 400, 0, 100
+    for run in range(runs):
+        p = rng.beta(rate, 1 - rate, n) if 0 < rate < 1 else np.full(n, rate)
+        wrong = rng.random(n) < p
+        guesses = {
+            "calibrated": p,
+            "reversed": 1 - p,
+            "overconfident": np.round(p),
+            "none": np.full(n, np.nan),
+        }[worth]
+        order = np.random.default_rng(run).permutation(n)
+        # the wealth is a maximum over time, so one look at the end sees all of them
+        found = draws(guesses, wrong, order[:150])
+        total = int(wrong.sum())
+        missed += found.against_fewer(total) >= 40 or found.against_more(total) >= 40
+    assert missed <= 0.05 * runs + 3 * np.sqrt(0.05 * 0.95 * runs)
+
+
+def test_everything_drawn_is_everything_known():
+    wrong = np.array([0, 1, 1, 0, 0, 0, 1, 0])
+    found = draws(np.linspace(0, 1, 8), wrong, np.arange(8)).bounds(0.05)
+    assert (found.low, found.estimate, found.high) == (3, 3, 3)
+
+
+def test_no_answers_say_nothing():
+    found = draws(np.full(50, 0.1), np.zeros(50), np.arange(0)).bounds(0.05)
+    assert (found.low, found.high) == (0, 50)
+    assert found.estimate == pytest.approx(5)
+    assert Draws(Population(np.empty(0)), np.arange(0), np.empty(0)).bounds(0.05).high == 0
+
+
+def test_all_answers_wrong_and_all_right():
+    all_wrong = draws(np.full(1000, 0.1), np.ones(1000), np.arange(60)).bounds(0.05)
+    assert all_wrong.high == 1000 and all_wrong.low > 800
+    all_right = draws(np.full(1000, 0.1), np.zeros(1000), np.arange(60)).bounds(0.05)
+    assert all_right.low == 0 and all_right.high < 150
+
+
+def test_what_is_not_known_widens_the_bounds_to_hold_either_way():
+    rng = np.random.default_rng(3)
+    wrong = (rng.random(500) < 0.2).astype(float)
+    rows = np.arange(100)
+    some = wrong[:100].copy()
+    some[::10] = np.nan
+    unknown = Draws(Population(np.full(500, 0.2)), rows, some).bounds(0.05)
+    for value in (0, 1):
+        filled = np.where(np.isnan(some), value, some)
+        known = Draws(Population(np.full(500, 0.2)), rows, filled).bounds(0.05)
+        assert unknown.low <= known.low and known.high <= unknown.high
+
+
+def test_good_guesses_narrow_the_bounds_by_a_quarter_and_bad_ones_cost_little():
+    rng = np.random.default_rng(8)
+    p = rng.beta(0.06, 0.24, 5000)
+    wrong = rng.random(5000) < p
+    widths = {"good": [], "none": [], "bad": []}
+    for run in range(15):
+        order = np.random.default_rng(run).permutation(5000)[:140]
+        for name, guesses in (("good", p), ("none", np.full(5000, np.nan)), ("bad", 1 - p)):
+            found = draws(guesses, wrong, order).bounds(0.05)
+            widths[name].append(found.high - found.low)
+    good, none, bad = (np.mean(widths[name]) for name in ("good", "none", "bad"))
+    assert good < 0.75 * none
+    assert bad < 1.25 * none
+
+
+def test_the_populations_of_the_first_labels_are_what_they_are_alone():
+    guesses = np.sort(np.random.default_rng(1).random(300))
+    for part in Population(guesses).first([7, 100, 300]):
+        for one, other in zip(part.sums, Population(guesses[: len(part)]).sums, strict=True):
+            assert one == pytest.approx(other)
