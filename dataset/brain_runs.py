@@ -11,10 +11,8 @@ FiftyOne's internals are used in this module and :mod:`labelvet.dataset.run_keys
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import asdict
 from datetime import datetime, timezone
-from threading import Lock
 from typing import Any
 
 import fiftyone as fo
@@ -24,7 +22,6 @@ import fiftyone.constants as foc
 import fiftyone.core.odm as foo
 import numpy as np
 from bson import ObjectId, json_util
-from cachetools import LRUCache
 from fiftyone.core.odm.runs import RunDocument
 from numpy.typing import NDArray
 
@@ -33,6 +30,7 @@ from ..core.errors import BrainKeyInUse, DatasetDeleted, InvalidParameter
 from ..embeddings.neighbors import NeighborGraph
 from ..embeddings.projection import PCA, TSNE, UMAP, Method
 from .documents import run_documents
+from .memory import Memory
 from .patches import PatchTable, is_patches_view
 from .records import RunRecord, drop_orphaned_records, read_record, write_record
 from .run_keys import (
@@ -61,14 +59,6 @@ _STAGES = "stages"
 
 # one of a million labels, each with 15 neighbors, takes 120 MB
 _MOST_BYTES_OF_GRAPHS = 2**28
-
-
-def _bytes_of_graph(graph: NeighborGraph) -> int:
-    return graph.indices.nbytes + graph.distances.nbytes
-
-
-_graphs: LRUCache[ObjectId, NeighborGraph] = LRUCache(_MOST_BYTES_OF_GRAPHS, _bytes_of_graph)
-_graphs_lock = Lock()
 
 
 def check_brain_key(
@@ -353,17 +343,14 @@ def load_neighbor_graph(
     kept_as = _record_of(samples, brain_key)
     if kept_as is None:
         return None
-    with _graphs_lock:
-        if kept_as in _graphs:
-            return _graphs[kept_as]
-    record = read_record(kept_as)
-    if record is None:
-        return None
-    for array in (record.graph.indices, record.graph.distances):
-        array.flags.writeable = False
-    with _graphs_lock, suppress(ValueError):  # one that is too large alone
-        _graphs[kept_as] = record.graph
-    return record.graph
+    key = samples._root_dataset._sample_collection_name, kept_as
+    graph = _graphs.find(key)
+    if graph is None and (record := read_record(kept_as)) is not None:
+        graph = record.graph
+        for array in (graph.indices, graph.distances):
+            array.flags.writeable = False
+        _graphs.put(key, graph)
+    return graph
 
 
 def _record_of(samples: Any, brain_key: str) -> ObjectId | None:
@@ -428,3 +415,8 @@ def _config_of(samples: Any, brain_key: str) -> Any:
     # FiftyOne raises whatever the config's own class raises
     except Exception:
         return None
+
+
+_graphs: Memory[NeighborGraph] = Memory(
+    _MOST_BYTES_OF_GRAPHS, lambda graph: graph.indices.nbytes + graph.distances.nbytes
+)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,39 +19,49 @@ _FLOOR = 0.05
 _CONSTANT = 0.3
 
 
+@dataclass(frozen=True, eq=False)
+class ClassedPatches:
+    """n patches that have a class, and what each is judged by.
+
+    Attributes:
+        codes: (n,) int32 the class of each, in ``[0, num_classes)``
+        num_classes: at least 2
+        media: (n,) int32 index of each patch's image
+        boxes: (n, 4) float64 ``[x, y, width, height]``
+        vectors: (n, d) float32 embeddings
+        neighbors: (n, k) int32 rows of the nearest patches, nearest first, itself not among them
+        similarities: (n, k) float32 their cosine similarities
+    """
+
+    codes: NDArray[np.int32]
+    num_classes: int
+    media: NDArray[np.int32]
+    boxes: NDArray[np.float64]
+    vectors: NDArray[np.float32]
+    neighbors: NDArray[np.int32]
+    similarities: NDArray[np.float32]
+
+    def __len__(self) -> int:
+        return len(self.codes)
+
+
 class ClassClues:
-    """The clues of n labeled patches, for a block of rows at a time.
+    """The clues of n patches, for a block of rows at a time.
 
     Args:
-        codes: (n,) the class of each, in ``[0, num_classes)``
-        num_classes: at least 2
-        vectors: (n, d) embeddings
-        neighbors: (n, k) rows of the nearest patches, nearest first, itself not among them
-        similarities: (n, k) their cosine similarities
-        media: (n,) index of each patch's image
-        boxes: (n, 4) ``[x, y, width, height]``
+        patches: the patches
         trust: (n,) how much each label vouches for others, in [0, 1]
     """
 
-    def __init__(
-        self,
-        codes: NDArray[np.int32],
-        num_classes: int,
-        vectors: NDArray[np.float32],
-        neighbors: NDArray[np.int32],
-        similarities: NDArray[np.float32],
-        media: NDArray[np.int32],
-        boxes: NDArray[np.float64],
-        trust: NDArray[np.float32],
-    ) -> None:
-        self._codes, self._k, self._trust = codes, num_classes, trust
-        self._vectors, self._center = vectors, vectors.mean(axis=0)
-        self._neighbors, self._similarities = neighbors, similarities
-        self._counts = np.bincount(codes, trust, num_classes).astype(np.float32)
+    def __init__(self, patches: ClassedPatches, trust: NDArray[np.float32]) -> None:
+        self._codes, self._k, self._trust = patches.codes, patches.num_classes, trust
+        self._vectors, self._center = patches.vectors, patches.vectors.mean(axis=0)
+        self._neighbors, self._similarities = patches.neighbors, patches.similarities
+        self._counts = np.bincount(self._codes, trust, self._k).astype(np.float32)
         self._sum_looks()
         self._regress()
-        self._count_images(media)
-        self._sum_shapes(boxes)
+        self._count_images(patches.media)
+        self._sum_shapes(patches.boxes)
 
     def blocks(self, rows: NDArray[np.int64]) -> Iterator[NDArray[np.float32]]:
         """Yields (rows, classes, clues) float32 blocks."""

@@ -26,7 +26,7 @@ from scipy.optimize import minimize
 from scipy.special import expit, log_softmax, softmax
 
 from .boxes import overlapping
-from .class_clues import ClassClues
+from .class_clues import ClassClues, ClassedPatches
 from .noise import Noise, count_noise
 
 # so many (row, class) cells are fitted on
@@ -60,37 +60,16 @@ class ClassFit:
     certain: bool
 
 
-def fit_classes(
-    codes: NDArray[np.int32],
-    num_classes: int,
-    vectors: NDArray[np.float32],
-    neighbors: NDArray[np.int32],
-    similarities: NDArray[np.float32],
-    media: NDArray[np.int32],
-    boxes: NDArray[np.float64],
-) -> ClassFit:
-    """Fits the model to n labeled patches and judges each label by it.
-
-    Args:
-        codes: (n,) the class of each, in ``[0, num_classes)``
-        num_classes: at least 2
-        vectors: (n, d) embeddings
-        neighbors: (n, k) rows of the nearest patches, nearest first, itself not among them
-        similarities: (n, k) their cosine similarities
-        media: (n,) index of each patch's image
-        boxes: (n, 4) ``[x, y, width, height]``
-    """
-    n = len(codes)
-
-    def clues(trust: NDArray[np.float32]) -> ClassClues:
-        return ClassClues(codes, num_classes, vectors, neighbors, similarities, media, boxes, trust)
-
-    first = clues(np.ones(n, dtype=np.float32))
+def fit_classes(patches: ClassedPatches) -> ClassFit:
+    """Fits the model to patches that have a class, and judges each label by it."""
+    n, codes, num_classes = len(patches), patches.codes, patches.num_classes
+    first = ClassClues(patches, np.ones(n, dtype=np.float32))
     sample = np.sort(np.random.default_rng(51).permutation(n)[: max(1, _FIT_CELLS // num_classes)])
     sampled = np.concatenate(list(first.blocks(sample)))
     weights, uniform = _fit(sampled, codes[sample])
     probabilities = np.exp(log_softmax(sampled @ weights, axis=1))
-    pairs = overlapping(media, boxes, media, boxes)
+    place = patches.media, patches.boxes
+    pairs = overlapping(*place, *place)
     other = codes[pairs.rows] != codes[pairs.others]
     apart = pairs.greatest(np.where(other, pairs.inside, 0), n) <= _APART
     noise = count_noise(codes, probabilities, sample, apart, uniform, first.likeness())
@@ -99,7 +78,7 @@ def fit_classes(
         noise = replace(noise, mix=mix)
     judged = _judge(first, noise, weights)
     # not fitted again: labels that are not trusted would make the rest look free of noise
-    return _judge(clues(1 - judged.wrong), noise, weights)
+    return _judge(ClassClues(patches, 1 - judged.wrong), noise, weights)
 
 
 def _judge(clues: ClassClues, noise: Noise, weights: NDArray[np.float64]) -> ClassFit:

@@ -22,6 +22,7 @@ from ..core.errors import InvalidParameter
 from ..core.progress import Progress
 from ..core.table import PatchTable
 from ..embeddings.neighbors import EXACT_UP_TO, NeighborGraph, build_neighbor_graph
+from .class_clues import ClassedPatches
 from .classes import SUGGESTED, ClassFit, fit_classes
 from .evidence import EVIDENCE, OwnEvidence, gather
 from .kinds import (
@@ -340,8 +341,10 @@ def _fit_classes(
     if not labeled.all():
         neighbors, similarities = _find_neighbors(vectors[labeled])
     found = fit_classes(
-        codes.astype(np.int32), len(used), vectors[labeled], neighbors, similarities,
-        table.media[labeled], table.boxes[labeled],
+        ClassedPatches(
+            codes.astype(np.int32), len(used), table.media[labeled], table.boxes[labeled],
+            vectors[labeled], neighbors, similarities,
+        )
     )  # fmt: skip
     unknown.wrong[labeled] = found.wrong
     unknown.fits[labeled] = found.fits

@@ -5,7 +5,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import fiftyone as fo
 import pytest
-from labelvet.dataset import memory
+from labelvet.dataset import brain_runs, memory
+from labelvet.dataset.brain_runs import load_neighbor_graph
 from labelvet.dataset.memory import Memory, forget_deleted
 from labelvet.maps import columns, map, selection, thumbnails
 from labelvet.maps.columns import load_column
@@ -13,7 +14,13 @@ from labelvet.maps.map import load_map
 from labelvet.maps.selection import visible_rows
 from labelvet.maps.thumbnails import make_thumbnails
 
-KEPT = (map._maps, columns._columns, selection._masks, thumbnails._pictures)
+KEPT = (
+    map._maps,
+    columns._columns,
+    selection._masks,
+    thumbnails._pictures,
+    brain_runs._graphs,
+)
 
 
 def test_what_was_used_last_is_kept_within_a_number_of_bytes():
@@ -50,16 +57,17 @@ def test_a_deleted_dataset_is_forgotten(judged, monkeypatch):
     load_column(judged, shown, "predictions.detections.label")
     visible_rows(shown, judged.limit(2))
     make_thumbnails(judged, shown, [1], 64, 0.2)
+    load_neighbor_graph(judged, "ours")
 
     def of_it():
         return [any(key[0] == shown.collection for key in kept._kept) for kept in KEPT]
 
     monkeypatch.setattr(memory, "_looked", float("-inf"))
     forget_deleted()
-    assert of_it() == [True] * 4
+    assert of_it() == [True] * 5
     fo.delete_dataset(judged.name)
     forget_deleted()
-    assert of_it() == [True] * 4  # the database is not asked each time
+    assert of_it() == [True] * 5  # the database is not asked each time
     monkeypatch.setattr(memory, "_looked", float("-inf"))
     forget_deleted()
-    assert of_it() == [False] * 4
+    assert of_it() == [False] * 5

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from labelvet.issues.class_clues import ClassedPatches
 from labelvet.issues.classes import fit_classes
 from labelvet.issues.suspicion import _find_neighbors
 from sklearn.datasets import load_digits
@@ -34,10 +35,8 @@ def test_how_many_are_wrong_and_which(digits, similar, share):
     codes, flipped = _flip(truth, share, similar, 0)
     n = len(codes)
     neighbors, similarities = _find_neighbors(vectors)
-    boxes = np.tile([0.1, 0.1, 0.5, 0.5], (n, 1))
-    fit = fit_classes(
-        codes, 4, vectors, neighbors, similarities, np.arange(n, dtype=np.int32), boxes
-    )
+    media, boxes = np.arange(n, dtype=np.int32), np.tile([0.1, 0.1, 0.5, 0.5], (n, 1))
+    fit = fit_classes(ClassedPatches(codes, 4, media, boxes, vectors, neighbors, similarities))
     assert average_precision_score(flipped, fit.wrong) > 0.95
     assert 2 / 3 * share < fit.wrong.mean() < 4 / 3 * share
     assert flipped[fit.wrong >= 0.5].mean() > 0.9 and (fit.wrong >= 0.5)[flipped].mean() > 0.8
@@ -54,6 +53,8 @@ def test_two_classes_of_which_a_third_is_wrong(digits):
     neighbors, similarities = _find_neighbors(vectors[rows])
     boxes = np.tile([0.1, 0.1, 0.5, 0.5], (len(rows), 1))
     media = np.arange(len(rows), dtype=np.int32)
-    fit = fit_classes(codes, 2, vectors[rows], neighbors, similarities, media, boxes)
+    fit = fit_classes(
+        ClassedPatches(codes, 2, media, boxes, vectors[rows], neighbors, similarities)
+    )
     assert 0.2 < fit.wrong.mean() < 0.4
     assert average_precision_score(flipped, fit.wrong) > 0.9
