@@ -23,11 +23,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """
     parser = argparse.ArgumentParser(
         prog="labelvet",
-        description="Find wrong labels in FiftyOne: what runs outside the App.",
-        epilog="'labelvet COMMAND --help' says more of each.",
+        description="Find wrong labels in FiftyOne: the commands that run outside the App.",
+        epilog="'labelvet COMMAND --help' describes each.",
     )
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    cache = commands.add_parser("cache", help="show or clear the embeddings kept on disk")
+    cache = commands.add_parser("cache", help="show or clear the embeddings that are kept on disk")
     cache.add_argument("--clear", action="store_true", help="remove them all")
     cache.set_defaults(run=_cache)
     _add_worker(commands)
@@ -63,8 +63,8 @@ def _add_worker(commands: Any) -> None:
         "--stall-limit",
         type=float,
         metavar="MINUTES",
-        help="end a run that makes no progress for so long; without it, such a run is reported "
-        "and, with --take-over, handed on",
+        help="end a run that makes no progress for this many minutes; without it, such a run is "
+        "reported and, with --take-over, handed on",
     )
     worker.add_argument(
         "--trust-models",
@@ -120,9 +120,9 @@ def _add_runs(commands: Any) -> None:
     listing.set_defaults(run=_list_runs)
     for name, action, description in (
         ("show", _show_run, "show the inputs, progress, error and log of a run"),
-        ("cancel", _cancel_run, "stop a run; what was done is kept"),
-        ("rerun", _rerun_run, "queue a run once more, with the same inputs"),
-        ("mark-failed", _mark_run_failed, "fail a run that no worker is working on any more"),
+        ("cancel", _cancel_run, "stop a run and keep what is done"),
+        ("rerun", _rerun_run, "queue a run again with the same inputs"),
+        ("mark-failed", _mark_run_failed, "mark a run as failed that no worker runs any more"),
         ("delete", _delete_run, "remove a run from the list"),
     ):
         parser = actions.add_parser(name, help=description)
@@ -146,7 +146,7 @@ def _list_runs(arguments: argparse.Namespace) -> None:
         dataset_id = fo.load_dataset(arguments.dataset)._doc.id
     found = list_operations(dataset_id, tuple(arguments.state or ()), arguments.limit)
     if not found:
-        print("There are no such runs.")
+        print("No runs match.")
     for run in found:
         percent = f"{100 * run.progress:3.0f}%" if run.progress is not None else "    "
         print(f"{run.id}  {run.state:9}  {percent}  {run.target or '-'}  {run.label}")

@@ -51,9 +51,9 @@ from .rounds import APPROVAL, APPROVED_AT, progress, settle_run
 
 # rule of merging → what the form says of it
 RULES = {
-    "keep": "Keep the label that is there",
-    "replace": "Replace it by the approved one",
-    "refuse": "Refuse: approve nothing",
+    "keep": "Keep the existing label",
+    "replace": "Replace it with the approved one",
+    "refuse": "Approve nothing",
 }
 IOU = 0.7
 

@@ -46,7 +46,7 @@ def add_labels(candidates: Candidates, selection: Selection, view: Any = None) -
     samples, ids = read_candidates(candidates, selection, "open", view)
     if not len(ids):
         raise InvalidParameter(
-            "There is no such label to add in the current view: widen the confidence range, tick "
+            "No labels in the current view match: widen the confidence range, tick "
             "more classes, or clear the view. Flagged and approved labels stay out."
         )
     done = tag_labels(
@@ -63,8 +63,10 @@ def remove_labels(candidates: Candidates, selection: Selection | None = None) ->
     """
     samples, ids = read_candidates(candidates, selection or Selection(), "basket")
     if not len(ids):
-        raise InvalidParameter("There is no such label in the basket.")
+        raise InvalidParameter("No labels in the basket match.")
     done = tag_labels(
         candidates.dataset, candidates.field, samples, ids, BASKET_TAG, remove=True, all_differ=True
     )
-    return Chosen(done.changed, done.token, f"{count(done.changed, 'label')} taken out again.")
+    return Chosen(
+        done.changed, done.token, f"{count(done.changed, 'label')} removed from the basket."
+    )

@@ -75,7 +75,9 @@ def load_detector(
         raise InvalidParameter(f"The confidence must be between 0 and 1, not {confidence}.")
     wanted = None if classes is None else list(dict.fromkeys(classes))
     if wanted is not None and not all(isinstance(name, str) and name for name in wanted):
-        raise InvalidParameter("A class must be a word: leave the classes empty for all of them.")
+        raise InvalidParameter(
+            "A class must not be empty: leave the whole list empty to find all classes."
+        )
     device = choose_device(device)
     if not isinstance(model, str):
         return _FiftyOneDetector(type(model).__name__, model, wanted, confidence, device)
@@ -161,7 +163,7 @@ def _load_ultralytics(
     yolo = load_ultralytics(name)
     if yolo.task not in ("detect", "segment"):
         raise InvalidParameter(
-            f"'{name}' is a model to {yolo.task}, which gives no boxes: choose a detector or a "
+            f"'{name}' is a model for {yolo.task}, which gives no boxes: choose a detector or a "
             "segmenter."
         )
     known = yolo.names
@@ -192,7 +194,7 @@ def _load_zoo(
     tags = set(foz.get_zoo_model(name).tags or ())
     if not tags & _ZOO_TAGS:
         raise InvalidParameter(
-            f"'{name}' of FiftyOne's zoo is no detector: choose one that is tagged 'detection', "
+            f"'{name}' of FiftyOne's zoo is not a detector: choose one that is tagged 'detection', "
             "such as 'faster-rcnn-resnet50-fpn-coco-torch'."
         )
     prompts = {"classes": classes} if classes and "zero-shot" in tags else {}

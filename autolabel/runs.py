@@ -89,7 +89,7 @@ def check_run_name(dataset: fo.Dataset, name: Any) -> None:
     document = run_documents(dataset, "runs").get(name)
     if document is not None and document["config"].get("method") != _METHOD:
         raise InvalidParameter(
-            f"The run name '{name}' belongs to a run of another kind: choose another name."
+            f"The run name '{name}' belongs to another kind of run: choose another name."
         )
 
 
@@ -123,7 +123,7 @@ def check_existing(
         InvalidParameter: if it has finished and nobody says what to do with it, or it is another
     """
     if existing not in (None, REPLACE, ONLY_NEW):
-        raise InvalidParameter(f"What exists is '{REPLACE}' or '{ONLY_NEW}', not '{existing}'.")
+        raise InvalidParameter(f"existing must be '{REPLACE}' or '{ONLY_NEW}', not '{existing}'.")
     check_run_name(dataset, run.name)
     found = [each for each in list_runs(dataset) if each.name == run.name]
     if not found:
@@ -136,7 +136,7 @@ def check_existing(
         )
     if existing is None and earlier.state not in (RUN_GENERATING, RUN_FAILED):
         raise InvalidParameter(
-            f"There is a run '{run.name}' already: replace it, label only what is new, or choose "
+            f"The run '{run.name}' exists already: replace it, label only new images, or choose "
             "another name."
         )
     if existing != REPLACE and not asks_the_same(earlier, run):

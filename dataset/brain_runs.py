@@ -84,7 +84,7 @@ def check_brain_key(
         return seen
     if brain_key not in samples.list_brain_runs(type=run_type) and _config_of(samples, brain_key):
         raise BrainKeyInUse(
-            f"The brain key '{brain_key}' belongs to a run of another kind: choose another key."
+            f"The brain key '{brain_key}' belongs to another kind of run: choose another key."
         )
     if not overwrite:
         raise BrainKeyInUse(
@@ -403,8 +403,8 @@ def _delete_run(run: ObjectId | None) -> None:
 
 def _taken(brain_key: str) -> str:
     return (
-        f"The brain key '{brain_key}' was taken or replaced by another run meanwhile: nothing was "
-        "written under it. Choose another key, or overwrite that run."
+        f"The brain key '{brain_key}' was taken or replaced by another run in the meantime: "
+        "nothing was written under it. Choose another key, or overwrite that run."
     )
 
 

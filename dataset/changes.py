@@ -34,7 +34,7 @@ _STORE = "labelvet_undo"
 _UNDO_SECONDS = 30 * 24 * 3600
 _MOMENT_SECONDS = 3600
 _LISTED = 200
-_CLOSED = "This was undone before, or Finish was pressed since."
+_CLOSED = "This was already undone, or Finish was clicked since."
 _T = TypeVar("_T")
 
 _RECORDED = ("kind", "sentence", "by", "at", "what", "expires", "closed")
@@ -115,7 +115,7 @@ class Change:
         if (holder is not None and not is_gone(holder["writer"], holder["since"])) or (
             not store.update_one(unchanged, {"$set": {"value.undoing": mine}}).matched_count
         ):
-            raise UnknownUndo("This is being undone already: it takes a moment.")
+            raise UnknownUndo("This is already being undone: wait a moment.")
         try:
             yield
         finally:
@@ -205,7 +205,10 @@ def find_change(dataset: fo.Dataset, token: Any) -> Change:
     known = isinstance(token, str) and len(token) == 24 and token.isalnum()
     record = _store(dataset).get(token) if known else None
     if record is None:
-        raise UnknownUndo("There is nothing to undo: it is another dataset's, or too long ago.")
+        raise UnknownUndo(
+            "There is nothing to undo: the change belongs to another dataset, or was made too long "
+            "ago."
+        )
     if record["closed"]:
         raise UnknownUndo(_CLOSED)
     return _change(dataset, token, record)

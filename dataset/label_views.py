@@ -70,7 +70,7 @@ def filter_labels(
         conditions.append(_any_of(F("tags"), tags))
     if not conditions:
         raise InvalidParameter(
-            f"Say which labels of '{root}' to keep: a confidence range, classes or tags."
+            f"Enter which labels of '{root}' to keep: a confidence range, classes or tags."
         )
     both = conditions[0]
     for condition in conditions[1:]:
@@ -117,7 +117,7 @@ def save_tagged_view(
         if _is_same(dataset.load_saved_view(name), view):
             return SavedView(name, False, sentence)
         raise InvalidParameter(
-            f"There is a saved view '{name}' of other content: choose another name, or delete it."
+            f"A different saved view is named '{name}': choose another name, or delete it."
         )
     try:
         dataset.save_view(name, view)
@@ -165,7 +165,7 @@ def exclude_tagged(view: Any, tag: str, field: str | None, level: str) -> tuple[
     """
     check_tag(tag)
     if level not in LEVELS or (field is None and level == "labels"):
-        raise InvalidParameter("What leaves are 'labels' of a field, or 'images'.")
+        raise InvalidParameter("level must be 'labels' or 'images'.")
     if level == "images":
         return _exclude_images(view, tag, field)
     assert field is not None
@@ -175,7 +175,7 @@ def exclude_tagged(view: Any, tag: str, field: str | None, level: str) -> tuple[
     rest = view.filter_labels(field, _without(tag), only_matches=is_patches_view(view))
     left, of = before - rest.count(root), f"{before:,} labels of '{field}'"
     stay = "Their images stay." if not is_patches_view(view) else "The other patches stay."
-    return rest, f"{left:,} of {of} are left out, those that have the tag '{tag}'. {stay}"
+    return rest, f"{left:,} of {of} are hidden: they have the tag '{tag}'. {stay}"
 
 
 def _exclude_images(view: Any, tag: str, field: str | None) -> tuple[Any, str]:
@@ -196,11 +196,10 @@ def _exclude_images(view: Any, tag: str, field: str | None) -> tuple[Any, str]:
     left, before = view.count() - rest.count(), view.count()
     what = "patches" if is_patches_view(view) else "images"
     or_label = f", or a label of '{field}' that has it" if field else ""
-    of = " of images" if is_patches_view(view) else ""
+    they = "their images" if is_patches_view(view) else "they"
     return (
         rest,
-        f"{left:,} of {before:,} {what} are left out, those{of} that have the tag '{tag}'"
-        f"{or_label}.",
+        f"{left:,} of {before:,} {what} are hidden: {they} have the tag '{tag}'{or_label}.",
     )
 
 

@@ -223,7 +223,7 @@ def label_root(samples: fo.core.collections.SampleCollection, field: Any) -> tup
     known = list_label_fields(samples)
     if not isinstance(field, str) or field not in known:
         advice = f"choose one of {', '.join(known)}" if known else "there is none here"
-        raise UnknownField(f"There is no field of labels '{field}': {advice}.")
+        raise UnknownField(f"There is no label field '{field}': {advice}.")
     root, is_list = samples._get_label_field_root(field)
     return root, is_list
 

@@ -178,7 +178,7 @@ def check_fields(dataset: fo.Dataset | Storage, names: Iterable[str], done: str 
 
 def deleted(name: str) -> str:
     """Says that a dataset is not there any more."""
-    return f"The dataset '{name}' was deleted meanwhile."
+    return f"The dataset '{name}' was deleted in the meantime."
 
 
 def gone(name: str, done: str = "") -> str:

@@ -113,7 +113,7 @@ class Storage:
         ]
         if field not in known:
             advice = f"choose one of {', '.join(known)}" if known else "there is none here"
-            raise UnknownField(f"There is no field of labels '{field}': {advice}.")
+            raise UnknownField(f"There is no label field '{field}': {advice}.")
         root, is_list = self.dataset._get_label_field_root(self.path(field))
         return self.local(root), bool(is_list)
 

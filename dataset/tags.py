@@ -102,7 +102,7 @@ def check_tag(tag: Any) -> str:
     """
     if not isinstance(tag, str) or not tag.strip() or len(tag) > _MAX_TAG or not tag.isprintable():
         raise InvalidParameter(
-            f"A tag is a word or two, at most {_MAX_TAG} characters: for example 'needs-review'."
+            f"A tag is a short text of at most {_MAX_TAG} characters: for example 'needs-review'."
         )
     return tag.strip()
 
@@ -197,7 +197,7 @@ def undo_tags(change: Change) -> Undone:
         UnknownUndo: if it is a change of another kind
     """
     if change.kind != KIND:
-        raise UnknownUndo("There is nothing to undo: this was not a change of tags.")
+        raise UnknownUndo("This was not a change of tags: undo it where it was made.")
     field, tag, remove = (change.what[name] for name in ("field", "tag", "remove"))
     target = _Target(change.dataset, field)
     changed = 0

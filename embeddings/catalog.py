@@ -25,7 +25,7 @@ _TORCHVISION = {
     "resnet18": ("small and well known", "resnet18-f37072fd.pth"),
     "resnet50": ("the usual reference", "resnet50-11ad3fa6.pth"),
     "convnext_tiny": ("a modern CNN, stronger than ResNet-50", "convnext_tiny-983f1562.pth"),
-    "vit_b_16": ("vision transformer; wants a GPU", "vit_b_16-c867db91.pth"),
+    "vit_b_16": ("vision transformer; best on a GPU", "vit_b_16-c867db91.pth"),
 }
 _ZOO = {
     "clip-vit-base32-torch": "knows images and words; finds odd concepts",

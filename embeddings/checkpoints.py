@@ -55,7 +55,9 @@ def load_weights(module: nn.Module, path: str | Path, head: str) -> None:
 
 def _read_checkpoint(path: Path) -> dict[str, torch.Tensor]:
     if path.suffix not in _SUFFIXES:
-        raise InvalidParameter(f"'{path}' is no checkpoint: it must end in {', '.join(_SUFFIXES)}.")
+        raise InvalidParameter(
+            f"'{path}' is not a checkpoint: it must end in {', '.join(_SUFFIXES)}."
+        )
     if not path.is_file():
         raise InvalidParameter(f"The checkpoint '{path}' does not exist.")
     try:

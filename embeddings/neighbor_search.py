@@ -92,7 +92,7 @@ def _run(
         process.wait()
     if process.returncode:
         raise NeighborsUnavailable(
-            f"The search for neighbors ended unexpectedly (code {process.returncode}), as it does "
+            f"The neighbor search ended unexpectedly (code {process.returncode}), as it does "
             "when the memory is full. What was embedded is kept: make room and run this again."
         )
 

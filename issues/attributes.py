@@ -19,9 +19,9 @@ SUGGESTED_BOX = "suggested_box"
 
 ATTRIBUTES = {
     ISSUE: Attribute(fo.StringField, f"The main problem: {', '.join(ISSUES[:-1])} or {ISSUES[-1]}"),
-    REASON: Attribute(fo.StringField, "What speaks against the label"),
+    REASON: Attribute(fo.StringField, "Why the label is suspected"),
     EVIDENCE: Attribute(
-        fo.ListField, "Ids of the labels that the reason speaks of", items=fo.StringField
+        fo.ListField, "Ids of the labels that the reason refers to", items=fo.StringField
     ),
     SUSPICION: Attribute(fo.FloatField, "Probability that the label is wrong in any way"),
     MISLABELED: Attribute(fo.FloatField, "Probability that the class is wrong"),
@@ -29,15 +29,15 @@ ATTRIBUTES = {
     SPURIOUS: Attribute(fo.FloatField, "Probability that there is no object"),
     DUPLICATE: Attribute(fo.FloatField, "Probability that another label shows the same object"),
     MISSED: Attribute(
-        fo.FloatField, "Probability that a label which is not accepted shows an object"
+        fo.FloatField, "Probability that a label that is not accepted shows an object"
     ),
     SUGGESTED: Attribute(fo.StringField, "The class that it should be, if it is mislabeled"),
     SUGGESTED_ALL: Attribute(
-        fo.ListField, "The likeliest other classes, the likeliest first", items=fo.StringField
+        fo.ListField, "The most likely other classes, most likely first", items=fo.StringField
     ),
     SUGGESTED_BOX: Attribute(
         fo.ListField,
-        "Where another field has the object, if the box is badly placed: x, y, width, height",
+        "The box of the object in another field, if this one is badly placed: x, y, width, height",
         items=fo.FloatField,
     ),
 }

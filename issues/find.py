@@ -94,7 +94,7 @@ class LabelIssues:
         sentences = [f"{self.checked:,} labels checked: {found or 'nothing stands out'}."]
         if self.elsewhere:
             sentences.append(
-                f"{self.elsewhere:,} labels of other fields have no accepted label on them."
+                f"{self.elsewhere:,} labels of other fields overlap no accepted label."
             )
         if self.missing:
             sentences.append(
@@ -159,12 +159,12 @@ def _second_fields(
     given = [names] if isinstance(names, str) else names or ()
     chosen = tuple(dict.fromkeys(locate(dataset, name).path(name) for name in given))
     if field in chosen:
-        raise InvalidParameter("A second field must be another one than the run's own.")
+        raise InvalidParameter("A second field must differ from the run's own field.")
     fields = list_stored_fields(dataset)
     for name in chosen:
         if name not in fields:
             raise InvalidParameter(
-                f"'{name}' is no field of detections of this dataset: choose among "
+                f"'{name}' is not a field of Detections in this dataset: choose from "
                 f"{', '.join(other for other in fields if other != field) or 'none'}."
             )
     return chosen
@@ -280,7 +280,7 @@ def read_run(
     rows, vectors = match_ids(table.pairs, wanted)
     if not len(rows):
         raise NoPatches(
-            f"None of the labels of '{brain_key}' exists any more, with a box: compute it again."
+            f"None of the labels of '{brain_key}' exist any more with a box: compute it again."
         )
     missing = len(results.label_ids) - len(rows)
     graph = None if missing else load_neighbor_graph(dataset, brain_key)

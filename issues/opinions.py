@@ -117,16 +117,18 @@ def ask(table: PatchTable, others: list[PatchTable]) -> Opinions:
     for other in others:
         name = f"'{other.patches_field}'"
         if not len(other):
-            notes.append(f"{name} has no labels in these images: it says nothing.")
+            notes.append(f"{name} has no labels in these images and was not used.")
             continue
         known = np.isin(table.codes, np.unique(other.codes[other.codes >= 0]))
         if not known.any():
-            notes.append(f"{name} has none of these classes: it is not asked about them.")
+            notes.append(f"{name} has none of these classes and was not used.")
             continue
         pairs = overlapping(table.media, table.boxes, other.media, other.boxes)
         equal = table.codes[pairs.rows] == other.codes[pairs.others]
         if _is_copy(table, other, pairs, equal):
-            notes.append(f"{name} has the very same labels: it is no second opinion.")
+            notes.append(
+                f"{name} has the same labels and was not used: a copy is no second opinion."
+            )
             continue
         same = equal & (table.codes[pairs.rows] >= 0)  # no class is not one class
         trust = _trust(other, pairs, same)[pairs.others]

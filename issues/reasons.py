@@ -115,9 +115,9 @@ class Reasons:
         if max(width, height) <= _FEW_PIXELS:
             return [f"it is {max(width, height):.1%} of the image wide and high"]
         if self._found.evidence_of("within")[row] >= _NESTED:
-            return ["it lies inside another one"]
+            return ["it is inside another one"]
         if self._found.evidence_of("contains")[row] >= _NESTED:
-            return ["it holds another one"]
+            return ["it contains another one"]
         if self._found.evidence_of("shape")[row] >= _ODD:
             return ["its size or shape is unusual for the class"]
         return []

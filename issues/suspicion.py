@@ -336,7 +336,7 @@ def _fit_classes(
     if lonely:
         notes.append(
             f"{lonely:,} of {len(used):,} classes have a single label, which nothing can confirm: "
-            "such a label is judged by what the other classes look like."
+            "it is judged by how well the other classes fit."
         )
     if not labeled.all():
         neighbors, similarities = _find_neighbors(vectors[labeled])

@@ -105,7 +105,7 @@ def find_attribute(dataset: fo.Dataset, info: MapInfo, path: str) -> Attribute:
     for attribute in list_attributes(dataset, info):
         if attribute.path == path:
             return attribute
-    raise UnknownField(f"The points cannot be colored by '{path}': choose a field of the list.")
+    raise UnknownField(f"The points cannot be colored by '{path}': choose a field from the list.")
 
 
 def load_column(dataset: fo.Dataset, shown: Map, path: str) -> Column:

@@ -41,7 +41,7 @@ class ApproveLabels(FormOperator):
                 "into",
                 default="ground_truth",
                 required=True,
-                label="Into the field",
+                label="Target field",
                 description="A Detections field; it is created if it does not exist",
             )
             one_of(ctx, inputs, "rule", RULES, "If an object already exists")
@@ -114,6 +114,6 @@ def _preview(ctx: Any, inputs: types.Object, view: Any, field: str) -> None:
     if not number:
         inputs.view("preview", types.Warning(label="No open labels match")).invalid = True
         return
-    also = f", and {waiting:,} that wait in the basket" if waiting else ""
+    also = f", and {waiting:,} from the basket" if waiting else ""
     line = f"{count(number, 'label')} will be approved{also}"
     inputs.view("preview", types.Notice(label=line))

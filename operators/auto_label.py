@@ -34,15 +34,15 @@ DEFAULT_CONFIDENCE = 0.25
 
 _MODELS = {
     "yolov8s-world.pt": "YOLO-World: finds whatever classes you name",
-    "yolov8x-worldv2.pt": "the largest YOLO-World; wants a GPU",
-    "yoloe-11s-seg.pt": "finds what the classes say, with masks",
+    "yolov8x-worldv2.pt": "the largest YOLO-World; best on a GPU",
+    "yoloe-11s-seg.pt": "finds whatever classes you name, with masks",
     "yolo11n.pt": "the 80 classes of COCO; fast on a CPU",
-    "yolo11x.pt": "the 80 classes of COCO; wants a GPU",
-    "faster-rcnn-resnet50-fpn-coco-torch": "of FiftyOne's zoo; needs no further package",
+    "yolo11x.pt": "the 80 classes of COCO; best on a GPU",
+    "faster-rcnn-resnet50-fpn-coco-torch": "from FiftyOne's model zoo; needs no extra package",
 }
 _EXISTING = {
-    "only_new": "Label only the images that it has not labeled yet",
-    "replace": "Replace it: its labels are found again; until Finish the old ones can come back",
+    "only_new": "Label only images that it has not labeled yet",
+    "replace": "Replace it; the old labels can be restored until Finish",
 }
 _ADVANCED = ("device", "batch_size", "num_workers")
 
@@ -171,7 +171,7 @@ def _model(ctx: Any, inputs: types.Object) -> None:
         types.String(),
         label="Classes",
         description="What to look for; leave empty for everything the model knows. Models "
-        "such as YOLO-World find whatever the words say",
+        "such as YOLO-World find anything you name",
         view=types.AutocompleteView(multiple=True, allow_user_input=True),
     )
     inputs.float(
@@ -180,7 +180,7 @@ def _model(ctx: Any, inputs: types.Object) -> None:
         min=0,
         max=1,
         label="Minimum confidence",
-        description="Labels below it are left out",
+        description="Labels with a lower confidence are left out",
     )
 
 

@@ -302,7 +302,7 @@ def _advanced(ctx: Any, inputs: types.Object, samples: Any) -> None:
             inputs, "svd_solver", ("auto", "full", "arpack", "randomized"), "randomized",
             "SVD solver", "scikit-learn's solver",
         )  # fmt: skip
-    inputs.int("seed", label="Seed", description="A number makes the map reproducible; slower")
+    inputs.int("seed", label="Seed", description="Set a number for a reproducible map; slower")
 
     if ctx.params.get("embeddings", _COMPUTE) == _COMPUTE:
         inputs.float(

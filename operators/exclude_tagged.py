@@ -23,14 +23,14 @@ class ExcludeTagged(FormOperator):
 
     name = "exclude_tagged"
     label = "Exclude tagged"
-    description = "Continue without what was flagged"
+    description = "Hide what was flagged"
     icon = "label_off"
 
     def fill(self, ctx: Any, inputs: types.Object) -> None:
         view = app_view(ctx)
-        field = field_input(ctx, inputs, view, "Whose labels were tagged")
+        field = field_input(ctx, inputs, view, "The field whose labels are tagged")
         if field is not None:
-            tag_input(inputs, label_tags(view, field), "What leaves")
+            tag_input(inputs, label_tags(view, field), "The tag to leave out")
             level = one_of(ctx, inputs, "level", _LEVELS, "How")
             try:
                 tag = ctx.params.get("tag", FLAGGED_TAG)

@@ -40,7 +40,7 @@ class FindLabelIssues(LongOperator):
             required=True,
             default=keys.choices[-1].value if keys.choices else None,
             label="Visualization",
-            description="Its labels are checked by means of its embeddings",
+            description="The labels of this visualization are checked",
             view=keys,
         )
         key = ctx.params.get("brain_key")
@@ -52,7 +52,7 @@ class FindLabelIssues(LongOperator):
         inputs.list(
             "second_fields",
             types.String(),
-            label="Other fields to ask",
+            label="Other fields to compare with",
             description="Labels of other models, ground truth or another annotator, on the same "
             "images. A second detector is the strongest evidence there is on a detector's boxes: "
             "Auto label makes one. What these fields have and the labels lack is missed",

@@ -107,7 +107,7 @@ def device_input(inputs: types.Object) -> None:
     inputs.str(
         "device",
         label="Device",
-        description="Such as cpu or cuda:0; leave empty to choose automatically",
+        description="For example, cpu or cuda:0; leave empty to choose automatically",
     )
 
 

@@ -28,10 +28,10 @@ class SaveTaggedView(FormOperator):
         target = one_of(ctx, inputs, "target", _TARGETS, "What the view shows")
         field = None
         if target == "labels":
-            field = field_input(ctx, inputs, ctx.dataset, "Whose labels the view shows")
+            field = field_input(ctx, inputs, ctx.dataset, "The field whose labels the view shows")
             if field is None:
                 return
-        tag_input(inputs, label_tags(ctx.dataset, field), "What the view is about")
+        tag_input(inputs, label_tags(ctx.dataset, field), "The view shows what has this tag")
         inputs.str(
             "name", label="Name", description="The name of the saved view; the tag by default"
         )

@@ -60,8 +60,7 @@ def failure(label: str, error: Exception) -> tuple[dict[str, Any], dict[str, Any
         reason = str(error)
     else:
         reason = (
-            f"{type(error).__name__}: {first_line(error)}. The log of the App's server has the "
-            "full error."
+            f"{type(error).__name__}: {first_line(error)}. The App server's log has the full error."
         )
     outputs = types.Object()
     outputs.view("error", types.Error(label=f"{label} failed", description=reason))

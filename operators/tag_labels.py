@@ -30,10 +30,10 @@ class TagLabels(FormOperator):
         target = one_of(ctx, inputs, "target", _TARGETS, "What to tag")
         field = None
         if target == "labels":
-            field = field_input(ctx, inputs, samples, "Whose labels are tagged")
+            field = field_input(ctx, inputs, samples, "The field whose labels are tagged")
             if field is None:
                 return
-        tag_input(inputs, label_tags(samples, field), "Such as needs-review")
+        tag_input(inputs, label_tags(samples, field), "For example, needs-review")
         inputs.bool("remove", default=False, label="Remove the tag", view=types.SwitchView())
         _preview(ctx, inputs, samples, field)
 

@@ -94,7 +94,7 @@ class OneOf:
 
 def _no_control(text: str) -> str:
     if "\0" in text:
-        raise InvalidParameter("A text must not contain the character with code 0.")
+        raise InvalidParameter("Text must not contain null characters.")
     return text
 
 

@@ -35,7 +35,9 @@ def undo(dataset: Any, token: Any) -> tuple[Change, str]:
     """
     change = find_change(dataset, token)
     if change.kind not in _UNDO:
-        raise UnknownUndo("There is nothing to undo: another version of labelvet did this.")
+        raise UnknownUndo(
+            "This cannot be undone here: another version of labelvet made the change."
+        )
     return change, _UNDO[change.kind](change)
 
 

@@ -92,7 +92,7 @@ def exposed(method: Callable[..., Answer]) -> Callable[[Any, Any], dict[str, Any
             logger.exception("'%s' of the panel %s failed", method.__name__, self.label)
             what = type(error).__name__
             return {
-                "error": f"This failed unexpectedly ({what}). The server's log has the details.",
+                "error": f"Something went wrong ({what}). The App server's log has the details.",
                 "stale": False,
             }
 

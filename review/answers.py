@@ -161,7 +161,7 @@ def take_back(dataset: fo.Dataset, token: Any) -> Answered:
 def take_back_change(change: Change) -> Answered:
     """Takes the answers of a change back; see :func:`take_back`."""
     if change.kind != KIND:
-        raise UnknownUndo("This is not an answer of a review: undo it where it was done.")
+        raise UnknownUndo("This was not an answer in a review: undo it where it was made.")
     dataset = change.dataset
     field, entries = change.what["field"], change.what["entries"]
     storage = locate(dataset, field)
@@ -255,9 +255,11 @@ def _check(storage: Storage, root: str, answer: Answer) -> None:
         name = answer.label
         usual = name and name.strip() and len(name) <= _MAX_CLASS and name.isprintable()
         if not usual and name not in storage.dataset.distinct(storage.path(f"{root}.label")):
-            raise InvalidParameter("Say which class it should be: a word or two.")
+            raise InvalidParameter("Enter the class that it should be.")
         if name == answer.seen:
-            raise InvalidParameter(f"It is '{name}' already: choose another class, or say right.")
+            raise InvalidParameter(
+                f"It is already '{name}': choose another class, or answer right."
+            )
 
 
 def _entry(answer: Answer, label: dict[str, Any], user: str, moment: datetime) -> dict[str, Any]:

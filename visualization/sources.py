@@ -164,8 +164,8 @@ def source_of(config: Any, backbone: FromBackbone) -> Source:
     how = getattr(config, "labelvet", None)
     if not how or "precision" not in how:
         raise InvalidParameter(
-            "The run does not say how its embeddings were computed, because it was made from an "
-            "array or elsewhere: overwrite it with Compute visualization, which does."
+            "The run does not record how its embeddings were computed, because it was made from an "
+            "array or by another tool: compute it again with Compute visualization."
         )
     hardware = Hardware(
         backbone.hardware.device,

@@ -85,7 +85,10 @@ class Changes:
         ]
         text = f"{', '.join(parts)}; {count(self.unchanged, 'point')} as before."
         if self.recompute:
-            text += " More than a fifth is new: computing the visualization again shows it better."
+            text += (
+                " More than a fifth of the labels are new: computing the visualization again gives "
+                "a better map."
+            )
         return text
 
 
@@ -178,7 +181,7 @@ def update_visualization(
         same = _unchanged(run.record, old, table.boxes[keep], None if keys is None else keys[keep])
         if not same.any():
             raise NoPatches(
-                f"None of the labels of '{brain_key}' is as it was: compute it again instead."
+                f"All labels of '{brain_key}' were changed or deleted: compute it again instead."
             )
         changes = Changes(
             new=len(table) - len(keep),
@@ -230,7 +233,8 @@ def _embedded_otherwise(config: Any, how: dict[str, Any]) -> list[str]:
         )
     if before.get("decoded") != now["decoded"]:
         reasons.append(
-            "The run was made by a version that read pixels otherwise, such as not turned upright"
+            "The run was made by a version that decoded images differently, for example without "
+            "EXIF orientation"
         )
     config.labelvet = {**before, "precision": now["precision"], "decoded": now["decoded"]}
     return [f"{reason}: all its labels were embedded again." for reason in reasons]

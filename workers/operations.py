@@ -190,7 +190,7 @@ def cancel(id_: str) -> str:
     return mark_failed(id_, "Cancelled.")
 
 
-def mark_failed(id_: str, reason: str = "Marked as failed by hand.") -> str:
+def mark_failed(id_: str, reason: str = "Marked as failed.") -> str:
     """Fails an operation that has not finished; a worker that runs it stops.
 
     Raises:

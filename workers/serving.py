@@ -65,7 +65,7 @@ def serve(
     if not worker.name.strip() or len(worker.name) > 100:
         raise InvalidParameter("A worker needs a name of at most 100 characters: --name NAME.")
     if stall_limit is not None and not stall_limit > 0:
-        raise InvalidParameter("The limit for runs that stand still must be above 0 minutes.")
+        raise InvalidParameter("The stall limit must be more than 0 minutes.")
 
     def hangs(still: Standstill | None) -> bool:
         if still is None:

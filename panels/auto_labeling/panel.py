@@ -47,7 +47,7 @@ class AutoLabeling(Undoing, WebPanel):
     name = "auto_labeling"
     label = "Auto Labeling"
     icon = "auto_awesome"
-    help = "Review what a model found, approve it, make it ground truth."
+    help = "Review what a model found and approve it as ground truth."
     component = "AutoLabeling"
 
     @exposed

@@ -11,7 +11,7 @@ from .messages import Run
 
 _OPERATOR = "auto_label"
 _NEWEST = 200
-_CUT_OFF = "It was interrupted: start it again under the same name to continue where it stopped."
+_CUT_OFF = "It was interrupted: start it again with the same name to continue."
 
 
 def run_list(dataset: fo.Dataset) -> list[Run]:

@@ -17,5 +17,5 @@ def open_map(ctx: Any, request: RunRequest) -> Map:
 def check_rows(rows: list[int], shown: Map) -> list[int]:
     """Returns rows, if the map has them."""
     if any(row >= len(shown) for row in rows):
-        raise InvalidParameter(f"This map has rows from 0 to {len(shown) - 1:,}.")
+        raise InvalidParameter(f"The rows of this map are 0 to {len(shown) - 1:,}.")
     return rows

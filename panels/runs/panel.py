@@ -18,7 +18,7 @@ class Runs(WebPanel):
     name = "labelvet_runs"
     label = "Runs"
     icon = "playlist_play"
-    help = "What was scheduled on this dataset: progress, results, logs."
+    help = "Scheduled runs of this dataset: progress, results, logs."
     component = "Runs"
 
     @exposed
@@ -67,5 +67,5 @@ def _find(ctx: Any, request: messages.OperationRequest) -> operations.OperationD
     """Returns the operation that is asked for, if it is of the dataset that is open."""
     operation = operations.get_operation(request.id)
     if operation.dataset_id != ctx.dataset._doc.id:
-        raise InvalidParameter(f"There is no run '{request.id}' of this dataset.")
+        raise InvalidParameter(f"There is no run '{request.id}' in this dataset.")
     return operation

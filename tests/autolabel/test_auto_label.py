@@ -324,7 +324,7 @@ def test_a_replacement_is_undone_once(scenes, detector_file):
     (listed,) = list_changes(scenes, ("replacement",))
     one, other = (find_change(scenes, listed.token) for _ in range(2))
     undo_replacement(one)
-    with pytest.raises(UnknownUndo, match="undone before"):
+    with pytest.raises(UnknownUndo, match="already undone"):
         undo_replacement(other)
     assert everything(scenes) == before
 

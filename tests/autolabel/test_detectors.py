@@ -80,7 +80,7 @@ def test_an_unknown_class_is_told_what_there_is(detector_file):
         ("no-such-model", "There is no detector 'no-such-model'"),
         ("/nowhere/best.pt", "There is no file '/nowhere/best.pt'"),
         ("https://example.com/best.pt", "'https://example.com/best.pt' is an address"),
-        ("clip-vit-base32-torch", "is no detector"),
+        ("clip-vit-base32-torch", "is not a detector"),
         ("https://example.com/zoo", "'https://example.com/zoo' is an address"),
     ],
 )
@@ -110,7 +110,7 @@ def test_a_checkpoint_never_runs_code(tmp_path):
 
 def test_a_file_that_is_no_checkpoint(tmp_path):
     file = tmp_path / "best.pt"
-    file.write_text("no checkpoint")
+    file.write_text("not a checkpoint")
     with pytest.raises(ModelUnavailable, match="could not be loaded"):
         load_detector(str(file))
 

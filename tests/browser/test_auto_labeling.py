@@ -121,7 +121,7 @@ def test_the_loop_of_approval(app, page, labeled, screenshot):
         PREDICTIONS, (F("confidence") >= 0.5) & ~F("tags").contains("needs-review")
     ).count(LABELS)
     wait_for_loop(page, f"{in_basket:,} in the basket")
-    page.get_by_role("button", name=f"Take {name} out").click()
+    page.get_by_role("button", name=f"Remove {name}").click()
     wait_for_loop(page, f"{in_basket - sure:,} in the basket")
     page.locator(".lv-status").get_by_role("button", name="Undo").click()
     wait_for_loop(page, f"{in_basket:,} in the basket")

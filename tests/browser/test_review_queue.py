@@ -44,7 +44,7 @@ def reviewed(page) -> int:
 def test_the_keys_work_when_label_issues_were_found(app, page, mapped):
     open_review(page, app(mapped.name))
     page.locator(".lv-review").get_by_role("button", name="Find label issues").click()
-    page.get_by_text("Its labels are checked").wait_for()
+    page.get_by_text("The labels of this visualization are checked").wait_for()
     page.get_by_role("button", name="Execute").click()
     page.locator(".lv-review-crop img").wait_for(timeout=180_000)
     page.get_by_role("button", name="Done", exact=True).click()
@@ -66,7 +66,7 @@ def test_review_queue(app, page, mapped, screenshot):
     page.get_by_text("No label issues yet").wait_for()
     screenshot("review-empty")
     page.locator(".lv-review").get_by_role("button", name="Find label issues").click()
-    page.get_by_text("Its labels are checked").wait_for()
+    page.get_by_text("The labels of this visualization are checked").wait_for()
     screenshot("review-find-form")
     page.keyboard.press("Escape")
     find_label_issues(mapped, KEY)

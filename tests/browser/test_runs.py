@@ -116,7 +116,7 @@ def test_without_a_worker_the_form_and_the_panel_say_how_to_start_one(
     open_dataset(page, app(coco128.name))
     open_panel(page, "labelvet_runs")
     page.get_by_text("labelvet worker --name NAME").wait_for()
-    page.get_by_text("Nothing was scheduled yet").wait_for()
+    page.get_by_text("Nothing has been scheduled yet").wait_for()
     with ThreadPoolExecutor() as pool:  # playwright's event loop is in the way here
         id_ = pool.submit(schedule, coco128, "never", "nowhere").result()
     row = page.locator(".lv-run")
@@ -129,7 +129,7 @@ def test_without_a_worker_the_form_and_the_panel_say_how_to_start_one(
     row.get_by_text("@labelvet/labelvet/compute_visualization").wait_for()
     screenshot("runs-cancelled")
     row.get_by_role("button", name="Delete").click()
-    page.get_by_text("Nothing was scheduled yet").wait_for()
+    page.get_by_text("Nothing has been scheduled yet").wait_for()
 
 
 def test_of_several_workers_the_chosen_one_is_honoured(

@@ -297,7 +297,7 @@ def test_from_images_to_ground_truth(app, page, unlabeled, worker, picture):
     choose_run(page, KEY, found)
     page.get_by_role("button", name="Exclude flagged").click()
     page.get_by_role("menuitem", name="Labels").click()
-    wait_for_said(page, "left out")
+    wait_for_said(page, "are hidden")
     wait_for_count(page, f"{found - len(flagged):,} in view")
     picture("09-flagged-excluded")
     replace_panel(page, "label_embeddings", "Label embeddings", "auto_labeling")

@@ -40,7 +40,7 @@ def test_runs_from_the_shell(coco128, scheduled):
 def test_runs_through_their_life(coco128, scheduled, runs):
     listed = runs("list", "--dataset", coco128.name)
     assert scheduled in listed and "queued" in listed and "Compute visualization: never" in listed
-    assert "no such runs" in runs("list", "--state", "running")
+    assert "No runs match" in runs("list", "--state", "running")
     assert "had not started" in runs("cancel", scheduled)
     assert "Cancelled before it started." in runs("list", "--state", "failed")
     again = runs("rerun", scheduled).removeprefix("Queued as ").strip(" .\n")
@@ -55,8 +55,8 @@ def test_runs_through_their_life(coco128, scheduled, runs):
     "options, sentence",
     [
         (["--name", " "], "A worker needs a name"),
-        (["--name", "shelf", "--stall-limit", "0"], "must be above 0 minutes"),
-        (["--name", "shelf", "--stall-limit", "nan"], "must be above 0 minutes"),
+        (["--name", "shelf", "--stall-limit", "0"], "must be more than 0 minutes"),
+        (["--name", "shelf", "--stall-limit", "nan"], "must be more than 0 minutes"),
         (["--name", "shelf", "--ray", "127.0.0.1:1", "--cpus-per-worker", "0"], "some CPUs"),
         (["--name", "shelf", "--ray", "127.0.0.1:1", "--max-workers", "0"], "at least one worker"),
     ],

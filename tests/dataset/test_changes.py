@@ -95,11 +95,11 @@ def test_of_two_that_undo_one_change_at_once_one_does(judged, kind):
         finalize(candidates)
     token = list_changes(judged, (kind,))[0].token
     one, other, late = (find_change(judged, token) for _ in range(3))
-    with one.claimed(), pytest.raises(UnknownUndo, match="being undone already"):
+    with one.claimed(), pytest.raises(UnknownUndo, match="already being undone"):
         undo_change(other)
     undo_change(other)
     after = list(samples_of(judged).find())
-    with pytest.raises(UnknownUndo, match="undone before"):
+    with pytest.raises(UnknownUndo, match="already undone"):
         undo_change(late)
     assert list(samples_of(judged).find()) == after
 

@@ -131,7 +131,7 @@ def test_issues_and_answers_are_written_into_frames_and_their_view(videos, frame
     found = find_label_issues(videos, "k")
     assert found.patches_field == "frames.det" and found.checked == 24
     assert None not in both(videos, frames, "suspicion")
-    with pytest.raises(InvalidParameter, match="another one"):
+    with pytest.raises(InvalidParameter, match="differ from"):
         find_label_issues(videos, "k", second_fields="det")
     queue = next_issues(videos, "k", 5)
     item = queue.items[0]

@@ -66,7 +66,7 @@ def test_a_saved_view_follows_the_tag(tagged):
     tag_view(tagged, "predictions", "needs-review")
     assert tagged.load_saved_view("needs-review").count(ROOT) == 24 > before
     assert not save_tagged_view(tagged, "needs-review", "predictions").created
-    with pytest.raises(InvalidParameter, match="other content"):
+    with pytest.raises(InvalidParameter, match="A different saved view"):
         save_tagged_view(tagged, "needs-review", None)
     assert save_tagged_view(tagged, "night", None, "dark").name == "dark"
     assert tagged.load_saved_view("dark").count() == 1
@@ -105,7 +105,7 @@ def test_images_leave_with_a_flagged_label_or_flagged_themselves(tagged):
     sample.save()
     view, sentence = exclude_tagged(tagged, "needs-review", "predictions", "images")
     assert view.count() == 8 - flagged - 1
-    assert sentence.startswith(f"{flagged + 1} of 8 images are left out")
+    assert sentence.startswith(f"{flagged + 1} of 8 images are hidden: they")
 
 
 def test_patches_leave_alone_or_with_their_image(tagged):
@@ -116,7 +116,7 @@ def test_patches_leave_alone_or_with_their_image(tagged):
     view, sentence = exclude_tagged(patches, "needs-review", "predictions", "images")
     images = set(tagged_view(tagged, "needs-review", "predictions").values("id"))
     assert set(view.values("sample_id")) == set(tagged.values("id")) - images
-    assert "patches are left out, those of images" in sentence
+    assert "patches are hidden: their images have the tag" in sentence
 
 
 def test_what_leaves_follows_the_tag(tagged):
@@ -144,5 +144,5 @@ def test_tags_of_every_script_become_views_of_their_own(judged):
     again = save_tagged_view(judged, tags[1], "predictions")
     assert not again.created and again.name == names[1] and f"'{again.name}'" in again.sentence
     assert judged.load_saved_view(again.name).count(ROOT) == 6
-    with pytest.raises(InvalidParameter, match="other content"):
+    with pytest.raises(InvalidParameter, match="A different saved view"):
         save_tagged_view(judged, tags[1], None, again.name)

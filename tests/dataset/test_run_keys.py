@@ -56,7 +56,9 @@ def test_of_many_that_save_one_key_at_once_one_gets_it(judged, monkeypatch, exis
     for thread in threads:
         thread.join()
     assert len(wins) == 1 and len(said) == writers - 1
-    assert all("by another run meanwhile: nothing was written" in sentence for sentence in said)
+    assert all(
+        "by another run in the meantime: nothing was written" in sentence for sentence in said
+    )
     keys, runs, files = documents(judged)
     assert set(keys.values()) == set(runs)
     assert files <= {run["results"] for run in runs.values()}

@@ -38,7 +38,7 @@ def test_labels_are_tagged_untagged_and_only_what_changed_is_undone(judged, monk
     undone = undo(judged, second.token)
     assert undone.changed == 2 and "2 labels" in undone.sentence
     assert tagged_rows(judged) == [2, 3]
-    with pytest.raises(UnknownUndo, match="undone before"):
+    with pytest.raises(UnknownUndo, match="already undone"):
         undo(judged, second.token)
     removed = tag_rows(judged, [1, 2], remove=True)
     assert (removed.changed, removed.unchanged) == (1, 1) and tagged_rows(judged) == [3]

@@ -101,7 +101,7 @@ def test_a_checkpoint_of_another_architecture_is_named(tmp_path):
         load_backbone("resnet18", weights=tmp_path / "other.pth")
     with pytest.raises(InvalidParameter, match="does not exist"):
         load_backbone("resnet18", weights=tmp_path / "absent.pth")
-    with pytest.raises(InvalidParameter, match="no checkpoint"):
+    with pytest.raises(InvalidParameter, match="not a checkpoint"):
         load_backbone("resnet18", weights=tmp_path / "weights.zip")
 
 

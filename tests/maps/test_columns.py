@@ -104,7 +104,7 @@ def test_labels_that_were_deleted_have_no_value(judged):
 @pytest.mark.parametrize("path", ["", "id", "filepath", "$predictions", "predictions", "a.b.c",
                                   f"{ROOT}.bounding_box", f"{ROOT}.$label"])  # fmt: skip
 def test_what_is_no_attribute_is_refused(judged, path):
-    with pytest.raises(UnknownField, match="choose a field of the list"):
+    with pytest.raises(UnknownField, match="choose a field from the list"):
         load_column(judged, load_map(judged, "ours"), path)
 
 

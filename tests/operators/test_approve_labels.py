@@ -23,7 +23,7 @@ def test_labels_are_approved_by_confidence_and_class(judged):
     judged.reload()
     assert done.approved == judged.count("truth.detections") == 5
     assert "5 labels went back" in undo(judged, done.token)
-    with pytest.raises(InvalidParameter, match="no such label"):
+    with pytest.raises(InvalidParameter, match="No labels in the current view"):
         approve_labels(judged, "predictions", "truth", min_confidence=0.99)
 
 

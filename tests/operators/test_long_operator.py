@@ -64,7 +64,7 @@ def test_whatever_fails_ends_the_dialog(dataset, monkeypatch, caplog, error, tex
     title, description = shown(sent)
     assert title == "Compute visualization failed"
     assert description.startswith(text) and "more of it" not in description
-    assert "log of the App's server" in description
+    assert "App server's log" in description
     assert raised is error
     assert "Traceback" in caplog.text and type(error).__name__ in caplog.text
 

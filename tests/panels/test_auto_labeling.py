@@ -69,7 +69,7 @@ def test_a_run_that_was_cut_off_says_how_it_goes_on(app):
     run = AutoLabelRun("first", FIELD, "a.pt", None, 0.2, created=long_ago, seen=long_ago)
     save_run(app.dataset, run)
     (shown,) = app("overview")["runs"]
-    assert shown["state"] == "failed" and "to continue where it stopped" in shown["error"]
+    assert shown["state"] == "failed" and "with the same name to continue" in shown["error"]
 
 
 def test_a_run_shows_what_its_operation_says(app, empty_queue):

@@ -158,7 +158,7 @@ def test_tag_save_exclude_undo(app):
     assert listed["sentence"] == done["sentence"]
     assert app("undo", token=done["undo"])["sentence"].startswith("3 labels have")
     assert app("changes")["changes"] == []
-    assert "undone before" in app("undo", token=done["undo"])["error"]
+    assert "already undone" in app("undo", token=done["undo"])["error"]
     samples = app("tag", rows=bits([0, 1, 5]), tag="x", target="samples", remove=False, **about)
     assert samples["changed"] == 2
 

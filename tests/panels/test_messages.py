@@ -43,7 +43,7 @@ CROPS, TAG = ABOUT | {"rows": [1]}, ABOUT | {"rows": "", "tag": "a"}
         (
             TagRequest,
             TAG | {"tag": " "},
-            "A tag is a word or two, at most 100 characters: for example 'needs-review'.",
+            "A tag is a short text of at most 100 characters: for example 'needs-review'.",
         ),
         (TagRequest, TAG | {"target": "all"}, "'target' should be 'labels' or 'samples'."),
         (
@@ -51,7 +51,7 @@ CROPS, TAG = ABOUT | {"rows": [1]}, ABOUT | {"rows": "", "tag": "a"}
             ABOUT | {"answers": [ANSWER | {"sampleId": "x"}]},
             "An id has 24 hexadecimal digits.",
         ),
-        (SelectionRequest, {"field": "a\0"}, "A text must not contain the character with code 0."),
+        (SelectionRequest, {"field": "a\0"}, "Text must not contain null characters."),
     ],
 )
 def test_what_is_not_valid_is_named_in_a_sentence(kind, params, sentence):
@@ -109,7 +109,7 @@ def test_what_nobody_expected_is_one_sentence_and_in_the_log(judged, monkeypatch
     monkeypatch.setattr("labelvet.panels.label_embeddings.panel.list_maps", list_maps)
     answer = App(judged)("list_runs")
     assert answer == {
-        "error": "This failed unexpectedly (KeyError). The server's log has the details.",
+        "error": "Something went wrong (KeyError). The App server's log has the details.",
         "stale": False,
     }
     assert "list_runs" in caplog.text and "number 5" in caplog.text

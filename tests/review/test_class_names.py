@@ -7,7 +7,7 @@ from labelvet.review.answers import Answer, give_answers
 def test_a_class_that_the_dataset_has_can_be_answered_whatever_it_is_called(judged, name):
     sample = judged.first()
     odd, other = sample.predictions.detections[:2]
-    with pytest.raises(InvalidParameter, match="Say which class"):
+    with pytest.raises(InvalidParameter, match="Enter the class"):
         give_answers(
             judged,
             "predictions",

@@ -230,7 +230,7 @@ def test_a_run_of_before_images_were_turned_upright_keeps_its_embeddings(boxes):
 
     done = update(boxes)
     (note,) = done.notes
-    assert "read pixels otherwise" in note and "all its labels were embedded again" in note
+    assert "decoded images differently" in note and "all its labels were embedded again" in note
     assert boxes.get_brain_info("map").config.labelvet["decoded"] == DECODED
     assert len(load_embeddings(boxes, "map").rows) == 40
     assert update(boxes).notes == []

@@ -75,9 +75,9 @@ export function ApprovalPage({
   };
 
   const keys = useKeys([
-    { key: "a", does: "Add what is in range for approval", run: add },
+    { key: "a", does: "Add the labels in range for approval", run: add },
     { key: "f", does: "Flag the selected patches as needs-review", run: flag },
-    { key: "r", does: "Take the selected patches out of the basket", run: takeOut },
+    { key: "r", does: "Remove the selected patches from the basket", run: takeOut },
     { key: "p", does: "Approve the basket", run: approve },
     { key: "z", does: "Undo", run: undo },
     { key: "1", does: "Show what is left to review", run: () => setShown("open") },
@@ -134,7 +134,7 @@ export function ApprovalPage({
               <p className="lv-message">
                 {progress.found === 0
                   ? "There are no labels left here."
-                  : "No labels are in the current view with the sidebar's filters. Clear them to go on."}
+                  : "The current view and the sidebar's filters leave no labels. Clear them to continue."}
               </p>
             ) : (
               <ClassTable review={review} range={range} ticked={ticked} onTick={tick} />

@@ -38,7 +38,7 @@ export function AutoLabeling(props: PanelProps) {
       ) : overview ? (
         <SourceList overview={overview} onOpen={open} />
       ) : (
-        <p className="lv-message">{problem ?? "Looking for labels…"}</p>
+        <p className="lv-message">{problem ?? "Loading…"}</p>
       )}
     </div>
   );

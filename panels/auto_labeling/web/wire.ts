@@ -47,7 +47,7 @@ export interface Edition {
 
 /** How labels that are in ground truth already are merged. */
 export const RULES: Record<Rule, string> = {
-  keep: "keep the label there",
+  keep: "keep the existing label",
   replace: "replace it",
   refuse: "refuse",
 };

@@ -101,7 +101,7 @@ export function Runs(props: PanelProps) {
         <p className="lv-message">
           {total
             ? `No runs are ${state}.`
-            : "Nothing was scheduled yet. In Compute visualization, open the arrow beside Execute and choose Schedule."}
+            : "Nothing has been scheduled yet. In Compute visualization, click the arrow beside Execute and choose Schedule."}
         </p>
       ) : (
         <ul className="lv-runs-list">

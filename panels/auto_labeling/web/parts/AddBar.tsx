@@ -60,10 +60,10 @@ export function AddBar({
         shortcut="r"
         data-cy="remove-selected"
         disabled={busy || !canTakeOut}
-        title="Take the patches selected in the grid out of the basket"
+        title="Remove the patches selected in the grid from the basket"
         onClick={onTakeOut}
       >
-        Take out selected
+        Remove selected
       </Button>
       <span className="lv-spring" />
       <ToggleButtonGroup

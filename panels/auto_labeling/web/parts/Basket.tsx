@@ -49,7 +49,7 @@ export function Basket({
                   {name ?? "no class"} <b>{number.toLocaleString()}</b>{" "}
                   <button
                     type="button"
-                    aria-label={`Take ${name ?? "no class"} out`}
+                    aria-label={`Remove ${name ?? "no class"}`}
                     disabled={busy}
                     onClick={() => onRemove([name])}
                   >
@@ -65,7 +65,7 @@ export function Basket({
             disabled={busy}
             onClick={() => onRemove("all")}
           >
-            Take all out
+            Remove all
           </Link>
         </div>
       )}
@@ -90,7 +90,7 @@ export function Basket({
           renderInput={(params) => (
             <TextField
               {...params}
-              label="into the field"
+              label="Target field"
               helperText={fields.includes(into) ? undefined : "a new field"}
               inputProps={{ ...params.inputProps, "data-cy": "approve-into" }}
             />

@@ -52,7 +52,7 @@ export function useReviewer({ items, answer }: ReviewQueue, onOpen: (row: number
   ];
   if (paged)
     keys.push(
-      { key: "Y", does: "Everything on this page is right", run: verdicts.pageIsRight },
+      { key: "Y", does: "All on this page are right", run: verdicts.pageIsRight },
       { key: "ArrowLeft", does: "Previous label", run: () => setIndex(current - 1), repeats: true },
       { key: "ArrowRight", does: "Next label", run: () => setIndex(current + 1), repeats: true },
     );

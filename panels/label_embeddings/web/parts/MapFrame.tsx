@@ -68,7 +68,7 @@ export function MapFrame({
       </div>
       {visible && countRows(visible) === 0 && !waiting && (
         <div className="lv-message lv-over">
-          <p>None of this run's labels are in the current view with the sidebar's filters.</p>
+          <p>The current view and the sidebar's filters leave none of this run's labels.</p>
           <Button onClick={coloring.clearFilters}>Clear the filters</Button>
         </div>
       )}

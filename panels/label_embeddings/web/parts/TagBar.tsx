@@ -44,7 +44,7 @@ export function TagBar({
       {hasLabels && (
         <Select
           size="small"
-          inputProps={{ "aria-label": "What is tagged" }}
+          inputProps={{ "aria-label": "Tag labels or samples" }}
           value={tagging.target}
           onChange={(event) => tagging.setTarget(event.target.value as "labels" | "samples")}
         >
@@ -79,7 +79,7 @@ export function TagBar({
           <MenuItem onClick={() => exclude("labels")}>
             <ListItemText
               primary="Labels"
-              secondary={`Hide those tagged '${tagging.named}' and keep their images (x)`}
+              secondary={`Hide labels tagged '${tagging.named}' and keep their images (x)`}
             />
           </MenuItem>
         )}
