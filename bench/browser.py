@@ -12,10 +12,11 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -71,18 +72,8 @@ def app(dataset_name: str, port: int, folder: Path) -> Iterator[str]:
     """Runs the App in a process of its own and yields the address of a dataset's page."""
     script = folder / "launch.py"
     script.write_text(_LAUNCH)
-    process = subprocess.Popen(
-        [sys.executable, str(script), dataset_name, str(port)],
-        start_new_session=True,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        _wait_until_up(process, f"http://127.0.0.1:{port}/fiftyone")
+    with _running([sys.executable, str(script), dataset_name, str(port)], port):
         yield f"http://127.0.0.1:{port}/datasets/{dataset_name}"
-    finally:
-        os.killpg(process.pid, signal.SIGTERM)
-        process.wait(60)
 
 
 @contextmanager
@@ -90,33 +81,43 @@ def server(port: int) -> Iterator[None]:
     """Runs the App's server alone, as ``fo.launch_app`` starts it."""
     import fiftyone.constants as foc
 
-    process = subprocess.Popen(
-        [
-            *(sys.executable, str(Path(foc.SERVER_DIR, "main.py"))),
-            *("--port", str(port), "--address", "127.0.0.1"),
-        ],
-        cwd=foc.SERVER_DIR,
-        start_new_session=True,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        _wait_until_up(process, f"http://127.0.0.1:{port}/fiftyone")
+    command = [sys.executable, str(Path(foc.SERVER_DIR, "main.py"))]
+    command += ["--port", str(port), "--address", "127.0.0.1"]
+    with _running(command, port, cwd=foc.SERVER_DIR):
         yield
-    finally:
-        os.killpg(process.pid, signal.SIGTERM)
-        process.wait(60)
 
 
-def _wait_until_up(process: subprocess.Popen[bytes], address: str) -> None:
+@contextmanager
+def _running(command: list[str], port: int, cwd: str | None = None) -> Iterator[None]:
+    """Runs a process that answers at a port, and ends it with all that it started.
+
+    Raises:
+        RuntimeError: if it ends, or does not answer in time; with the end of what it printed
+    """
+    with tempfile.TemporaryFile("w+") as printed:
+        process = subprocess.Popen(
+            command, cwd=cwd, start_new_session=True, stdout=printed, stderr=subprocess.STDOUT
+        )
+        try:
+            if not _is_up(process, f"http://127.0.0.1:{port}/fiftyone"):
+                printed.seek(0)
+                raise RuntimeError(f"The App did not start: {printed.read()[-2000:]}")
+            yield
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGTERM)
+            process.wait(60)
+
+
+def _is_up(process: subprocess.Popen[bytes], address: str) -> bool:
     deadline = time.monotonic() + _START_SECONDS
     while time.monotonic() < deadline and process.poll() is None:
         try:
             urllib.request.urlopen(address, timeout=5).close()
-            return
+            return True
         except OSError:
             time.sleep(0.5)
-    raise RuntimeError(f"The App did not start at {address} within {_START_SECONDS} s.")
+    return False
 
 
 @contextmanager
