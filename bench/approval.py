@@ -114,7 +114,7 @@ def _in_the_app(folder: Path, labels: int) -> dict[str, Any]:
 
     figures: dict[str, Any] = {}
     with (
-        browser.app("approved", free_port(), folder) as address,
+        browser.app("approved", free_port()) as address,
         browser.page(address, _PANEL) as page,
     ):
         card = page.locator(f'[data-cy="auto-labeling-field-{FIELD}"]')

@@ -27,15 +27,6 @@ FLAGS = (
 
 _START_SECONDS = 300
 
-_LAUNCH = """
-import sys, time
-import fiftyone as fo
-if __name__ == "__main__":
-    dataset = fo.load_dataset(sys.argv[1])
-    fo.launch_app(dataset, port=int(sys.argv[2]), address="127.0.0.1", remote=True)
-    time.sleep(36000)
-"""
-
 _CLOCK = """
 localStorage["fiftyone-enterprise-tooltip-seen"] = "true";
 window.clock = {draws: [], started: 0, gap: 0};
@@ -68,17 +59,15 @@ _START = """() => {
 
 
 @contextmanager
-def app(dataset_name: str, port: int, folder: Path) -> Iterator[str]:
-    """Runs the App in a process of its own and yields the address of a dataset's page."""
-    script = folder / "launch.py"
-    script.write_text(_LAUNCH)
-    with _running([sys.executable, str(script), dataset_name, str(port)], port):
+def app(dataset_name: str, port: int) -> Iterator[str]:
+    """Runs the App's server and yields the address of a dataset's page."""
+    with server(port):
         yield f"http://127.0.0.1:{port}/datasets/{dataset_name}"
 
 
 @contextmanager
 def server(port: int) -> Iterator[None]:
-    """Runs the App's server alone, as ``fo.launch_app`` starts it."""
+    """Runs the App's server as ``fo.launch_app`` does, which gives it ten seconds to start."""
     import fiftyone.constants as foc
 
     command = [sys.executable, str(Path(foc.SERVER_DIR, "main.py"))]

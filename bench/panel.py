@@ -142,7 +142,7 @@ def _in_the_app(folder: Path, points: int) -> dict[str, Any]:
     def opened(dataset: str, panel: str) -> Iterator[Any]:
         # an App of its own each time, since it remembers the panels that were open
         with (
-            browser.app(dataset, free_port(), folder) as address,
+            browser.app(dataset, free_port()) as address,
             browser.page(address, panel) as page,
         ):
             yield page

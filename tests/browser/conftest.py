@@ -18,10 +18,10 @@ ARTIFACTS = Path(__file__).resolve().parents[1] / "artifacts"
 
 
 @pytest.fixture
-def app(tmp_path) -> Iterator[Callable[[str], str]]:
+def app() -> Iterator[Callable[[str], str]]:
     """A function that starts the App on a dataset and returns the address of its page."""
     with ExitStack() as running:
-        yield lambda name: running.enter_context(run_app(name, free_port(), tmp_path))
+        yield lambda name: running.enter_context(run_app(name, free_port()))
 
 
 @pytest.fixture
