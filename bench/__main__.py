@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 
-from labelvet.demo.environment import use_temporary_fiftyone
+from labelvet.core.environment import use_temporary_fiftyone
 
 NAMES = (
     *("embed", "reduce", "memory", "resume", "panel", "approval", "issues", "cluster"),

@@ -18,7 +18,7 @@ COCO128 = Path(os.environ.get("LABELVET_COCO128", ROOT.parent / "shared" / "data
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    from labelvet.demo.environment import use_temporary_fiftyone
+    from labelvet.core.environment import use_temporary_fiftyone
 
     folder = use_temporary_fiftyone("labelvet-tests-")
     os.environ |= {

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from labelvet.bench.browser import FLAGS
 from labelvet.bench.browser import app as run_app
-from labelvet.demo.mongod import free_port
+from labelvet.core.mongod import free_port
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 ARTIFACTS = Path(__file__).resolve().parents[1] / "artifacts"

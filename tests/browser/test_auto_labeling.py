@@ -7,10 +7,10 @@ import re
 import pytest
 from fiftyone import ViewField as F
 from labelvet.autolabel.runs import AutoLabelRun, save_run
+from labelvet.core.versions import PLUGIN
 from labelvet.dataset.documents import samples_of
 from labelvet.dataset.tags import tag_view
 from labelvet.demo.dataset import PREDICTIONS, composed_dataset
-from labelvet.demo.environment import PLUGIN
 from labelvet.demo.stamps import StampsUnavailable
 
 from .conftest import open_dataset, open_panel

@@ -18,8 +18,8 @@ TAG = "needs-review"
 @pytest.fixture(scope="session")
 def scenes(tmp_path_factory):
     """Generated scenes with a simulated detector's ``predictions``."""
+    from labelvet.core.versions import PLUGIN
     from labelvet.demo.dataset import PREDICTIONS, composed_dataset
-    from labelvet.demo.environment import PLUGIN
     from labelvet.demo.stamps import StampsUnavailable
 
     folder = tmp_path_factory.mktemp("scenes")

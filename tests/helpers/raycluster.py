@@ -10,7 +10,7 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
-from labelvet.demo.mongod import free_port
+from labelvet.core.mongod import free_port
 
 RAY = str(Path(sys.executable).with_name("ray"))
 # 75 MB is the least that Ray takes

@@ -13,7 +13,7 @@ import labelvet
 import numpy as np
 import psutil
 import pytest
-from labelvet.demo.mongod import free_port, private_mongod
+from labelvet.core.mongod import free_port, private_mongod
 from labelvet.workers.child import CANCELLED
 from labelvet.workers.operations import cancel, get_operation
 from labelvet.workers.targets import list_targets

@@ -7,9 +7,7 @@ module imports no FiftyOne.
 
 from __future__ import annotations
 
-import ctypes
 import shutil
-import signal
 import socket
 import subprocess
 import sys
@@ -17,6 +15,8 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from .processes import end_with_parent
 
 _START_SECONDS = 60
 _STOP_SECONDS = 20
@@ -45,7 +45,7 @@ def private_mongod(dbpath: Path, port: int | None = None) -> Iterator[str]:
         stdin=subprocess.DEVNULL,
         # Ctrl-C in the terminal is for the one who started it, who then stops it
         start_new_session=True,
-        preexec_fn=_end_with_parent if sys.platform == "linux" else None,
+        preexec_fn=end_with_parent if sys.platform == "linux" else None,
     )
     try:
         _wait_until_up(process, port, log)
@@ -90,9 +90,3 @@ def _wait_until_up(process: subprocess.Popen[bytes], port: int, log: Path) -> No
                 return
         time.sleep(0.1)
     raise RuntimeError(f"mongod did not start; its log is {log}")
-
-
-def _end_with_parent() -> None:
-    """Asks Linux to stop this process when its parent dies, even of SIGKILL."""
-    pr_set_pdeathsig = 1
-    ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGTERM)

@@ -3,16 +3,40 @@
 from __future__ import annotations
 
 import atexit
+import fcntl
 import os
 import shutil
 import sys
 import tempfile
 from contextlib import ExitStack
 from pathlib import Path
+from typing import TextIO
 
+from .errors import InUse
 from .mongod import private_mongod
+from .versions import PLUGIN
 
-PLUGIN = Path(__file__).resolve().parents[1]
+_held: list[TextIO] = []
+
+
+def claim(folder: Path, sentence: str) -> None:
+    """Holds a folder until the process ends.
+
+    Args:
+        folder: made if need be
+        sentence: what to say if another process holds it
+
+    Raises:
+        InUse: if one does
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = open(folder / "lock", "w")  # noqa: SIM115
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        lock.close()
+        raise InUse(sentence) from None
+    _held.append(lock)
 
 
 def use_private_fiftyone(folder: Path) -> None:
