@@ -1,4 +1,4 @@
-.PHONY: help setup demo test test-fast lint types web web-check web-checked bench walkthrough clean
+.PHONY: help setup demo test test-fast lint types reference matrix constraints web web-check web-checked bench walkthrough clean
 PY = .venv/bin/python
 NPM = npm --prefix panels
 
@@ -8,10 +8,13 @@ help:
 	@echo "make test-fast  the tests that need no browser, no Ray, no training and no worker"
 	@echo "make lint   ruff, mypy and the rule of imports"
 	@echo "make types  writes the web half's types from the panels' messages"
+	@echo "make reference  docs/reference.md, from the code"
 	@echo "make web    builds the web half of the panels into dist/ (needs Node 20)"
 	@echo "make bench  NAME=..., QUICK=1 for a smaller run; without NAME it lists them"
 	@echo "make setup  the virtual environment .venv that the others use"
 	@echo "make walkthrough  the pictures of docs/walkthrough.md, taken anew"
+	@echo "make matrix  the fast tests on every Python and FiftyOne that is promised"
+	@echo "make constraints  the exact versions of constraints.txt, anew (needs uv)"
 	@echo "make clean  removes what make created"
 
 setup:
@@ -28,6 +31,9 @@ lint: setup
 
 types: setup
 	@$(PY) -m labelvet.panels.typescript
+
+reference: setup
+	@$(PY) -m labelvet.cli.reference
 
 panels/node_modules: panels/package-lock.json
 	@$(NPM) ci --silent
@@ -54,6 +60,15 @@ test: lint web-check
 
 test-fast: setup
 	@$(PY) -m pytest tests -m "not (browser or ray or training or processes)"
+
+matrix:
+	@scripts/matrix
+
+# one file for all of them, with a marker where a version does not fit every Python; what is in it
+# stays where it still fits
+constraints:
+	@uv pip compile pyproject.toml --all-extras --universal --python-version 3.10 --quiet \
+		--no-annotate --custom-compile-command "make constraints" -o constraints.txt
 
 bench: setup
 	@QUICK=$(QUICK) $(PY) -m labelvet.bench $(NAME)
