@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,6 +16,8 @@ Report = Callable[[float, str], None]
 
 # A reader cannot follow more, and a database should not be written to more often.
 _SECONDS_BETWEEN_REPORTS = 0.25
+# a log is read afterwards
+_SECONDS_BETWEEN_LINES = 10.0
 
 
 class Progress:
@@ -116,8 +120,11 @@ class Stage:
 
 @contextmanager
 def terminal_report() -> Iterator[Report]:
-    """A progress line in the terminal, drawn by tqdm."""
-    from tqdm.auto import tqdm
+    """A progress line in the terminal, drawn by tqdm; where there is no terminal, lines of text."""
+    if not sys.stderr.isatty():
+        yield _lines()
+        return
+    from tqdm import tqdm
 
     with tqdm(total=100, bar_format="{percentage:3.0f}% |{bar:25}| {desc}", leave=True) as bar:
 
@@ -126,3 +133,17 @@ def terminal_report() -> Iterator[Report]:
             bar.set_description_str(line)
 
         yield report
+
+
+def _lines() -> Report:
+    """Returns a report that prints each new stage, and within a stage a line now and then."""
+    stage, printed = "", -math.inf
+
+    def report(fraction: float, line: str) -> None:
+        nonlocal stage, printed
+        begins = line.partition(" · ")[0]
+        if begins != stage or time.monotonic() - printed >= _SECONDS_BETWEEN_LINES:
+            stage, printed = begins, time.monotonic()
+            print(f"{fraction:4.0%}  {line}", file=sys.stderr, flush=True)
+
+    return report

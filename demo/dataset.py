@@ -9,8 +9,8 @@ from pathlib import Path
 import fiftyone as fo
 import fiftyone.zoo as foz
 import numpy as np
-from tqdm import tqdm
 
+from ..core.progress import Progress, terminal_report
 from .detector import detect
 from .scenes import Scene, compose_scene
 from .stamps import load_stamps
@@ -68,11 +68,16 @@ def composed_dataset(
     folder.mkdir(parents=True)
     rng = np.random.default_rng(seed)
     samples = []
-    for number in tqdm(range(num_scenes), desc="Composing scenes", unit=" scenes"):
-        scene = compose_scene(stamps, rng)
-        path = folder / f"scene-{number:04d}.jpg"
-        scene.image.save(path, quality=90)
-        samples.append(_sample(path, scene, classes, rng))
+    with (
+        terminal_report() as report,
+        Progress(report).stage("Composing scenes", 1.0, num_scenes, "scenes") as stage,
+    ):
+        for number in range(num_scenes):
+            scene = compose_scene(stamps, rng)
+            path = folder / f"scene-{number:04d}.jpg"
+            scene.image.save(path, quality=90)
+            samples.append(_sample(path, scene, classes, rng))
+            stage.advance()
     dataset = _empty(name)
     dataset.add_samples(samples, progress=False)
     return dataset
