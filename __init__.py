@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,8 +34,21 @@ _ROOT = Path(__file__).resolve().parent
 
 
 def register(plugin: Any) -> None:
-    """Registers the operators and panels with FiftyOne's plugin context."""
+    """Registers the operators and panels with FiftyOne's plugin context.
+
+    Raises:
+        UnsupportedFiftyOne: if labelvet does not run with this FiftyOne
+    """
     _make_importable()
+    from labelvet.core.errors import UnsupportedFiftyOne
+    from labelvet.core.versions import check_fiftyone
+
+    try:
+        check_fiftyone()
+    except UnsupportedFiftyOne as error:
+        # FiftyOne keeps what a plugin raises to itself
+        logging.getLogger(__name__).error("%s", error)
+        raise
     from labelvet.operators import register as register_operators
     from labelvet.panels import register as register_panels
 
@@ -46,7 +60,9 @@ def _make_importable() -> None:
     """Makes ``import labelvet`` find this folder, in this process and in those it spawns."""
     loaded = sys.modules.get("labelvet")
     if loaded is None:
-        sys.path.insert(0, str(_ROOT / "importable"))
+        installed = find_spec("labelvet")
+        if installed is None or Path(str(installed.origin)).resolve().parent != _ROOT:
+            sys.path.insert(0, str(_ROOT / "importable"))
         return
     other = Path(str(loaded.__file__)).resolve().parent
     if other != _ROOT:
@@ -59,6 +75,10 @@ def _make_importable() -> None:
 
 
 def __getattr__(name: str) -> Any:
+    if name in __all__:
+        from labelvet.core.versions import check_fiftyone
+
+        check_fiftyone()
     # the engine loads torch, so it is loaded when it is first asked for
     if name in ("Visualization", "compute_visualization"):
         from labelvet.visualization import compute as visualization

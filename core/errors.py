@@ -71,5 +71,21 @@ class ClusterUnavailable(LabelvetError, RuntimeError):
     """A compute cluster cannot be reached, or loses what it is given."""
 
 
+class InUse(LabelvetError, RuntimeError):
+    """Another process holds the folder that is asked for."""
+
+
+class BadDataset(LabelvetError, ValueError):
+    """Files of labels cannot be read as a dataset; its text has a sentence for each fault."""
+
+
+class UnsupportedFiftyOne(LabelvetError, ImportError):
+    """FiftyOne is missing, or of a version that labelvet does not run with."""
+
+
+class NotInstalled(LabelvetError, RuntimeError):
+    """The plugin cannot be put into FiftyOne's plugins folder, or taken out of it."""
+
+
 class Cancelled(LabelvetError):
     """The run was cancelled by the user; its text says what was kept."""

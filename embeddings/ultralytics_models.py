@@ -75,9 +75,7 @@ def load_ultralytics(model: str) -> Any:
         from ultralytics import YOLO
         from ultralytics.utils.downloads import GITHUB_ASSETS_NAMES, attempt_download_asset
     except ImportError as error:
-        raise ModelUnavailable(
-            f"'{model}' needs ultralytics: pip install 'labelvet[ultralytics]'."
-        ) from error
+        raise ModelUnavailable(f"'{model}' needs ultralytics: pip install ultralytics.") from error
 
     suffix = _suffix(model)
     if suffix == ".pt" and model in GITHUB_ASSETS_NAMES:

@@ -164,7 +164,7 @@ def _model(ctx: Any, inputs: types.Object) -> None:
     if isinstance(chosen, str) and chosen.endswith(".pt") and not find_spec("ultralytics"):
         inputs.view(
             "no_ultralytics",
-            types.Warning(label="This needs ultralytics: pip install 'labelvet[ultralytics]'"),
+            types.Warning(label="This needs ultralytics: pip install ultralytics"),
         )
     inputs.list(
         "classes",

@@ -16,6 +16,7 @@ from fiftyone.operators.executor import ExecutionOptions
 
 from ..core.errors import LabelvetError
 from ..core.progress import Report
+from ..core.versions import command
 from ..workers.operations import mark_scheduled
 from ..workers.targets import VERSION, Target, list_targets
 from .form_operator import FormOperator
@@ -112,7 +113,7 @@ def schedule_on(ctx: Any, inputs: types.Object) -> None:
     if not targets:
         inputs.view(
             "no_workers",
-            types.Notice(label="To schedule this instead, run: labelvet worker --name NAME"),
+            types.Notice(label=f"To schedule this instead, run: {command()} worker --name NAME"),
         )
     if len(usable) > 1:
         choices = types.DropdownView()

@@ -338,7 +338,7 @@ def _connected(address: str) -> Iterator[Any]:
     try:
         import ray
     except ImportError as error:
-        raise ClusterUnavailable("A Ray cluster needs Ray: pip install 'labelvet[ray]'.") from error
+        raise ClusterUnavailable("A Ray cluster needs Ray: pip install ray.") from error
     with tempfile.TemporaryDirectory(prefix="labelvet-ray-") as folder:
         package = Path(folder, "labelvet")
         for name in _SHIPPED:

@@ -191,3 +191,37 @@ def test_a_form_loads_nothing_heavy(judged, tmp_path):
     *forms, loaded = result.stdout.splitlines()
     assert {"compute_visualization", "auto_label", "update_visualization"} <= set(forms)
     assert HEAVY.isdisjoint(loaded.split())
+
+
+def test_the_matrix_is_what_is_promised():
+    from labelvet.core.versions import FIFTYONE
+    from packaging.requirements import Requirement
+    from packaging.specifiers import SpecifierSet
+
+    matrix = (ROOT / "scripts" / "matrix").read_text()
+    workflow = (ROOT / ".github" / "workflows" / "ci.yml").read_text()
+    pythons = re.search(r"PYTHONS:-(.*)}", matrix)[1].split()
+    fiftyones = re.search(r"FIFTYONES:-(.*)}", matrix)[1].split()
+    assert f"fiftyone{FIFTYONE}" in (ROOT / "pyproject.toml").read_text()
+    assert all(SpecifierSet(FIFTYONE).contains(each) for each in fiftyones)
+    # the oldest promised, and the one of the constraints
+    assert SpecifierSet(FIFTYONE.partition(",")[0].replace(">=", "==") + ".*").contains(
+        fiftyones[0]
+    )
+    assert f"fiftyone=={fiftyones[-1]}" in (ROOT / "constraints.txt").read_text()
+    for found in re.findall(r"^        python: \[(.*)\]", workflow, re.M):
+        assert [each.strip(' "') for each in found.split(",")] == pythons
+    (found,) = re.findall(r"^        fiftyone: \[(.*)\]", workflow, re.M)
+    assert [each.strip(' "') for each in found.split(",")] == fiftyones
+    # on each promised Python every package has one version
+    for python in pythons:
+        seen = {}
+        for line in (ROOT / "constraints.txt").read_text().splitlines():
+            if line.startswith("#"):
+                continue
+            pin = Requirement(line)
+            here = {"python_version": python, "python_full_version": f"{python}.0"}
+            if pin.marker is None or pin.marker.evaluate(here):
+                assert pin.name not in seen, (python, pin.name)
+                seen[pin.name] = pin.specifier
+        assert {"numpy", "fiftyone", "torch"} <= seen.keys()

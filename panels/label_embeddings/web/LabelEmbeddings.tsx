@@ -13,6 +13,9 @@ import { RunPicker } from "./parts/RunPicker";
 import { RunPage } from "./RunPage";
 import { CONTRACT, type Methods, Wire } from "./wire";
 
+/** Where a review that was asked for has begun: what a person leaves stays left. */
+const begun = new Set<string>();
+
 /** The panel *Label embeddings*: choose a run, then judge its labels. */
 export function LabelEmbeddings(props: PanelProps) {
   const python = usePython<Methods>(props, CONTRACT);
@@ -31,6 +34,13 @@ export function LabelEmbeddings(props: PanelProps) {
     [datasetName, refresh],
   );
 
+  const asked = props.data?.page === "review";
+  const beginReview = useCallback(() => {
+    if (!asked || datasetName === null || begun.has(datasetName)) return false;
+    begun.add(datasetName);
+    return true;
+  }, [asked, datasetName]);
+
   // of one there is nothing to choose
   const only = chosen === undefined && runs?.length === 1 ? runs[0] : null;
   useEffect(() => {
@@ -47,6 +57,7 @@ export function LabelEmbeddings(props: PanelProps) {
           wire={wire}
           opened={opened}
           picker={picker}
+          beginReview={beginReview}
           onStale={() => {
             reopen();
             refresh();

@@ -28,11 +28,14 @@ export function RunPage({
   wire,
   opened,
   picker,
+  beginReview,
   onStale,
 }: {
   wire: Wire;
   opened: OpenRun;
   picker: React.ReactNode;
+  /** whether the page begins with the review, asked once */
+  beginReview: () => boolean;
   onStale: () => void;
 }) {
   const { points, dims, attributes, labelPath } = opened;
@@ -40,7 +43,7 @@ export function RunPage({
   const hasLabels = opened.run.patchesField !== null;
   const run = useMemo(() => wire.of(opened.run), [wire, opened.run]);
   const list = useCallback(() => wire.changes(), [wire]);
-  const [reviewing, setReviewing] = useState(false);
+  const [reviewing, setReviewing] = useState(() => hasLabels && beginReview());
   const [pointed, setPointed] = useState<number | null>(null);
   /** counts what the panel changed in the dataset, so that everything read before is read again */
   const [edition, changed] = useReducer((before: number) => before + 1, 0);

@@ -1,0 +1,146 @@
+"""Corrected labels, back in their files: what differs from the files, and the files that change."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import fiftyone as fo
+
+from ..core.errors import InvalidParameter
+from ..dataset.states import REJECTED_TAG
+from ..folders.formats import correct
+from ..folders.source import Box, Correction, FileLabel, Source
+from .check import FIELD
+from .listing import PLACE
+
+# what a database keeps of a number that was read from a file
+_SAME = 1e-6
+
+
+@dataclass(frozen=True)
+class Changed:
+    """A correction, and what stood in the file before; None for a label that is new."""
+
+    correction: Correction
+    before: FileLabel | None
+
+    def sentence(self) -> str:
+        """Returns a line on it, as a diff has it."""
+        one, before = self.correction, self.before
+        where = before.place if before else str(one.image)
+        if before is None:
+            return f"+ {where}  {one.name} {_shown(one.box)}"
+        if one.removed:
+            return f"- {where}  {before.name} {_shown(before.box)}"
+        parts = []
+        if one.name is not None:
+            parts.append(f"{before.name} → {one.name}")
+        if one.box is not None:
+            parts.append(f"{one.name or before.name} {_shown(before.box)} → {_shown(one.box)}")
+        return f"~ {where}  {', '.join(parts)}"
+
+
+def find_corrections(dataset: fo.Dataset, source: Source) -> list[Changed]:
+    """Returns how the labels of a dataset differ from the files that they came from.
+
+    Labels that were rejected, or deleted, are removed.
+
+    Args:
+        dataset: what the source was imported into
+        source: the files, as they are now, and were then
+    """
+    root = f"{FIELD}.detections"
+    columns = dataset.values(
+        ["filepath", *(f"{root}.{name}" for name in ("label", "bounding_box", "tags", PLACE))]
+    )
+    now: dict[str, tuple[str, Box] | None] = {}
+    new: list[Changed] = []
+    shown = set()
+    for file, *of_sample in zip(*columns, strict=True):
+        shown.add(file)
+        for name, box, tags, place in zip(*(part or [] for part in of_sample), strict=True):
+            rejected = REJECTED_TAG in (tags or [])
+            if place is not None:
+                now[f"{file}\n{place}"] = None if rejected else (name, tuple(box))
+            elif not rejected:
+                new.append(Changed(Correction(Path(file), None, name, tuple(box)), None))
+    found = []
+    for image, label in source.labels():
+        if str(image.path) not in shown:
+            continue  # a sample that was deleted says nothing of its file
+        there = now.get(f"{image.path}\n{label.place}")
+        if there is None:
+            found.append(Changed(Correction(image.path, label.place, None, None), label))
+            continue
+        name, box = there
+        moved = any(abs(a - b) > _SAME for a, b in zip(box, label.box, strict=True))
+        if name != label.name or moved:
+            one = Correction(
+                image.path,
+                label.place,
+                name if name != label.name else None,
+                box if moved else None,
+            )
+            found.append(Changed(one, label))
+    return found + new
+
+
+def write_corrections(source: Source, changes: list[Changed], to: Path | None) -> list[Path]:
+    """Writes the files of labels, and returns those that changed.
+
+    All of them are complete before the first takes its place.
+
+    Args:
+        source: the files
+        changes: what to change in them
+        to: a folder that is new or empty, for all files of labels; None changes them where they are
+
+    Raises:
+        InvalidParameter: if the folder holds something, or a correction cannot be written
+    """
+    texts = dict(correct(source, [change.correction for change in changes]))
+    if to is None:
+        _replace(texts)
+        return list(texts)
+    if to.exists() and (not to.is_dir() or any(to.iterdir())):
+        raise InvalidParameter(f"'{to}' holds something already: name a new folder.")
+    files = {*source.files, *texts}
+    root = Path(os.path.commonpath([file.absolute().parent for file in files]))
+    for file in files:
+        target = to / file.absolute().relative_to(root)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if file in texts:
+            target.write_text(texts[file], encoding="utf-8", newline="")
+        else:
+            shutil.copyfile(file, target)
+    return [to / file.absolute().relative_to(root) for file in texts]
+
+
+def _replace(texts: dict[Path, str]) -> None:
+    written: list[tuple[Path, Path]] = []
+    try:
+        for file, text in texts.items():
+            beside = file.with_name(f".{file.name}-{os.getpid()}")
+            written.append((beside, file))
+            beside.write_text(text, encoding="utf-8", newline="")
+            if file.exists():
+                shutil.copymode(file, beside)
+        for beside, file in written:
+            beside.replace(file)
+    finally:
+        for beside, _ in written:
+            beside.unlink(missing_ok=True)
+
+
+def lines(changes: list[Changed]) -> Iterator[str]:
+    """Yields a readable diff."""
+    for change in changes:
+        yield change.sentence()
+
+
+def _shown(box: Box | None) -> str:
+    return f"[{', '.join(f'{value:.4f}' for value in box or ())}]"

@@ -1,0 +1,192 @@
+"""What a check found, read from the labels: counts, the list of issues, a table, a JSON."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import fiftyone as fo
+
+from ..issues.attributes import (
+    ISSUE,
+    ISSUES,
+    MISLABELED,
+    MISSED,
+    REASON,
+    SUGGESTED,
+    SUGGESTED_BOX,
+    SUSPICION,
+)
+from .limits import WRONG, Limit
+
+PLACE = "place"
+"""The attribute of a label that says where in its files it stands."""
+
+_WIDEST_CLASS = 24
+
+
+@dataclass(frozen=True)
+class Issue:
+    """One label that is probably wrong, or an object that has none.
+
+    Attributes:
+        file: the image
+        label: its class
+        box: x, y, width, height, relative to the image
+        issue: what is probably wrong
+        probability: that anything is wrong with it; of a missed object that it is one
+        reason: what speaks against it
+        suggested_label, suggested_box: what it should be, where that is known
+        place: the line of its file; None for a box that only another file has
+    """
+
+    file: str
+    label: str | None
+    box: list[float]
+    issue: str
+    probability: float
+    reason: str | None
+    suggested_label: str | None
+    suggested_box: list[float] | None
+    place: str | None
+
+
+@dataclass(frozen=True)
+class Listing:
+    """What a check found.
+
+    Attributes:
+        source: what was checked, in words
+        labels: how many labels were judged
+        by_class: ``{class: labels}``
+        issues: the likeliest first
+        notes: sentences on what cannot be known
+    """
+
+    source: str
+    labels: int
+    by_class: dict[str, int]
+    issues: list[Issue]
+    notes: list[str]
+
+    def counts(self) -> dict[str, int]:
+        """Returns ``{issue: labels}``, with the sum as ``WRONG``."""
+        found = Counter(issue.issue for issue in self.issues)
+        return {WRONG: len(self.issues), **{name: found[name] for name in ISSUES}}
+
+    def passed(self, limits: list[Limit]) -> list[Limit]:
+        """Returns the limits that were passed."""
+        counts = self.counts()
+        return [limit for limit in limits if limit.passed(counts[limit.issue], self.labels)]
+
+    def table(self, worst: int) -> Iterator[str]:
+        """Yields the lines of the table.
+
+        Args:
+            worst: how many labels to list
+        """
+        counts = self.counts()
+        yield f"{self.labels:,} labels, {counts[WRONG]:,} of them probably wrong:"
+        for name, number in counts.items():
+            yield f"  {name:12}{number:8,}{100 * number / max(1, self.labels):8.1f}%"
+        of_class: dict[str, Counter[str]] = {}
+        for issue in self.issues:
+            of_class.setdefault(str(issue.label), Counter())[issue.issue] += 1
+        if of_class:
+            width = min(_WIDEST_CLASS, max(map(len, of_class)))
+            yield ""
+            yield f"  {'class':{width}}{'labels':>9}{WRONG:>9}" + "".join(
+                f"{name:>12}" for name in ISSUES
+            )
+            for name, found in sorted(
+                of_class.items(), key=lambda each: (-each[1].total(), each[0])
+            ):
+                cells = "".join(f"{found[issue] or '':>12}" for issue in ISSUES)
+                shown = name if len(name) <= width else f"{name[: width - 1]}…"
+                yield f"  {shown:{width}}{self.by_class.get(name, 0):9,}{found.total():9,}{cells}"
+        if self.issues and worst:
+            yield ""
+            yield f"The worst {min(worst, len(self.issues)):,} of {len(self.issues):,}:"
+        for issue in self.issues[:worst]:
+            box = ", ".join(f"{value:.3f}" for value in issue.box)
+            yield f"  {issue.probability:4.0%}  {issue.place or issue.file}"
+            wrong = issue.issue == MISLABELED and issue.suggested_label
+            better = f", rather {issue.suggested_label}" if wrong else ""
+            yield f"        {issue.issue}: {issue.label}{better}, box {box}"
+            if issue.reason:
+                yield f"        {issue.reason}"
+        yield from self.notes
+
+    def write_json(self, path: Path) -> None:
+        """Writes the list for machines, in one step."""
+        content: dict[str, Any] = {
+            "source": self.source,
+            "labels": self.labels,
+            "counts": self.counts(),
+            "by_class": self.by_class,
+            "notes": self.notes,
+            "issues": [asdict(issue) for issue in self.issues],
+        }
+        beside = path.with_name(f".{path.name}-{os.getpid()}")
+        try:
+            beside.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+            beside.replace(path)
+        finally:
+            beside.unlink(missing_ok=True)
+
+
+def read_listing(
+    dataset: fo.Dataset, field: str, seconds: tuple[str, ...], source: str, notes: list[str]
+) -> Listing:
+    """Reads what :func:`labelvet.issues.find.find_label_issues` wrote.
+
+    Args:
+        dataset: the dataset
+        field: the field that was judged
+        seconds: the fields that were asked
+        source: what was checked, in words
+        notes: see :class:`Listing`
+    """
+    issues = [issue for name in (field, *seconds) for issue in _issues(dataset, name)]
+    issues.sort(key=lambda issue: -issue.probability)
+    by_class = dataset.count_values(f"{field}.detections.label")
+    return Listing(
+        source,
+        sum(by_class.values()),
+        {str(name): number for name, number in sorted(by_class.items(), key=lambda e: -e[1])},
+        issues,
+        notes,
+    )
+
+
+def _issues(dataset: fo.Dataset, field: str) -> Iterator[Issue]:
+    root = f"{field}.detections"
+    there = dataset.get_field_schema(flat=True)
+    names = ("label", "bounding_box", ISSUE, SUSPICION, MISSED, REASON, SUGGESTED, SUGGESTED_BOX,
+             PLACE)  # fmt: skip
+    if f"{root}.{ISSUE}" not in there:
+        return
+    wanted = [name for name in names if f"{root}.{name}" in there]
+    columns = dataset.values(["filepath", *(f"{root}.{name}" for name in wanted)])
+    for file, *of_sample in zip(*columns, strict=True):
+        for values in zip(*(part or [] for part in of_sample), strict=True):
+            label = dict(zip(wanted, values, strict=True))
+            if label[ISSUE] is None:
+                continue
+            missed = label[ISSUE] == MISSED
+            yield Issue(
+                file,
+                label["label"],
+                [round(float(value), 6) for value in label["bounding_box"]],
+                label[ISSUE],
+                round(float((label.get(MISSED) if missed else label.get(SUSPICION)) or 0), 4),
+                label.get(REASON),
+                label.get(SUGGESTED),
+                label.get(SUGGESTED_BOX),
+                label.get(PLACE),
+            )

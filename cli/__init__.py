@@ -1,0 +1,57 @@
+"""The command ``labelvet``: one module per command, which is loaded to list it and no more.
+
+What a command needs is imported where it runs, so that ``--help`` answers at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import traceback
+from collections.abc import Sequence
+
+from . import cache, check, datasets, doctor, install, runs, worker
+
+_COMMANDS = (check, datasets, install, doctor, worker, runs, cache)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Runs the command line.
+
+    Args:
+        arguments: the arguments, by default those of the process
+    """
+    parsed = make_parser().parse_args(arguments)
+    from labelvet.core.errors import LabelvetError
+    from pymongo.errors import ConnectionFailure
+
+    # what a command that others call in a script exits with where its input is at fault
+    status = getattr(parsed, "bad_input", 1)
+    try:
+        parsed.run(parsed)
+    except LabelvetError as error:
+        print(error, file=sys.stderr)
+        sys.exit(status)
+    except ConnectionFailure as error:
+        print(f"FiftyOne's database does not answer: {error}", file=sys.stderr)
+        sys.exit(status)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except Exception:
+        if status == 1:
+            raise
+        traceback.print_exc()
+        sys.exit(status)
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """Returns what reads the arguments, with every command."""
+    parser = argparse.ArgumentParser(
+        prog="labelvet",
+        description="Find wrong labels in FiftyOne: the commands that run outside the App.",
+        epilog="'labelvet COMMAND --help' describes each.",
+    )
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    for command in _COMMANDS:
+        command.add(commands)
+    return parser

@@ -1,0 +1,257 @@
+"""``labelvet compute``, ``update``, ``issues``, ``approve`` and ``tag``: what the operators do, for
+a dataset in FiftyOne."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Callable
+from typing import Any
+
+_PLUGIN = "@labelvet/labelvet"
+
+
+def add(commands: Any) -> None:
+    """Adds the commands."""
+    compute = _add(
+        commands,
+        "compute",
+        _compute,
+        "embed the patches of a dataset and map them",
+        "What 'Compute visualization' does.",
+    )
+    compute.add_argument("--brain-key", required=True, metavar="KEY", help="the name of the run")
+    compute.add_argument("--field", help="the labels; whole images by default")
+    compute.add_argument("--overwrite", action="store_true", help="replace a run of that name")
+    compute.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="any other parameter of the operator: --set method=pca --set seed=51",
+    )
+    update = _add(
+        commands,
+        "update",
+        _update,
+        "bring a map up to date with its labels",
+        "What 'Update visualization' does.",
+    )
+    update.add_argument("--brain-key", required=True, metavar="KEY", help="the name of the run")
+    issues = _add(
+        commands,
+        "issues",
+        _issues,
+        "judge the labels of a map",
+        "What 'Find label issues' does.",
+    )
+    issues.add_argument("--brain-key", required=True, metavar="KEY", help="the name of the run")
+    issues.add_argument(
+        "--second", action="append", default=[], metavar="FIELD", help="other labels to ask"
+    )
+    for parser in (compute, update, issues):
+        parser.add_argument(
+            "--delegate",
+            nargs="?",
+            const=True,
+            metavar="NAME",
+            help="schedule it for a worker, of this name if one is given, instead of running it",
+        )
+    approve = _add(
+        commands,
+        "approve",
+        _approve,
+        "make ground truth of labels",
+        "What 'Approve labels' does: flagged and rejected labels stay out.",
+    )
+    approve.add_argument("--field", required=True, help="the labels")
+    approve.add_argument("--into", required=True, metavar="FIELD", help="the ground truth")
+    approve.add_argument(
+        "--rule",
+        default="keep",
+        choices=("keep", "replace", "refuse"),
+        help="what becomes of a label that is in the ground truth already; keep by default",
+    )
+    tag = _add(commands, "tag", _tag, "tag labels or samples", "What 'Tag labels or samples' does.")
+    tag.add_argument("tag", metavar="TAG")
+    tag.add_argument("--field", help="the labels; the samples by default")
+    tag.add_argument("--remove", action="store_true", help="remove the tag instead")
+    for parser in (approve, tag):
+        parser.add_argument("--min-confidence", type=float, metavar="N")
+        parser.add_argument("--max-confidence", type=float, metavar="N")
+        parser.add_argument("--class", action="append", dest="classes", metavar="NAME")
+
+
+def _add(
+    commands: Any,
+    name: str,
+    run: Callable[[argparse.Namespace], None],
+    summary: str,
+    description: str,
+) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = commands.add_parser(
+        name, help=summary, description=f"For a dataset in FiftyOne: {summary}. {description}"
+    )
+    parser.add_argument("dataset", metavar="DATASET", help="its name in FiftyOne")
+    if name != "update":
+        parser.add_argument("--view", metavar="NAME", help="a saved view of it; all by default")
+    parser.set_defaults(run=run, view=None)
+    return parser
+
+
+def _compute(arguments: argparse.Namespace) -> None:
+    parameters = dict(map(_parameter, arguments.set))
+    samples = _samples(arguments)
+    if arguments.delegate:
+        _delegate(
+            arguments,
+            "compute_visualization",
+            samples,
+            brain_key=arguments.brain_key,
+            patches_field=arguments.field,
+            overwrite=arguments.overwrite,
+            **parameters,
+        )
+        return
+    from labelvet.core.errors import InvalidParameter
+    from labelvet.visualization.compute import compute_visualization
+
+    try:
+        run = compute_visualization(
+            samples,
+            arguments.field,
+            arguments.brain_key,
+            overwrite=arguments.overwrite,
+            progress=True,
+            **parameters,
+        )
+    except TypeError as error:  # a parameter that the function does not have
+        raise InvalidParameter(f"{error}: --set names a parameter of the operator.") from error
+    print(run.summary())
+
+
+def _update(arguments: argparse.Namespace) -> None:
+    samples = _samples(arguments)
+    if arguments.delegate:
+        _delegate(arguments, "update_visualization", samples, brain_key=arguments.brain_key)
+        return
+    from labelvet.visualization.update import update_visualization
+
+    print(update_visualization(samples, arguments.brain_key, progress=True).summary())
+
+
+def _issues(arguments: argparse.Namespace) -> None:
+    samples = _samples(arguments)
+    if arguments.delegate:
+        _delegate(
+            arguments,
+            "find_label_issues",
+            samples,
+            brain_key=arguments.brain_key,
+            second_fields=arguments.second,
+        )
+        return
+    from labelvet.core.progress import terminal_report
+    from labelvet.issues.find import find_label_issues
+
+    with terminal_report() as report:
+        found = find_label_issues(
+            samples, arguments.brain_key, second_fields=arguments.second, progress=report
+        )
+    print(found.summary())
+
+
+def _approve(arguments: argparse.Namespace) -> None:
+    done = _operator("approve_labels")(
+        _samples(arguments),
+        arguments.field,
+        arguments.into,
+        arguments.min_confidence,
+        arguments.max_confidence,
+        arguments.classes,
+        arguments.rule,
+    )
+    print(done.sentence)
+    print("'What can be undone' in the App takes it back.")
+
+
+def _tag(arguments: argparse.Namespace) -> None:
+    from labelvet.core.errors import InvalidParameter
+    from labelvet.dataset.label_views import filter_labels
+    from labelvet.dataset.tags import describe, tag_view
+
+    samples = _samples(arguments)
+    confidence = (arguments.min_confidence, arguments.max_confidence)
+    if confidence != (None, None) or arguments.classes:
+        if arguments.field is None:
+            raise InvalidParameter("Samples have no confidence and no class: name a --field.")
+        samples = filter_labels(samples, arguments.field, confidence, arguments.classes)
+    done = tag_view(samples, arguments.field, arguments.tag, arguments.remove)
+    what = "sample" if arguments.field is None else "label"
+    print(describe(done, arguments.tag, what, arguments.remove))
+
+
+def _samples(arguments: argparse.Namespace) -> Any:
+    from labelvet.core.errors import InvalidParameter
+    from labelvet.core.versions import check_fiftyone
+
+    check_fiftyone()
+    import fiftyone as fo
+
+    if not fo.dataset_exists(arguments.dataset):
+        raise InvalidParameter(f"There is no dataset '{arguments.dataset}'.")
+    dataset = fo.load_dataset(arguments.dataset)
+    if arguments.view is None:
+        return dataset
+    if not dataset.has_saved_view(arguments.view):
+        raise InvalidParameter(f"'{arguments.dataset}' has no saved view '{arguments.view}'.")
+    return dataset.load_saved_view(arguments.view)
+
+
+def _operator(name: str) -> Any:
+    import fiftyone.operators as foo
+    from labelvet.core.errors import NotInstalled
+    from labelvet.core.versions import command
+
+    uri = f"{_PLUGIN}/{name}"
+    if not foo.operator_exists(uri):
+        raise NotInstalled(
+            f"FiftyOne does not have the plugin: run '{command()} install', or "
+            f"'{command()} doctor' to see why."
+        )
+    return foo.get_operator(uri)
+
+
+def _delegate(arguments: argparse.Namespace, name: str, samples: Any, **parameters: Any) -> None:
+    """Queues an operator as the App does."""
+    import fiftyone.operators as foo
+    from labelvet.core.errors import InvalidParameter
+    from labelvet.workers.targets import list_targets
+
+    operator = _operator(name)
+    context = {"view": samples.view(), "request_delegation": True, "params": parameters}
+    names = [target.name for target in list_targets()]
+    if arguments.delegate is not True:
+        if arguments.delegate not in names:
+            raise InvalidParameter(
+                f"No worker serves '{arguments.delegate}': start one with 'labelvet worker --name "
+                f"{arguments.delegate}', or choose one of: {', '.join(names) or 'none'}."
+            )
+        context["delegation_target"] = arguments.delegate
+    queued = foo.execute_operator(operator.uri, ctx=context)
+    id_ = queued.result["id"]
+    where = "" if names else " No worker runs yet: 'labelvet worker --name NAME' starts one."
+    print(f"Scheduled: 'labelvet runs show {id_}' says how far it is.{where}")
+
+
+def _parameter(text: str) -> tuple[str, Any]:
+    """Reads NAME=VALUE, where the value is JSON or else text."""
+    from labelvet.core.errors import InvalidParameter
+
+    name, equals, value = text.partition("=")
+    if not equals or not name.isidentifier():
+        raise InvalidParameter(f"--set is NAME=VALUE, such as method=pca, not '{text}'.")
+    try:
+        return name, json.loads(value)
+    except ValueError:
+        return name, value

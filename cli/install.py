@@ -1,0 +1,189 @@
+"""``labelvet install`` and ``uninstall``: the plugin, in and out of FiftyOne's plugins folder.
+
+The folder is looked up as FiftyOne does it, but without FiftyOne, which would want its database.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import site
+import sysconfig
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from labelvet.core.errors import NotInstalled
+from labelvet.core.versions import PLUGIN, check_fiftyone, command
+
+_LINK = "labelvet"
+_METADATA = ("fiftyone.yml", "fiftyone.yaml")
+# makes `python -m labelvet` work where FiftyOne downloaded the plugin and pip installed nothing
+_PATH_FILE = "labelvet-plugin.pth"
+
+
+def add(commands: Any) -> None:
+    """Adds the commands."""
+    parser = commands.add_parser(
+        "install",
+        help="put the plugin into FiftyOne's plugins folder",
+        description="Links this installation of labelvet into FiftyOne's plugins folder. Run from "
+        "a plugin that FiftyOne downloaded, it makes 'python -m labelvet' work from any folder.",
+    )
+    parser.set_defaults(run=_install)
+    parser = commands.add_parser("uninstall", help="take it out again")
+    parser.set_defaults(run=_uninstall)
+
+
+def _install(arguments: argparse.Namespace) -> None:
+    check_fiftyone()
+    plugins = plugins_folder()
+    others = [folder for folder in installed_plugins(plugins) if folder.resolve() != PLUGIN]
+    if others:
+        raise NotInstalled(
+            f"Another labelvet is in '{others[0]}': remove it first, as with 'labelvet uninstall' "
+            "or 'fiftyone plugins delete @labelvet/labelvet'."
+        )
+    if _is_inside(plugins):
+        print(f"The plugin is in '{PLUGIN}', where FiftyOne looks for it.")
+        _make_importable()
+        return
+    link = plugins / _LINK
+    if not link.is_symlink() and link.exists():
+        raise NotInstalled(f"'{link}' is there already and is no labelvet: move it away first.")
+    _link(link)
+    print(f"The plugin is in FiftyOne's plugins folder: '{link}' is '{PLUGIN}'.")
+    print(f"Restart the App if it is open. '{command()} doctor' says what else it needs.")
+
+
+def _link(link: Path) -> None:
+    """Makes the link, in one step where another one is there."""
+    beside = link.with_name(f".{link.name}-{os.getpid()}")
+    try:
+        link.parent.mkdir(parents=True, exist_ok=True)
+        beside.symlink_to(PLUGIN)
+        beside.replace(link)
+    except OSError as error:
+        beside.unlink(missing_ok=True)
+        raise NotInstalled(
+            f"'{link}' cannot be made: {error.strerror or error}. Make the folder writable, or set "
+            "FIFTYONE_PLUGINS_DIR to one that is."
+        ) from None
+
+
+def _make_importable() -> None:
+    """Makes ``labelvet`` importable in this environment where it is not."""
+    found = find_spec("labelvet")
+    if path_file() is None and found is not None and _is_installed():
+        return
+    last: OSError | None = None
+    for folder in _site_folders():
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / _PATH_FILE).write_text(f"{PLUGIN / 'importable'}\n")
+        except OSError as error:
+            last = error
+            continue
+        print("'python -m labelvet' is this command now, and 'import labelvet' works, anywhere.")
+        return
+    raise NotInstalled(
+        f"'{_PATH_FILE}' cannot be written into this Python's site-packages: {last}. The command "
+        f"works without it: {command()}."
+    )
+
+
+def _is_installed() -> bool:
+    """Whether pip installed labelvet here."""
+    from importlib.metadata import PackageNotFoundError, distribution
+
+    try:
+        distribution("labelvet")
+    except PackageNotFoundError:
+        return False
+    return True
+
+
+def _uninstall(arguments: argparse.Namespace) -> None:
+    plugins = plugins_folder()
+    removed = []
+    for folder in installed_plugins(plugins):
+        if folder.is_symlink():
+            folder.unlink()
+            removed.append(folder)
+    link = plugins / _LINK
+    if link.is_symlink() and not link.exists():  # of a labelvet that is gone
+        link.unlink()
+        removed.append(link)
+    path = path_file()
+    if path is not None:
+        path.unlink()
+        removed.append(path)
+    for each in removed:
+        print(f"Removed '{each}'.")
+    left = list(installed_plugins(plugins))
+    if left:
+        print(f"'{left[0]}' is no link: 'fiftyone plugins delete @labelvet/labelvet' removes it.")
+    elif not removed:
+        print(f"There is no labelvet in '{plugins}'.")
+    else:
+        print("Restart the App if it is open. Datasets and what was written into them stay.")
+
+
+def plugins_folder() -> Path:
+    """Returns where FiftyOne looks for plugins: what its environment or configuration says."""
+    home = Path("~").expanduser()
+    file = Path(os.environ.get("FIFTYONE_CONFIG_PATH") or home / ".fiftyone" / "config.json")
+    try:
+        configured = dict(json.loads(file.read_text()))
+    except (OSError, ValueError, TypeError):
+        configured = {}
+    if folder := os.environ.get("FIFTYONE_PLUGINS_DIR") or configured.get("plugins_dir"):
+        return Path(folder).expanduser()
+    datasets = os.environ.get("FIFTYONE_DEFAULT_DATASET_DIR") or configured.get(
+        "default_dataset_dir"
+    )
+    return Path(datasets or home / "fiftyone").expanduser() / "__plugins__"
+
+
+def installed_plugins(plugins: Path) -> Iterator[Path]:
+    """Yields the folders in FiftyOne's plugins folder that are labelvet, as FiftyOne finds them.
+
+    Args:
+        plugins: FiftyOne's plugins folder
+    """
+    # a plugin lies in the folder itself, or in a folder of its author's
+    for pattern in ("*", "*/*"):
+        for folder in sorted(plugins.glob(pattern)):
+            if not folder.name.startswith(".") and any(
+                _is_labelvet(folder / name) for name in _METADATA
+            ):
+                yield folder
+
+
+def path_file() -> Path | None:
+    """Returns the file that makes a downloaded plugin importable, None where there is none."""
+    for folder in _site_folders():
+        if (folder / _PATH_FILE).exists():
+            return folder / _PATH_FILE
+    return None
+
+
+def _site_folders() -> list[Path]:
+    folders = [Path(sysconfig.get_path("purelib"))]
+    if site.ENABLE_USER_SITE:
+        folders.append(Path(site.getusersitepackages()))
+    return folders
+
+
+def _is_labelvet(metadata: Path) -> bool:
+    try:
+        return bool(re.search(r"^name:\s*[\"']?@labelvet/labelvet\b", metadata.read_text(), re.M))
+    except (OSError, UnicodeDecodeError):
+        return False
+
+
+def _is_inside(plugins: Path) -> bool:
+    return plugins.resolve() in PLUGIN.parents

@@ -1,0 +1,326 @@
+"""COCO: one JSON of images, annotations and categories."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import defaultdict
+from collections.abc import Iterator
+from json import JSONDecoder
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from ..core.errors import BadDataset
+from ..core.sentences import count
+from .source import (
+    Box,
+    Correction,
+    Faults,
+    FileLabel,
+    ImageFile,
+    Source,
+    check_box,
+    image_size,
+    read_text,
+    unknown_class,
+)
+
+# the largest of COCO's own files has 470 MB; read, a JSON takes several times its size
+_MAX_BYTES = 480_000_000
+_MEMORY = 8
+
+# where images lie, seen from the JSON
+_PLACES = (".", "images", "data", "../images", "../data", "..")
+
+
+def load_json(path: Path) -> Any:
+    """Returns what a JSON file holds.
+
+    Raises:
+        BadDataset: if it is too large, cannot be read, or is no JSON
+    """
+    try:
+        size = path.stat().st_size
+    except OSError as error:
+        raise BadDataset(f"'{path}' cannot be read: {error.strerror}.") from None
+    if size > _MAX_BYTES:
+        raise BadDataset(
+            f"'{path}' has {size / 1e6:,.0f} MB, and {_MAX_BYTES / 1e6:,.0f} MB are the most that "
+            "is read: split it, for example by images."
+        )
+    if size * _MEMORY > psutil.virtual_memory().available:
+        raise BadDataset(
+            f"'{path}' has {size / 1e6:,.0f} MB, which need about {size * _MEMORY / 1e9:,.1f} GB "
+            "of memory, more than is free here: split it, for example by images."
+        )
+    try:
+        return json.loads(read_text(path))
+    except ValueError as error:
+        raise BadDataset(f"'{path}' is no JSON: {error}.") from None
+    except RecursionError:
+        raise BadDataset(f"'{path}' is no COCO JSON: it is nested too deeply.") from None
+
+
+def looks_like(path: Path) -> bool:
+    """Whether a file is a COCO dataset, going by its first and last characters."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(1 << 16)
+            file.seek(max(0, path.stat().st_size - (1 << 16)))
+            text = head + file.read()
+    except OSError:
+        return False
+    return head.lstrip()[:1] == b"{" and any(
+        f'"{name}"'.encode() in text for name in ("annotations", "images", "categories")
+    )
+
+
+def read(path: Path, images: Path | None = None) -> Source:
+    """Reads a dataset.
+
+    Args:
+        path: its JSON
+        images: the folder of its images; by default it is looked for near the JSON
+
+    Raises:
+        BadDataset: if the JSON cannot be used; what is wrong with single images and annotations is
+            in the source's faults
+    """
+    content = load_json(path)
+    parts = [content.get(name) if isinstance(content, dict) else None for name in
+             ("images", "annotations", "categories")]  # fmt: skip
+    if not all(isinstance(part, list) for part in parts):
+        raise BadDataset(f"'{path}' is no COCO dataset: it needs images, annotations, categories.")
+    listed, annotations, kinds = (part or [] for part in parts)
+    try:
+        categories = {int(kind["id"]): str(kind["name"]) for kind in kinds}
+        files = {int(image["id"]): str(image["file_name"]) for image in listed}
+        sizes = {int(image["id"]): (image.get("width"), image.get("height")) for image in listed}
+    except (KeyError, TypeError, ValueError) as error:
+        raise BadDataset(
+            f"'{path}' has an image or a category without {error}: an image needs id and "
+            "file_name, a category id and name."
+        ) from None
+    faults = Faults()
+    folder = _image_folder(path, images, list(files.values()))
+    measured: dict[int, tuple[int, int]] = {}
+    for id_, name in files.items():
+        size = image_size(folder / name, faults)
+        if size is not None:
+            width, height = sizes[id_]
+            told = isinstance(width, int) and isinstance(height, int) and min(width, height) > 0
+            measured[id_] = (width, height) if told else size
+    labels, crowds = _labels(annotations, categories, files, measured, path, faults)
+    source = Source(
+        "COCO",
+        path,
+        list(categories.values()),
+        [ImageFile((folder / files[id_]).absolute(), labels[id_]) for id_ in measured],
+        [path],
+        faults,
+        numbers={(folder / files[id_]).absolute(): id_ for id_ in measured},
+        categories=categories,
+    )
+    if crowds:
+        source.notes.append(f"{count(crowds, 'crowd')} left out: their boxes hold many objects.")
+    return source
+
+
+def _labels(
+    annotations: list[Any],
+    categories: dict[int, str],
+    files: dict[int, str],
+    sizes: dict[int, tuple[int, int]],
+    path: Path,
+    faults: Faults,
+) -> tuple[dict[int, list[FileLabel]], int]:
+    labels: dict[int, list[FileLabel]] = defaultdict(list)
+    crowds = 0
+    for row, annotation in enumerate(annotations):
+        where = f"{path}:annotation {row}"
+        try:
+            image, category = int(annotation["image_id"]), int(annotation["category_id"])
+            values = [float(value) for value in annotation["bbox"]]
+            score = annotation.get("score")
+            confidence = None if score is None else float(score)
+        except (AttributeError, KeyError, TypeError, ValueError):
+            faults.add(
+                "annotation lacks image_id, category_id or bbox|"
+                "annotations lack image_id, category_id or bbox", where,
+            )  # fmt: skip
+            continue
+        if annotation.get("iscrowd"):
+            crowds += 1
+        elif category not in categories:
+            faults.add(
+                "label has a category that has no name|labels have categories that have no name",
+                where, str(category),
+            )  # fmt: skip
+        elif image not in files:
+            faults.add(
+                "annotation is of an image that is not listed|"
+                "annotations are of images that are not listed", where, str(image),
+            )  # fmt: skip
+        elif image in sizes:
+            box = relative_box(values, sizes[image], where, faults)
+            if box is not None:
+                labels[image].append(
+                    FileLabel(categories[category], box, f"annotation {row}", confidence)
+                )
+    return labels, crowds
+
+
+def relative_box(
+    values: list[float], size: tuple[int, int], where: str, faults: Faults
+) -> Box | None:
+    """Returns COCO's box in pixels relative to its image, None where it does not lie in it."""
+    if len(values) != 4:
+        faults.add("box has not four numbers|boxes have not four numbers", where)
+        return None
+    width, height = size
+    x, y, w, h = values
+    return check_box((x / width, y / height, w / width, h / height), where, faults)
+
+
+def _image_folder(path: Path, given: Path | None, names: list[str]) -> Path:
+    if given is not None:
+        if not given.is_dir():
+            raise BadDataset(f"'{given}', where the images should be, is no folder.")
+        return given
+    # as in coco/annotations/instances_val2017.json beside coco/val2017 or coco/images/val2017
+    split = path.stem.rpartition("_")[2]
+    places = (*_PLACES, f"../{split}", f"../images/{split}", f"images/{split}")
+    tried = names[:1] + names[-1:]
+    for place in places:
+        if any((path.parent / place / name).exists() for name in tried):
+            return Path(path.parent / place).resolve()
+    raise BadDataset(
+        f"The images of '{path}' are not beside it: say with --images in which folder they are."
+    )
+
+
+def correct(source: Source, corrections: list[Correction]) -> Iterator[tuple[Path, str]]:
+    """Yields the JSON with its new text: only the annotations that were corrected are changed.
+
+    Raises:
+        InvalidParameter: if a class is no category of it
+    """
+    numbers = {name: number for number, name in source.categories.items()}
+    for one in corrections:
+        if one.name is not None and one.name not in numbers:
+            raise unknown_class(one.name, source.path)
+    text = read_text(source.path)
+    spans = _annotation_spans(text)
+    sizes = {
+        image["id"]: (image.get("width"), image.get("height"))
+        for image in json.loads(text)["images"]
+    }
+    ids = [number for number in map(_id_of, (text[a:b] for a, b in spans)) if number is not None]
+    next_id = max(ids, default=0) + 1
+
+    def pixels(one: Correction) -> list[float]:
+        width, height = sizes[source.numbers[one.image]]
+        if not width or not height:
+            width, height = image_size(one.image, Faults()) or (1, 1)
+        return [
+            round(value * side, 2)
+            for value, side in zip(one.box or (), (width, height) * 2, strict=True)
+        ]
+
+    changes: dict[int, str | None] = {}
+    added = []
+    for one in corrections:
+        if one.place is not None:
+            row = int(one.place.rpartition(" ")[2])
+            if one.removed:
+                changes[row] = None
+                continue
+            start, end = spans[row]
+            item = text[start:end]
+            if one.name is not None:
+                item = _set(item, "category_id", str(numbers[one.name]))
+            if one.box is not None:
+                x, y, width, height = pixels(one)
+                item = _set(item, "bbox", json.dumps([x, y, width, height]))
+                item = _set(item, "area", json.dumps(round(width * height, 2)), only_if_there=True)
+            changes[row] = item
+        else:
+            box = pixels(one)
+            new = {
+                "id": next_id, "image_id": source.numbers[one.image],
+                "category_id": numbers[str(one.name)], "bbox": box,
+                "area": round(box[2] * box[3], 2), "iscrowd": 0,
+            }  # fmt: skip
+            added.append(json.dumps(new))
+            next_id += 1
+    yield source.path, _spliced(text, spans, changes, added)
+
+
+def _annotation_spans(text: str) -> list[tuple[int, int]]:
+    """Returns where each annotation stands in the text of the JSON."""
+    decoder = JSONDecoder()
+    at = text.index("{") + 1
+    while True:
+        at = _skip(text, at)
+        key, at = decoder.raw_decode(text, at)
+        at = _skip(text, at)
+        if key != "annotations":
+            _, at = decoder.raw_decode(text, at)
+            continue
+        spans = []
+        at += 1
+        while text[at := _skip(text, at)] != "]":
+            _, end = decoder.raw_decode(text, at)
+            spans.append((at, end))
+            at = end
+        return spans
+
+
+def _skip(text: str, at: int) -> int:
+    """Returns the next place that holds a value, a key or the end of a list."""
+    while text[at] in " \t\r\n,:":
+        at += 1
+    return at
+
+
+def _id_of(item: str) -> int | None:
+    value = json.loads(item).get("id")
+    return value if isinstance(value, int) else None
+
+
+def _set(item: str, key: str, value: str, only_if_there: bool = False) -> str:
+    """Replaces the value of a key of an annotation, and leaves the rest of its text."""
+    found = re.search(rf'"{key}"\s*:\s*', item)
+    if found is None:
+        return item if only_if_there else f'{item[:-1].rstrip()}, "{key}": {value}}}'
+    _, end = JSONDecoder().raw_decode(item, found.end())
+    return item[: found.end()] + value + item[end:]
+
+
+def _spliced(
+    text: str, spans: list[tuple[int, int]], changes: dict[int, str | None], added: list[str]
+) -> str:
+    """Returns the text with items of the list replaced, removed (None) and appended."""
+    if not spans:
+        opening = re.search(r'"annotations"\s*:\s*\[', text)
+        assert opening is not None
+        return text[: opening.end()] + ", ".join(added) + text[opening.end() :]
+    between = text[spans[0][1] : spans[1][0]] if len(spans) > 1 else ", "
+    head, tail = text[: spans[0][0]], text[spans[-1][1] :]
+    kept: list[str] = []
+    pieces: list[str] = []
+    for row, (start, end) in enumerate(spans):
+        new = changes.get(row, text[start:end])
+        if new is None:
+            continue
+        if kept:
+            pieces.append(text[spans[row - 1][1] : start])
+        kept.append(new)
+        pieces.append(new)
+    for item in added:
+        if pieces:
+            pieces.append(between)
+        pieces.append(item)
+    return head + "".join(pieces) + tail

@@ -1,0 +1,114 @@
+"""What a second detector says of the images of a source, in the forms that detectors write."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from ..core.errors import BadDataset
+from .coco import load_json, relative_box
+from .source import Faults, FileLabel, ImageFile, Source, check_box, image_size
+
+
+def read_predictions(path: Path, source: Source) -> Source:
+    """Reads predictions.
+
+    COCO's results (a list with image_id, category_id, bbox in pixels and score), a COCO dataset
+    with scores, or ``{file name: [{label, confidence, box}]}`` with relative boxes. An image is
+    found by its COCO id, its file name or its stem; a category is the source's, or a number in its
+    list of classes, or a name.
+
+    Args:
+        path: a JSON
+        source: what they are of
+
+    Raises:
+        BadDataset: if the file is of no such form, or none of its images is the source's
+    """
+    content = load_json(path)
+    faults = Faults()
+    names = dict(source.categories) or dict(enumerate(source.classes or []))
+    by_key: dict[str, Path] = {}
+    for image in source.images:
+        by_key |= {image.path.name: image.path, image.path.stem: image.path}
+    by_key |= {str(number): image_path for image_path, number in source.numbers.items()}
+    if isinstance(content, dict) and isinstance(content.get("annotations"), list):
+        entries = content["annotations"]
+        names |= {kind["id"]: kind["name"] for kind in content.get("categories") or []}
+        for image in content.get("images") or []:
+            image_path = by_key.get(Path(str(image.get("file_name"))).name)
+            if image_path is not None:
+                by_key[str(image.get("id"))] = image_path
+    elif isinstance(content, list):
+        entries = content
+    elif isinstance(content, dict) and all(isinstance(each, list) for each in content.values()):
+        entries = [
+            {**entry, "image_id": Path(name).name} if isinstance(entry, dict) else entry
+            for name, some in content.items()
+            for entry in some
+        ]
+    else:
+        raise BadDataset(
+            f"'{path}' holds no predictions: it needs a list of image_id, category_id, bbox and "
+            "score, or file name: list of label, confidence and box."
+        )
+    images: dict[Path, list[FileLabel]] = {image.path: [] for image in source.images}
+    sizes: dict[Path, tuple[int, int]] = {}
+    matched = 0
+    for row, entry in enumerate(entries):
+        where = f"{path}:entry {row}"
+        image_path = by_key.get(_key(entry))
+        if image_path is None:
+            continue
+        matched += 1
+        try:
+            label = _label(entry, where, names, image_path, sizes, faults)
+        except (KeyError, TypeError, ValueError):
+            faults.add(
+                "prediction lacks a class, a score or a box|predictions lack a class, a score or a "
+                "box", where,
+            )  # fmt: skip
+            continue
+        if label is not None:
+            images[image_path].append(label)
+    if not matched:
+        raise BadDataset(f"None of the predictions of '{path}' is of an image of '{source.path}'.")
+    found = [ImageFile(image_path, labels) for image_path, labels in images.items()]
+    return Source("predictions", path, None, found, [path], faults)
+
+
+def _key(entry: Any) -> str:
+    if not isinstance(entry, dict):
+        return ""
+    return str(entry.get("image_id", entry.get("file_name")))
+
+
+def _label(
+    entry: dict[str, Any],
+    where: str,
+    names: dict[int, str],
+    image: Path,
+    sizes: dict[Path, tuple[int, int]],
+    faults: Faults,
+) -> FileLabel | None:
+    score = entry.get("score", entry.get("confidence"))
+    confidence = None if score is None else float(score)
+    if confidence is not None and not 0 <= confidence <= 1:
+        faults.add("score is not from 0 to 1|scores are not from 0 to 1", where)
+        return None
+    name = entry.get("label")
+    if name is None:
+        name = names.get(int(entry["category_id"]))
+        if name is None:
+            faults.add(
+                "prediction has a category that has no name|predictions have categories that have "
+                "no name", where, str(entry["category_id"]),
+            )  # fmt: skip
+            return None
+    if "bbox" in entry:
+        if image not in sizes:
+            sizes[image] = image_size(image, faults) or (1, 1)
+        box = relative_box([float(v) for v in entry["bbox"]], sizes[image], where, faults)
+    else:
+        box = check_box([float(value) for value in entry["box"]], where, faults)
+    return None if box is None else FileLabel(str(name), box, where, confidence)

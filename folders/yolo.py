@@ -1,0 +1,230 @@
+"""YOLO as ultralytics reads it: a yaml of folders and classes, and a text file per image."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from ..core.errors import BadDataset, InvalidParameter
+from .source import (
+    Box,
+    Correction,
+    Faults,
+    FileLabel,
+    ImageFile,
+    Source,
+    check_box,
+    image_size,
+    list_images,
+    read_text,
+    unknown_class,
+)
+
+# a class, a box and a confidence; outlines have more
+_MOST_WORDS_OF_A_BOX = 6
+SPLITS = ("train", "val", "test")
+
+
+def looks_like(path: Path) -> bool:
+    """Whether a yaml file describes a YOLO dataset."""
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, yaml.YAMLError):
+        return False
+    return isinstance(content, dict) and "names" in content
+
+
+def read(path: Path, split: str | None = None) -> Source:
+    """Reads a dataset.
+
+    Args:
+        path: its yaml
+        split: "train", "val" or "test"; None for all that it has
+
+    Raises:
+        BadDataset: if the yaml cannot be used; what is wrong with single files is in the source's
+            faults
+    """
+    try:
+        content = yaml.safe_load(read_text(path))
+    except yaml.YAMLError as error:
+        raise BadDataset(f"'{path}' is no YAML: {str(error).splitlines()[0]}.") from None
+    classes = _classes(content, path)
+    images, files, faults = [], [path], Faults()
+    for image in _images(content, path, split):
+        labels, file = _labels(image, classes, faults)
+        if image_size(image, faults) is None:
+            continue
+        images.append(ImageFile(image, labels))
+        if file is not None:
+            files.append(file)
+    names = [classes[number] for number in sorted(classes)]
+    return Source("YOLO", path, names, images, files, faults, categories=classes)
+
+
+def _classes(content: Any, path: Path) -> dict[int, str]:
+    names = content.get("names") if isinstance(content, dict) else None
+    if isinstance(names, list):
+        names = dict(enumerate(names))
+    if not isinstance(names, dict) or not names or not all(isinstance(n, int) for n in names):
+        raise BadDataset(f"'{path}' has no names: a list of the classes, or number: class.")
+    return {number: str(name) for number, name in names.items()}
+
+
+def _images(content: dict[str, Any], path: Path, split: str | None) -> list[Path]:
+    given = [name for name in SPLITS if content.get(name)]
+    if split is not None and split not in given:
+        raise BadDataset(f"'{path}' has no '{split}': it has {', '.join(given) or 'no images'}.")
+    if not given:
+        raise BadDataset(f"'{path}' names no images: it needs train, val or test.")
+    root = path.parent / Path(str(content.get("path") or "."))
+    found: dict[Path, None] = {}
+    for name in [split] if split else given:
+        entries = content[name]
+        for entry in entries if isinstance(entries, list) else [entries]:
+            place = root / str(entry)
+            if not place.exists():
+                place = path.parent / str(entry)  # where 'path' is of another machine
+            if not place.exists():
+                raise BadDataset(
+                    f"'{root / str(entry)}', the '{name}' of '{path}', does not exist."
+                )
+            for image in list_images(place) if place.is_dir() else _listed(place, root):
+                found[image.absolute()] = None
+    if not found:
+        raise BadDataset(f"There are no images where '{path}' says.")
+    return list(found)
+
+
+def _listed(file: Path, root: Path) -> Iterator[Path]:
+    for line in read_text(file).splitlines():
+        if line.strip():
+            near = file.parent if line.startswith("./") else root
+            yield near / line.strip()
+
+
+def label_file(image: Path) -> Path:
+    """Returns where the labels of an image stand: ``labels`` in place of the last ``images``."""
+    parts = list(image.parts)
+    for place in range(len(parts) - 2, -1, -1):
+        if parts[place] == "images":
+            parts[place] = "labels"
+            break
+    return Path(*parts).with_suffix(".txt")
+
+
+def _labels(
+    image: Path, classes: dict[int, str], faults: Faults
+) -> tuple[list[FileLabel], Path | None]:
+    file = label_file(image)
+    try:
+        lines = file.read_text(encoding="utf-8").splitlines()
+    except FileNotFoundError:
+        faults.add("image has no label file|images have no label file", image, f"no '{file}'")
+        return [], None
+    except (OSError, UnicodeDecodeError):
+        faults.add("label file cannot be read|label files cannot be read", file)
+        return [], file
+    labels = []
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        where = f"{file}:{number}"
+        label = _label(line, where, classes, faults)
+        if label is not None:
+            labels.append(label)
+    return labels, file
+
+
+def _label(
+    line: str, where: str, classes: dict[int, str], faults: Faults
+) -> FileLabel | None:  # fmt: skip
+    words = line.split()
+    try:
+        number, values = float(words[0]), [float(word) for word in words[1:]]
+    except ValueError:
+        values = []
+        number = -1.0
+    if len(values) < 4 or (len(values) > 5 and len(values) % 2):
+        faults.add(
+            "line is no label|lines are no labels", where,
+            f"'{line[:40]}' is not a class number and a box, x y width height",
+        )  # fmt: skip
+        return None
+    if not number.is_integer() or int(number) not in classes:
+        faults.add(
+            "label has a class number that has no name|labels have class numbers that have no name",
+            where, words[0],
+        )  # fmt: skip
+        return None
+    confidence = values[4] if len(values) == 5 else None
+    if confidence is not None and not 0 <= confidence <= 1:
+        faults.add("confidence is not from 0 to 1|confidences are not from 0 to 1", where)
+        return None
+    box = check_box(_corner_box(values), where, faults)
+    if box is None:
+        return None
+    return FileLabel(classes[int(number)], box, where, confidence)
+
+
+def _corner_box(values: list[float]) -> Box:
+    if len(values) <= 5:
+        x, y, width, height = values[:4]
+        return x - width / 2, y - height / 2, width, height
+    xs, ys = values[::2], values[1::2]  # an outline
+    return min(xs), min(ys), max(xs) - min(xs), max(ys) - min(ys)
+
+
+def correct(source: Source, corrections: list[Correction]) -> Iterator[tuple[Path, str]]:
+    """Yields ``(file, new text)`` of each label file that changes; all other lines stay.
+
+    Raises:
+        InvalidParameter: if a class is not named by the yaml, or the box of an outline was moved
+    """
+    numbers = {name: number for number, name in source.categories.items()}
+    by_file: dict[Path, list[Correction]] = defaultdict(list)
+    for correction in corrections:
+        if correction.name is not None and correction.name not in numbers:
+            raise unknown_class(correction.name, source.path)
+        by_file[label_file(correction.image)].append(correction)
+    for file, some in by_file.items():
+        text = read_text(file) if file.exists() else ""
+        lines = text.splitlines(keepends=True)
+        for one in some:
+            if one.place is None:
+                continue
+            row = int(one.place.rpartition(":")[2]) - 1
+            if one.removed:
+                lines[row] = ""
+                continue
+            words = lines[row].split()
+            ending = lines[row][len(lines[row].rstrip()) :]
+            if one.name is not None:
+                words[0] = str(numbers[one.name])
+            if one.box is not None:
+                if len(words) > _MOST_WORDS_OF_A_BOX:
+                    raise InvalidParameter(
+                        f"'{one.place}' is an outline, whose box cannot be moved, so nothing was "
+                        "written: undo that, or remove the label."
+                    )
+                words[1:5] = _words(one.box)
+            lines[row] = " ".join(words) + ending
+        if lines and lines[-1] and not lines[-1].endswith("\n") and any(
+            one.place is None for one in some
+        ):  # fmt: skip
+            lines[-1] += "\n"
+        lines += [
+            f"{numbers[str(one.name)]} {' '.join(_words(one.box))}\n"
+            for one in some
+            if one.place is None and one.box is not None
+        ]
+        yield file, "".join(lines)
+
+
+def _words(box: Box) -> list[str]:
+    x, y, width, height = box
+    return [f"{value:.6g}" for value in (x + width / 2, y + height / 2, width, height)]

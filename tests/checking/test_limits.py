@@ -1,0 +1,34 @@
+"""``--fail-if``: what it reads, and when a limit is passed."""
+
+from __future__ import annotations
+
+import pytest
+from labelvet.checking.limits import parse_limit
+from labelvet.core.errors import InvalidParameter
+
+
+@pytest.mark.parametrize(
+    "rule, count, labels, passed",
+    [
+        ("wrong > 2%", 20, 1000, False),
+        ("wrong > 2%", 21, 1000, True),
+        ("wrong>=2 %", 20, 1000, True),
+        ("mislabeled > 0", 0, 10, False),
+        ("missed > .5", 1, 10, True),
+        ("wrong > 2%", 0, 0, False),
+    ],
+)
+def test_limits(rule, count, labels, passed):
+    assert parse_limit(rule).passed(count, labels) == passed
+
+
+@pytest.mark.parametrize(
+    "rule", ["", "wrong", "right > 2", "wrong > two", "wrong < 2", "wrong > -1"]
+)
+def test_what_is_no_limit_says_how_one_looks(rule):
+    with pytest.raises(InvalidParameter, match="for example 'wrong > 2%'"):
+        parse_limit(rule)
+
+
+def test_a_limit_reads_as_it_was_given():
+    assert str(parse_limit("wrong>2.50%")) == "wrong > 2.5%"
