@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import argparse
-import fcntl
-import signal
-import socket
+import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
-from typing import Any, TextIO
+from typing import Any
 
-from .environment import PLUGIN, use_private_fiftyone
-from .mongod import free_port
+from ..core.environment import claim, use_private_fiftyone
+from ..core.errors import LabelvetError
+from ..core.processes import end_with_parent
+from ..core.signals import interrupt_on_signals, wait_for_interrupt
+from ..core.versions import PLUGIN
 
 NAME = "labelvet-demo"
 BRAIN_KEY = "yolow_patches"
-_USUAL_PORT = 5151
+TARGET = "this-machine"
+_STOP_SECONDS = 15
 
 
 def main() -> None:
@@ -30,18 +30,19 @@ def main() -> None:
     parser.add_argument("--composed", action="store_true", help="do not look for quickstart")
     parser.add_argument("--check", action="store_true", help="prepare everything, open nothing")
     arguments = parser.parse_args()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _interrupt)
+    interrupt_on_signals()
     try:
-        _lock = _claim(arguments.folder)
+        claim(
+            arguments.folder,
+            "it is already running in another terminal; end that one with Ctrl-C first.",
+        )
         use_private_fiftyone(arguments.folder)
         dataset = prepare(arguments.folder, arguments.composed)
         if not arguments.check:
-            with _app(dataset, arguments.port or _free_usual_port()):
-                threading.Event().wait()
+            _show(dataset, arguments.port, arguments.folder)
     except KeyboardInterrupt:
         print("\nStopped. 'make demo' opens it again in seconds.")
-    except RuntimeError as error:
+    except (LabelvetError, RuntimeError) as error:
         sys.exit(f"The demo cannot start: {error}")
 
 
@@ -84,68 +85,49 @@ def prepare(folder: Path, composed: bool = False) -> Any:
             dataset, patches_field=PREDICTIONS, brain_key=BRAIN_KEY, seed=51, progress=True
         )
         print(run.summary(), flush=True)
+    if not dataset.has_field(f"{PREDICTIONS}.detections.issue"):
+        print("Finding label issues", flush=True)
+        from ..issues.find import find_label_issues
+
+        print(find_label_issues(dataset, BRAIN_KEY).summary(), flush=True)
     return dataset
 
 
-@contextmanager
-def _app(dataset: Any, port: int) -> Iterator[None]:
-    """Shows the dataset in the App, with *Label embeddings* open beside the samples."""
-    import fiftyone as fo
+def _show(dataset: Any, port: int | None, folder: Path) -> None:
+    """Shows the dataset in the App until Ctrl-C, with a worker of its own."""
+    from ..dataset.app import app
 
-    panels = [fo.Panel(type="Samples", pinned=True), fo.Panel(type="label_embeddings")]
-    spaces = [fo.Space(children=[panel], active_child=panel.component_id) for panel in panels]
-    session = fo.launch_app(
-        dataset,
-        port=port,
-        address="127.0.0.1",
-        auto=False,
-        remote=False,
-        spaces=fo.Space(children=spaces, orientation="horizontal"),
-    )
-    try:
+    with app(dataset, port, review=True) as address:
         print(
-            f"\nThe demo is open: http://127.0.0.1:{port}/datasets/{NAME}\n"
-            f"In Label embeddings choose {BRAIN_KEY}; Ctrl-C here ends the demo.",
+            f"\nThe demo is open: {address}\nIt begins with the review of what is probably wrong, "
+            "beside the map; q goes back to the map. Ctrl-C here ends the demo.",
             flush=True,
         )
-        yield
-    finally:
-        session.close()
-        fo.close_app()
+        with _worker(folder / "worker.log"):
+            wait_for_interrupt()
 
 
-def _claim(folder: Path) -> TextIO:
-    """Returns an open file that holds the demo's folder until the process ends.
-
-    Raises:
-        RuntimeError: if another demo holds it
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    lock = open(folder / "lock", "w")  # noqa: SIM115
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise RuntimeError(
-            "it is already running in another terminal; end that one with Ctrl-C first."
-        ) from None
-    return lock
-
-
-def _free_usual_port() -> int:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+@contextmanager
+def _worker(log: Path) -> Iterator[None]:
+    """Runs a worker, so that *Schedule* works; it starts once the App is up, not to slow that."""
+    with log.open("w") as file:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "labelvet", "worker", "--name", TARGET],
+            stdout=file,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+            # Ctrl-C in the terminal is for the demo, which then ends it
+            start_new_session=True,
+            preexec_fn=end_with_parent if sys.platform == "linux" else None,
+        )
         try:
-            probe.bind(("127.0.0.1", _USUAL_PORT))
-        except OSError:
-            return free_port()
-    return _USUAL_PORT
-
-
-def _interrupt(number: int, frame: FrameType | None) -> None:
-    # once is enough: a second Ctrl-C must not interrupt the cleaning up
-    for each in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(each, signal.SIG_IGN)
-    raise KeyboardInterrupt
+            yield
+        finally:
+            process.terminate()
+            try:
+                process.wait(_STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ import urllib.request
 
 import psutil
 import pytest
-from labelvet.demo.environment import PLUGIN
+from labelvet.core.versions import PLUGIN
 
 
 @pytest.fixture(scope="module")
@@ -45,13 +45,19 @@ def address_of(process):
 def test_opens_ends_and_opens_again_in_seconds(folder):
     first = start(folder, "--composed")
     opened = urllib.request.urlopen(address_of(first), timeout=30)
+    log = folder / "worker.log"
     assert opened.status == 200
 
     refused = start(folder)
     assert "already running" in refused.communicate(timeout=60)[0]
     assert refused.returncode == 1
 
+    deadline = time.monotonic() + 60
+    while "serves this database" not in log.read_text():  # so that Schedule works
+        assert time.monotonic() < deadline, log.read_text()
+        time.sleep(0.2)
     started = psutil.Process(first.pid).children(recursive=True)
+    assert any("worker" in process.cmdline() for process in started)
     assert any("mongod" in process.name() for process in started)
     first.send_signal(signal.SIGINT)
     assert "Stopped" in first.communicate(timeout=60)[0]
@@ -65,6 +71,6 @@ def test_opens_ends_and_opens_again_in_seconds(folder):
     second.send_signal(signal.SIGTERM)
     said = second.communicate(timeout=60)[0]
     assert second.returncode == 0
-    assert "Computing" not in said and "Composing" not in said
+    assert "Computing" not in said and "Composing" not in said and "Finding" not in said
     # generous, for it was 6 s on two cores: the first start took over a minute
     assert seconds < 60

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from labelvet.core.versions import PLUGIN
 from labelvet.demo.detector import detect
-from labelvet.demo.environment import PLUGIN
 from labelvet.demo.scenes import compose_scene, draw_landscape, overlap
 from labelvet.demo.stamps import CLASSES, StampsUnavailable, load_stamps
 
