@@ -61,13 +61,13 @@ def _python(dataset: Any) -> dict[str, Any]:
 
     def call(method: str, **params: Any) -> Any:
         request = {"dataset_id": str(dataset._doc.id), "params": {**about, **params}, "view": view}
-        executor = Executor()
-        answer = getattr(AutoLabeling(), method)(ExecutionContext(request, executor=executor))
+        context = ExecutionContext(request, executor=Executor())
+        answer = getattr(AutoLabeling(), method)(context)
         if "error" in answer:
             raise RuntimeError(answer["error"])
-        for asked in executor._requests:
-            if asked.operator_uri.endswith("set_view"):
-                view[:] = asked.params["view"]
+        for asked in answer["then"]:
+            if asked["operator_uri"].endswith("set_view"):
+                view[:] = asked["params"]["view"]
         return json.loads(json.dumps(answer))  # it travels as JSON
 
     seconds: dict[str, list[float]] = {}

@@ -33,6 +33,13 @@ class StaleRun(LabelvetError, LookupError):
     """A brain run was replaced or deleted since it was opened."""
 
 
+class OtherDataset(LabelvetError):
+    """A page in the browser asked about another dataset than the App's server was given."""
+
+    def __init__(self) -> None:
+        super().__init__("The App shows another dataset now, so nothing was done.")
+
+
 class OtherVersion(LabelvetError):
     """A page in the browser and the App's server do not have the same version of labelvet."""
 

@@ -9,8 +9,9 @@ from typing import Any, ClassVar, get_type_hints
 
 import fiftyone.operators as foo
 import fiftyone.operators.types as types
+from fiftyone.operators.executor import Executor
 
-from ..core.errors import LabelvetError, OtherVersion, StaleRun
+from ..core.errors import LabelvetError, OtherDataset, OtherVersion, StaleRun
 from ..dataset.memory import forget_deleted
 from .contracts import CONTRACTS
 from .message import Answer, Request
@@ -64,14 +65,20 @@ def exposed(method: Callable[..., Answer]) -> Callable[[Any, Any], dict[str, Any
 
     The method takes an execution context and, where it has one, a ``request``, whose type says what
     the browser may send; its return type says what it answers. A bundle of another version is told
-    so, and what the engine refuses becomes the sentence that a person reads. There is an answer
-    whatever happens: without one the page would wait for ever.
+    so, as is a page that meant another dataset, and what the engine refuses becomes the sentence
+    that a person reads. There is an answer whatever happens: without one the page would wait for
+    ever.
+
+    What the App has to do afterwards, such as to show a view, travels in the answer: by itself it
+    would do so in whatever dataset it shows by then.
     """
     hints = get_type_hints(method)
     request_type, answer_type = hints.get("request"), hints["return"]
 
     @wraps(method)
     def answer(self: Any, ctx: Any) -> dict[str, Any]:
+        # what the method asks of the App by ``ctx.ops`` is not asked by FiftyOne then
+        ctx.executor = Executor()
         try:
             try:
                 dataset = ctx.dataset
@@ -84,8 +91,11 @@ def exposed(method: Callable[..., Answer]) -> Callable[[Any, Any], dict[str, Any
             contract = CONTRACTS[self.component]
             if ctx.params.get("contract", contract) != contract:
                 raise OtherVersion
+            if ctx.params.get("dataset", dataset.name) != dataset.name:
+                raise OtherDataset
             request = () if request_type is None else (request_type.parse(ctx.params),)
-            return method(self, ctx, *request).model_dump(mode="json", by_alias=True)
+            answered = method(self, ctx, *request).model_dump(mode="json", by_alias=True)
+            return {**answered, "then": ctx.executor.to_json()["requests"]}
         except LabelvetError as error:
             return {"error": str(error), "stale": isinstance(error, StaleRun)}
         except Exception as error:

@@ -1,5 +1,7 @@
-import { useTriggerPanelEvent } from "@fiftyone/operators";
+import { executeOperator, useTriggerPanelEvent } from "@fiftyone/operators";
+import * as fos from "@fiftyone/state";
 import { useCallback, useRef } from "react";
+import { useRecoilCallback, useRecoilValue } from "recoil";
 import { OTHER_VERSION } from "./binary";
 
 /** What the App hands to a panel's component. */
@@ -30,9 +32,20 @@ export class PythonError extends Error {
   }
 }
 
+interface Result {
+  error?: string;
+  stale?: boolean;
+  /** what the App is to do now */
+  then?: { operator_uri: string; params: object }[];
+}
+
+const OTHER_DATASET = "The App shows another dataset now.";
+
 /**
- * Returns the function that calls the Python half. The methods that a panel has are the URIs in its
- * view's schema; an answer with an `error` rejects with a {@link PythonError}.
+ * Returns the function that calls the Python half: another one for another dataset. The methods that
+ * a panel has are the URIs in its view's schema; an answer with an `error` rejects with a
+ * {@link PythonError}, and so does one that comes after the dataset was switched: nothing is done
+ * about it.
  *
  * @param contract the version of the messages that this page knows; a server of another is not asked
  */
@@ -41,6 +54,14 @@ export function usePython<Methods extends MethodsOf<Methods>>(
   contract: string,
 ): CallPython<Methods> {
   const trigger = useTriggerPanelEvent();
+  const dataset = useRecoilValue(fos.datasetName);
+  // which one the App shows when an answer comes, even if the panel is closed by then
+  const shownDataset = useRecoilCallback(
+    ({ snapshot }) =>
+      () =>
+        snapshot.getLoadable(fos.datasetName).valueMaybe(),
+    [],
+  );
   // both change with every render of the App, the function must not
   const latest = useRef({ trigger, view: props.schema.view });
   latest.current = { trigger, view: props.schema.view };
@@ -50,16 +71,21 @@ export function usePython<Methods extends MethodsOf<Methods>>(
       if (latest.current.view.contract !== contract || typeof uri !== "string")
         return Promise.reject(new PythonError(OTHER_VERSION));
       return new Promise((resolve, reject) => {
-        latest.current.trigger(uri, { ...request, contract }, false, (answer) => {
-          const result = answer.result as { error?: string; stale?: boolean } | undefined;
+        latest.current.trigger(uri, { ...request, contract, dataset }, false, (answer) => {
+          const result = answer.result as Result | undefined;
           const error = answer.error ?? answer.errorMessage ?? result?.error;
-          if (error) reject(new PythonError(String(error), Boolean(result?.stale)));
+          if (shownDataset() !== dataset) reject(new PythonError(OTHER_DATASET));
+          else if (error) reject(new PythonError(String(error), Boolean(result?.stale)));
           else if (result === undefined || result === null)
             reject(new PythonError("The App's server did not answer. Is it still running?"));
-          else resolve(result);
+          else {
+            for (const { operator_uri, params } of result.then ?? [])
+              executeOperator(operator_uri, params);
+            resolve(result);
+          }
         });
       });
     },
-    [contract],
+    [contract, dataset, shownDataset],
   );
 }

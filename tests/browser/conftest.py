@@ -78,6 +78,29 @@ def color_by(page, field: str, name: str) -> None:
     group.get_by_role("option", name=re.compile(rf"^{name}\b")).click()
 
 
+def answers_late(page, method: str) -> list[str]:
+    """Lets the answers of a panel's method arrive three seconds late, and returns the list that
+    they are put into."""
+    answers: list[str] = []
+
+    def late(route) -> None:
+        if f'"{method}"' in (route.request.post_data or ""):
+            response = route.fetch()
+            page.wait_for_timeout(3000)
+            answers.append(response.text())
+            route.fulfill(response=response)
+        else:
+            route.continue_()
+
+    page.route("**/operators/**", late)
+    return answers
+
+
+def switch_dataset(page, name: str) -> None:
+    """Has the App show another dataset, with no new page."""
+    page.evaluate("name => window.__foo__.executeOperator('open_dataset', {dataset: name})", name)
+
+
 def open_dataset(page, address: str) -> None:
     """Goes to a dataset's page and waits until its grid shows images."""
     page.goto(address)

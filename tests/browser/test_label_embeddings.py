@@ -8,7 +8,7 @@ import fiftyone as fo
 import pytest
 from labelvet import compute_visualization
 
-from .conftest import choose_run, color_by, new_page, open_dataset
+from .conftest import answers_late, choose_run, color_by, new_page, open_dataset, switch_dataset
 
 FIELD = "predictions"
 KEY = "judged_patches"
@@ -378,26 +378,21 @@ def test_a_run_without_results_says_so(app, page, mapped, noise):
     assert noise == []
 
 
-def test_a_dataset_that_is_switched_while_a_run_loads(app, page, mapped, make_dataset, noise):
+@pytest.mark.parametrize(
+    ("method", "meanwhile"), [("list_runs", "Looking for runs"), ("open_run", f"Opening {KEY}")]
+)
+def test_a_dataset_that_is_switched_while_a_run_loads(
+    app, page, mapped, make_dataset, noise, method, meanwhile
+):
     other = make_dataset()
     other.persistent = True
     other.add_sample(fo.Sample(mapped.first().filepath))
-    asked = []
-
-    def slow(route) -> None:
-        if "open_run" in (route.request.post_data or ""):
-            asked.append(KEY)
-            page.wait_for_timeout(3000)
-        route.continue_()
-
-    page.route("**/operators/**", slow)
+    answers = answers_late(page, method)
     open_list(page, app(mapped.name))
-    page.get_by_text(f"Opening {KEY}").wait_for()  # the only run, so the panel opens it
-    page.evaluate(
-        "name => window.__foo__.executeOperator('open_dataset', {dataset: name})", other.name
-    )
+    page.get_by_text(meanwhile).wait_for()  # the only run, so the panel opens it
+    switch_dataset(page, other.name)
     wait_for_grid(page, "1 samples?")
     page.wait_for_timeout(4000)  # until what was asked for the first dataset has arrived
-    assert asked and page.locator(".lv-page").count() == 0
+    assert answers and page.locator(".lv-page").count() == 0
     page.get_by_text("No embeddings yet").wait_for()
     assert noise == []

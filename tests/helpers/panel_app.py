@@ -17,10 +17,11 @@ class PanelApp:
 
     def __call__(self, method, **params):
         if self.says_version:
-            params = {"contract": CONTRACTS[self.panel.component], **params}
+            contract = CONTRACTS[self.panel.component]
+            params = {"contract": contract, "dataset": self.dataset.name, **params}
         request = {"dataset_id": str(self.dataset._doc.id), "params": params, **self.request}
-        executor = Executor()
-        context = ExecutionContext(json.loads(json.dumps(request)), executor=executor)
-        answer = getattr(self.panel(), method)(context)
-        self.triggered = {r.operator_uri.rsplit("/", 1)[-1]: r.params for r in executor._requests}
-        return json.loads(json.dumps(answer))
+        context = ExecutionContext(json.loads(json.dumps(request)), executor=Executor())
+        answer = json.loads(json.dumps(getattr(self.panel(), method)(context)))
+        then = answer.pop("then", [])
+        self.triggered = {one["operator_uri"].rsplit("/", 1)[-1]: one["params"] for one in then}
+        return answer

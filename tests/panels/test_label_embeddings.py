@@ -186,6 +186,25 @@ def test_what_went_away_meanwhile_is_stale(app, make_dataset):
     assert answer["stale"] and "deleted" in answer["error"]
 
 
+def test_what_a_page_asks_of_one_dataset_is_never_done_to_another(app):
+    about = app.open()
+    tag = {"rows": bits([1]), "tag": "a", "target": "labels", "remove": False}
+    answer = app("tag", dataset="the one before", **tag, **about)
+    assert "another dataset" in answer["error"] and app.triggered == {}
+    assert app.dataset.count_label_tags("predictions") == {}
+    assert app("tag", **tag, **about)["changed"] == 1
+
+
+def test_what_the_app_is_to_do_travels_in_the_answer(app):
+    """FiftyOne would have it done in whatever dataset the App shows when it arrives."""
+    executor = Executor()
+    about = {"tag": "a", "level": "labels", **app.open()}
+    request = {"dataset_id": str(app.dataset._doc.id), "params": about}
+    answer = LabelEmbeddings().exclude_tagged(ExecutionContext(request, executor=executor))
+    assert [one["operator_uri"] for one in answer["then"]] == ["set_view"]
+    assert executor.to_json()["requests"] == []
+
+
 def test_a_run_without_results_says_so(app):
     foo.get_db_conn().runs.update_one({"key": "ours", "_dataset_id": app.dataset._doc.id},
                                       {"$unset": {"results": 1}})  # fmt: skip
