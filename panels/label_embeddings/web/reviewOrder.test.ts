@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { likelyVerdict, named, partDone, pickable, rerank, without } from "./reviewOrder";
+import { likelyVerdict, named, offered, partDone, pickable, rerank, without } from "./reviewOrder";
 import type { Item } from "./wire";
 
 const item = (id: string, more: Partial<Item> = {}): Item => ({
@@ -47,6 +47,25 @@ describe("the classes to pick from", () => {
   it("are searched, the beginnings first", () => {
     expect(pickable(classes, item("a", { suggested: null }), " D")).toEqual(["dog", "hot dog"]);
     expect(pickable(classes, item("a"), "zebra")).toEqual([]);
+  });
+});
+
+describe("the classes that are offered while one is typed", () => {
+  const classes = ["bus", "cat", "cathedral", "dog", "hot dog", "Bus stop"];
+  const first = (typed: string, more: Partial<Item> = {}) =>
+    offered(classes, item("a", { label: "bird", suggested: null, ...more }), typed);
+  it("begin with what was typed, as a new class", () => {
+    expect(first("do")).toEqual(["do", "dog", "hot dog"]);
+    expect(first(" do", { suggested: "dog" })[0]).toBe("do");
+    expect(first("zebra")).toEqual(["zebra"]);
+  });
+  it("begin with a class that is the same, and then it is no new one", () => {
+    expect(first("cat")).toEqual(["cat", "cathedral"]);
+    expect(first("BUS")).toEqual(["bus", "Bus stop", "BUS"]);
+  });
+  it("are all but its own where nothing or its own was typed", () => {
+    expect(first("")).toHaveLength(6);
+    expect(first("cat", { label: "cat" })).toEqual(["cathedral"]);
   });
 });
 

@@ -31,6 +31,23 @@ export function pickable(classes: string[], item: Item, search: string): string[
     .sort((a, b) => place(a) - place(b) || a.localeCompare(b));
 }
 
+const MOST_LISTED = 100;
+
+/**
+ * Returns the classes to choose from while one is typed, a new one too. First comes what was typed,
+ * so that Enter takes it and not a longer name that begins alike.
+ */
+export function offered(classes: string[], item: Item, search: string): string[] {
+  const typed = search.trim();
+  const found = pickable(classes, item, typed);
+  if (!typed || typed === item.label) return found.slice(0, MOST_LISTED);
+  const alike = (name: string) => name.trim().toLowerCase() === typed.toLowerCase();
+  const same = found.filter(alike).sort((a, b) => Number(b === typed) - Number(a === typed));
+  const others = found.filter((name) => !alike(name)).slice(0, MOST_LISTED);
+  if (same.length === 0) return [typed, ...others];
+  return [...same, ...others, ...(same[0] === typed ? [] : [typed])];
+}
+
 /** Returns the part of the review that is done, by what is expected to be left; in [0, 1]. */
 export function partDone(reviewed: number, expected: number): number {
   return reviewed === 0 ? 0 : reviewed / (reviewed + expected);

@@ -1,9 +1,7 @@
 import { Autocomplete, TextField } from "@mui/material";
-import React from "react";
-import { named, pickable } from "../reviewOrder";
+import React, { useState } from "react";
+import { named, offered } from "../reviewOrder";
 import type { Item } from "../wire";
-
-const MOST_LISTED = 100;
 
 /** Picks the class that a label should have, one that there is or a new one, beside its crop. */
 export function ClassPicker({
@@ -19,22 +17,21 @@ export function ClassPicker({
   const isNew = (name: string) => name !== item.label && !classes.includes(name);
   // a class that there is may have no name, or spaces around it
   const pick = (name: string | null) => {
-    if (name === null) return;
+    if (name === null || name === item.label) return;
     const picked = isNew(name) ? name.trim() : name;
     if (picked || !isNew(picked)) onPick(picked);
   };
+  const [typed, setTyped] = useState("");
   return (
     <Autocomplete
       open
       freeSolo
-      autoHighlight
+      // Enter takes the first row, unless what was typed is the class that the label has
+      autoHighlight={typed.trim() !== item.label}
+      onInputChange={(_event, text) => setTyped(text)}
       size="small"
       options={classes}
-      filterOptions={(_classes, { inputValue }) => {
-        const typed = inputValue.trim();
-        const found = pickable(classes, item, typed).slice(0, MOST_LISTED);
-        return typed && isNew(typed) ? [...found, typed] : found;
-      }}
+      filterOptions={(_classes, { inputValue }) => offered(classes, item, inputValue)}
       onChange={(_event, name) => pick(name)}
       onClose={(_event, reason) => {
         if (reason === "escape" || reason === "blur") onPick(null);
@@ -50,7 +47,7 @@ export function ClassPicker({
       renderOption={(props, name) => (
         <li {...props} key={name}>
           <span>
-            {isNew(name) ? `'${name}', a new class` : named(name)}
+            {isNew(name) ? `New class: ${name}` : named(name)}
             {name === item.suggested && <em> suggested</em>}
           </span>
         </li>
