@@ -17,6 +17,7 @@ from .vectors import Keys, bytes_of
 INDEX_NAME = "index.sqlite"
 
 _KEYS_PER_QUERY = 500
+_SHARDS_AT_ONCE = 256
 _WAIT_SECONDS = 2.0
 
 
@@ -36,6 +37,8 @@ def find_rows(folder: Path, shards: list[str], keys: Keys) -> list[tuple[int, st
         return None
     try:
         with closing(sqlite3.connect(path, timeout=_WAIT_SECONDS)) as index:
+            # what a power failure takes is read from the shards again
+            index.execute("PRAGMA synchronous = OFF")
             names = _update(index, folder, shards)
             return [
                 (number, names[shard], row)
@@ -69,19 +72,28 @@ def _update(index: sqlite3.Connection, folder: Path, shards: list[str]) -> dict[
         index.execute("DELETE FROM shards")
         index.commit()
         known = {}
-    for name in shards:
-        if name in known:
-            continue
-        with suppress(DamagedShard, FileNotFoundError):
-            keys = read_keys(folder / name)
-            with index:
+    new = [name for name in shards if name not in known]
+    for start in range(0, len(new), _SHARDS_AT_ONCE):
+        known |= _add(index, folder, new[start : start + _SHARDS_AT_ONCE])
+    return {number: name for name, number in known.items() if name in there}
+
+
+def _add(index: sqlite3.Connection, folder: Path, shards: list[str]) -> dict[str, int]:
+    """Indexes some shards, and returns ``{name: number}`` of those that could be read."""
+    numbers: dict[str, int] = {}
+    entries: list[tuple[bytes, int, int]] = []
+    with index:
+        for name in shards:
+            with suppress(DamagedShard, FileNotFoundError):
+                keys = read_keys(folder / name)
                 index.execute("INSERT OR IGNORE INTO shards (name) VALUES (?)", (name,))
                 found = index.execute("SELECT id FROM shards WHERE name = ?", (name,))
-                number = int(found.fetchone()[0])
-                rows = ((key.tobytes(), number, row) for row, key in enumerate(bytes_of(keys)))
-                index.executemany("INSERT OR IGNORE INTO entries VALUES (?, ?, ?)", rows)
-            known[name] = number
-    return {number: name for name, number in known.items() if name in there}
+                number = numbers[name] = int(found.fetchone()[0])
+                entries += [(key.tobytes(), number, row) for row, key in enumerate(bytes_of(keys))]
+        # in the order of the index, so that each of its pages is written once
+        entries.sort()
+        index.executemany("INSERT OR IGNORE INTO entries VALUES (?, ?, ?)", entries)
+    return numbers
 
 
 def _select(index: sqlite3.Connection, keys: Keys) -> Iterator[tuple[int, int, int]]:
