@@ -11,7 +11,7 @@ FiftyOne's internals are used in this module and :mod:`labelvet.dataset.run_keys
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime, timezone
 from typing import Any
 
@@ -51,11 +51,14 @@ _CONFIGS: dict[type[Method], type[fbv.VisualizationConfig]] = {
     PCA: fbv.PCAVisualizationConfig,
 }
 
-# A document of MongoDB holds 16 MB; a view that selects more ids than fit is not kept with the run.
+# A document of MongoDB holds 16 MB: what FiftyOne shows the run with may take half of it. The view
+# that was visualized, where that is another, is kept in the run's record if it takes more.
 _MAX_VIEW_BYTES = 8_000_000
+_MAX_STAGES_BYTES = 1_000_000
 
 _LONGEST_KEY = 200
 _STAGES = "stages"
+_IN_RECORD = "in its record"
 
 # one of a million labels, each with 15 neighbors, takes 120 MB
 _MOST_BYTES_OF_GRAPHS = 2**28
@@ -139,7 +142,7 @@ def save_visualization(
         DatasetDeleted: if the dataset does not exist any more
     """
     dataset = samples._root_dataset
-    owner, stages = _owner(samples, config.patches_field)
+    owner, shown, stages = _views(samples, config.patches_field)
     results = fbv.VisualizationResults(
         owner, config, brain_key, points, sample_ids=table.sample_ids, label_ids=table.label_ids
     )
@@ -151,10 +154,12 @@ def save_visualization(
     # a name of its own, which the run of a clone or of an import has too
     config.labelvet = {**(getattr(config, "labelvet", None) or {}), "record": str(run)}
     config.labelvet.pop(_STAGES, None)
-    if stages:
+    if stages and _size(stages) > _MAX_STAGES_BYTES:
+        config.labelvet[_STAGES], record = _IN_RECORD, replace(record, stages=stages)
+    elif stages:
         config.labelvet[_STAGES] = stages
     try:
-        _write_run(owner, brain_key, run, results, seen)
+        _write_run(dataset, brain_key, run, results, shown, seen)
         write_record(run, record)
         linked = give_key(dataset, brain_key, run, seen)
     except BaseException:
@@ -176,14 +181,15 @@ def save_visualization(
 
 
 def _write_run(
-    samples: Any,
+    dataset: fo.Dataset,
     brain_key: str,
     run: ObjectId,
     results: fbv.VisualizationResults,
+    stages: list[str] | None,
     replaces: ObjectId | None,
 ) -> None:
     """Writes the document of a run and its results, which nothing refers to yet."""
-    dataset, points = samples._root_dataset, results.points
+    points = results.points
     document = RunDocument(
         id=run,
         dataset_id=dataset._doc.id,
@@ -191,7 +197,7 @@ def _write_run(
         version=foc.VERSION,
         timestamp=datetime.now(timezone.utc).replace(tzinfo=None),
         config=results.config.serialize(),
-        view_stages=_view_stages(samples),
+        view_stages=stages,
         # what the native panel lists without loading the results, and what a sweep asks
         results_meta={
             "num_points": len(points),
@@ -232,7 +238,7 @@ def save_similarity_index(
         BrainKeyInUse: if another run has the key now; nothing was written then
     """
     dataset = samples._root_dataset
-    owner, _ = _owner(samples, table.patches_field)
+    owner, _, _ = _views(samples, table.patches_field)
     # FiftyOne registers an index before it is filled: under a name of its own until it is complete
     building = building_key(brain_key)
     try:
@@ -292,7 +298,8 @@ def load_visualization(
         a tuple of the view that it was made of, or the dataset, and FiftyOne's results
 
     Raises:
-        InvalidParameter: if there is no such visualization, or it is empty
+        InvalidParameter: if there is no such visualization, it is empty, or its view is not in this
+            database
     """
     dataset = samples._root_dataset
     dataset.reload()
@@ -307,6 +314,14 @@ def load_visualization(
     stages = (getattr(results.config, "labelvet", None) or {}).get(_STAGES)
     if stages is None:
         return _anew(dataset.load_brain_view(brain_key)), results
+    if stages == _IN_RECORD:
+        record = load_record(dataset, brain_key)
+        if record is None or record.stages is None:
+            raise InvalidParameter(
+                f"The view that '{brain_key}' was made of is too large for a run that is imported: "
+                "compute it again."
+            )
+        stages = record.stages
     return fo.DatasetView._build(dataset, [json_util.loads(stage) for stage in stages]), results
 
 
@@ -371,14 +386,25 @@ def raise_if_deleted(samples: fo.core.collections.SampleCollection) -> None:
         raise DatasetDeleted(deleted(dataset.name))
 
 
-def _owner(samples: Any, patches_field: str | None) -> tuple[Any, list[str] | None]:
-    """Returns the view that FiftyOne shows a run with, and the stages of the one that it was made
-    of where that is another: FiftyOne finds the labels of patches where the patches are from."""
-    if not is_patches_view(samples):
-        return samples, None
-    owner = samples._source_collection
-    as_many = patches_field is not None and not (samples._patches_stage.config or samples._stages)
-    return owner, None if as_many else _view_stages(samples)
+def _views(
+    samples: Any, patches_field: str | None
+) -> tuple[Any, list[str] | None, list[str] | None]:
+    """Returns the collection that FiftyOne shows a run with, as many of its stages as the run's
+    document has room for, and the stages of what was visualized where those are others.
+
+    FiftyOne finds the labels of patches where the patches are from. A stage that is left out leaves
+    a view that shows more, with the labels of the run among it.
+    """
+    owner = made_of = samples
+    if is_patches_view(samples):
+        owner = samples._source_collection
+        if patches_field is not None and not (samples._patches_stage.config or samples._stages):
+            made_of = owner  # all of its patches
+    stages, shown = _stages(made_of), _stages(owner)
+    if _size(shown) > _MAX_VIEW_BYTES:
+        shown = [stage for stage in shown if len(stage) <= _MAX_VIEW_BYTES // len(shown)]
+    as_document = None if isinstance(owner, fo.Dataset) else shown
+    return owner, as_document, None if stages == shown else stages
 
 
 def _anew(view: Any) -> Any:
@@ -388,11 +414,14 @@ def _anew(view: Any) -> Any:
     return fo.DatasetView._build(view._root_dataset, stages_of(view))
 
 
-def _view_stages(samples: Any) -> list[str] | None:
+def _stages(samples: Any) -> list[str]:
     if isinstance(samples, fo.Dataset):
-        return None
-    stages = [json_util.dumps(stage) for stage in stages_of(samples)]
-    return stages if sum(map(len, stages)) <= _MAX_VIEW_BYTES else None
+        return []
+    return [json_util.dumps(stage) for stage in stages_of(samples)]
+
+
+def _size(stages: list[str]) -> int:
+    return sum(map(len, stages))
 
 
 def _delete_run(run: ObjectId | None) -> None:

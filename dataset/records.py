@@ -1,4 +1,5 @@
-"""What is kept with a run beside its points: its neighbor graph, its boxes, its keys in the store.
+"""What is kept with a run beside its points: its neighbor graph, its boxes, its keys in the store,
+and its view where that is large.
 
 Label checks, similar patches, duplicates and updates read it. It lies in FiftyOne's database, where
 every machine sees it, under an id that the run's config names, so that it survives a renaming, and
@@ -8,6 +9,8 @@ only draws the points. It never changes: a run that is updated has another one.
 
 from __future__ import annotations
 
+import json
+import zlib
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,11 +36,13 @@ class RunRecord:
         graph: the neighbor graph of the embeddings
         boxes: (n, 4) float64, the boxes that were embedded, relative to their images
         keys: (n,) keys of the embeddings in the store, None where they came from elsewhere
+        stages: the view that was visualized, where the run's document has no room for it
     """
 
     graph: NeighborGraph
     boxes: NDArray[np.float64]
     keys: Keys | None
+    stages: list[str] | None = None
 
 
 def write_record(run: ObjectId, record: RunRecord) -> None:
@@ -49,6 +54,9 @@ def write_record(run: ObjectId, record: RunRecord) -> None:
     }
     if record.keys is not None:
         tensors["keys"] = bytes_of(record.keys)
+    if record.stages is not None:
+        packed = zlib.compress(json.dumps(record.stages).encode())
+        tensors["stages"] = np.frombuffer(packed, np.uint8)
     write_tensors(_BUCKET, run, tensors, {"metric": record.graph.metric})
 
 
@@ -62,6 +70,7 @@ def read_record(run: ObjectId) -> RunRecord | None:
         NeighborGraph(tensors["indices"], tensors["distances"], str(metadata["metric"])),
         tensors["boxes"],
         keys_of(tensors["keys"]) if "keys" in tensors else None,
+        json.loads(zlib.decompress(tensors["stages"].tobytes())) if "stages" in tensors else None,
     )
 
 

@@ -4,9 +4,11 @@ import fiftyone as fo
 import labelvet
 import numpy as np
 import pytest
+from bson import ObjectId
 from fiftyone import ViewField as F
 from labelvet.core.errors import InvalidParameter
 from labelvet.dataset.patches import count_images, read_patches
+from labelvet.dataset.records import delete_tensors
 from labelvet.issues.find import find_label_issues
 from labelvet.maps.columns import load_column
 from labelvet.maps.map import load_map
@@ -150,3 +152,34 @@ def test_a_map_of_evaluated_patches_stays_one_of_those(images):
     images.evaluate_detections("det", "truth", eval_key="eval")
     compute(images.to_evaluation_patches("eval").match(F("type") == "tp").limit(5))
     assert sides(images) == {"a": 5} and not find_changes(images, "k")
+
+
+# more ids than a document of MongoDB has room for beside the rest of a run
+ABSENT = [f"{number:024x}" for number in range(300_000)]
+
+
+@pytest.mark.parametrize("patches", [False, True])
+def test_a_map_of_a_view_of_very_many_ids_stays_one_of_those(images, patches):
+    view = images.select(images.limit(2).values("id") + ABSENT)
+    if patches:
+        view = view.filter_labels("det", F("confidence") > 0.5).to_patches("det")
+    compute(view)
+    labels = 4 if patches else 6
+    assert sides(images) == {"a": labels} and not find_changes(images, "k")
+    # FiftyOne shows the run with what its document has room for: here, all that was not chosen
+    assert images.load_brain_view("k").count() == 6
+    sample = images.last()
+    sample["det"].detections += detections("b", 3).detections
+    sample.save()
+    assert not find_changes(images, "k")
+    sample = images.first()
+    sample["det"].detections += detections("b", 3).detections
+    sample.save()
+    update_visualization(images, "k", progress=False)
+    assert sides(images) == {"a": labels, "b": 2 if patches else 3}
+    assert not find_changes(images, "k")
+    # a clone has the record, too
+    assert not find_changes(images.clone(), "k")
+    delete_tensors("labelvet_runs", ObjectId(images.get_brain_info("k").config.labelvet["record"]))
+    with pytest.raises(InvalidParameter, match="compute it again"):
+        find_changes(images, "k")

@@ -68,6 +68,20 @@ def frames(videos):
     return view
 
 
+def test_a_map_of_very_many_frames_stays_one_of_frames(videos):
+    """Its view takes more room than a run's document has."""
+    absent = [f"{number:024x}" for number in range(300_000)]
+    view = videos.to_frames()
+    view = view.select(view.limit(3).values("id") + absent)
+    labelvet.compute_visualization(
+        view, "det", "k", embeddings="vector", method="pca", progress=False
+    )
+    (info,) = list_maps(videos)
+    assert info.frames and len(load_map(videos, "k")) == 9
+    assert not find_changes(videos, "k")
+    assert find_label_issues(videos, "k").checked == 9
+
+
 def test_a_map_of_frames_is_colored_cropped_and_selected(videos, frames):
     (info,) = list_maps(videos)
     assert info.frames and info.field == "frames.det" and info.patches_field == "det"
