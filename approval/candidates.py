@@ -15,6 +15,7 @@ from ..core.checks import check_number
 from ..core.errors import InvalidParameter, UnknownField
 from ..dataset.documents import Ids, byte_keys, object_ids, read_labels, samples_of
 from ..dataset.expressions import Expression, in_list, is_state, keep
+from ..dataset.patches import sample_id_path
 from ..dataset.storage import Storage, locate
 
 # JSON, as which views travel, has no infinity
@@ -152,25 +153,15 @@ def read_candidates(
         samples += [document["_id"].binary] * (len(document["i"]) // 24)
     ids = np.frombuffer(bytes.fromhex("".join(digits)), np.uint8).reshape(-1, 12)
     sample_ids = np.frombuffer(b"".join(samples), np.uint8).reshape(-1, 12)
-    shown = shown_labels(candidates, view)
-    if shown is None:
-        return sample_ids, ids
-    among = set(byte_keys(shown))
-    within: NDArray[np.bool_] = np.fromiter((key in among for key in byte_keys(ids)), bool)
-    return sample_ids[within], ids[within]
-
-
-def shown_labels(candidates: Candidates, view: Any) -> Ids | None:
-    """Returns the (n, 12) ids of the field's labels that a view shows, None where it shows all.
-
-    Raises:
-        UnknownField: if it is a view of the patches of another field
-    """
     if view is None or isinstance(view, fo.Dataset):
-        return None
+        return sample_ids, ids
     root, is_list = view_root(candidates, view)
-    collection = samples_of(view._dataset)
-    return read_labels(collection, view._pipeline(), root, not is_list, None)[0]
+    collection, sample_id = samples_of(view._dataset), f"_{sample_id_path(view)}"
+    shown = read_labels(collection, view._pipeline(), root, not is_list, sample_id=sample_id)
+    among = set(zip(*map(byte_keys, shown[:2]), strict=True))
+    pairs = zip(byte_keys(sample_ids), byte_keys(ids), strict=True)
+    within: NDArray[np.bool_] = np.fromiter((pair in among for pair in pairs), bool)
+    return sample_ids[within], ids[within]
 
 
 def view_root(candidates: Candidates, view: Any) -> tuple[str, bool]:

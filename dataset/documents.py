@@ -105,9 +105,14 @@ def revision(collection: Any) -> tuple[Any, ...]:
 
 
 def read_labels(
-    collection: Any, pipeline: list[dict[str, Any]], root: str, single: bool, name: str | None
-) -> tuple[Ids, list[Any]]:
-    """Reads the ids of labels, and an attribute of them, in one query.
+    collection: Any,
+    pipeline: list[dict[str, Any]],
+    root: str,
+    single: bool,
+    name: str | None = None,
+    sample_id: str = "_id",
+) -> tuple[Ids, Ids, list[Any]]:
+    """Reads the ids of labels and of their samples, and an attribute of them, in one query.
 
     The server joins the ids of a sample into one text: 200,000 ObjectIds would take longer to make
     here than all of the query.
@@ -118,9 +123,11 @@ def read_labels(
         root: the path of the labels in the documents
         single: whether that is one label, not a list
         name: the attribute, None for ids alone
+        sample_id: the path of the sample's id, which in patches is another than their own
 
     Returns:
-        (n, 12) ids, and n values, None where a label lacks the attribute; empty without a name
+        (n, 12) ids of samples, (n, 12) ids of labels, and n values, None where a label lacks the
+        attribute; no values without a name
     """
     each = f"${root}" if single else "$$this"
     # a label without the attribute, or without an id, would otherwise shift the others'
@@ -134,14 +141,23 @@ def read_labels(
         joined = {"$concat": ["$$value", text]}
         text = {"$reduce": {"input": labels, "initialValue": "", "in": joined}}
         value = {"$map": {"input": labels, "in": value}}
-    project = {"_id": 0, "i": text} | ({} if name is None else {"v": value})
+    project = {"_id": 0, "i": text, "s": {"$toString": f"${sample_id}"}}
+    if name is not None:
+        project["v"] = value
+    samples: list[str] = []
     digits: list[str] = []
     values: list[Any] = []
     for document in collection.aggregate([*pipeline, {"$project": project}]):
         digits.append(document["i"])
+        samples.append(document["s"])
         if name is not None:
             values += document["v"]
-    return np.frombuffer(bytes.fromhex("".join(digits)), np.uint8).reshape(-1, 12), values
+    counts = [len(some) // len(_NO_ID) for some in digits]
+    return np.repeat(_unhex(samples), counts, axis=0), _unhex(digits), values
+
+
+def _unhex(texts: list[str]) -> Ids:
+    return np.frombuffer(bytes.fromhex("".join(texts)), np.uint8).reshape(-1, 12)
 
 
 def pack_ids(ids: list[Any]) -> Ids:

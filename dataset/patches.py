@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from itertools import chain
 from typing import Any
@@ -238,7 +239,8 @@ def read_attribute(
     patches_field: str | None,
     attribute: str,
 ) -> dict[str, Any]:
-    """Returns ``{id: value}`` of an attribute of the labels, or a field of the samples for None.
+    """Returns the values of an attribute of the labels, by the pairs of a table (see
+    :func:`~labelvet.core.table.pair_ids`), or of a field of the samples for None.
 
     Raises:
         UnknownField: if there is no such field or attribute
@@ -247,29 +249,35 @@ def read_attribute(
     path = attribute if root is None else f"{root}.{attribute.removeprefix(f'{root}.')}"
     if samples.get_field(path) is None:
         raise UnknownField(f"There is no field '{path}' in this dataset.")
+    id_path = "id" if isinstance(samples, Storage) else sample_id_path(samples)
     if root is None:
-        id_path = "id" if isinstance(samples, Storage) else sample_id_path(samples)
         return dict(zip(*samples.values([id_path, path]), strict=True))
-    ids, values = samples.values([f"{root}.id", path])
-    if root != patches_field:
-        pairs = ((i, v) for i, v in zip(ids, values, strict=True) if i)
-        return {id_: value for i, v in pairs for id_, value in zip(i, v, strict=True)}
-    return {id_: value for id_, value in zip(ids, values, strict=True) if id_ is not None}
+    columns = samples.values([id_path, f"{root}.id", path])
+    return dict(_by_pair(columns, root != patches_field))
 
 
 def read_tags(
     storage: Storage, patches_field: str | None, ids: list[str] | None = None
 ) -> dict[str, list[str]]:
-    """Returns ``{id: tags}`` of the labels of some samples, or of the samples for None; frames
-    have none."""
+    """Returns the tags of the labels of some samples, by the pairs of a table (see
+    :func:`~labelvet.core.table.pair_ids`), or of the samples for None; frames have none."""
     if patches_field is None:
         if storage.frames:
             return {}
         return dict(zip(*storage.values(["id", "tags"], ids), strict=True))
     root, is_list = storage.label_root(patches_field)
-    columns = storage.values([f"{root}.id", f"{root}.tags"], ids)
-    pairs = zip(*(map(_flatten, columns) if is_list else columns), strict=True)
-    return {id_: tags or [] for id_, tags in pairs if id_}
+    columns = storage.values(["id", f"{root}.id", f"{root}.tags"], ids)
+    return {pair: tags or [] for pair, tags in _by_pair(columns, is_list)}
+
+
+def _by_pair(columns: list[list[Any]], is_list: bool) -> Iterator[tuple[str, Any]]:
+    """Yields the pair of each label and its value, from columns of ids of samples, of labels and
+    values."""
+    for sample, ids, values in zip(*columns, strict=True):
+        labels = zip(ids or (), values or (), strict=True) if is_list else ((ids, values),)
+        for id_, value in labels:
+            if id_ is not None:
+                yield f"{sample}{id_}", value
 
 
 def is_patches_view(samples: fo.core.collections.SampleCollection) -> bool:

@@ -38,8 +38,8 @@ def read_embeddings_field(samples: Any, table: PatchTable, attribute: str) -> Em
         NoPatches: if no patch has one
     """
     values = read_attribute(samples, table.patches_field, attribute)
-    by_id = {id_: value for id_, value in values.items() if value is not None}
-    return _align(table, by_id, f"The field '{attribute}'")
+    there = {pair: value for pair, value in values.items() if value is not None}
+    return _align(table, there, f"The field '{attribute}'")
 
 
 def read_similarity_index(samples: Any, table: PatchTable, brain_key: str) -> Embeddings:
@@ -63,9 +63,8 @@ def read_similarity_index(samples: Any, table: PatchTable, brain_key: str) -> Em
     vectors, sample_ids, label_ids = index.get_embeddings(
         **selector, allow_missing=True, warn_missing=False
     )
-    found = sample_ids if label_ids is None else label_ids
-    by_id = dict(zip(map(str, found), vectors, strict=True))
-    return _align(table, by_id, f"The similarity index '{brain_key}'")
+    by_pair = dict(zip(pair_ids(sample_ids, label_ids).tolist(), vectors, strict=True))
+    return _align(table, by_pair, f"The similarity index '{brain_key}'")
 
 
 def load_embeddings(
@@ -145,17 +144,18 @@ def align_vectors(table: PatchTable, vectors: Any) -> Embeddings:
             f"The embeddings have shape {array.shape}, but there are {len(table)} patches: one "
             "row each is needed."
         )
-    return _align(table, dict(zip(table.ids.tolist(), array, strict=True)), "The embeddings")
+    return _align(table, dict(zip(table.pairs.tolist(), array, strict=True)), "The embeddings")
 
 
-def _align(table: PatchTable, by_id: dict[str, Any], source: str) -> Embeddings:
-    present = np.fromiter((id_ in by_id for id_ in table.ids.tolist()), bool, len(table))
+def _align(table: PatchTable, by_pair: dict[str, Any], source: str) -> Embeddings:
+    pairs = table.pairs
+    present = np.fromiter((pair in by_pair for pair in pairs.tolist()), bool, len(table))
     if not present.any():
         raise NoPatches(f"{source} holds an embedding of none of the {len(table)} patches.")
     rows = np.flatnonzero(present)
     try:
         vectors: NDArray[np.float32] = np.array(
-            [by_id[id_] for id_ in table.ids[rows].tolist()], dtype=np.float32
+            [by_pair[pair] for pair in pairs[rows].tolist()], dtype=np.float32
         )
     except (TypeError, ValueError) as error:
         raise InvalidParameter(f"{source} holds vectors of different lengths.") from error

@@ -9,6 +9,7 @@ A tag that says the state of a label takes away those that it contradicts, see
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,6 +17,7 @@ from typing import Any
 
 import fiftyone as fo
 import numpy as np
+from bson import ObjectId
 from numpy.typing import NDArray
 from pymongo.errors import WriteError
 
@@ -30,6 +32,7 @@ from .documents import (
     pack_ids,
     parse_ids,
 )
+from .expressions import Expression, each, keep
 from .patches import label_root, sample_id_path
 from .states import TAKES_AWAY
 from .storage import Patches, Storage, locate, storage_of, stored_name
@@ -202,6 +205,9 @@ def undo_tags(change: Change) -> Undone:
     target = _Target(change.dataset, field)
     changed = 0
     for samples, ids, had in change.batches():
+        if (had == remove).all():  # it changed no other tags
+            changed += _write(target, samples, ids, tag, not remove)
+            continue
         # what has another state since has had a later word
         rows = _rows_with(target, samples, ids, tag, has=not remove)
         samples, ids, had = samples[rows], ids[rows], had[rows]
@@ -284,6 +290,9 @@ def _that_differ(
         for the tag, the bits above for ``others``; and how many it would not change
     """
     samples, found, had = _read(target, sample_ids, ids, (tag, *others))
+    asked = set(_pairs(sample_ids, ids))
+    ours = np.array([pair in asked for pair in _pairs(samples, found)], bool)
+    samples, found, had = samples[ours], found[ours], had[ours]
     differ = had == 1 if remove else had != 1
     return samples[differ], found[differ], had[differ], int((~differ).sum())
 
@@ -309,21 +318,8 @@ def _read(
         packed = pack_ids([document["_id"] for document in found])
         return packed, packed, np.array([document["h"] for document in found], np.uint8)
 
-    single = root == target.name
-    # $setIsSubset looks ids up in a constant; $in would compare them one by one
-    picked = {"$setIsSubset": [["$$l._id"], object_ids(ids)]}
-    labels: Any = {"$ifNull": [f"${root}", [] if not single else {}]}
-    project = {
-        "l": {
-            "$map": {
-                "input": {
-                    "$filter": {"input": [labels] if single else labels, "as": "l", "cond": picked}
-                },
-                "as": "l",
-                "in": {"i": "$$l._id", "h": _bits("$$l.tags", tags)},
-            }
-        }
-    }
+    of_label = {"i": "$$l._id", "h": _bits("$$l.tags", tags)}
+    project: dict[str, Any] = {"l": each(_picked(target, object_ids(ids)), of_label)}
     samples: list[Any] = []
     labels_found: list[Any] = []
     had: list[int] = []
@@ -344,54 +340,129 @@ def _has(tags: str, tag: str) -> dict[str, Any]:
     return {"$in": [{"$literal": tag}, {"$ifNull": [tags, []]}]}
 
 
-def _write(target: _Target, sample_ids: Ids, ids: Ids, tag: str, remove: bool) -> None:
+def _write(target: _Target, sample_ids: Ids, ids: Ids, tag: str, remove: bool) -> int:
+    """Adds a tag to labels, or samples, or removes it; returns how many this changed."""
+    changed, moment, storage, root = 0, now(), target.storage, target.root
+    for part in _parts(target, sample_ids, ids, tag):
+        samples, labels = part.samples, part.labels
+        of_samples: dict[str, Any] = {"_id": {"$in": samples}}
+        if root is None:
+            _push(storage.documents, of_samples, target.tags, tag, remove, moment)
+        elif root == target.name:
+            of_samples[f"{root}._id"] = {"$in": labels}
+            _push(storage.documents, of_samples, target.tags, tag, remove, moment)
+        else:
+            of_samples[root] = {"$exists": True}  # one that was deleted meanwhile is not made again
+            _push_into_list(storage.documents, of_samples, root, labels, tag, remove, moment)
+        for patches in storage.patches(target.name, samples):
+            _write_patches(patches, target.name, samples, labels, tag, remove)
+        storage.refresh([str(id_) for id_ in samples])
+        changed += part.tagged if remove else part.there - part.tagged
+    return changed
+
+
+@dataclass(frozen=True)
+class _Part:
+    """Labels, or samples, that two lists of ids name: no sample has a label of another.
+
+    Attributes:
+        samples, labels: the ids
+        there: how many of the labels exist
+        tagged: how many of those have the tag
+    """
+
+    samples: list[ObjectId]
+    labels: list[ObjectId]
+    there: int
+    tagged: int
+
+
+def _parts(target: _Target, sample_ids: Ids, ids: Ids, tag: str) -> Iterator[_Part]:
+    """Yields pairs of samples and labels in as few parts as may be: in one, but where samples have
+    labels of the same id, as an import may leave them."""
     if not len(ids):
         return
-    samples, labels, moment = _unique(sample_ids), object_ids(ids), now()
-    storage, root = target.storage, target.root
-    of_samples: dict[str, Any] = {"_id": {"$in": samples}}
-    if root is not None:  # a field that was deleted meanwhile is not made again
-        of_samples[root if root != target.name else f"{root}._id"] = {"$exists": True}
-    if root is None or root == target.name:
-        _push(storage.documents, of_samples, target.tags, tag, remove, moment)
+    keys = byte_keys(sample_ids)
+    asked = Counter(keys)
+    numbers = _numbers(target, [ObjectId(key) for key in asked], object_ids(ids), tag)
+    mixed = {key for key, (there, _) in numbers.items() if there > asked[key]}
+    if len(mixed) == len(asked) > 1:  # each half has fewer
+        mixed = set(list(asked)[len(asked) // 2 :])
+    if mixed:
+        apart = np.array([key in mixed for key in keys])
+        yield from _parts(target, sample_ids[apart], ids[apart], tag)
+        yield from _parts(target, sample_ids[~apart], ids[~apart], tag)
+        return
+    there, tagged = map(sum, zip(*numbers.values(), strict=True)) if numbers else (0, 0)
+    yield _Part([ObjectId(key) for key in asked], object_ids(ids), there, tagged)
+
+
+def _numbers(
+    target: _Target, samples: list[ObjectId], labels: list[ObjectId], tag: str
+) -> dict[bytes, tuple[int, int]]:
+    """Returns of each sample, by the bytes of its id, how many of the labels it has, and how many
+    of those have a tag; of samples themselves, whether they have it."""
+    root, match = target.root, {"$match": {"_id": {"$in": samples}}}
+    if root is None:
+        stages: list[Any] = [
+            {"$project": {"n": {"$literal": 1}, "t": {"$cond": [_has("$tags", tag), 1, 0]}}}
+        ]
     else:
-        _push_into_list(storage.documents, of_samples, root, labels, tag, remove, moment)
-    for patches in storage.patches(target.name, samples):
-        _write_patches(patches, target.name, samples, labels, tag, remove, moment)
-    storage.refresh([str(id_) for id_ in samples])
+        tagged = keep("$l", _has("$$l.tags", tag))
+        stages = [
+            {"$project": {"l": _picked(target, labels)}},
+            {"$project": {"n": {"$size": "$l"}, "t": {"$size": tagged}}},
+        ]
+    found = target.storage.documents.aggregate([match, *stages])
+    return {document["_id"].binary: (document["n"], document["t"]) for document in found}
+
+
+def _picked(target: _Target, labels: list[ObjectId]) -> Expression:
+    """Those of some labels that a document has."""
+    root = target.root
+    single = root == target.name
+    there: Any = {"$ifNull": [f"${root}", [] if not single else {}]}
+    # $setIsSubset looks ids up in a constant; $in would compare them one by one
+    picked = {"$setIsSubset": [["$$l._id"], labels]}
+    return keep([there] if single else there, picked)
 
 
 def _write_patches(
-    patches: Patches,
-    name: str | None,
-    samples: Any,
-    labels: Any,
-    tag: str,
-    remove: bool,
-    moment: datetime,
+    patches: Patches, name: str | None, samples: Any, labels: Any, tag: str, remove: bool
 ) -> None:
-    """Changes the patches that a view holds, as FiftyOne does of the view it tags in."""
+    """Changes the patches that a view holds, as FiftyOne does of the view it tags in.
+
+    Their ``last_modified_at``, which nobody reads, stays: its index takes as long as all the rest.
+    """
     collection, of_samples = patches.documents, {patches.key: {"$in": samples}}
     if name is None:
-        _push(collection, of_samples, "tags", tag, remove, moment)
+        _push(collection, of_samples, "tags", tag, remove)
     else:
         root, listed = label_root(patches.dataset, name)
         if listed:
-            _push_into_list(collection, of_samples, root, labels, tag, remove, moment)
+            _push_into_list(collection, of_samples, root, labels, tag, remove)
         else:  # a patch has the id of its label
-            _push(collection, {"_id": {"$in": labels}}, f"{root}.tags", tag, remove, moment)
+            of_samples["_id"] = {"$in": labels}
+            _push(collection, of_samples, f"{root}.tags", tag, remove)
     patches.refresh([str(id_) for id_ in labels])
 
 
 def _push(
-    collection: Any, which: dict[str, Any], path: str, tag: str, remove: bool, moment: datetime
+    collection: Any,
+    which: dict[str, Any],
+    path: str,
+    tag: str,
+    remove: bool,
+    moment: datetime | None = None,
 ) -> None:
-    change = _change_of(path, tag, remove, moment)
+    how, change = _way(collection, which), _change_of(path, tag, remove, moment)
+    if remove:
+        which = {**which, path: tag}
     try:
-        collection.update_many(which, change)
+        collection.update_many(which, change, **how)
     except WriteError:  # a set cannot be added to null, which few labels have: they come first then
         collection.update_many({**which, path: None}, {"$set": {path: []}})
-        collection.update_many(which, change)
+        collection.update_many(which, change, **how)
 
 
 def _push_into_list(
@@ -401,24 +472,35 @@ def _push_into_list(
     labels: Any,
     tag: str,
     remove: bool,
-    moment: datetime,
+    moment: datetime | None = None,
 ) -> None:
     path, picked = f"{root}.$[l].tags", {"l._id": {"$in": labels}}
-    change = _change_of(path, tag, remove, moment)
+    how, change = _way(collection, which), _change_of(path, tag, remove, moment)
+    if remove:
+        which = {**which, f"{root}.tags": tag}
     try:
-        collection.update_many(which, change, array_filters=[picked])
+        collection.update_many(which, change, array_filters=[picked], **how)
     except WriteError:
         collection.update_many(
             {**which, root: {"$elemMatch": {"tags": None}}},
             {"$set": {path: []}},
             array_filters=[{**picked, "l.tags": None}],
         )
-        collection.update_many(which, change, array_filters=[picked])
+        collection.update_many(which, change, array_filters=[picked], **how)
 
 
-def _change_of(path: str, tag: str, remove: bool, moment: datetime) -> dict[str, Any]:
-    how = "$pull" if remove else "$addToSet"
-    return {how: {path: tag}, "$set": {"last_modified_at": moment}}
+def _way(collection: Any, which: dict[str, Any]) -> dict[str, Any]:
+    """Has an update of many documents go through the collection, which takes less time than to
+    look each of them up."""
+    many = 4 * max(len(ids["$in"]) for ids in which.values() if "$in" in ids)
+    if many < collection.estimated_document_count():
+        return {}
+    return {"hint": [("$natural", 1)]}
+
+
+def _change_of(path: str, tag: str, remove: bool, moment: datetime | None) -> dict[str, Any]:
+    change: dict[str, Any] = {"$pull" if remove else "$addToSet": {path: tag}}
+    return change if moment is None else {**change, "$set": {"last_modified_at": moment}}
 
 
 def _check_writable(target: _Target) -> None:

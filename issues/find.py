@@ -294,8 +294,8 @@ def read_run(
 def read_tags(dataset: fo.Dataset, table: PatchTable) -> list[list[str]]:
     """Returns the tags of each label of a table, in its order."""
     storage = locate(dataset, table.patches_field)
-    by_id = read_stored_tags(storage, storage.local(str(table.patches_field)))
-    return [by_id.get(id_, []) for id_ in table.ids.tolist()]
+    by_pair = read_stored_tags(storage, storage.local(str(table.patches_field)))
+    return [by_pair.get(pair, []) for pair in table.pairs.tolist()]
 
 
 def _tagged(dataset: fo.Dataset, table: PatchTable, tags: tuple[str, ...]) -> NDArray[np.bool_]:

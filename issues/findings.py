@@ -70,10 +70,13 @@ class Findings:
         """Returns the names of some classes but -1."""
         return [self.classes[code] for code in codes.tolist() if code >= 0]
 
-    def rows_of(self, ids: Ids) -> NDArray[np.int64]:
+    def rows_of(self, sample_ids: Ids, ids: Ids) -> NDArray[np.int64]:
         """Returns the rows of some labels, -1 for those that were not judged."""
-        find = self._row_of.get
-        return np.fromiter((find(key, -1) for key in byte_keys(ids)), np.int64, len(ids))
+        rows = map(self._row_of.get, byte_keys(ids))
+        found = np.array([-1 if row is None else row for row in rows], np.int64)
+        # an import may have left a label of the same id in another sample
+        found[(self.sample_ids[found] != sample_ids).any(axis=1)] = -1
+        return found
 
     @cached_property
     def _row_of(self) -> dict[bytes, int]:

@@ -156,11 +156,11 @@ def _values(shown: Map, attribute: Attribute, path: str) -> list[Any]:
         return [of_sample[index] for index in shown.sample_index.tolist()]
 
     root, name = path.rsplit(".", 1)
-    ids, values = read_labels(
+    samples, ids, values = read_labels(
         collection, _only(shown, collection), root, root == shown.info.patches_field, name
     )
     aligned: list[Any] = [None] * len(shown)
-    for row, value in zip(shown.rows_of(ids).tolist(), values, strict=True):
+    for row, value in zip(shown.rows_of(ids, samples).tolist(), values, strict=True):
         if row >= 0:
             aligned[row] = value
     return aligned

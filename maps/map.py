@@ -117,8 +117,20 @@ class Map:
         """(n,) row of each point's sample in ``samples``."""
         return self._samples[1]
 
-    def rows_of(self, ids: Ids) -> NDArray[np.int64]:
-        """Returns the row of each of k ids of what the points show, -1 where it has no point."""
+    def rows_of(self, ids: Ids, samples: Ids | None = None) -> NDArray[np.int64]:
+        """Returns the row of each of k ids of what the points show, -1 where it has no point.
+
+        Args:
+            ids: (k, 12)
+            samples: (k, 12) their samples: a label that is in another than the point's, as an
+                import may leave one with the same id, has none
+        """
+        rows = self._rows_of(ids)
+        if samples is not None:
+            rows[(self.sample_ids[rows] != samples).any(axis=1)] = -1
+        return rows
+
+    def _rows_of(self, ids: Ids) -> NDArray[np.int64]:
         # what is read in the order of the dataset usually has the order of the run
         if np.array_equal(ids, self.ids):
             return np.arange(len(self))

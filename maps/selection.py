@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from itertools import chain
 from typing import Any
 
 import bson
@@ -55,13 +56,19 @@ def visible_rows(shown: Map, view: Any) -> NDArray[np.bool_] | None:
 
 def _visible_frames(shown: Map, view: Any) -> NDArray[np.bool_]:
     """Finds the rows of frames, or of their labels, that a view of videos shows."""
-    field = shown.info.field
+    field, frames = shown.info.field, hex_ids(shown.sample_ids)
     if field is None:
-        path, of_row = "frames.id", shown.sample_ids
-    else:
-        path, of_row = f"{view._get_label_field_root(field)[0]}.id", shown.ids
-    seen = set(view.values(path, unwind=True))
-    return np.fromiter((id_ in seen for id_ in hex_ids(of_row)), bool, len(shown))
+        seen = set(view.values("frames.id", unwind=True))
+        return np.fromiter((id_ in seen for id_ in frames), bool, len(shown))
+    root, is_list = view._get_label_field_root(field)
+    columns = (chain.from_iterable(column) for column in view.values(["frames.id", f"{root}.id"]))
+    labels = {
+        (frame, id_)
+        for frame, ids in zip(*columns, strict=True)
+        for id_ in ((ids or ()) if is_list else (ids,))
+    }
+    of_row = zip(frames, hex_ids(shown.ids), strict=True)
+    return np.fromiter((pair in labels for pair in of_row), bool, len(shown))
 
 
 def _rows_of_labels(shown: Map, view: Any, patches_field: str) -> NDArray[np.bool_]:
@@ -72,9 +79,10 @@ def _rows_of_labels(shown: Map, view: Any, patches_field: str) -> NDArray[np.boo
     asked = hashlib.sha1(bson.encode({"": [pipeline, root, list(seen)]})).digest()
 
     def find() -> NDArray[np.bool_]:
-        ids, _ = read_labels(collection, pipeline, root, not is_list, None)
+        sample_id = f"_{sample_id_path(view)}"
+        samples, ids, _ = read_labels(collection, pipeline, root, not is_list, sample_id=sample_id)
         mask = np.zeros(len(shown), dtype=bool)
-        rows = shown.rows_of(ids)
+        rows = shown.rows_of(ids, samples)
         mask[rows[rows >= 0]] = True
         mask.setflags(write=False)
         return mask

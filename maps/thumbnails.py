@@ -87,7 +87,8 @@ def make_thumbnails(
     pictures = _cut(shown.collection, table, cut, size, margin)
     labels = table.labels
     thumbnails = []
-    for row, id_, sample_id, place in zip(rows, ids, sample_ids, places, strict=True):
+    of_rows = zip(rows, ids, sample_ids, wanted, places, strict=True)
+    for row, id_, sample_id, pair, place in of_rows:
         if place is None:
             thumbnails.append(Thumbnail(row, id_, sample_id, problem=_GONE))
             continue
@@ -100,7 +101,7 @@ def make_thumbnails(
                 sample_id,
                 label=labels[place],
                 confidence=confidence if np.isfinite(confidence) else None,
-                tags=tuple(tags.get(id_) or ()),
+                tags=tuple(tags.get(pair) or ()),
                 **({"problem": picture} if isinstance(picture, str) else
                    {"image": picture[0], "box": picture[1]}),
             )

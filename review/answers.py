@@ -96,13 +96,14 @@ class Known:
     """What is known of m labels, from answers and from tags.
 
     Attributes:
-        ids: (m, 12) the labels
+        sample_ids, ids: (m, 12) the labels
         wrong: (m,) whether each is wrong
         learned: (m,) whether ``wrong`` is known at all: of a skipped label it is not
         asking: (m,) labels that are flagged for a review, and not answered yet
         reviewed: how many have an answer in the queue
     """
 
+    sample_ids: Ids
     ids: Ids
     wrong: NDArray[np.bool_]
     learned: NDArray[np.bool_]
@@ -131,7 +132,7 @@ def give_answers(dataset: fo.Dataset, field: str, answers: list[Answer], user: s
     labels = read_documents(storage, root, listed, [(a.sample_id, a.label_id) for a in answers])
     taken = []
     for answer in answers:
-        label = labels.get(answer.label_id)
+        label = labels.get((answer.sample_id, answer.label_id))
         if label is not None and label.get("label") == answer.seen and _may(answer, label):
             taken.append((answer, label))
     entries = [_entry(answer, label, user, moment) for answer, label in taken]
@@ -203,7 +204,7 @@ def read_known(dataset: fo.Dataset, field: str) -> Known:
         content: Any = {"$map": {"input": picked, "as": "l", "in": of_label}}
     else:
         content = [of_label]
-    ids, wrong, learned, asking, reviewed = [], [], [], [], 0
+    samples, ids, wrong, learned, asking, reviewed = [], [], [], [], [], 0
     for document in storage.documents.aggregate([{"$match": said}, {"$project": {"l": content}}]):
         for label in document["l"]:
             verdict, state = label.get("r"), state_of(label.get("t"))
@@ -212,18 +213,19 @@ def read_known(dataset: fo.Dataset, field: str) -> Known:
             skipped = verdict == SKIPPED
             # one that is flagged asks for an answer, whatever was answered before
             asks = state == "flagged" and not skipped
+            samples.append(document["_id"])
             ids.append(label["i"])
             wrong.append(state in ("rejected", "flagged") or verdict == WRONG_CLASS)
             learned.append(not skipped)
             asking.append(asks)
             reviewed += bool(verdict) and not asks
     columns = [np.array(column, dtype=bool) for column in (wrong, learned, asking)]
-    return Known(pack_ids(ids), columns[0], columns[1], columns[2], reviewed)
+    return Known(pack_ids(samples), pack_ids(ids), columns[0], columns[1], columns[2], reviewed)
 
 
 def read_documents(
     storage: Storage, root: str, listed: bool, labels: list[tuple[str, str]]
-) -> dict[str, dict[str, Any]]:
+) -> dict[tuple[str, str], dict[str, Any]]:
     """Reads some labels as the database has them now.
 
     Args:
@@ -233,18 +235,19 @@ def read_documents(
         labels: the ids of their samples, and their own
 
     Returns:
-        ``{label id: document}`` of those that exist
+        ``{(sample id, label id): document}`` of those that exist
     """
-    wanted = {label_id for _, label_id in labels}
+    wanted = set(labels)
     samples = list({ObjectId(sample_id) for sample_id, _ in labels})
-    found: dict[str, dict[str, Any]] = {}
+    found: dict[tuple[str, str], dict[str, Any]] = {}
     for document in storage.documents.find({"_id": {"$in": samples}}, {root: 1}):
         value: Any = document
         for name in root.split("."):
             value = (value or {}).get(name)
         for label in (value or []) if listed else [value] if value else []:
-            if str(label.get("_id")) in wanted:
-                found[str(label["_id"])] = label
+            pair = str(document["_id"]), str(label.get("_id"))
+            if pair in wanted:
+                found[pair] = label
     return found
 
 

@@ -110,7 +110,7 @@ def rank(kept: Findings, known: Known) -> tuple[Learned, NDArray[np.bool_]]:
     Returns:
         a tuple of what was learned and which of the n labels are flagged
     """
-    rows = kept.rows_of(known.ids)
+    rows = kept.rows_of(known.sample_ids, known.ids)
     there = rows >= 0
     taught = there & known.learned
     skipped = rows[there & ~known.learned]
@@ -136,7 +136,7 @@ def _items(
         ids = list(zip(hex_ids(kept.sample_ids[rows]), hex_ids(kept.ids[rows]), strict=True))
         documents = read_documents(storage, root, listed, ids)
         for row, (sample_id, label_id) in zip(rows.tolist(), ids, strict=True):
-            document = documents.get(label_id)
+            document = documents.get((sample_id, label_id))
             was = kept.class_named(int(kept.codes[row]))
             if document is None or document.get("label") != was:
                 passed += 1
