@@ -16,7 +16,7 @@ from ..core.errors import InvalidParameter, UnknownField
 from ..dataset.documents import Ids, byte_keys, object_ids, read_labels, samples_of
 from ..dataset.expressions import Expression, in_list, is_state, keep
 from ..dataset.patches import sample_id_path
-from ..dataset.storage import Storage, locate
+from ..dataset.storage import FRAMES, Storage, locate
 
 # JSON, as which views travel, has no infinity
 _LEAST = -1.7976931348623157e308
@@ -122,7 +122,9 @@ def list_candidate_fields(dataset: Any) -> list[str]:
     schema = dict(dataset.get_field_schema(ftype=fo.EmbeddedDocumentField))
     if not isinstance(dataset, Storage) and dataset._has_frame_fields():
         frames = dataset.get_frame_field_schema(ftype=fo.EmbeddedDocumentField)
-        schema = {**(frames or {}), **schema}
+        # one that both have is that of the samples, and that of the frames by its whole name
+        frames = {FRAMES * (name in schema) + name: of for name, of in (frames or {}).items()}
+        schema = {**frames, **schema}
     return [name for name, field in schema.items() if field.document_type is fo.Detections]
 
 

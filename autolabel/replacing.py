@@ -12,6 +12,8 @@ from datetime import datetime
 from typing import Any
 
 import fiftyone as fo
+import fiftyone.core.media as fom
+from bson import ObjectId
 
 from ..core.errors import InvalidParameter, UnknownUndo
 from ..core.sentences import count
@@ -19,7 +21,9 @@ from ..dataset import removed
 from ..dataset.changes import Change, begin, past_changes, undone_once, unique_moment
 from ..dataset.documents import now, samples_of
 from ..dataset.expressions import Expression, in_list, keep, where_there
+from ..dataset.patches import sample_id_path
 from ..dataset.schema import check_fields
+from ..dataset.storage import home_of
 from .runs import RUN_ATTRIBUTE, RUN_GENERATING, AutoLabelRun, list_runs, run_from, save_run
 
 KIND = "replacement"
@@ -48,6 +52,29 @@ def begin_replacement(dataset: fo.Dataset, earlier: AutoLabelRun, user: str | No
     update = {marks: {"$map": {"input": f"${marks}", "as": "m", "in": renamed}}}
     samples_of(dataset).update_many({marks: name}, [{"$set": update}])
     return change
+
+
+def count_elsewhere(samples: Any, run: AutoLabelRun) -> tuple[int, int]:
+    """Counts the labels of a run that are in images which a view does not show.
+
+    Args:
+        samples: the dataset, or any view of it
+        run: the run
+
+    Returns:
+        how many labels, and in how many images
+    """
+    if samples.view() == samples._root_dataset.view() and samples.media_type != fom.GROUP:
+        return 0, 0
+    field = run.label_field
+    shown = [ObjectId(id_) for id_ in set(samples.values(sample_id_path(samples)))]
+    which = {f"{field}.detections.{RUN_ATTRIBUTE}": run.name, "_id": {"$nin": shown}}
+    labels = {"$sum": {"$size": keep(in_list(f"{field}.detections"), of_run("$$l", run.name))}}
+    found = samples_of(home_of(samples)).aggregate(
+        [{"$match": which}, {"$group": {"_id": None, "images": {"$sum": 1}, "labels": labels}}]
+    )
+    counts = next(iter(found), {"images": 0, "labels": 0})
+    return counts["labels"], counts["images"]
 
 
 def open_replacement(dataset: fo.Dataset, run: AutoLabelRun) -> Change | None:

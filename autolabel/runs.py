@@ -19,6 +19,7 @@ from pymongo.errors import PyMongoError
 from ..core.checks import check_name
 from ..core.errors import InvalidParameter, UnknownField, UnknownRun
 from ..dataset.documents import run_documents
+from ..dataset.storage import Storage
 
 RUN_ATTRIBUTE = "auto_label_run"
 
@@ -101,6 +102,12 @@ def check_label_field(dataset: fo.Dataset, label_field: Any) -> None:
         InvalidParameter: if no field can have the name
     """
     schema_field = dataset.get_field(label_field) if isinstance(label_field, str) else None
+    frames = isinstance(dataset, Storage) and dataset.frames
+    if frames and dataset.dataset.get_field(str(label_field)) is not None:
+        raise InvalidParameter(
+            f"'{label_field}' is a field of the videos themselves: choose another name for the "
+            "labels of their frames."
+        )
     if schema_field is None:
         if not isinstance(label_field, str) or not label_field.isidentifier():
             raise InvalidParameter(

@@ -23,13 +23,18 @@ def add(commands: Any) -> None:
     for name, action, description in (
         ("show", _show_run, "show the inputs, progress, error and log of a run"),
         ("cancel", _cancel_run, "stop a run and keep what is done"),
-        ("rerun", _rerun_run, "queue a run again with the same inputs"),
+        ("rerun", None, "queue a run again with the same inputs"),
         ("mark-failed", _mark_run_failed, "mark a run as failed that no worker runs any more"),
         ("delete", _delete_run, "remove a run from the list"),
     ):
         parser = actions.add_parser(name, help=description)
         parser.add_argument("ids", nargs="+", metavar="ID")
         parser.set_defaults(run=_for_each, action=action)
+        if name == "rerun":
+            parser.add_argument(
+                "--replace", action="store_true", help="it may replace the map that it made before"
+            )
+            parser.set_defaults(run=_rerun_runs)
 
 
 def _list_runs(arguments: argparse.Namespace) -> None:
@@ -84,10 +89,11 @@ def _cancel_run(id_: str) -> None:
     print(cancel(id_))
 
 
-def _rerun_run(id_: str) -> None:
+def _rerun_runs(arguments: argparse.Namespace) -> None:
     from labelvet.workers.operations import rerun
 
-    print(f"Queued as {rerun(id_)}.")
+    for id_ in arguments.ids:
+        print(f"Queued as {rerun(id_, arguments.replace)}.")
 
 
 def _mark_run_failed(id_: str) -> None:

@@ -83,7 +83,8 @@ def tagged_view(view: Any, tag: str, field: str | None) -> Any:
     check_tag(tag)
     if field is None:
         return view.match_tags(tag)
-    label_root(view, field)
+    if not is_of_frames(view, field):
+        label_root(view, field)
     return view.filter_labels(field, _any_of(F("tags"), [tag]))
 
 

@@ -71,6 +71,8 @@ class Storage:
         slice; with ids, those documents alone. Frames come with their videos."""
         view: Any = self.dataset
         if self.frames:
+            if view.media_type == fom.GROUP:
+                view = view.select_group_slices(media_type=fom.VIDEO)
             return view if ids is None else view.select_frames(ids)
         if view.media_type == fom.GROUP:
             view = view.select_group_slices(media_type=fom.IMAGE)

@@ -12,6 +12,7 @@ import fiftyone.operators as foo
 import fiftyone.operators.types as types
 
 from ..approval.candidates import list_candidate_fields
+from ..autolabel.replacing import count_elsewhere
 from ..autolabel.runs import (
     RUN_FAILED,
     RUN_GENERATING,
@@ -212,7 +213,7 @@ def _field_and_run(ctx: Any, inputs: types.Object) -> None:
         return
     for earlier in list_runs(ctx.dataset):
         if earlier.name == name:
-            _existing(inputs, earlier)
+            _existing(inputs, earlier, ctx.target_view())
     classes = tuple(dict.fromkeys(ctx.params.get("classes") or ())) or None
     try:
         asked = AutoLabelRun(name, field, ctx.params.get("model") or "", classes, _confidence(ctx))
@@ -221,7 +222,7 @@ def _field_and_run(ctx: Any, inputs: types.Object) -> None:
         refuse(run_input, str(error))
 
 
-def _existing(inputs: types.Object, earlier: AutoLabelRun) -> None:
+def _existing(inputs: types.Object, earlier: AutoLabelRun, samples: Any) -> None:
     had = f"{count(earlier.labels, 'label')} in {count(earlier.images, 'image')}"
     ended = {RUN_GENERATING: " and did not end", RUN_FAILED: " and failed"}.get(earlier.state, "")
     group = types.RadioGroup(orientation="vertical")
@@ -234,6 +235,15 @@ def _existing(inputs: types.Object, earlier: AutoLabelRun) -> None:
         label=f"'{earlier.name}' exists: {had}{ended}",
         view=group,
     )
+    labels, images = count_elsewhere(samples, earlier)
+    if labels:
+        are, they = ("is", "it") if labels == 1 else ("are", "them")
+        line = (
+            f"{count(labels, 'label')} of '{earlier.name}' {are} in {count(images, 'image')} that "
+            f"the target view does not show: replacing removes {they}, too, and undo brings {they} "
+            f"back until Finish; labeling only what is new keeps {they}"
+        )
+        inputs.view("elsewhere", types.Warning(label=line))
 
 
 def _advanced(inputs: types.Object) -> None:

@@ -9,8 +9,9 @@ import fiftyone.operators.types as types
 
 from ..core.errors import LabelvetError
 from ..dataset.app_view import base_view
-from ..dataset.patches import label_root, list_label_fields, list_patches_fields
+from ..dataset.patches import list_label_fields, list_patches_fields
 from ..dataset.states import FLAGGED_TAG
+from ..dataset.storage import is_of_frames
 
 # more choices than this make a drop-down slow
 _CHOICES = 1_000
@@ -21,9 +22,21 @@ def app_view(ctx: Any) -> Any:
     return base_view(ctx.dataset, ctx.request_params)
 
 
-def field_input(ctx: Any, inputs: types.Object, samples: Any, description: str) -> str | None:
-    """Adds the drop-down of label fields and returns the chosen one, None where there is none."""
+def field_input(
+    ctx: Any, inputs: types.Object, samples: Any, description: str, frames: bool = False
+) -> str | None:
+    """Adds the drop-down of label fields and returns the chosen one, None where there is none.
+
+    Args:
+        ctx: the context of the form
+        inputs: where it is added
+        samples: the collection whose fields they are
+        description: what it says
+        frames: whether the fields of a dataset's frames are among them, ``frames.detections``
+    """
     fields = list_label_fields(samples)
+    if frames:
+        fields += [name for name in samples._get_label_fields() if is_of_frames(samples, name)]
     if not fields:
         empty = inputs.view(
             "no_fields",
@@ -75,7 +88,7 @@ def one_of(ctx: Any, inputs: types.Object, name: str, choices: dict[str, str], l
 
 def label_tags(samples: Any, field: str | None) -> list[str]:
     """Returns the tags that labels of a field have, or samples for None."""
-    path = "tags" if field is None else f"{label_root(samples, field)[0]}.tags"
+    path = "tags" if field is None else f"{samples._get_label_field_root(field)[0]}.tags"
     return sorted(tag for tag in samples.distinct(path) if tag)
 
 

@@ -8,7 +8,6 @@ import fiftyone.operators.types as types
 
 from ..core.errors import LabelvetError
 from ..dataset.label_views import SavedView, save_tagged_view, tagged_view
-from ..dataset.patches import label_root
 from ..dataset.states import FLAGGED_TAG
 from .form_operator import FormOperator
 from .forms import field_input, label_tags, one_of, problem, tag_input
@@ -28,7 +27,9 @@ class SaveTaggedView(FormOperator):
         target = one_of(ctx, inputs, "target", _TARGETS, "What the view shows")
         field = None
         if target == "labels":
-            field = field_input(ctx, inputs, ctx.dataset, "The field whose labels the view shows")
+            field = field_input(
+                ctx, inputs, ctx.dataset, "The field whose labels the view shows", frames=True
+            )
             if field is None:
                 return
         tag_input(inputs, label_tags(ctx.dataset, field), "The view shows what has this tag")
@@ -66,6 +67,6 @@ def _preview(ctx: Any, inputs: types.Object, field: str | None) -> None:
     except LabelvetError as error:
         problem(inputs, error)
         return
-    number = view.count(label_root(view, field)[0]) if field else view.count()
+    number = view.count(view._get_label_field_root(field)[0]) if field else view.count()
     line = f"{number:,} {'labels' if field else 'samples'} have the tag now"
     inputs.view("preview", types.Notice(label=line))

@@ -3,5 +3,5 @@
 CONTRACTS = {
     "LabelEmbeddings": "df6543fdc241cb4e",
     "AutoLabeling": "466ae4270cc804ba",
-    "Runs": "af54918546ac54bd",
+    "Runs": "c7c8fbd943f7ca90",
 }

@@ -30,6 +30,7 @@ from ..dataset.brain_runs import (
 from ..dataset.patches import as_images, check_ids, read_patches
 from ..dataset.records import RunRecord
 from ..dataset.reporting import raising_if_deleted, reporting
+from ..dataset.storage import storage_of
 from ..embeddings.catalog import DEFAULT_BACKBONE
 from ..embeddings.crops import CropSettings
 from ..embeddings.hardware import Hardware
@@ -202,6 +203,7 @@ def compute_visualization(
     with reporting(progress, cancelled) as tracker, raising_if_deleted(samples):
         with tracker.stage("Reading labels", _SHARE_READ), _timed(seconds, "read"):
             samples = as_images(samples, "Patches can only be cropped from")
+            _check_frames(samples, points_field, similarity_key)
             table = read_patches(samples, patches_field)
             check_ids(table)
         with _timed(seconds, "embed"):
@@ -241,6 +243,16 @@ def compute_visualization(
         [*embedded.notes, *notes],
         seconds,
     )
+
+
+def _check_frames(samples: Any, points_field: str | None, similarity_key: str | None) -> None:
+    """Refuses what FiftyOne keeps with samples alone."""
+    for asked, what in ((points_field, "spatial index"), (similarity_key, "similarity index")):
+        if asked is not None and storage_of(samples).frames:
+            raise InvalidParameter(
+                f"FiftyOne has no {what} of a view of frames: leave '{asked}' out, or make a "
+                "dataset of the frames, with clone(), and compute it there."
+            )
 
 
 def _source(

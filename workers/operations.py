@@ -30,6 +30,7 @@ PLUGIN = "@labelvet/labelvet/"
 SCHEDULED, QUEUED, RUNNING = "scheduled", "queued", "running"
 COMPLETED, FAILED = "completed", "failed"
 _LABELING = "/auto_label"
+_MAPPING = "/compute_visualization"
 
 OPERATION_STATES = (SCHEDULED, QUEUED, RUNNING, COMPLETED, FAILED)
 
@@ -205,11 +206,12 @@ def mark_failed(id_: str, reason: str = "Marked as failed.") -> str:
     return reason
 
 
-def rerun(id_: str) -> str:
+def rerun(id_: str, replace: bool = False) -> str:
     """Queues an operation once more, with the same inputs and target, and returns the new id.
 
-    A visualization that a completed one made is replaced once it is made again. Labels are not:
-    they may have been reviewed, so whoever wants new ones says what becomes of them.
+    A visualization that a completed one made is replaced once it is made again, if ``replace`` says
+    so. Labels are not: they may have been reviewed, so whoever wants new ones says what becomes of
+    them.
 
     Raises:
         InvalidParameter: if it does not exist or must not be repeated
@@ -222,6 +224,12 @@ def rerun(id_: str) -> str:
             f"'{before.inputs.get('run_name')}' has finished, and its labels may have been "
             "reviewed: start Auto label again, which asks whether to replace them or to label "
             "only what is new."
+        )
+    map_ = before.inputs.get("brain_key")
+    if completed and before.operator.endswith(_MAPPING) and map_ and not replace:
+        raise InvalidParameter(
+            f"'{map_}' was made by this run, and is replaced when it runs again: say that it may "
+            "be, with --replace, or compute another under a new brain key."
         )
     # it made the runs that have its brain keys now
     consents = ("overwrite_brain_key", "overwrite_similarity_key") if completed else ()

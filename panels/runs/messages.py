@@ -37,6 +37,16 @@ class OperationRequest(Request):
     id: Text
 
 
+class RerunRequest(OperationRequest):
+    """An operation that is to run again.
+
+    Attributes:
+        replace: whether a person agreed that the map is replaced which it made before
+    """
+
+    replace: bool = False
+
+
 class Source(Answer):
     """Labels that an operation found.
 

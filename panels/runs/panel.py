@@ -51,9 +51,9 @@ class Runs(WebPanel):
         return messages.Done(sentence=operations.mark_failed(_find(ctx, request).id))
 
     @exposed
-    def rerun(self, ctx: Any, request: messages.OperationRequest) -> messages.Done:
+    def rerun(self, ctx: Any, request: messages.RerunRequest) -> messages.Done:
         """Queues an operation once more."""
-        operations.rerun(_find(ctx, request).id)
+        operations.rerun(_find(ctx, request).id, request.replace)
         return messages.Done(sentence="Queued again.")
 
     @exposed

@@ -105,6 +105,26 @@ def test_a_slice_that_is_no_image_is_refused_with_those_that_are(groups):
         compute(groups)
 
 
+def test_frames_of_a_slice_of_videos_are_mapped_beside_images(groups, tmp_path):
+    """The active slice is one of images."""
+    for number, sample in enumerate(groups.select_group_slices("video")):
+        for frame in (1, 2):
+            path = tmp_path / f"{number}-{frame}.jpg"
+            Image.new("RGB", (60, 40), (60 * number, 90, 50 * frame)).save(path)
+            sample.frames[frame] = fo.Frame(filepath=str(path), det=detections("car"))
+        sample.save()
+    groups.add_dynamic_frame_fields()
+    groups.group_slice = "left"
+    compute(groups.select_group_slices("video").to_frames())
+    shown = load_map(groups, "k")
+    assert shown.info.frames and len(shown) == 24
+    assert sides(groups) == {"car": 24} and not find_changes(groups, "k")
+    issues = find_label_issues(groups, "k")
+    assert issues.checked == 24
+    # those of the images are as they were
+    assert groups.get_field(f"{ROOT}.suspicion") is None
+
+
 @pytest.fixture
 def images(make_dataset, tmp_path):
     """6 images of 2 scenes with 3 labels each, of which one has a confidence below 0.5."""

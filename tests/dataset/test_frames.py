@@ -6,6 +6,7 @@ import labelvet
 import numpy as np
 import pytest
 from fiftyone import ViewField as F
+from fiftyone.operators.executor import ExecutionContext, Executor
 from labelvet.approval.approve import approve
 from labelvet.approval.basket import add_labels
 from labelvet.approval.candidates import Selection, find_candidates, list_candidate_fields
@@ -13,14 +14,17 @@ from labelvet.approval.counts import review
 from labelvet.approval.finalize import finalize
 from labelvet.approval.review_view import review_view
 from labelvet.approval.undo import undo
+from labelvet.autolabel.runs import check_label_field
 from labelvet.core.errors import InvalidParameter
 from labelvet.dataset.label_views import exclude_tagged, save_tagged_view
+from labelvet.dataset.storage import home_of
 from labelvet.dataset.tags import tag_view
 from labelvet.issues.find import find_label_issues, remove_label_issues
 from labelvet.maps.columns import list_attributes, load_column
 from labelvet.maps.map import list_maps, load_map
 from labelvet.maps.selection import select_stages, visible_rows
 from labelvet.maps.thumbnails import make_thumbnails
+from labelvet.operators import SaveTaggedView
 from labelvet.review.answers import Answer, give_answers, take_back
 from labelvet.review.queue import next_issues
 from labelvet.visualization.update import find_changes, update_visualization
@@ -200,6 +204,40 @@ def test_tags_of_frames_labels_are_in_the_frames_and_every_view_of_them(videos, 
     assert videos.count_label_tags() == {"seen": 2}
     with pytest.raises(InvalidParameter, match="Frames have no tags"):
         tag_view(frames, None, "seen")
+
+
+@pytest.mark.parametrize("what", ["points_field", "similarity_key"])
+def test_an_index_of_frames_is_refused_before_any_work(videos, what):
+    index = "spatial" if what == "points_field" else "similarity"
+    with pytest.raises(InvalidParameter, match=f"FiftyOne has no {index} index of a view of fram"):
+        labelvet.compute_visualization(
+            videos.to_frames(), "det", "k", progress=False, **{what: "x"}
+        )
+    assert videos.list_brain_runs() == []
+
+
+def test_a_field_that_videos_and_frames_have_is_two_fields(videos):
+    labels = [
+        fo.Detections(detections=[fo.Detection(label="a", bounding_box=[0, 0, 1, 1])])
+        for _ in videos
+    ]
+    videos.set_values("det", labels)
+    assert sorted(list_candidate_fields(videos)) == ["det", "frames.det"]
+    for name, number in (("det", 2), ("frames.det", 24)):
+        assert add_labels(find_candidates(videos, name), Selection()).changed == number
+    with pytest.raises(InvalidParameter, match="'det' is a field of the videos themselves"):
+        check_label_field(home_of(videos.to_frames()), "det")
+    check_label_field(home_of(videos.to_frames()), "found")
+
+
+def test_the_form_of_a_tagged_view_has_the_fields_of_frames(videos):
+    tag_view(videos.to_frames().limit(2), "det", "needs-review")
+    request = {"dataset_name": videos.name, "params": {"field": "frames.det"}, "view": []}
+    context = ExecutionContext(request, executor=Executor())
+    inputs = SaveTaggedView().resolve_input(context).type.properties
+    assert inputs["field"].type.values == ["frames.det"] and "problem" not in inputs
+    assert inputs["preview"].view.label == "6 labels have the tag now"
+    assert "needs-review" in [choice.value for choice in inputs["tag"].view.choices]
 
 
 @pytest.mark.parametrize("name", ["det", "frames.det"])

@@ -15,18 +15,9 @@ from labelvet.embeddings import model_files
 from labelvet.embeddings.backbones import load_backbone
 from labelvet.embeddings.model_files import TRUSTED_MODELS, is_trusted, trust
 from labelvet.embeddings.ultralytics_models import load_ultralytics
+from running import Trap
 
 ROOT = Path(__file__).resolve().parents[2]
-
-
-class Trap:
-    """A pickle that leaves a file behind when it is opened."""
-
-    def __init__(self, path):
-        self.path = path
-
-    def __reduce__(self):
-        return Path.touch, (self.path,)
 
 
 @pytest.fixture

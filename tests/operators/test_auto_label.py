@@ -6,6 +6,7 @@ import fiftyone as fo
 import fiftyone.operators as foo
 import pytest
 from fiftyone.operators.executor import ExecutionContext, ExecutionError
+from labelvet.autolabel.auto_label import auto_label
 from labelvet.autolabel.runs import AutoLabelRun, get_run, save_run
 from labelvet.operators import AutoLabel
 
@@ -13,9 +14,9 @@ URI = "@labelvet/labelvet/auto_label"
 ASKED = {"model": "yolo11n.pt", "label_field": "yolow_detections", "run_name": "first_pass"}
 
 
-def form(dataset, **params):
+def form(dataset, view=(), **params):
     """Returns the form's inputs by name, with ``invalid`` and ``error_message`` set."""
-    request = {"dataset_name": dataset.name, "params": params, "view": []}
+    request = {"dataset_name": dataset.name, "params": params, "view": list(view)}
     ctx = ExecutionContext(request_params=request)
     return AutoLabel().resolve_input(ctx).type.properties
 
@@ -63,6 +64,25 @@ def test_the_form_asks_what_to_do_with_a_run_that_exists(scenes):
     inputs = form(scenes, **ASKED, existing="only_new", confidence=0.5)
     assert "go on with the same" in inputs["run_name"].error_message
     assert not form(scenes, **ASKED, existing="replace", confidence=0.5)["run_name"].invalid
+
+
+def test_the_form_says_what_becomes_of_labels_that_the_view_does_not_show(scenes, detector_file):
+    foo.get_operator(URI)(scenes.limit(5), detector_file, "found", "first", confidence=0.05)
+    asked = {"model": detector_file, "label_field": "found", "run_name": "first"}
+    assert "elsewhere" not in form(scenes, **asked)
+    there = scenes.limit(5).values("found.detections")
+    line = form(scenes, view=scenes.limit(2)._serialize(), **asked)["elsewhere"].view.label
+    images, labels = sum(map(bool, there[2:])), sum(map(len, there[2:]))
+    assert labels > 1 and line.startswith(
+        f"{labels} labels of 'first' are in {images} images that the target view does not show"
+    )
+    # and so it is
+    patches = scenes.limit(2).to_patches("found")
+    auto_label(patches, detector_file, "found", "first", confidence=0.05, existing="only_new")
+    assert scenes.count("found.detections") == sum(map(len, there))
+    auto_label(patches, detector_file, "found", "first", confidence=0.05, existing="replace")
+    assert scenes.count("found.detections") == sum(map(len, there[:2]))
+    assert scenes.count("found_removed.detections") == sum(map(len, there))
 
 
 def test_a_video_dataset_says_so(make_dataset):

@@ -10,7 +10,7 @@ import psutil
 import pytest
 from labelvet.workers.child import CANCELLED
 from labelvet.workers.operations import cancel, get_operation
-from running import SLOW, schedule, wait_for_state, wait_until
+from running import SLOW, save_trap, schedule, wait_for_state, wait_until
 
 
 @pytest.fixture
@@ -118,3 +118,13 @@ def test_a_cluster_that_is_not_there_is_named(start_worker):
     assert worker.process.wait(90) == 1
     assert "The Ray cluster at '127.0.0.1:1' cannot be used from here" in worker.printed
     assert "Traceback" not in worker.printed
+
+
+def test_a_model_file_runs_no_code_on_the_cluster(coco128, cluster_worker, tmp_path):
+    sprung = tmp_path / "sprung"
+    file = save_trap(tmp_path / "yolo11n-cls.pt", sprung)
+    cluster_worker()
+    id_ = schedule(coco128.limit(2), "trapped", "gpu-cluster", model=file)
+    failed = wait_for_state(id_, "failed", "completed", seconds=120)
+    assert failed.state == "failed" and "could not be loaded" in failed.error
+    assert "LABELVET_TRUSTED_MODELS" in failed.error and not sprung.exists()

@@ -214,7 +214,10 @@ def test_a_repeated_run_is_whole_when_it_is_queued(claimed, monkeypatch):
         return operation
 
     monkeypatch.setattr(MongoDelegatedOperationRepo, "queue_operation", queue_and_look)
-    again = operations.rerun(id_)
+    with pytest.raises(InvalidParameter, match="'map' was made by this run, and is replaced"):
+        operations.rerun(id_)
+    assert not queued
+    again = operations.rerun(id_, replace=True)
     consents = {"overwrite_brain_key": True, "overwrite_similarity_key": True}
     (at_first,) = queued
     assert at_first.inputs == inputs | consents and at_first == get_operation(again)

@@ -17,7 +17,7 @@ from labelvet.core.mongod import free_port, private_mongod
 from labelvet.workers.child import CANCELLED
 from labelvet.workers.operations import cancel, get_operation
 from labelvet.workers.targets import list_targets
-from running import SLOW, age, schedule, wait_for_state, wait_until
+from running import SLOW, age, save_trap, schedule, wait_for_state, wait_until
 
 
 def names():
@@ -169,3 +169,17 @@ def test_the_database_is_restarted_during_a_run(start_worker, tmp_path, coco128)
         ).splitlines()[-1]
         assert state == "completed None 256"
         assert worker.stop() == 0
+
+
+def test_a_scheduled_model_file_runs_no_code(coco128, start_worker, tmp_path):
+    """It has an official name, and lies where the worker runs."""
+    sprung = tmp_path / "sprung"
+    file = save_trap(tmp_path / "yolo11n-cls.pt", sprung)
+    worker = start_worker("shelf", cwd=tmp_path)
+    id_ = schedule(coco128.limit(2), "trapped", "shelf", model=file)
+    failed = wait_for_state(id_, "failed", "completed")
+    assert failed.state == "failed" and "could not be loaded" in failed.error
+    assert "LABELVET_TRUSTED_MODELS" in failed.error
+    assert not sprung.exists(), worker.printed
+    coco128.reload()
+    assert "trapped" not in coco128.list_brain_runs()

@@ -7,8 +7,10 @@ import { Icon } from "../../app/Icon";
 import { openMaps, openSources } from "../../app/opening";
 import { type PanelProps, usePython } from "../../app/panel";
 import panelCss from "../../app/panel.css?inline";
+import { Question } from "../../app/Question";
 import { Status } from "../../app/Status";
 import { useReport } from "../../app/useReport";
+import { replacedBy } from "./describing";
 import { useListing } from "./hooks/useListing";
 import { Row } from "./Row";
 import css from "./runs.css?inline";
@@ -38,8 +40,13 @@ export function Runs(props: PanelProps) {
   const [message, report] = useReport();
   const { listing, problem, refresh } = useListing(wire, datasetName, state, limit);
 
-  const act = (action: Action, id: string) => {
-    wire.act(action, id).then(
+  const [asking, setAsking] = useState<Operation | null>(null);
+
+  const act = (action: Action, operation: Operation, agreed = false) => {
+    if (action === "rerun" && !agreed && replacedBy(operation) !== null)
+      return setAsking(operation);
+    const { id } = operation;
+    (agreed ? wire.replace(id) : wire.act(action, id)).then(
       ({ sentence }) => {
         report.say(sentence);
         refresh();
@@ -97,6 +104,13 @@ export function Runs(props: PanelProps) {
         message={problem ? { text: problem, problem: true, undoable: false } : message}
         onClose={report.clear}
       />
+      <Question
+        open={asking !== null}
+        text={`'${asking?.brainKey}' is computed again, and replaces the map of that key that is there now, with its label issues. This cannot be undone.`}
+        confirm="Replace it"
+        onConfirm={() => asking && act("rerun", asking, true)}
+        onClose={() => setAsking(null)}
+      />
       {listing.operations.length === 0 ? (
         <p className="lv-message">
           {total
@@ -113,7 +127,7 @@ export function Runs(props: PanelProps) {
               now={now}
               unfolded={unfolded === operation.id}
               onToggle={() => setUnfolded(unfolded === operation.id ? null : operation.id)}
-              onAct={(action) => act(action, operation.id)}
+              onAct={(action) => act(action, operation)}
               onOpen={() => open(operation)}
             />
           ))}

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { actionsFor, duration, percent, timing } from "./describing";
+import { actionsFor, duration, percent, replacedBy, timing } from "./describing";
 import type { Operation } from "./wire";
 
 const START = Date.parse("2026-01-01T00:00:00Z");
@@ -34,6 +34,15 @@ test("what can be done follows the state", () => {
   expect(actionsFor(RUNNING)).toContain("mark_failed");
   expect(actionsFor({ ...RUNNING, cancelling: true })).not.toContain("cancel");
   expect(actionsFor({ ...RUNNING, state: "failed" })).toEqual(["rerun", "delete"]);
+});
+
+test("a map is replaced by the run that made it, once it has", () => {
+  const operator = "@labelvet/labelvet/compute_visualization";
+  const made = { ...RUNNING, operator, brainKey: "map" };
+  expect(replacedBy({ ...made, state: "completed" })).toBe("map");
+  expect(replacedBy({ ...made, state: "failed" })).toBe(null);
+  const updated = operator.replace("compute", "update");
+  expect(replacedBy({ ...made, operator: updated, state: "completed" })).toBe(null);
 });
 
 test("durations read well at every size", () => {

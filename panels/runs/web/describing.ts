@@ -9,6 +9,11 @@ export function actionsFor(operation: Operation): Action[] {
   return ["cancel", "mark_failed", "delete"];
 }
 
+/** Returns the map that an operation would replace if it ran again, null for none. */
+export function replacedBy({ state, operator, brainKey }: Operation): string | null {
+  return state === "completed" && operator.endsWith("/compute_visualization") ? brainKey : null;
+}
+
 /** How long something took: "45 s", "12 min", "3 h 5 min". */
 export function duration(milliseconds: number): string {
   const seconds = Math.max(0, Math.round(milliseconds / 1000));

@@ -36,6 +36,13 @@ export interface Listing {
   targets: Target[];
 }
 
+/** An operation that is to run again. */
+export interface RerunRequest {
+  id: string;
+  /** whether a person agreed that the map is replaced which it made before */
+  replace?: boolean;
+}
+
 /** An operation with all that is shown when its row is unfolded. */
 export interface Details {
   id: string;
@@ -132,8 +139,8 @@ export interface Methods {
   /** Fails an operation that nobody runs any more. */
   mark_failed: { request: OperationRequest; answer: Done };
   /** Queues an operation once more. */
-  rerun: { request: OperationRequest; answer: Done };
+  rerun: { request: RerunRequest; answer: Done };
 }
 
 /** The version of these messages, which a page and the server must share. */
-export const CONTRACT = "af54918546ac54bd";
+export const CONTRACT = "c7c8fbd943f7ca90";

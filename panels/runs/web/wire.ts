@@ -22,4 +22,9 @@ export class Wire {
   act(action: Action, id: string): Promise<{ sentence: string }> {
     return this.call(action, { id });
   }
+
+  /** Runs an operation again, in place of the map that it made before. */
+  replace(id: string): Promise<{ sentence: string }> {
+    return this.call("rerun", { id, replace: true });
+  }
 }
