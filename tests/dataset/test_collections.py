@@ -7,6 +7,7 @@ import pytest
 from bson import ObjectId
 from fiftyone import ViewField as F
 from labelvet.core.errors import InvalidParameter
+from labelvet.dataset import brain_runs
 from labelvet.dataset.patches import count_images, read_patches
 from labelvet.dataset.records import delete_tensors
 from labelvet.issues.find import find_label_issues
@@ -113,8 +114,8 @@ def test_frames_of_a_slice_of_videos_are_mapped_beside_images(groups, tmp_path):
             Image.new("RGB", (60, 40), (60 * number, 90, 50 * frame)).save(path)
             sample.frames[frame] = fo.Frame(filepath=str(path), det=detections("car"))
         sample.save()
-    groups.add_dynamic_frame_fields()
     groups.group_slice = "left"
+    groups.add_frame_field("det.detections.vector", fo.VectorField)
     compute(groups.select_group_slices("video").to_frames())
     shown = load_map(groups, "k")
     assert shown.info.frames and len(shown) == 24
@@ -174,12 +175,18 @@ def test_a_map_of_evaluated_patches_stays_one_of_those(images):
     assert sides(images) == {"a": 5} and not find_changes(images, "k")
 
 
-# more ids than a document of MongoDB has room for beside the rest of a run
-ABSENT = [f"{number:024x}" for number in range(300_000)]
+ABSENT = [f"{number:024x}" for number in range(500)]
+
+
+@pytest.fixture
+def little_room(monkeypatch):
+    """The document of a run has room for a few hundred ids; else it would take 300,000."""
+    monkeypatch.setattr(brain_runs, "_MAX_VIEW_BYTES", 8_000)
+    monkeypatch.setattr(brain_runs, "_MAX_STAGES_BYTES", 1_000)
 
 
 @pytest.mark.parametrize("patches", [False, True])
-def test_a_map_of_a_view_of_very_many_ids_stays_one_of_those(images, patches):
+def test_a_map_of_a_view_of_very_many_ids_stays_one_of_those(images, little_room, patches):
     view = images.select(images.limit(2).values("id") + ABSENT)
     if patches:
         view = view.filter_labels("det", F("confidence") > 0.5).to_patches("det")
