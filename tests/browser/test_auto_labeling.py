@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 
-import fiftyone as fo
 import pytest
 from fiftyone import ViewField as F
 from labelvet.autolabel.runs import AutoLabelRun, save_run
@@ -14,7 +13,7 @@ from labelvet.dataset.tags import tag_view
 from labelvet.demo.dataset import PREDICTIONS, composed_dataset
 from labelvet.demo.stamps import StampsUnavailable
 
-from .conftest import answers_late, open_dataset, open_panel, switch_dataset
+from .conftest import open_dataset, open_panel
 
 RUN = "first_pass"
 TRUTH = "approved_labels"
@@ -235,22 +234,3 @@ def test_a_dataset_without_labels_says_what_to_do(app, page, make_dataset, tmp_p
     page.get_by_text("No labels yet").wait_for()
     cy(page, "auto-label").wait_for()
     screenshot("auto-labeling-empty")
-
-
-def test_a_dataset_that_is_switched_while_the_grid_is_asked_for(app, page, labeled, make_dataset):
-    """What the grid was to show of one dataset is no view of another."""
-    other = make_dataset()
-    other.persistent = True
-    other.add_samples([fo.Sample(path) for path in labeled.limit(3).values("filepath")])
-    answers = answers_late(page, "show")
-    open_dataset(page, app(labeled.name))
-    open_panel(page, "auto_labeling")
-    cy(page, f"auto-labeling-run-{RUN}").click()
-    with page.expect_request(lambda request: '"show"' in (request.post_data or "")):
-        pass
-    switch_dataset(page, other.name)
-    wait_for_grid(page, 3, "samples")
-    page.wait_for_timeout(4000)  # until the answer about the first dataset has arrived
-    assert answers and "set_view" in answers[0]
-    wait_for_grid(page, 3, "samples")
-    assert "view=" not in page.url
