@@ -9,7 +9,7 @@ from ..core.errors import InvalidParameter
 from ..issues.attributes import ISSUES
 
 WRONG = "wrong"
-"""Labels with any issue."""
+"""Labels with any issue; an object that has no label is none of them."""
 
 _RULE = re.compile(r"\s*(\w+)\s*(>=|>)\s*(\d+(?:\.\d*)?|\.\d+)\s*(%?)\s*")
 

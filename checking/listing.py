@@ -75,9 +75,10 @@ class Listing:
     notes: list[str]
 
     def counts(self) -> dict[str, int]:
-        """Returns ``{issue: labels}``, with the sum as ``WRONG``."""
+        """Returns ``{issue: labels}``, with the sum as ``WRONG``, which missed objects are not in:
+        they have no label that could be wrong."""
         found = Counter(issue.issue for issue in self.issues)
-        return {WRONG: len(self.issues), **{name: found[name] for name in ISSUES}}
+        return {WRONG: found.total() - found[MISSED], **{name: found[name] for name in ISSUES}}
 
     def passed(self, limits: list[Limit]) -> list[Limit]:
         """Returns the limits that were passed."""
@@ -108,15 +109,16 @@ class Listing:
             ):
                 cells = "".join(f"{found[issue] or '':>12}" for issue in ISSUES)
                 shown = name if len(name) <= width else f"{name[: width - 1]}…"
-                yield f"  {shown:{width}}{self.by_class.get(name, 0):9,}{found.total():9,}{cells}"
+                wrong = found.total() - found[MISSED]
+                yield f"  {shown:{width}}{self.by_class.get(name, 0):9,}{wrong:9,}{cells}"
         if self.issues and worst:
             yield ""
             yield f"The worst {min(worst, len(self.issues)):,} of {len(self.issues):,}:"
         for issue in self.issues[:worst]:
             box = ", ".join(f"{value:.3f}" for value in issue.box)
             yield f"  {issue.probability:4.0%}  {issue.place or issue.file}"
-            wrong = issue.issue == MISLABELED and issue.suggested_label
-            better = f", rather {issue.suggested_label}" if wrong else ""
+            named = issue.issue == MISLABELED and issue.suggested_label
+            better = f", rather {issue.suggested_label}" if named else ""
             yield f"        {issue.issue}: {issue.label}{better}, box {box}"
             if issue.reason:
                 yield f"        {issue.reason}"

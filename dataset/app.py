@@ -27,7 +27,8 @@ def app(dataset: fo.Dataset, port: int | None = None, review: bool = False) -> I
         the address
     """
     port = port or free_usual_port()
-    state: dict[str, Any] = {"page": "review"} if review else {}
+    # the state of a panel as FiftyOne keeps it: what the panel reads lies under "state"
+    state: dict[str, Any] = {"state": {"page": "review"}} if review else {}
     panels = [
         fo.Panel(type="Samples", pinned=True),
         fo.Panel(type="label_embeddings", state=state),

@@ -180,6 +180,9 @@ def test_a_second_detector_is_asked(checked, truth, run, home):
     run("check", copy / "dataset.yaml", "--second", home / "second.json", "--json", home / "s.json")
     listed = json.loads((home / "s.json").read_text())
     assert any("'second'" in (issue["reason"] or "") for issue in listed["issues"])
+    missed = [issue for issue in listed["issues"] if issue["issue"] == "missed"]
+    assert len(missed) == listed["counts"]["missed"] > 0 and not any(i["place"] for i in missed)
+    assert listed["counts"]["wrong"] == len(listed["issues"]) - len(missed)
     assert "cannot be read" in run("check", file, "--second", home / "no.json", status=2).stderr
 
 
