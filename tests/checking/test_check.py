@@ -14,6 +14,9 @@ from conftest import COCO128
 from label_files import WRITERS, write_yolo
 from labelvet.issues.find import find_label_issues
 
+# each test starts several processes with FiftyOne
+pytestmark = [pytest.mark.processes, pytest.mark.timeout(600)]
+
 IMAGES = 24
 # runs Python in the database of a check, as another tool would see it
 INSIDE = """

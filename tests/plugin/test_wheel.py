@@ -13,6 +13,9 @@ from pathlib import Path
 
 import pytest
 
+# each test starts several processes with FiftyOne
+pytestmark = [pytest.mark.processes, pytest.mark.timeout(600)]
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
