@@ -28,7 +28,12 @@ def base_view(dataset: fo.Dataset, request: dict[str, Any]) -> Any:
     name, stages = request.get("view_name"), request.get("view")
     if name is not None:
         return dataset.load_saved_view(name)
-    return fosv.get_view(dataset, stages=stages) if stages else dataset
+    return view_of(dataset, stages) if stages else dataset
+
+
+def view_of(dataset: fo.Dataset, stages: list[dict[str, Any]]) -> fo.DatasetView:
+    """Returns the view of some stages, as the App sends them."""
+    return fosv.get_view(dataset, stages=stages)
 
 
 def view_without_selection(dataset: fo.Dataset, request: dict[str, Any]) -> Any:

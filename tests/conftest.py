@@ -34,6 +34,8 @@ _NEEDS = {
     "ray_cluster": "ray",
     "detector_file": "training",
     "start_worker": "processes",
+    "home": "processes",
+    "wheel": "processes",
 }
 
 

@@ -6,8 +6,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import fiftyone.server.view as fosv
-
 from ...approval.approve import approve
 from ...approval.basket import Chosen, add_labels, remove_labels
 from ...approval.candidates import (
@@ -27,7 +25,7 @@ from ...approval.review_view import (
 from ...approval.rounds import progress
 from ...core.errors import InvalidParameter
 from ...core.sentences import count
-from ...dataset.app_view import base_view, view_without_selection
+from ...dataset.app_view import base_view, view_of, view_without_selection
 from ...dataset.documents import Ids, parse_ids
 from ...dataset.patches import is_patches_view
 from ...dataset.removed import is_ours
@@ -89,7 +87,7 @@ class AutoLabeling(Undoing, WebPanel):
         """Makes the grid show the images again, of the view that the review began with."""
         stages = without_patches(ctx.request_params.get("view"))
         if stages:
-            ctx.ops.set_view(fosv.get_view(ctx.dataset, stages=stages))
+            ctx.ops.set_view(view_of(ctx.dataset, stages))
         else:
             ctx.ops.clear_view()
         return Nothing()

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pytest
 from labelvet.embeddings.crops import CropSettings
 from labelvet.embeddings.store import EmbeddingStore
 
@@ -26,6 +27,7 @@ def labelvet(folder, *arguments):
     return result.stdout
 
 
+@pytest.mark.processes
 def test_shows_and_clears_what_is_kept(tmp_path):
     assert "No embeddings are kept" in labelvet(tmp_path, "cache")
     store = EmbeddingStore("some-backbone", "digest", "float32", CropSettings(), tmp_path)

@@ -99,6 +99,7 @@ def test_an_index_is_replaced_and_leaves_nothing(judged):
     assert {run["key"] for run in runs.values()} == set(keys)
 
 
+@pytest.mark.processes
 def test_what_was_killed_is_swept(judged):
     """SIGKILL while a run or its index takes its key; the next run leaves nothing of it."""
     script = textwrap.dedent(

@@ -126,6 +126,7 @@ def test_views_of_labels_are_tagged_as_fiftyone_does(judged):
         assert ("a" in of_label) == ("b" in of_label)
 
 
+@pytest.mark.processes
 def test_another_process_undoes_after_a_crash(judged, monkeypatch):
     # the process dies between writing down what it will do and having done it
     push, calls = tags._push_into_list, []

@@ -21,6 +21,7 @@ from labelvet.core.errors import (
 from labelvet.embeddings import neighbor_search, neighbors
 from labelvet.embeddings.neighbors import build_neighbor_graph
 from labelvet.embeddings.projection import METHODS, make_method, neighbors_needed, project
+from tables import fewest_steps
 
 
 def clusters(n=150, d=32, seed=51):
@@ -42,7 +43,7 @@ def run(vectors, method):
 def test_clusters_stay_together_and_seeds_repeat(name, num_dims):
     vectors, which = clusters()
     # the default learning rate is FiftyOne's, and too fast for so few points
-    parameters = {"learning_rate": 20.0} if name == "tsne" else {}
+    parameters = {"learning_rate": 20.0, "max_iters": 400} if name == "tsne" else {}
     method = make_method(name, num_dims=num_dims, seed=51, **parameters)
     points, notes = run(vectors, method)
     assert points.shape == (150, num_dims) and points.dtype == np.float32 and not notes
@@ -56,7 +57,7 @@ def test_clusters_stay_together_and_seeds_repeat(name, num_dims):
 @pytest.mark.parametrize("num_dims", [2, 3])
 def test_few_patches_still_get_points(name, n, num_dims):
     vectors, _ = clusters(n=n)
-    points, notes = run(vectors, make_method(name, num_dims=num_dims))
+    points, notes = run(vectors, make_method(name, num_dims=num_dims, **fewest_steps(name)))
     assert points.shape == (n, num_dims) and np.isfinite(points).all()
     if name == "umap":
         assert bool(notes) == (n <= 15)
@@ -79,6 +80,7 @@ def test_exact_neighbors_are_the_nearest(n, d, k, seed):
     assert graph.indices.dtype == np.int32 and graph.distances.dtype == np.float32
 
 
+@pytest.mark.processes
 def test_approximate_neighbors_are_nearly_the_nearest(monkeypatch):
     vectors, _ = clusters(n=3000)
     exact = build_neighbor_graph(vectors, 15)
@@ -148,6 +150,7 @@ def test_equal_vectors_are_their_own_first_neighbor():
     assert (graph.distances == 0).all()
 
 
+@pytest.mark.processes
 def test_compiled_functions_are_kept_for_the_next_process(tmp_path):
     """A second process compiles less: it finds what the first one left."""
     code = """
@@ -181,6 +184,7 @@ def searches():
     return [c for c in children if any("neighbor_search" in part for part in c.cmdline())]
 
 
+@pytest.mark.processes
 def test_an_approximate_search_is_stopped_where_it_is():
     """It would take half a minute; numba, which it runs in, can otherwise not be interrupted."""
     vectors = np.random.default_rng(0).normal(size=(60_000, 256)).astype(np.float32)
@@ -196,6 +200,7 @@ def test_an_approximate_search_is_stopped_where_it_is():
     assert searching and not searching[0].is_running()
 
 
+@pytest.mark.processes
 def test_a_search_whose_process_dies_says_so(monkeypatch):
     monkeypatch.setattr(neighbors, "EXACT_UP_TO", 100)
 

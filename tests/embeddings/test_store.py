@@ -126,6 +126,7 @@ def test_a_cancelled_run_keeps_what_it_did(table, backbone, own_store, monkeypat
     assert embed_patches(table, backbone).reused == 12
 
 
+@pytest.mark.processes
 def test_a_killed_run_loses_one_shard_at_most(table, backbone, small_shards, own_store, tmp_path):
     undisturbed = embed_patches(table, backbone, hardware=BY_4).vectors
     clear_store()

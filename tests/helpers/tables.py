@@ -21,3 +21,9 @@ def make_table(paths, boxes):
 
 def shards(folder):
     return sorted(folder.glob("embeddings/*/*.safetensors"))
+
+
+def fewest_steps(method):
+    """The parameters with which a method takes its fewest steps, where how good a map is does not
+    matter."""
+    return {"max_iters": 250} if method == "tsne" else {}

@@ -56,6 +56,7 @@ def load(plugins: Path, tmp_path: Path, flags=(), paths=()):
 
 
 @pytest.mark.parametrize("how", ["checkout", "copy"])
+@pytest.mark.processes
 def test_loads_from_any_folder_without_being_installed(how, tmp_path):
     plugins = tmp_path / "plugins"
     plugins.mkdir()
@@ -76,6 +77,7 @@ def test_loads_from_any_folder_without_being_installed(how, tmp_path):
     assert same
 
 
+@pytest.mark.processes
 def test_installed_editable(tmp_path):
     (tmp_path / "none").mkdir()
     operators, here, there, same, _ = load(tmp_path / "none", tmp_path)
@@ -85,6 +87,7 @@ def test_installed_editable(tmp_path):
     assert same
 
 
+@pytest.mark.processes
 def test_without_either_nothing_is_importable(tmp_path):
     """So that the tests above can fail."""
     (tmp_path / "none").mkdir()
@@ -108,6 +111,7 @@ def test_a_second_copy_is_named(tmp_path, caplog):
     assert Path(labelvet.__file__).resolve() == ROOT / "__init__.py"
 
 
+@pytest.mark.processes
 def test_importing_labelvet_loads_no_torch():
     code = "import sys, labelvet; sys.exit('torch' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
@@ -140,6 +144,7 @@ def test_files_agree_on_name_version_and_requirements():
         ("issues/columns.py", "from ..embeddings import embedder"),
     ],
 )
+@pytest.mark.processes
 def test_the_rules_of_imports_can_be_broken(file, line, tmp_path):
     """import-linter objects as soon as one module imports what is above it or too heavy for it."""
     copy = tmp_path / "labelvet"
@@ -176,6 +181,7 @@ print(*sorted(sys.modules))
 """
 
 
+@pytest.mark.processes
 def test_a_form_loads_nothing_heavy(judged, tmp_path):
     plugins = tmp_path / "plugins"
     plugins.mkdir()

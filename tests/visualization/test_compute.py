@@ -22,6 +22,7 @@ from labelvet.core.errors import (
     UnknownField,
 )
 from PIL import Image
+from tables import fewest_steps
 
 
 @pytest.fixture
@@ -91,7 +92,7 @@ def test_points_belong_to_their_labels(boxes):
 @pytest.mark.parametrize("method", ["umap", "tsne", "pca"])
 @pytest.mark.parametrize("num_dims", [2, 3])
 def test_fiftyone_reads_renames_and_deletes_every_run(boxes, method, num_dims):
-    compute(boxes, method=method, num_dims=num_dims, seed=51)
+    compute(boxes, method=method, num_dims=num_dims, seed=51, **fewest_steps(method))
     results = stored(boxes)
     assert results.points.shape == (24, num_dims) and np.isfinite(results.points).all()
     assert boxes.get_brain_info("map").config.method == method
@@ -365,6 +366,7 @@ def test_progress_covers_every_stage_and_never_goes_back(boxes):
 
 
 @pytest.mark.parametrize("when", ["Embedding", "Saving", "written", "linking", "linked"])
+@pytest.mark.processes
 def test_a_killed_run_leaves_the_old_run_or_the_new_one(boxes, when):
     """SIGKILL at any moment: the key holds the old run or the new one, and can be replaced."""
     old = compute(boxes).results.points

@@ -64,6 +64,7 @@ def watched(tmp_path):
     return environment | {"LABELVET_CACHE_DIR": str(tmp_path / "cache")}, listen
 
 
+@pytest.mark.processes
 def test_the_watching_can_find_something(watched):
     env, listen = watched
     code = """
@@ -80,6 +81,7 @@ def test_the_watching_can_find_something(watched):
     assert listen("forks") and listen("connects")
 
 
+@pytest.mark.processes
 def test_a_run_forks_nobody_and_calls_nobody(judged, watched):
     pytest.importorskip("openvino", reason="pip install 'labelvet[openvino]'")
     env, listen = watched
