@@ -172,7 +172,7 @@ def _target(scored: Scored, target: float, repetitions: int) -> dict[str, Any]:
     return figures
 
 
-def _largest(wrong: NDArray[np.floating], target: float) -> int:
+def _largest(wrong: NDArray[Any], target: float) -> int:
     """How many labels the largest first part of an order has that meets a target."""
     right = 1 - np.cumsum(wrong) / np.arange(1, len(wrong) + 1)
     return int(np.flatnonzero(right >= target).max(initial=-1)) + 1

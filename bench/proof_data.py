@@ -61,7 +61,7 @@ def _judged() -> dict[str, Scored]:
     for name in DETECTORS:
         asked = _ASKED if name != _ASKED else "SSDLite"
         (case,) = [one for one in detector_cases() if (one.judged, one.seconded) == (name, asked)]
-        confidence = coco128(name, DEFAULT_BACKBONE).table.confidences
+        confidence = coco128(name, DEFAULT_BACKBONE).table.confidences.astype(np.float64)
         found[f"{name} on coco128"] = _score(case, name, "seconded", confidence)
     (case,) = [one for one in detector_cases() if one.judged == COMPOSED]
     confidence = case.evidence["confidence"]
@@ -77,10 +77,10 @@ def _judged() -> dict[str, Scored]:
     return found
 
 
-def _score(case: Case, without: str, model: str, confidence: NDArray[np.floating]) -> Scored:
+def _score(case: Case, without: str, model: str, confidence: NDArray[np.float64]) -> Scored:
     suspicion = np.empty(len(case.kinds))
     for parity in (0, 1):
         judged = case.media % 2 != parity
         kinds = models_without(without, parity)[model].judge(case.evidence)
         suspicion[judged] = 1 - kinds[judged, RIGHT]
-    return Scored(case.kinds != RIGHT, suspicion, confidence.astype(np.float64))
+    return Scored(case.kinds != RIGHT, suspicion, confidence)

@@ -74,7 +74,8 @@ class Population:
 
     def first(self, sizes: list[int]) -> list[Population]:
         """Returns the populations of the first labels, for several ascending sizes."""
-        found, more, fewer = [], 0.0, 0.0
+        found: list[Population] = []
+        more = fewer = np.zeros((len(_READINGS), len(_MORE)))
         for start, end in zip([0, *sizes], sizes, strict=False):
             between = Population(self.guesses[start:end]).sums
             more, fewer = more + between[0], fewer + between[1]
