@@ -57,8 +57,11 @@ def run(home):
     """Runs labelvet, or Python, with a home of its own and no terminal."""
 
     def call(*arguments, status=0, python=False):
-        hidden = ("FIFTYONE_DATABASE_URI", "FIFTYONE_PLUGINS_DIR", "LABELVET_CACHE_DIR")
-        kept = {name: value for name, value in os.environ.items() if name not in hidden}
+        kept = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(("FIFTYONE_", "LABELVET_")) or name == "FIFTYONE_DO_NOT_TRACK"
+        }
         command = ["-c"] if python else ["-m", "labelvet"]
         ended = subprocess.run(
             [sys.executable, *command, *map(str, arguments)],
