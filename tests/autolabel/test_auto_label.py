@@ -79,7 +79,7 @@ def test_labels_are_written_with_their_run(scenes, detector_file):
     sample = scenes.first()
     sample.tags.append("seen")
     sample.save()
-    with pytest.raises(InvalidParameter, match="There is a run 'first_pass' already"):
+    with pytest.raises(InvalidParameter, match="The run 'first_pass' exists already"):
         label(scenes, detector_file)
     assert label(scenes, detector_file, existing="only_new").before == 12
     assert scenes.count(ROOT) == number

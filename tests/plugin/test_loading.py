@@ -141,7 +141,7 @@ def test_files_agree_on_name_version_and_requirements():
         ("embeddings/crops.py", "from ..operators import compute_visualization"),
         ("embeddings/projection.py", "import fiftyone"),
         ("issues/classes.py", "from ..dataset import patches"),
-        ("issues/columns.py", "from ..embeddings import embedder"),
+        ("issues/attributes.py", "from ..embeddings import embedder"),
     ],
 )
 @pytest.mark.processes
