@@ -163,8 +163,7 @@ def _load_ultralytics(
     yolo = load_ultralytics(name)
     if yolo.task not in ("detect", "segment"):
         raise InvalidParameter(
-            f"'{name}' is a model for {yolo.task}, which gives no boxes: choose a detector or a "
-            "segmenter."
+            f"'{name}' gives no boxes, its task is '{yolo.task}': choose a detector or a segmenter."
         )
     known = yolo.names
     listed = [known[key] for key in sorted(known)] if isinstance(known, dict) else known

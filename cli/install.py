@@ -10,9 +10,11 @@ import json
 import os
 import re
 import site
+import subprocess
+import sys
 import sysconfig
 from collections.abc import Iterator
-from importlib.util import find_spec
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +69,8 @@ def _link(link: Path) -> None:
         beside.symlink_to(PLUGIN)
         beside.replace(link)
     except OSError as error:
-        beside.unlink(missing_ok=True)
+        with suppress(OSError):
+            beside.unlink()
         raise NotInstalled(
             f"'{link}' cannot be made: {error.strerror or error}. Make the folder writable, or set "
             "FIFTYONE_PLUGINS_DIR to one that is."
@@ -76,8 +79,7 @@ def _link(link: Path) -> None:
 
 def _make_importable() -> None:
     """Makes ``labelvet`` importable in this environment where it is not."""
-    found = find_spec("labelvet")
-    if path_file() is None and found is not None and _is_installed():
+    if path_file() is None and _is_importable():
         return
     last: OSError | None = None
     for folder in _site_folders():
@@ -95,15 +97,12 @@ def _make_importable() -> None:
     )
 
 
-def _is_installed() -> bool:
-    """Whether pip installed labelvet here."""
-    from importlib.metadata import PackageNotFoundError, distribution
-
-    try:
-        distribution("labelvet")
-    except PackageNotFoundError:
-        return False
-    return True
+def _is_importable() -> bool:
+    """Whether this Python, started anywhere else, finds labelvet."""
+    look = "import importlib.util, sys; sys.exit(importlib.util.find_spec('labelvet') is None)"
+    here = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    looked = subprocess.run([sys.executable, "-c", look], cwd=Path.home().anchor, env=here)
+    return looked.returncode == 0
 
 
 def _uninstall(arguments: argparse.Namespace) -> None:

@@ -120,7 +120,7 @@ def test_a_model_without_boxes_and_a_segmenter(tmp_path, scene_files):
 
     classifier, segmenter = tmp_path / "classes.pt", tmp_path / "masks.pt"
     YOLO("yolov8n-cls.yaml").save(classifier)
-    with pytest.raises(InvalidParameter, match="a model to classify"):
+    with pytest.raises(InvalidParameter, match="no boxes, its task is 'classify'"):
         load_detector(str(classifier))
     YOLO("yolov8n-seg.yaml").save(segmenter)
     # it was never trained: what it finds is nothing, but has masks

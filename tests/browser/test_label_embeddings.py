@@ -353,7 +353,7 @@ def test_two_tabs_an_empty_view_and_another_dataset(app, page, mapped, make_data
         "window.__foo__.executeOperator('set_view', {view: [{_cls: 'fiftyone.core.stages.Match', "
         "kwargs: [['filter', {filepath: 'none'}]]}]})"
     )
-    page.get_by_text("None of this run's labels are in the current view").wait_for()
+    page.get_by_text("leave none of this run's labels").wait_for()
 
     unmapped = make_dataset()
     unmapped.persistent = True
