@@ -141,9 +141,9 @@ def _lines() -> Report:
 
     def report(fraction: float, line: str) -> None:
         nonlocal stage, printed
-        begins = line.partition(" · ")[0]
-        if begins != stage or time.monotonic() - printed >= _SECONDS_BETWEEN_LINES:
-            stage, printed = begins, time.monotonic()
+        begins, now = line.partition(" · ")[0], time.monotonic()
+        if begins != stage or now - printed >= _SECONDS_BETWEEN_LINES:
+            stage, printed = begins, now
             print(f"{fraction:4.0%}  {line}", file=sys.stderr, flush=True)
 
     return report
