@@ -136,12 +136,16 @@ class ShardWorker:
     """
 
     def __init__(self, model: Any, options: dict[str, Any], cores: int) -> None:
-        self._backbone = load_backbone(model, **options)
-        self._threads = DecodingThreads(num_workers_beside(self._backbone.device, cores))
+        self._arguments = model, options, cores
 
-    def describe(self) -> tuple[str, str | None, str]:
-        """Returns the backbone's name, fingerprint and precision."""
-        backbone = self._backbone
+    def load(self) -> tuple[str, str | None, str]:
+        """Loads the backbone and returns its name, fingerprint and precision.
+
+        What an actor's constructor raises reaches its owner as text only, hence a method.
+        """
+        model, options, cores = self._arguments
+        backbone = self._backbone = load_backbone(model, **options)
+        self._threads = DecodingThreads(num_workers_beside(backbone.device, cores))
         return backbone.name, backbone.fingerprint, backbone.precision
 
     def embed(
@@ -273,11 +277,10 @@ class RayBackbone:
         for _ in range(_MAX_ATTEMPTS):
             (worker,) = self._workers
             try:
-                description: tuple[str, str | None, str] = ray.get(worker.describe.remote())
-            except ray.exceptions.ActorDiedError as died:
-                # what the backbone's constructor raised, where that is why it died
-                if isinstance(cause := died.__cause__, ray.exceptions.RayTaskError):
-                    raise cause.as_instanceof_cause() from None
+                description: tuple[str, str | None, str] = ray.get(worker.load.remote())
+            except ray.exceptions.RayTaskError as failed:
+                raise failed.cause from None
+            except ray.exceptions.ActorDiedError:
                 self._workers.clear()
                 self._start()
                 continue
@@ -296,7 +299,7 @@ class RayBackbone:
         self._slots = self._capacity()
         for _ in range(min(self._slots, shards) - len(self._workers)):
             worker = self._start()
-            self._loading[worker.describe.remote()] = worker
+            self._loading[worker.load.remote()] = worker
 
     def _loaded(self, call: Any) -> None:
         import ray
