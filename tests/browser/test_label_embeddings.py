@@ -8,7 +8,15 @@ import fiftyone as fo
 import pytest
 from labelvet import compute_visualization
 
-from .conftest import answers_late, choose_run, color_by, new_page, open_dataset, switch_dataset
+from .conftest import (
+    answers_late,
+    choose_run,
+    color_by,
+    new_page,
+    open_dataset,
+    open_panel,
+    switch_dataset,
+)
 
 FIELD = "predictions"
 KEY = "judged_patches"
@@ -394,5 +402,7 @@ def test_a_dataset_that_is_switched_while_a_run_loads(
     wait_for_grid(page, "1 samples?")
     page.wait_for_timeout(4000)  # until what was asked for the first dataset has arrived
     assert answers and page.locator(".lv-page").count() == 0
+    if page.get_by_text("No embeddings yet").count() == 0:
+        open_panel(page, "label_embeddings")  # the App closes it with the dataset
     page.get_by_text("No embeddings yet").wait_for()
     assert noise == []
