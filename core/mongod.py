@@ -16,10 +16,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from .processes import end_with_parent
+from .processes import running
 
 _START_SECONDS = 60
-_STOP_SECONDS = 20
 
 
 @contextmanager
@@ -36,27 +35,13 @@ def private_mongod(dbpath: Path, port: int | None = None) -> Iterator[str]:
     dbpath.mkdir(parents=True, exist_ok=True)
     port = port or free_port()
     log = dbpath.parent / f"{dbpath.name}.log"
-    process = subprocess.Popen(
-        [
-            *(find_mongod(), "--dbpath", str(dbpath), "--port", str(port)),
-            *("--bind_ip", "127.0.0.1", "--nounixsocket", "--logpath", str(log)),
-        ],
-        stdout=subprocess.DEVNULL,
-        stdin=subprocess.DEVNULL,
-        # Ctrl-C in the terminal is for the one who started it, who then stops it
-        start_new_session=True,
-        preexec_fn=end_with_parent if sys.platform == "linux" else None,
-    )
-    try:
+    command = [
+        *(find_mongod(), "--dbpath", str(dbpath), "--port", str(port)),
+        *("--bind_ip", "127.0.0.1", "--nounixsocket", "--logpath", str(log)),
+    ]
+    with running(command) as process:
         _wait_until_up(process, port, log)
         yield f"mongodb://127.0.0.1:{port}"
-    finally:
-        process.terminate()
-        try:
-            process.wait(_STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
 
 
 def find_mongod() -> str:

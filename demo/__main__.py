@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,14 +11,13 @@ from typing import Any
 
 from ..core.environment import claim, use_private_fiftyone
 from ..core.errors import LabelvetError
-from ..core.processes import end_with_parent
+from ..core.processes import running
 from ..core.signals import interrupt_on_signals, wait_for_interrupt
 from ..core.versions import PLUGIN
 
 NAME = "labelvet-demo"
 BRAIN_KEY = "yolow_patches"
 TARGET = "this-machine"
-_STOP_SECONDS = 15
 
 
 def main() -> None:
@@ -110,24 +108,9 @@ def _show(dataset: Any, port: int | None, folder: Path) -> None:
 @contextmanager
 def _worker(log: Path) -> Iterator[None]:
     """Runs a worker, so that *Schedule* works; it starts once the App is up, not to slow that."""
-    with log.open("w") as file:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "labelvet", "worker", "--name", TARGET],
-            stdout=file,
-            stderr=subprocess.STDOUT,
-            stdin=subprocess.DEVNULL,
-            # Ctrl-C in the terminal is for the demo, which then ends it
-            start_new_session=True,
-            preexec_fn=end_with_parent if sys.platform == "linux" else None,
-        )
-        try:
-            yield
-        finally:
-            process.terminate()
-            try:
-                process.wait(_STOP_SECONDS)
-            except subprocess.TimeoutExpired:
-                process.kill()
+    command = [sys.executable, "-m", "labelvet", "worker", "--name", TARGET]
+    with log.open("w") as file, running(command, file):
+        yield
 
 
 if __name__ == "__main__":

@@ -10,7 +10,6 @@ standard input; ``(n, k)`` indices and distances come back on standard output, a
 
 from __future__ import annotations
 
-import ctypes
 import os
 import signal
 import subprocess
@@ -25,10 +24,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.errors import NeighborsUnavailable, StoreFull
+from ..core.processes import end_with_parent
 from .store import store_folder, temporary_file
 
 _CHECK_SECONDS = 0.2
-_DIE_WITH_PARENT = 1  # Linux's PR_SET_PDEATHSIG
 
 _IMPORTABLE = Path(__file__).resolve().parents[1] / "importable"
 
@@ -101,7 +100,7 @@ def main() -> None:
     """Searches among the vectors on standard input."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # who asked decides
     with suppress(OSError, AttributeError):
-        ctypes.CDLL(None).prctl(_DIE_WITH_PARENT, signal.SIGKILL)
+        end_with_parent(signal.SIGKILL)
     from pynndescent import NNDescent
 
     from .numba_cache import keep_compiled
