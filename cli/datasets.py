@@ -8,8 +8,6 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-_PLUGIN = "@labelvet/labelvet"
-
 
 def add(commands: Any) -> None:
     """Adds the commands."""
@@ -211,9 +209,9 @@ def _samples(arguments: argparse.Namespace) -> Any:
 def _operator(name: str) -> Any:
     import fiftyone.operators as foo
     from labelvet.core.errors import NotInstalled
-    from labelvet.core.versions import command
+    from labelvet.core.versions import PLUGIN_NAME, command
 
-    uri = f"{_PLUGIN}/{name}"
+    uri = f"{PLUGIN_NAME}/{name}"
     if not foo.operator_exists(uri):
         raise NotInstalled(
             f"FiftyOne does not have the plugin: run '{command()} install', or "

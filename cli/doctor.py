@@ -14,7 +14,7 @@ from typing import Any
 
 from labelvet.core.errors import LabelvetError
 from labelvet.core.sentences import count, first_line
-from labelvet.core.versions import PLUGIN, check_fiftyone, command
+from labelvet.core.versions import PLUGIN, PLUGIN_NAME, check_fiftyone, command
 
 from .install import installed_plugins, plugins_folder
 
@@ -169,10 +169,9 @@ def _plugin() -> Finding:
             f"'{found[0]}' is another labelvet than this one",
             "Run 'labelvet uninstall' and 'labelvet install', or use that one's command.",
         )
-    name = "@labelvet/labelvet"
-    if name not in fop.list_enabled_plugins():
-        return Finding(BAD, "plugin", "disabled", f"Run 'fiftyone plugins enable {name}'.")
-    if not foo.operator_exists(f"{name}/compute_visualization"):
+    if PLUGIN_NAME not in fop.list_enabled_plugins():
+        return Finding(BAD, "plugin", "disabled", f"Run 'fiftyone plugins enable {PLUGIN_NAME}'.")
+    if not foo.operator_exists(f"{PLUGIN_NAME}/compute_visualization"):
         return Finding(
             BAD, "plugin", "FiftyOne could not load it",
             "'python -c \"import fiftyone.operators as foo; foo.list_operators()\"' says why.",

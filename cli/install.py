@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from labelvet.core.errors import NotInstalled
-from labelvet.core.versions import PLUGIN, check_fiftyone, command
+from labelvet.core.versions import PLUGIN, PLUGIN_NAME, check_fiftyone, command
 
 _LINK = "labelvet"
 _METADATA = ("fiftyone.yml", "fiftyone.yaml")
@@ -47,7 +47,7 @@ def _install(arguments: argparse.Namespace) -> None:
     if others:
         raise NotInstalled(
             f"Another labelvet is in '{others[0]}': remove it first, as with 'labelvet uninstall' "
-            "or 'fiftyone plugins delete @labelvet/labelvet'."
+            f"or 'fiftyone plugins delete {PLUGIN_NAME}'."
         )
     if _is_inside(plugins):
         print(f"The plugin is in '{PLUGIN}', where FiftyOne looks for it.")
@@ -124,7 +124,7 @@ def _uninstall(arguments: argparse.Namespace) -> None:
         print(f"Removed '{each}'.")
     left = list(installed_plugins(plugins))
     if left:
-        print(f"'{left[0]}' is no link: 'fiftyone plugins delete @labelvet/labelvet' removes it.")
+        print(f"'{left[0]}' is no link: 'fiftyone plugins delete {PLUGIN_NAME}' removes it.")
     elif not removed:
         print(f"There is no labelvet in '{plugins}'.")
     else:
@@ -179,7 +179,7 @@ def _site_folders() -> list[Path]:
 
 def _is_labelvet(metadata: Path) -> bool:
     try:
-        return bool(re.search(r"^name:\s*[\"']?@labelvet/labelvet\b", metadata.read_text(), re.M))
+        return bool(re.search(rf"^name:\s*[\"']?{PLUGIN_NAME}\b", metadata.read_text(), re.M))
     except (OSError, UnicodeDecodeError):
         return False
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from labelvet.core.versions import PLUGIN
+from labelvet.core.versions import PLUGIN, PLUGIN_NAME
 
 FILE = PLUGIN / "docs" / "reference.md"
 
@@ -20,7 +20,6 @@ _HEAD = """# Reference
 
 Written by `make reference` from the code: change that, not this page.
 """
-_NAMESPACE = "@labelvet/labelvet"
 _EMPTY = inspect.Parameter.empty
 
 
@@ -88,11 +87,11 @@ def _operators() -> Iterator[str]:
     yield "## Operators\n"
     yield (
         "In the App under **Browse operations**; from Python with "
-        f'`foo.get_operator("{_NAMESPACE}/NAME")`, called with a view and these.\n'
+        f'`foo.get_operator("{PLUGIN_NAME}/NAME")`, called with a view and these.\n'
     )
     for operator in (each() for each in OPERATORS):
         yield f"### {operator.config.label}\n"
-        yield f"`{_NAMESPACE}/{operator.name}`. {_sentence(operator.config.description)}\n"
+        yield f"`{PLUGIN_NAME}/{operator.name}`. {_sentence(operator.config.description)}\n"
         yield from _parameters(type(operator).__call__, skip=("sample_collection",))
 
 

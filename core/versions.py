@@ -19,6 +19,9 @@ FIFTYONE = ">=1.21,<2"
 PLUGIN = Path(__file__).resolve().parents[1]
 """The folder that is the plugin and the package."""
 
+PLUGIN_NAME = "@labelvet/labelvet"
+"""What FiftyOne calls it, and what the URIs of its operators begin with."""
+
 
 def check_fiftyone() -> str:
     """Returns the version of FiftyOne that is installed.

@@ -21,11 +21,12 @@ from pymongo.collection import Collection
 
 from ..core.errors import InvalidParameter
 from ..core.user import current_user
+from ..core.versions import PLUGIN_NAME
 from .database import collection
 from .stalls import MEASURED, standstill
 from .targets import VERSION
 
-PLUGIN = "@labelvet/labelvet/"
+PLUGIN = f"{PLUGIN_NAME}/"
 
 SCHEDULED, QUEUED, RUNNING = "scheduled", "queued", "running"
 COMPLETED, FAILED = "completed", "failed"
