@@ -11,6 +11,7 @@ from pathlib import Path
 import fiftyone as fo
 
 from ..core.errors import InvalidParameter
+from ..core.files import write_whole
 from ..dataset.states import REJECTED_TAG
 from ..folders.formats import correct
 from ..folders.source import Box, Correction, FileLabel, Source
@@ -104,7 +105,7 @@ def write_corrections(source: Source, changes: list[Changed], to: Path | None) -
     """
     texts = dict(correct(source, [change.correction for change in changes]))
     if to is None:
-        _replace(texts)
+        write_whole(texts)
         return list(texts)
     if to.exists() and (not to.is_dir() or any(to.iterdir())):
         raise InvalidParameter(f"'{to}' holds something already: name a new folder.")
@@ -118,22 +119,6 @@ def write_corrections(source: Source, changes: list[Changed], to: Path | None) -
         else:
             shutil.copyfile(file, target)
     return [to / file.absolute().relative_to(root) for file in texts]
-
-
-def _replace(texts: dict[Path, str]) -> None:
-    written: list[tuple[Path, Path]] = []
-    try:
-        for file, text in texts.items():
-            beside = file.with_name(f".{file.name}-{os.getpid()}")
-            written.append((beside, file))
-            beside.write_text(text, encoding="utf-8", newline="")
-            if file.exists():
-                shutil.copymode(file, beside)
-        for beside, file in written:
-            beside.replace(file)
-    finally:
-        for beside, _ in written:
-            beside.unlink(missing_ok=True)
 
 
 def lines(changes: list[Changed]) -> Iterator[str]:

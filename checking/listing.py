@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -12,6 +11,7 @@ from typing import Any
 
 import fiftyone as fo
 
+from ..core.files import write_whole
 from ..issues.attributes import (
     ISSUE,
     ISSUES,
@@ -134,12 +134,7 @@ class Listing:
             "notes": self.notes,
             "issues": [asdict(issue) for issue in self.issues],
         }
-        beside = path.with_name(f".{path.name}-{os.getpid()}")
-        try:
-            beside.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n")
-            beside.replace(path)
-        finally:
-            beside.unlink(missing_ok=True)
+        write_whole({path: json.dumps(content, indent=1, ensure_ascii=False) + "\n"})
 
 
 def read_listing(
