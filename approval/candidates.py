@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ..autolabel.runs import RUN_ATTRIBUTE
 from ..core.checks import check_number
 from ..core.errors import InvalidParameter, UnknownField
-from ..dataset.documents import Ids, byte_keys, object_ids, read_labels, samples_of
+from ..dataset.documents import Ids, object_ids, pair_keys, read_labels, samples_of
 from ..dataset.expressions import Expression, in_list, is_state, keep
 from ..dataset.patches import sample_id_path
 from ..dataset.storage import FRAMES, Storage, locate
@@ -160,8 +160,8 @@ def read_candidates(
     root, is_list = view_root(candidates, view)
     collection, sample_id = samples_of(view._dataset), f"_{sample_id_path(view)}"
     shown = read_labels(collection, view._pipeline(), root, not is_list, sample_id=sample_id)
-    among = set(zip(*map(byte_keys, shown[:2]), strict=True))
-    pairs = zip(byte_keys(sample_ids), byte_keys(ids), strict=True)
+    among = set(pair_keys(*shown[:2]))
+    pairs = pair_keys(sample_ids, ids)
     within: NDArray[np.bool_] = np.fromiter((pair in among for pair in pairs), bool)
     return sample_ids[within], ids[within]
 

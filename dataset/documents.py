@@ -8,6 +8,7 @@ Ids are ``(n, 12)`` uint8 arrays here: the bytes of MongoDB's ObjectIds.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import datetime, timezone
 from typing import Any
 
@@ -197,3 +198,8 @@ def byte_keys(ids: Ids) -> list[bytes]:
     """Turns an (n, 12) array into keys of dicts."""
     data = np.ascontiguousarray(ids).tobytes()
     return [data[i : i + 12] for i in range(0, len(data), 12)]
+
+
+def pair_keys(sample_ids: Ids, ids: Ids) -> Iterator[tuple[bytes, bytes]]:
+    """Turns two (n, 12) arrays, of samples and of their labels, into keys of dicts."""
+    return zip(byte_keys(sample_ids), byte_keys(ids), strict=True)

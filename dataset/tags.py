@@ -30,6 +30,7 @@ from .documents import (
     now,
     object_ids,
     pack_ids,
+    pair_keys,
     parse_ids,
 )
 from .expressions import Expression, each, keep
@@ -290,8 +291,8 @@ def _that_differ(
         for the tag, the bits above for ``others``; and how many it would not change
     """
     samples, found, had = _read(target, sample_ids, ids, (tag, *others))
-    asked = set(_pairs(sample_ids, ids))
-    ours = np.array([pair in asked for pair in _pairs(samples, found)], bool)
+    asked = set(pair_keys(sample_ids, ids))
+    ours = np.array([pair in asked for pair in pair_keys(samples, found)], bool)
     samples, found, had = samples[ours], found[ours], had[ours]
     differ = had == 1 if remove else had != 1
     return samples[differ], found[differ], had[differ], int((~differ).sum())
@@ -301,9 +302,9 @@ def _rows_with(target: _Target, sample_ids: Ids, ids: Ids, tag: str, has: bool) 
     """Returns the rows of the labels, or samples, that have a tag now, or do not."""
     samples, found, had = _read(target, sample_ids, ids, (tag,))
     # an import that keeps ids may have a label in two samples
-    row_of = {pair: row for row, pair in enumerate(_pairs(sample_ids, ids))}
+    row_of = {pair: row for row, pair in enumerate(pair_keys(sample_ids, ids))}
     now_has = (had == 1) == has
-    pairs = _pairs(samples[now_has], found[now_has])
+    pairs = pair_keys(samples[now_has], found[now_has])
     return [row_of[pair] for pair in pairs if pair in row_of]
 
 
@@ -455,14 +456,14 @@ def _push(
     remove: bool,
     moment: datetime | None = None,
 ) -> None:
-    how, change = _way(collection, which), _change_of(path, tag, remove, moment)
+    change = _change_of(path, tag, remove, moment)
     if remove:
         which = {**which, path: tag}
     try:
-        collection.update_many(which, change, **how)
+        collection.update_many(which, change)
     except WriteError:  # a set cannot be added to null, which few labels have: they come first then
         collection.update_many({**which, path: None}, {"$set": {path: []}})
-        collection.update_many(which, change, **how)
+        collection.update_many(which, change)
 
 
 def _push_into_list(
@@ -475,27 +476,18 @@ def _push_into_list(
     moment: datetime | None = None,
 ) -> None:
     path, picked = f"{root}.$[l].tags", {"l._id": {"$in": labels}}
-    how, change = _way(collection, which), _change_of(path, tag, remove, moment)
+    change = _change_of(path, tag, remove, moment)
     if remove:
         which = {**which, f"{root}.tags": tag}
     try:
-        collection.update_many(which, change, array_filters=[picked], **how)
+        collection.update_many(which, change, array_filters=[picked])
     except WriteError:
         collection.update_many(
             {**which, root: {"$elemMatch": {"tags": None}}},
             {"$set": {path: []}},
             array_filters=[{**picked, "l.tags": None}],
         )
-        collection.update_many(which, change, array_filters=[picked], **how)
-
-
-def _way(collection: Any, which: dict[str, Any]) -> dict[str, Any]:
-    """Has an update of many documents go through the collection, which takes less time than to
-    look each of them up."""
-    many = 4 * max(len(ids["$in"]) for ids in which.values() if "$in" in ids)
-    if many < collection.estimated_document_count():
-        return {}
-    return {"hint": [("$natural", 1)]}
+        collection.update_many(which, change, array_filters=[picked])
 
 
 def _change_of(path: str, tag: str, remove: bool, moment: datetime | None) -> dict[str, Any]:
@@ -516,10 +508,6 @@ def _check_writable(target: _Target) -> None:
 
 def _batches(n: int) -> Iterator[slice]:
     return (slice(start, start + _BATCH) for start in range(0, n, _BATCH))
-
-
-def _pairs(sample_ids: Ids, ids: Ids) -> Iterator[tuple[Any, Any]]:
-    return zip(byte_keys(sample_ids), byte_keys(ids), strict=True)
 
 
 def _unique(ids: Ids) -> list[Any]:
