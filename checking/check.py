@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import fiftyone as fo
@@ -215,11 +214,3 @@ def _count_answers(dataset: fo.Dataset) -> int:
 
 def _part(report: Report, begin: float, end: float) -> Report:
     return lambda fraction, line: report(begin + (end - begin) * fraction, line)
-
-
-def relative(path: Path, folder: Path) -> str:
-    """Returns a path as people type it, from a folder where it lies below it."""
-    try:
-        return str(path.relative_to(folder))
-    except ValueError:
-        return str(path)

@@ -106,10 +106,9 @@ def _check(arguments: argparse.Namespace) -> None:
 
     check_whole("--worst", arguments.worst, 0)
     _check_writable(arguments.json)
+    request = _request(arguments)
     # limits come with the issues' names, which load FiftyOne; they are checked before anything is
     # computed, but not before the database is entered
-    listing, limits = None, []
-    request = _request(arguments)
     from labelvet.checking.check import run_check
     from labelvet.checking.limits import parse_limit
     from labelvet.core.progress import terminal_report

@@ -85,14 +85,14 @@ def _read_file(
     image = pictures / named
     if image.suffix.lower() not in IMAGE_SUFFIXES or not image.exists():
         image = by_stem.get(file.stem, image)
-    size = image_size(image, faults)
-    if size is None:
+    measured = image_size(image, faults)
+    if measured is None:
         return None
     try:  # boxes are in pixels of the size that the file names
-        size = int(root.findtext("size/width") or 0), int(root.findtext("size/height") or 0)
+        named_size = int(root.findtext("size/width") or 0), int(root.findtext("size/height") or 0)
     except ValueError:
-        size = (0, 0)
-    width, height = size if min(size) > 0 else (image_size(image, faults) or (1, 1))
+        named_size = (0, 0)
+    width, height = named_size if min(named_size) > 0 else measured
     labels = []
     for number, item in enumerate(root.findall("object"), start=1):
         where = f"{file}:object {number}"
