@@ -55,11 +55,14 @@ web-checked: panels/node_modules
 	@cmp .cache/dist/index.umd.js dist/index.umd.js || \
 		{ echo "dist/index.umd.js is not what panels/ builds: run 'make web' and commit it" >&2; exit 1; }
 
+# two tests at a time, see tests/conftest.py
+SIDE_BY_SIDE = -n 2 --dist loadgroup --no-loadscope-reorder
+
 test: lint web-check
-	@$(PY) -m pytest tests
+	@$(PY) -m pytest tests $(SIDE_BY_SIDE) --durations 30
 
 test-fast: setup
-	@$(PY) -m pytest tests -m "not (browser or ray or training or processes)"
+	@$(PY) -m pytest tests $(SIDE_BY_SIDE) -m "not (browser or ray or training or processes)"
 
 matrix:
 	@scripts/matrix

@@ -18,6 +18,9 @@ COCO128 = Path(os.environ.get("LABELVET_COCO128", ROOT.parent / "shared" / "data
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("dist", "no") != "no" and not hasattr(config, "workerinput"):
+        return  # the tests run in other processes, which come here too
+
     from labelvet.core.environment import use_temporary_fiftyone
 
     folder = use_temporary_fiftyone("labelvet-tests-")
@@ -39,11 +42,22 @@ _NEEDS = {
 }
 
 
+# One at a time runs of the tests that need one of these: a browser has half of the machine to
+# itself, and one detector is trained, and one cluster started, for all of them.
+_ONE_AT_A_TIME = {"browser", "ray", "training"}
+
+
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Marks the tests that ``make test-fast`` leaves out."""
+    """Marks the tests that ``make test-fast`` leaves out, and says which share a process."""
     for item in items:
-        for fixture in _NEEDS.keys() & set(getattr(item, "fixturenames", ())):
-            item.add_marker(_NEEDS[fixture])
+        needs = {need for name, need in _NEEDS.items() if name in getattr(item, "fixturenames", ())}
+        for need in needs:
+            item.add_marker(need)
+        group = "one at a time" if needs & _ONE_AT_A_TIME else str(item.path)
+        item.add_marker(pytest.mark.xdist_group(group))
+    # the longest group first, so that the rest fills the other process
+    items.sort(key=lambda item: item.get_closest_marker("xdist_group").args != ("one at a time",))
 
 
 @pytest.fixture
@@ -64,14 +78,20 @@ def make_dataset():
 
 
 @pytest.fixture(scope="session")
-def coco128():
+def coco128_folder() -> Path:
+    """The folder of 128 real images, their ground truth and real predictions."""
+    if not COCO128.is_dir():
+        pytest.skip("coco128 is not here: set LABELVET_COCO128 to its folder")
+    return COCO128
+
+
+@pytest.fixture(scope="session")
+def coco128(coco128_folder):
     """128 real images with ``ground_truth`` and the 628 ``predictions`` above 0.2."""
     import fiftyone as fo
 
-    if not COCO128.is_dir():
-        pytest.skip("coco128 is not here: set LABELVET_COCO128 to its folder")
-    truth = json.loads((COCO128 / "ground_truth.json").read_text())
-    predictions = json.loads((COCO128 / "predictions.json").read_text())
+    truth = json.loads((coco128_folder / "ground_truth.json").read_text())
+    predictions = json.loads((coco128_folder / "predictions.json").read_text())
     dataset = fo.Dataset(f"coco128-{uuid.uuid4().hex[:12]}", persistent=True)
     dataset.add_samples(
         [
@@ -82,7 +102,7 @@ def coco128():
                     p for p in predictions.get(path.name, []) if p["confidence"] > 0.2
                 ),
             )
-            for path in sorted((COCO128 / "images").glob("*.jpg"))
+            for path in sorted(coco128_folder.glob("images/*.jpg"))
         ]
     )
     yield dataset

@@ -10,7 +10,6 @@ import sys
 import fiftyone as fo
 import labelvet
 import pytest
-from conftest import COCO128
 from label_files import WRITERS, write_yolo
 from labelvet.issues.find import find_label_issues
 
@@ -32,13 +31,10 @@ dataset = fo.load_dataset("check")
 
 
 @pytest.fixture(scope="module")
-def truth():
-    if not COCO128.is_dir():
-        pytest.skip("coco128 is not here: set LABELVET_COCO128 to its folder")
-    everything = json.loads((COCO128 / "ground_truth.json").read_text())
-    images = [
-        path for path in sorted((COCO128 / "images").glob("*.jpg")) if path.name in everything
-    ]
+def truth(coco128_folder):
+    everything = json.loads((coco128_folder / "ground_truth.json").read_text())
+    images = sorted(coco128_folder.glob("images/*.jpg"))
+    images = [path for path in images if path.name in everything]
     return images[:IMAGES], {path.name: everything[path.name] for path in images[:IMAGES]}
 
 
@@ -173,9 +169,9 @@ def test_a_dataset_of_fiftyone_is_only_read(coco128, run, home):
         subset.delete()
 
 
-def test_a_second_detector_is_asked(checked, truth, run, home):
+def test_a_second_detector_is_asked(checked, truth, run, home, coco128_folder):
     file, _, _ = checked
-    predictions = json.loads((COCO128 / "predictions.json").read_text())
+    predictions = json.loads((coco128_folder / "predictions.json").read_text())
     few = {path.name: predictions.get(path.name, []) for path in truth[0]}
     (home / "second.json").write_text(json.dumps(few))
     copy = home / "seconded"
