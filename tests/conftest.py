@@ -45,19 +45,21 @@ _NEEDS = {
 # One at a time runs of the tests that need one of these: a browser has half of the machine to
 # itself, and one detector is trained, and one cluster started, for all of them.
 _ONE_AT_A_TIME = {"browser", "ray", "training"}
+_TOGETHER = "one at a time"
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_itemcollected(item: pytest.Item) -> None:
     """Marks the tests that ``make test-fast`` leaves out, and says which share a process."""
-    for item in items:
-        needs = {need for name, need in _NEEDS.items() if name in getattr(item, "fixturenames", ())}
-        for need in needs:
-            item.add_marker(need)
-        group = "one at a time" if needs & _ONE_AT_A_TIME else str(item.path)
-        item.add_marker(pytest.mark.xdist_group(group))
-    # the longest group first, so that the rest fills the other process
-    items.sort(key=lambda item: item.get_closest_marker("xdist_group").args != ("one at a time",))
+    needs = {need for name, need in _NEEDS.items() if name in getattr(item, "fixturenames", ())}
+    for need in needs:
+        item.add_marker(need)
+    group = _TOGETHER if needs & _ONE_AT_A_TIME else str(item.path)
+    item.add_marker(pytest.mark.xdist_group(group))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Puts the longest group first, so that the rest fills the other process."""
+    items.sort(key=lambda item: item.get_closest_marker("xdist_group").args != (_TOGETHER,))
 
 
 @pytest.fixture
