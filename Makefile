@@ -56,7 +56,7 @@ web-checked: panels/node_modules
 		{ echo "dist/index.umd.js is not what panels/ builds: run 'make web' and commit it" >&2; exit 1; }
 
 # two tests at a time, see tests/conftest.py
-SIDE_BY_SIDE = -n 2 --dist loadgroup --no-loadscope-reorder
+SIDE_BY_SIDE = -n 2 --dist loadfile --no-loadscope-reorder
 
 test: lint web-check
 	@$(PY) -m pytest tests $(SIDE_BY_SIDE) --durations 30

@@ -9,8 +9,10 @@ import json
 import os
 import uuid
 from pathlib import Path
+from typing import Any
 
 import pytest
+from filelock import FileLock
 
 ROOT = Path(__file__).resolve().parents[1]
 CACHE = ROOT / ".cache"
@@ -42,24 +44,32 @@ _NEEDS = {
 }
 
 
-# One at a time runs of the tests that need one of these: a browser has half of the machine to
-# itself, and one detector is trained, and one cluster started, for all of them.
-_ONE_AT_A_TIME = {"browser", "ray", "training"}
-_TOGETHER = "one at a time"
-
-
 def pytest_itemcollected(item: pytest.Item) -> None:
-    """Marks the tests that ``make test-fast`` leaves out, and says which share a process."""
-    needs = {need for name, need in _NEEDS.items() if name in getattr(item, "fixturenames", ())}
-    for need in needs:
-        item.add_marker(need)
-    group = _TOGETHER if needs & _ONE_AT_A_TIME else str(item.path)
-    item.add_marker(pytest.mark.xdist_group(group))
+    """Marks the tests that ``make test-fast`` leaves out."""
+    for fixture in _NEEDS.keys() & set(getattr(item, "fixturenames", ())):
+        item.add_marker(_NEEDS[fixture])
+
+
+# These run one after the other in the same process, where tests run in several: a browser has the
+# rest of the machine to itself, one detector is trained and one cluster started for all of them.
+_TOGETHER = ("browser/", "autolabel/", "operators/test_auto_label.py", "workers/test_cluster.py")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Puts the longest group first, so that the rest fills the other process."""
-    items.sort(key=lambda item: item.get_closest_marker("xdist_group").args != (_TOGETHER,))
+    """Puts what runs together first, so that the rest fills the other processes."""
+    items.sort(key=lambda item: not item.nodeid.startswith(_TOGETHER))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    from xdist.scheduler import LoadFileScheduling
+
+    class Scheduling(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            together = nodeid.startswith(_TOGETHER)
+            return "together" if together else super()._split_scope(nodeid)
+
+    return Scheduling(config, log)
 
 
 @pytest.fixture
@@ -128,7 +138,8 @@ def detector_file(cut_outs):
     """A real detector of composed scenes, trained in minutes where it is not cached."""
     from labelvet.demo.training import trained_detector
 
-    return str(trained_detector(CACHE / "detector", CACHE / "stamps"))
+    with FileLock(CACHE / "detector.lock"):
+        return str(trained_detector(CACHE / "detector", CACHE / "stamps"))
 
 
 @pytest.fixture(scope="session")
