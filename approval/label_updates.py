@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..core.errors import FieldGone
 from ..core.sentences import count
+from ..dataset.checked_writes import checked_write
 from ..dataset.documents import reload_samples
 from ..dataset.expressions import Expression, each, in_list
-from ..dataset.schema import check_fields, gone, missing_fields
+from ..dataset.schema import check_fields
 from ..dataset.storage import Patches, locate
 from .candidates import Candidates
 
@@ -42,18 +42,18 @@ def update_labels(
     check_fields(dataset, fields)
     for start in range(0, len(samples), _BATCH):
         batch = samples[start : start + _BATCH]
-        done = f"{count(start, 'image')} had been changed before" if start else ""
-        check_fields(dataset, fields, done)
-        collection.update_many({"_id": {"$in": batch}}, [{"$set": update}])
-        if missing := missing_fields(dataset, fields):  # in this very moment
-            unset = {"$unset": dict.fromkeys(missing, "")}
-            collection.update_many({"_id": {"$in": batch}}, unset)
-            raise FieldGone(
-                gone(missing[0], done or f"{count(len(batch), 'image')} had been changed")
-            )
+        # what has lost its labels since, as their field went, is not given one again
+        of_batch = {"$and": [{"_id": {"$in": batch}}, which]}
+        before = _had_been_changed(start) if start else ""
+        with checked_write(dataset, fields, before, before or _had_been_changed(len(batch))):
+            collection.update_many(of_batch, [{"$set": update}])
         for patches in storage.patches(field, batch):
             _write_patches(patches, field, batch, changes, becomes)
         reload_samples(storage, [str(id_) for id_ in batch])
+
+
+def _had_been_changed(number: int) -> str:
+    return f"{count(number, 'image')} had been changed before"
 
 
 def _write_patches(

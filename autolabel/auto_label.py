@@ -20,12 +20,13 @@ from ..core.errors import Cancelled, NoPatches
 from ..core.progress import Progress, Report
 from ..core.sentences import count, first_line
 from ..dataset.brain_runs import raise_if_deleted
+from ..dataset.checked_writes import checked_write
 from ..dataset.documents import now, reload_samples, samples_of
 from ..dataset.expressions import in_list, keep
 from ..dataset.patches import as_images, sample_id_path
 from ..dataset.removed import drop_empty, prepare, removed_field
 from ..dataset.reporting import raising_if_deleted, reporting
-from ..dataset.schema import Attribute, check_fields, declare_attributes, declare_detections
+from ..dataset.schema import Attribute, declare_attributes, declare_detections
 from ..dataset.storage import home_of
 from ..embeddings.decoding import DecodingThreads, UnreadableImage, num_workers_beside, read_pixels
 from .detectors import Detector, load_detector
@@ -47,6 +48,7 @@ from .runs import (
 _ATTRIBUTES = {RUN_ATTRIBUTE: Attribute(fo.StringField, "The run of auto labeling that found it")}
 _BATCH_CPU, _BATCH_GPU = 8, 32
 _SHARE_LOAD, _SHARE_DETECT = 0.03, 0.97
+_KEEP = "the images before it keep their labels"
 
 
 @dataclass(frozen=True)
@@ -235,8 +237,8 @@ def _label_batch(
         documents = [label.to_dict() for label in labels.detections]
         updates.append(UpdateOne({"_id": ObjectId(id_)}, _labeling(run, moment, documents)))
     fields = [run.label_field, *([] if moment is None else [removed_field(run.label_field)])]
-    check_fields(dataset, fields, "the images before it keep their labels")
-    samples_of(dataset).bulk_write(updates, ordered=False)
+    with checked_write(dataset, fields, _KEEP):
+        samples_of(dataset).bulk_write(updates, ordered=False)
     reload_samples(dataset, [id_ for id_, _ in batch])
     return len(batch)
 
@@ -264,11 +266,9 @@ def _drop_unmarked(dataset: fo.Dataset, run: AutoLabelRun, moment: datetime | No
     path = run.label_field
     rest = keep(in_list(f"{path}.detections"), {"$not": [of_run("$$l", run.name)]})
     update = {f"{path}.detections": rest, "last_modified_at": now(), **replaced(run, moment)}
-    check_fields(dataset, [path, removed_field(path)], "the images before it keep their labels")
-    samples_of(dataset).update_many(
-        {f"{path}.{MARK}": {"$ne": run.name}, f"{path}.detections.{RUN_ATTRIBUTE}": run.name},
-        [{"$set": update}],
-    )
+    left = {f"{path}.{MARK}": {"$ne": run.name}, f"{path}.detections.{RUN_ATTRIBUTE}": run.name}
+    with checked_write(dataset, [path, removed_field(path)], _KEEP):
+        samples_of(dataset).update_many(left, [{"$set": update}])
     drop_empty(dataset, path, moment)
 
 

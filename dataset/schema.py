@@ -130,33 +130,46 @@ def is_owned(field: fo.Field | None, owner: str) -> bool:
 def ensure_field(
     dataset: fo.Dataset | Storage, path: str, type_: type[fo.Field], **options: Any
 ) -> None:
-    """Adds a field to a dataset, if nobody did; arguments are those of ``add_sample_field``."""
+    """Adds a field to a dataset, if nobody did; arguments are those of ``add_sample_field``.
+
+    Raises:
+        FieldGone: if it is an attribute of a field that is not there any more
+    """
     if dataset.get_field(path) is not None:
         return
     try:
         dataset.add_sample_field(path, type_, **options)
     except ValueError:  # somebody else added it in this very moment
         dataset.reload()
-        if dataset.get_field(path) is None:
-            raise
+        if dataset.get_field(path) is not None:
+            return
+        if dataset.get_field(path.partition(".")[0]) is None and "." in path:
+            raise FieldGone(gone(path.partition(".")[0])) from None
+        raise
 
 
-def missing_fields(dataset: fo.Dataset | Storage, names: Iterable[str]) -> list[str]:
-    """Returns which fields of Detections a dataset does not have, as the database says now.
+def missing_fields(
+    dataset: fo.Dataset | Storage, names: Iterable[str], kind: str = _DETECTIONS
+) -> list[str]:
+    """Returns which fields of a kind of labels a dataset does not have, as the database says now.
+
+    Args:
+        dataset: the dataset, or the storage of its frames
+        names: the fields
+        kind: the path of FiftyOne's class of the labels, by default Detections
 
     Raises:
         DatasetDeleted: if the dataset does not exist any more
     """
-    kind = "frame_fields" if isinstance(dataset, Storage) and dataset.frames else "sample_fields"
-    wanted = {f"{kind}.name": 1, f"{kind}.embedded_doc_type": 1}
+    part = "frame_fields" if isinstance(dataset, Storage) and dataset.frames else "sample_fields"
+    wanted = {f"{part}.name": 1, f"{part}.embedded_doc_type": 1}
     document: dict[str, Any] | None = collection_named("datasets").find_one(
         {"_id": dataset._doc.id}, wanted
     )
     if document is None:
         raise DatasetDeleted(deleted(dataset.name))
-    fields = document[kind]
-    there = {field["name"]: field.get("embedded_doc_type") for field in fields}
-    return [name for name in names if there.get(name) != _DETECTIONS]
+    there = {field["name"]: field.get("embedded_doc_type") for field in document[part]}
+    return [name for name in names if there.get(name) != kind]
 
 
 def check_fields(dataset: fo.Dataset | Storage, names: Iterable[str], done: str = "") -> None:
@@ -174,6 +187,28 @@ def check_fields(dataset: fo.Dataset | Storage, names: Iterable[str], done: str 
     missing = missing_fields(dataset, names)
     if missing:
         raise FieldGone(gone(missing[0], done))
+
+
+def check_labels(dataset: fo.Dataset | Storage, name: str, done: str = "") -> None:
+    """Checks that a field of labels is there, as this process knows it.
+
+    What writes into labels asks the documents for them in the update itself, so that it never makes
+    a field anew; this says why nothing is written.
+
+    Args:
+        dataset: the dataset, or the storage of its frames
+        name: the field
+        done: see :func:`check_fields`
+
+    Raises:
+        FieldGone: if it is not
+        DatasetDeleted: if the dataset does not exist any more
+    """
+    field = dataset.get_field(name)
+    kind = getattr(field, "document_type", None)
+    known = "" if kind is None else f"{kind.__module__}.{kind.__name__}"
+    if missing_fields(dataset, [name], known):
+        raise FieldGone(gone(name, done))
 
 
 def deleted(name: str) -> str:

@@ -21,6 +21,7 @@ import fiftyone as fo
 import fiftyone.core.media as fom
 import fiftyone.core.odm as foo
 from bson import ObjectId
+from pymongo import UpdateOne
 
 from ..core.errors import UnknownField
 
@@ -203,7 +204,8 @@ class Storage:
 class _CopiedDocuments:
     """The documents of frames: what is written to them is written to those that views hold.
 
-    A view of frames holds them under their ids and with their fields, perhaps without some labels.
+    A view of frames holds them under their ids and with their fields, perhaps without some labels,
+    and without the fields that were added or chosen since.
     """
 
     def __init__(self, documents: Any, storage: Storage) -> None:
@@ -212,21 +214,47 @@ class _CopiedDocuments:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._documents, name)
 
-    def update_one(self, *args: Any, **kwargs: Any) -> Any:
-        return self._write("update_one", *args, **kwargs)
+    def update_one(self, which: Any, update: Any, **kwargs: Any) -> Any:
+        return self._update("update_one", which, update, **kwargs)
 
-    def update_many(self, *args: Any, **kwargs: Any) -> Any:
-        return self._write("update_many", *args, **kwargs)
+    def update_many(self, which: Any, update: Any, **kwargs: Any) -> Any:
+        return self._update("update_many", which, update, **kwargs)
 
-    def bulk_write(self, *args: Any, **kwargs: Any) -> Any:
-        return self._write("bulk_write", *args, **kwargs)
-
-    def _write(self, how: str, *args: Any, **kwargs: Any) -> Any:
-        done = getattr(self._documents, how)(*args, **kwargs)
+    def bulk_write(self, updates: list[UpdateOne], **kwargs: Any) -> Any:
+        done = self._documents.bulk_write(updates, **kwargs)
         if done.matched_count:
-            for _, copies in self._storage._copies_of_frames():
-                getattr(copies, how)(*args, **kwargs)
+            for name, copies in self._storage._copies_of_frames():
+                known = self._fields_of(name)
+                kept = [(one._filter, _of_fields(one._doc, known)) for one in updates]
+                copied = [UpdateOne(which, update) for which, update in kept if update]
+                if copied:
+                    copies.bulk_write(copied, **kwargs)
         return done
+
+    def _update(self, how: str, which: Any, update: Any, **kwargs: Any) -> Any:
+        done = getattr(self._documents, how)(which, update, **kwargs)
+        if done.matched_count:
+            for name, copies in self._storage._copies_of_frames():
+                if copied := _of_fields(update, self._fields_of(name)):
+                    getattr(copies, how)(which, copied, **kwargs)
+        return done
+
+    @staticmethod
+    def _fields_of(name: str) -> set[str]:
+        """The fields that a dataset has, as the database says."""
+        found = foo.get_db_conn().datasets.find_one({"name": name}, {"sample_fields": 1}) or {}
+        return {field["db_field"] or field["name"] for field in found.get("sample_fields", ())}
+
+
+def _of_fields(update: Any, known: set[str]) -> Any:
+    """Returns an update, or its stages, without what it does to fields that are not known."""
+    if isinstance(update, list):
+        return [stage for stage in (_of_fields(stage, known) for stage in update) if stage]
+    kept = {
+        how: {path: value for path, value in fields.items() if path.partition(".")[0] in known}
+        for how, fields in update.items()
+    }
+    return {how: fields for how, fields in kept.items() if fields}
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ from ..dataset.brain_runs import load_neighbor_graph, raise_if_deleted, run_fiel
 from ..dataset.documents import now
 from ..dataset.patches import PatchTable, label_path, list_stored_fields, match_ids, read_stored
 from ..dataset.patches import read_tags as read_stored_tags
-from ..dataset.schema import check_attributes, declare_attributes, is_owned
+from ..dataset.schema import check_attributes, check_labels, declare_attributes, is_owned
 from ..dataset.states import REJECTED_TAG
 from ..dataset.storage import locate
 from ..dataset.stored_embeddings import load_embeddings
@@ -384,6 +384,7 @@ def _write(
     storage = locate(dataset, table.patches_field)
     field = storage.local(str(table.patches_field))
     root = label_path(storage, field)
+    check_labels(storage, field)
     before = declare_attributes(storage, root, ATTRIBUTES, OWNER)
     samples, labels = storage.values(["id", f"{root}.id"])
     listed, collection = root != field, storage.documents
@@ -415,6 +416,7 @@ def _write(
             change = {"$set": {**what, "last_modified_at": moment}}
             updates.append(UpdateOne(where, {**change, "$unset": empty} if empty else change))
         if len(updates) == _SAMPLES_PER_WRITE:
+            check_labels(storage, field, "the labels before have what was found of them")
             collection.bulk_write(updates, ordered=False)
             advance(count)
             updates, count = [], 0

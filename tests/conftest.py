@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 import uuid
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +72,22 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
             return "together" if together else super()._split_scope(nodeid)
 
     return Scheduling(config, log)
+
+
+_began = pytest.StashKey[datetime]()
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    item.stash[_began] = datetime.now(timezone.utc).replace(tzinfo=None) - timedelta(seconds=1)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_teardown(item: pytest.Item) -> None:
+    """Whatever a test did, every dataset that it wrote to opens after it, before it is deleted."""
+    if "fiftyone" in sys.modules and _began in item.stash:
+        from invariants import check_all_open
+
+        check_all_open(item.stash[_began])
 
 
 @pytest.fixture

@@ -5,11 +5,9 @@ import pytest
 def predicted(make_dataset):
     """6 images of 4 predictions: two cats, two dogs. Those of odd images are of a run ``first``.
 
-    The confidences are 0.00, 0.04, ... 0.92; boxes do not overlap. Whatever a test does,
-    every sample opens after it.
+    The confidences are 0.00, 0.04, ... 0.92; boxes do not overlap.
     """
     import fiftyone as fo
-    from invariants import check_opens
 
     dataset = make_dataset()
     samples = []
@@ -26,8 +24,7 @@ def predicted(make_dataset):
         samples.append(fo.Sample(f"/{image}.jpg", predictions=fo.Detections(detections=detections)))
     dataset.add_samples(samples)
     dataset.add_sample_field("predictions.detections.auto_label_run", fo.StringField)
-    yield dataset
-    check_opens(dataset)
+    return dataset
 
 
 @pytest.fixture

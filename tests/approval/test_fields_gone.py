@@ -9,11 +9,15 @@ from labelvet.approval.basket import add_labels
 from labelvet.approval.candidates import Selection, find_candidates
 from labelvet.approval.finalize import finalize, finish
 from labelvet.core.errors import FieldGone, LabelvetError
-from labelvet.dataset import schema
+from labelvet.dataset import checked_writes, schema
 from labelvet.dataset.changes import begin, unique_moment
 from labelvet.dataset.documents import samples_of
 from labelvet.dataset.tags import tag_view
+from labelvet.issues import find
+from labelvet.issues.find import find_label_issues
 from labelvet.panels.undoing import undo
+from labelvet.review import answers
+from labelvet.review.answers import Answer, give_answers
 
 FIELD, TRUTH = "predictions", "truth"
 
@@ -67,13 +71,13 @@ def test_it_goes_while_an_approval_is_going_on(predicted, monkeypatch, which, wh
 
     def go(dataset, names, done=""):
         checks.append(done)
-        if when == "before a batch" and len(checks) == 3:
+        if when == "before a batch" and len(checks) == 2:
             gone(predicted, which, "deleted")
         check_fields(dataset, names, done)
-        if when == "after its check" and len(checks) == 3:
+        if when == "after its check" and len(checks) == 2:
             gone(predicted, which, "deleted")
 
-    monkeypatch.setattr(label_updates, "check_fields", go)
+    monkeypatch.setattr(checked_writes, "check_fields", go)
     with pytest.raises(FieldGone, match=f"'{which}' was renamed or deleted: 2 images had been"):
         approve(candidates, TRUTH)
     check_opens(predicted)
@@ -109,3 +113,81 @@ def test_a_field_that_another_change_moves_labels_to_is_not_deleted_as_empty(pre
     assert predicted.has_sample_field(f"{FIELD}_removed")
     finish(find_candidates(predicted, FIELD, "first"))
     assert not predicted.has_sample_field(f"{FIELD}_removed")
+
+
+@pytest.mark.parametrize("how", ["renamed", "deleted"])
+def test_what_was_just_removed_is_not_lost_where_its_field_goes(predicted, monkeypatch, how):
+    """The field for what is removed goes between the check of a batch and its update."""
+    monkeypatch.setattr(label_updates, "_BATCH", 2)
+    checks, check_fields = [], schema.check_fields
+
+    def go(dataset, names, done=""):
+        check_fields(dataset, names, done)
+        checks.append(done)
+        if len(checks) == 2:
+            gone(predicted, f"{FIELD}_removed", how)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(checked_writes, "check_fields", go)
+        done = finalize(find_candidates(predicted, FIELD))
+    assert done.removed == 16  # of the four images after the field went
+    undo(predicted, done.token)
+    assert predicted.count(f"{FIELD}.detections") == 16
+    left = 8 if how == "renamed" else 0
+    before = f"{FIELD}_removed_before"
+    assert (predicted.count(f"{before}.detections") if left else 0) == left
+
+
+@pytest.mark.parametrize("how", ["renamed", "deleted"])
+@pytest.mark.parametrize("when", ["before", "after the check", "before the update"])
+def test_answers_are_not_written_into_a_field_that_went(predicted, monkeypatch, how, when):
+    given = [
+        Answer(sample.id, label.id, label.label, "right")
+        for sample in predicted
+        for label in sample[FIELD].detections
+    ]
+    kept = give_answers(predicted, FIELD, given[:2], "ada")
+    if when == "before":
+        gone(predicted, FIELD, how)
+        before = raw(predicted)
+        for call in (
+            lambda: give_answers(predicted, FIELD, given[2:], "ada"),
+            lambda: undo(predicted, kept.token),
+        ):
+            with pytest.raises(LabelvetError, match=FIELD):
+                call()
+        assert raw(predicted) == before
+        return
+    step = "check_labels" if when == "after the check" else "begin"
+    done = getattr(answers, step)
+
+    def go(*args, **kwargs):
+        result = done(*args, **kwargs)
+        gone(predicted, FIELD, how)
+        return result
+
+    monkeypatch.setattr(answers, step, go)
+    if when == "after the check":
+        with pytest.raises(FieldGone, match=FIELD):
+            give_answers(predicted, FIELD, given[2:], "ada")
+    else:
+        assert give_answers(predicted, FIELD, given[2:], "ada").changed == 0
+    predicted.reload()
+    assert not predicted.has_sample_field(FIELD)
+
+
+@pytest.mark.parametrize("how", ["renamed", "deleted"])
+def test_label_issues_are_not_written_into_a_field_that_went(flipped_labels, monkeypatch, how):
+    dataset, *_ = flipped_labels
+    checks, check_labels = [], schema.check_labels
+
+    def go(*args):
+        checks.append(1)
+        if len(checks) == 2:
+            gone(dataset, "labels", how)
+        check_labels(*args)
+
+    monkeypatch.setattr(find, "check_labels", go)
+    monkeypatch.setattr(find, "_SAMPLES_PER_WRITE", 5)
+    with pytest.raises(FieldGone, match="'labels' was renamed or deleted: the labels before"):
+        find_label_issues(dataset, "map")

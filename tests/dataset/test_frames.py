@@ -267,6 +267,25 @@ def test_labels_of_frames_become_ground_truth(videos, frames, name):
     assert both(videos, frames, "tags") == ["for-approval"] * 8
 
 
+@pytest.mark.parametrize("how", ["added since", "left out"])
+def test_a_view_of_frames_without_a_field_gets_none(videos, how):
+    """Ground truth was added by FiftyOne after the view was made, or the view leaves it out."""
+    if how == "added since":
+        view = videos.to_frames()
+    videos.add_frame_field("truth", fo.EmbeddedDocumentField, embedded_doc_type=fo.Detections)
+    if how == "left out":
+        view = videos.select_fields("frames.det").to_frames()
+    assert len(view) == 8 and view._dataset.get_field("truth") is None
+    candidates = find_candidates(videos, "frames.det")
+    add_labels(candidates, Selection((0.5, None)))
+    approved, removed = approve(candidates, "truth", "replace"), finalize(candidates)
+    assert videos.count("frames.truth.detections") == 16 and view.count("det.detections") == 16
+    for done in (removed, approved):
+        assert [sample.id for sample in view._dataset] == view.values("id")
+        undo(videos, done.token)
+    assert videos.count("frames.truth.detections") == 0 and view.count("det.detections") == 24
+
+
 def test_videos_are_refused_before_any_work(videos):
     for call in (
         lambda: labelvet.compute_visualization(videos, "frames.det", "v", model="none"),
