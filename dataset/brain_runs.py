@@ -11,6 +11,9 @@ FiftyOne's internals are used in this module and :mod:`labelvet.dataset.run_keys
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from datetime import datetime, timezone
 from typing import Any
@@ -44,6 +47,8 @@ from .run_keys import (
 )
 from .schema import deleted
 from .storage import Storage, stages_of
+
+logger = logging.getLogger(__name__)
 
 _CONFIGS: dict[type[Method], type[fbv.VisualizationConfig]] = {
     UMAP: fbv.UMAPVisualizationConfig,
@@ -163,20 +168,22 @@ def save_visualization(
         write_record(run, record)
         linked = give_key(dataset, brain_key, run, seen)
     except BaseException:
-        _delete_run(run)
+        if run_of(dataset, brain_key) != run:  # what has the key stays, however that ended
+            _delete_run(run)
         raise
     if not linked:
         _delete_run(run)
         raise_if_deleted(dataset)
         raise BrainKeyInUse(_taken(brain_key))
-    # before the run that was replaced goes, which says what it replaced itself
-    _sweep(dataset)
-    if seen is not None:
-        _delete_run(seen)
     dataset.reload()
     dataset._brain_cache[brain_key] = results
-    if replaced is not None and getattr(replaced, "points_field", None) is not None:
-        replaced.build().cleanup(dataset, brain_key)  # its spatial index is of the old points
+    with _tidying():
+        # before the run that was replaced goes, which says what it replaced itself
+        _sweep(dataset)
+        if seen is not None:
+            _delete_run(seen)
+        if replaced is not None and getattr(replaced, "points_field", None) is not None:
+            replaced.build().cleanup(dataset, brain_key)  # its spatial index is of the old points
     return results
 
 
@@ -263,8 +270,18 @@ def save_similarity_index(
         raise
     for key in (building, brain_key):
         dataset._brain_cache.pop(key, None)
-    _delete_built(dataset, [building])  # it has the index that was replaced
-    _sweep(dataset)
+    with _tidying():
+        _delete_built(dataset, [building])  # it has the index that was replaced
+        _sweep(dataset)
+
+
+@contextmanager
+def _tidying() -> Iterator[None]:
+    """Has what fails in the block logged: the run is saved, and the next one tidies up again."""
+    try:
+        yield
+    except Exception:
+        logger.warning("The run is saved, but what it replaced is not tidied up", exc_info=True)
 
 
 def _delete_built(dataset: fo.Dataset, keys: list[str]) -> None:

@@ -101,7 +101,8 @@ def test_an_index_is_replaced_and_leaves_nothing(judged):
 
 @pytest.mark.processes
 def test_what_was_killed_is_swept(judged):
-    """SIGKILL while a run or its index takes its key; the next run leaves nothing of it."""
+    """SIGKILL before and after each step that writes a run, its index, or takes one away; the next
+    run leaves nothing of all of them."""
     script = textwrap.dedent(
         """
         import os, signal, sys
@@ -110,22 +111,40 @@ def test_what_was_killed_is_swept(judged):
         from labelvet import compute_visualization
         from labelvet.dataset import brain_runs
 
-        def die(*_, **__):
-            os.kill(os.getpid(), signal.SIGKILL)
+        vectors = np.random.default_rng(51).random((24, 5))
 
-        setattr(brain_runs, sys.argv[2], die)
-        compute_visualization(
-            fo.load_dataset(sys.argv[1]), "predictions", "ours", method="pca", overwrite=True,
-            embeddings=np.random.default_rng(51).random((24, 5)), similarity_key="index",
-            overwrite_similarity=True, progress=False,
-        )
+        def compute():
+            compute_visualization(
+                fo.load_dataset(sys.argv[1]), "predictions", "ours", method="pca", overwrite=True,
+                embeddings=vectors, similarity_key="index", overwrite_similarity=True,
+                progress=False,
+            )
+
+        def killed(step, after):
+            done = getattr(brain_runs, step)
+
+            def die(*args, **kwargs):
+                if after:
+                    done(*args, **kwargs)
+                os.kill(os.getpid(), signal.SIGKILL)
+
+            setattr(brain_runs, step, die)
+            compute()
+
+        compute()
+        for step in sys.argv[2:]:
+            for after in (False, True):
+                if not (process := os.fork()):
+                    killed(step, after)
+                    os._exit(0)
+                print(os.waitpid(process, 0)[1])
         """
     )
-    compute(judged, "ours", overwrite=True, similarity_key="index", overwrite_similarity=True)
-    for step in ("give_key", "_delete_run", "swap_keys"):
-        command = [sys.executable, "-c", script, judged.name, step]
-        assert subprocess.run(command, capture_output=True).returncode == -9
-        assert len(fo.load_dataset(judged.name).load_brain_results("ours").points) == 24
+    steps = ("_write_run", "write_record", "give_key", "_sweep", "_delete_run", "swap_keys")
+    command = [sys.executable, "-c", script, judged.name, *steps, "_delete_built"]
+    ended = subprocess.run(command, capture_output=True, text=True)
+    assert ended.stdout.split() == 14 * ["9"], ended.stderr
+    assert len(fo.load_dataset(judged.name).load_brain_results("ours").points) == 24
     judged.reload()
     compute(judged, "ours", overwrite=True, similarity_key="index", overwrite_similarity=True)
     judged.reload()
@@ -133,3 +152,37 @@ def test_what_was_killed_is_swept(judged):
     keys, runs, files = documents(judged)
     assert set(keys.values()) == set(runs)
     assert files == {runs[keys["ours"]]["results"]}
+    records = foo.get_db_conn()["labelvet_runs"].files
+    assert records.count_documents({"metadata.run": {"$nin": list(runs)}}) == 0
+
+
+@pytest.mark.parametrize("step", ["_sweep", "_delete_run"])
+def test_a_run_that_has_its_key_is_saved_whatever_fails_then(judged, monkeypatch, caplog, step):
+    def fail(*_):
+        raise RuntimeError("the database is away")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(brain_runs, step, fail)
+        compute(judged, "ours", overwrite=True, similarity_key="index")
+    assert "not tidied up" in caplog.text
+    judged.reload()
+    assert len(judged.load_brain_results("ours").points) == 24
+    assert judged.load_brain_results("index").total_index_size == 24
+    compute(judged, "other")
+    keys, runs, files = documents(judged)
+    assert set(keys.values()) == set(runs)
+    assert len(files) == 2
+
+
+def test_a_run_that_took_its_key_stays_where_the_answer_is_lost(judged, monkeypatch):
+    give_key = brain_runs.give_key
+
+    def lose(*args):
+        give_key(*args)
+        raise ConnectionError("the answer is lost")
+
+    monkeypatch.setattr(brain_runs, "give_key", lose)
+    with pytest.raises(ConnectionError):
+        compute(judged, "ours", overwrite=True)
+    judged.reload()
+    assert len(judged.load_brain_results("ours").points) == 24
