@@ -14,7 +14,15 @@ from ..dataset.expressions import Expression, in_list, is_state, keep
 from ..dataset.schema import check_fields
 from .candidates import Candidates
 from .label_updates import update_labels
-from .rounds import APPROVAL, LOOP_KINDS, REMOVAL, loop_changes, progress, settle_run
+from .rounds import (
+    APPROVAL,
+    LOOP_KINDS,
+    REMOVAL,
+    loop_changes,
+    progress,
+    settle_records,
+    settle_run,
+)
 
 
 @dataclass(frozen=True)
@@ -124,11 +132,12 @@ def finish(candidates: Candidates) -> str:
     for change in loop_changes(candidates):
         where = change.what["into"] if change.kind == APPROVAL else candidates.field
         number += removed.forget(dataset, where, change.what["moment"])
-        change.close(keep=change.kind == APPROVAL)  # rounds are told of as long as their labels are
+        change.close()
     # what no record can bring back: it came with a clone or an import, whose records stayed behind
     known = [one.what["moment"] for one in past_changes(dataset, LOOP_KINDS) if not one.closed]
     number += removed.forget_others(dataset, candidates.field, candidates.attributes, known)
     settle_run(candidates)
+    settle_records(dataset)
     return f"Finished: {count(number, 'removed label')} deleted for good."
 
 

@@ -7,12 +7,16 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
+import fiftyone as fo
+
 from ..autolabel import replacing
 from ..autolabel.runs import RUN_APPROVED, RUN_IN_REVIEW, get_run, save_run
 from ..core.errors import UnknownRun
 from ..dataset.changes import Change, past_changes
 from ..dataset.documents import samples_of
 from ..dataset.expressions import each, in_list, keep, state
+from ..dataset.removed import removed_field
+from ..dataset.schema import missing_fields
 from ..dataset.states import LOOP_STATES
 from .candidates import Candidates
 
@@ -118,6 +122,30 @@ def loop_changes(candidates: Candidates) -> list[Change]:
         for one in changes
         if (one.what["field"], one.what["run"], bool(one.what.get("frames"))) == of
     ]
+
+
+def settle_records(dataset: fo.Dataset) -> None:
+    """Has the records of the loop live as long as what they can restore, or tell of.
+
+    Fields may be deleted or renamed, and get their names back: so a record that is about nothing
+    any more is forgotten after 30 days, and not at once.
+
+    Args:
+        dataset: the dataset, or the storage of its frames
+    """
+    for change in past_changes(dataset, LOOP_KINDS):
+        change.keep(_is_of_use(change))
+
+
+def _is_of_use(change: Change) -> bool:
+    """Whether a change can be undone, or is a round whose labels are there."""
+    what = change.what
+    if change.closed:
+        labels = {f"{what['field']}.detections.{APPROVED_AT}": what["moment"]}
+        is_there = samples_of(change.dataset).find_one(labels, {"_id": 1}) is not None
+        return change.kind == APPROVAL and is_there
+    held = what["into"] if change.kind == APPROVAL else removed_field(what["field"])
+    return not missing_fields(change.dataset, [what["field"], held])
 
 
 def settle_run(candidates: Candidates) -> None:

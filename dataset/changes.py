@@ -78,17 +78,36 @@ class Change:
         """
         had = np.zeros(len(ids), np.uint8) if had is None else had
         columns = {"s": sample_ids, "i": ids, "h": had}
-        batch = {name: Binary(column.tobytes()) for name, column in columns.items()}
-        self._set(f"{self.token}.{self._batches}", batch)
-        self._batches += 1
+        self._add({name: Binary(column.tobytes()) for name, column in columns.items()})
 
     def batches(self) -> Iterator[tuple[Ids, Ids, NDArray[np.uint8]]]:
         """Yields what :meth:`add_batch` was given."""
+        for batch in self._added():
+            samples, ids, had = (np.frombuffer(batch[name], np.uint8) for name in "sih")
+            yield samples.reshape(-1, 12), ids.reshape(-1, 12), had
+
+    def add_entries(self, entries: list[dict[str, Any]]) -> None:
+        """Writes down what is changed next, as its module words it.
+
+        Args:
+            entries: plain values, of a batch that fits into a document of MongoDB, which is 16 MB
+        """
+        self._add({"entries": entries})
+
+    def entries(self) -> Iterator[list[dict[str, Any]]]:
+        """Yields what :meth:`add_entries` was given."""
+        for batch in self._added():
+            yield batch["entries"]
+
+    def _add(self, batch: dict[str, Any]) -> None:
+        self._set(f"{self.token}.{self._batches}", batch)
+        self._batches += 1
+
+    def _added(self) -> Iterator[Any]:
         store, self._batches = _store(self.dataset), 0
         while (batch := store.get(f"{self.token}.{self._batches}")) is not None:
-            samples, ids, had = (np.frombuffer(batch[name], np.uint8) for name in "sih")
             self._batches += 1
-            yield samples.reshape(-1, 12), ids.reshape(-1, 12), had
+            yield batch
 
     def say(self, sentence: str) -> None:
         """Writes down what the change did, now that it is known."""
@@ -121,18 +140,23 @@ class Change:
         finally:
             store.update_one({**record, "value.undoing": mine}, {"$unset": {"value.undoing": ""}})
 
-    def close(self, keep: bool = False) -> None:
-        """Says that the change cannot be taken back any more, and forgets its batches.
-
-        Args:
-            keep: whether its record is kept for good, and not for 30 days
-        """
+    def close(self) -> None:
+        """Says that the change cannot be taken back any more, and forgets its batches at once and its
+        record after 30 days."""
         self.closed = True
         self._set(self.token, self._record())
-        if not keep:
-            _store(self.dataset).update_ttl(self.token, _UNDO_SECONDS)
+        self.keep(False)
         for number in range(self._batches):
             _store(self.dataset).delete(f"{self.token}.{number}")
+
+    def keep(self, for_good: bool) -> None:
+        """Says whether the record is kept for good, or forgotten after 30 days."""
+        record = {"store_name": _STORE, "dataset_id": self.dataset._doc.id, "key": self.token}
+        store = collection_named("execution_store")
+        if for_good:
+            store.update_one(record, {"$set": {"expires_at": None}})
+        elif store.find_one({**record, "expires_at": None}, {"_id": 1}):
+            _store(self.dataset).update_ttl(self.token, _UNDO_SECONDS)
 
     def drop(self) -> None:
         """Forgets a change that did nothing."""

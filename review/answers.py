@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from pymongo import UpdateOne
 
 from ..core.errors import InvalidParameter, UnknownUndo
-from ..dataset.changes import Change, begin, find_change
+from ..dataset.changes import Change, begin, find_change, undone_once
 from ..dataset.documents import (
     Ids,
     now,
@@ -26,7 +26,7 @@ from ..dataset.documents import (
 )
 from ..dataset.expressions import each, retagged, without
 from ..dataset.patches import label_root
-from ..dataset.schema import Attribute, declare_attributes
+from ..dataset.schema import Attribute, check_labels, declare_attributes
 from ..dataset.states import (
     APPROVED_TAG,
     BASKET_TAG,
@@ -54,6 +54,9 @@ _SAYS = {RIGHT: REVIEWED_TAG, WRONG_CLASS: REVIEWED_TAG, NOT_AN_OBJECT: REJECTED
 
 KIND = "review"
 _MAX_CLASS = 200
+
+# what is written down of one answer is below a kilobyte, and a document of MongoDB holds 16 MB
+_BATCH = 5_000
 
 
 @dataclass(frozen=True)
@@ -138,10 +141,15 @@ def give_answers(dataset: fo.Dataset, field: str, answers: list[Answer], user: s
     entries = [_entry(answer, label, user, moment) for answer, label in taken]
     if not entries:
         return Answered(0, len(answers), None, _describe(answers, len(answers)))
+    check_labels(storage, storage.local(field))
     declare_attributes(storage, root, ATTRIBUTES, _OWNER)
     sentence = _describe([one for one, _ in taken], 0)
-    change = begin(dataset, KIND, sentence, user, field=field, entries=entries)
-    changed = _write(storage, field, root, listed, entries, "before", "after")
+    change = begin(dataset, KIND, sentence, user, field=field)
+    changed = 0
+    for start in range(0, len(entries), _BATCH):
+        batch = entries[start : start + _BATCH]
+        change.add_entries(batch)
+        changed += _write(storage, field, root, listed, batch, "before", "after")
     refused = len(answers) - changed
     if not changed:
         change.drop()
@@ -159,17 +167,26 @@ def take_back(dataset: fo.Dataset, token: Any) -> Answered:
     return take_back_change(find_change(dataset, token))
 
 
+@undone_once
 def take_back_change(change: Change) -> Answered:
-    """Takes the answers of a change back; see :func:`take_back`."""
+    """Takes the answers of a change back; see :func:`take_back`.
+
+    Raises:
+        UnknownUndo: if it is a change of another kind
+        FieldGone: if the field of the labels is not there any more
+    """
     if change.kind != KIND:
         raise UnknownUndo("This was not an answer in a review: undo it where it was made.")
-    dataset = change.dataset
-    field, entries = change.what["field"], change.what["entries"]
-    storage = locate(dataset, field)
+    field = change.what["field"]
+    storage = locate(change.dataset, field)
     root, listed = storage.label_root(storage.local(field))
-    changed = _write(storage, field, root, listed, entries, "after", "before")
+    check_labels(storage, storage.local(field))
+    changed = given = 0
+    for entries in [change.what.get("entries", []), *change.entries()]:
+        changed += _write(storage, field, root, listed, entries, "after", "before")
+        given += len(entries)
     change.close()
-    refused = len(entries) - changed
+    refused = given - changed
     what = "1 answer was" if changed == 1 else f"{changed:,} answers were"
     rest = f" {refused:,} labels were changed since: they stay." if refused else ""
     return Answered(changed, refused, None, f"{what} taken back.{rest}")
@@ -299,24 +316,34 @@ def _write(
     new: str,
 ) -> int:
     """Turns labels that are as ``old`` says into what ``new`` says; returns how many were."""
-    collection = storage.documents
-    done = []
-    for entry in entries:
-        if collection.update_one(*_update(entry, root, listed, old, new, "_id")).matched_count:
-            done.append(entry)
-    if not done:
+    if not entries:
         return 0
-    storage.refresh([str(entry["sample"]) for entry in done])
+    updates = [UpdateOne(*_update(entry, root, listed, old, new, "_id")) for entry in entries]
+    written = storage.documents.bulk_write(updates, ordered=False).matched_count
+    if not written:
+        return 0
+    if written < len(entries):
+        labels = read_documents(
+            storage, root, listed, [(str(one["sample"]), str(one["label"])) for one in entries]
+        )
+        entries = [one for one in entries if _is(labels.get(str(one["label"])), one[new])]
+    samples = list(dict.fromkeys(entry["sample"] for entry in entries))
+    storage.refresh([str(sample) for sample in samples])
     name = storage.local(field)
-    for patches in storage.patches(name, [entry["sample"] for entry in done]):
+    for patches in storage.patches(name, samples):
         its_root, its_listed = label_root(patches.dataset, name)
         updates = [
             UpdateOne(*_update(entry, its_root, its_listed, old, new, patches.key))
-            for entry in done
+            for entry in entries
         ]
         patches.documents.bulk_write(updates, ordered=False)
-        patches.refresh([str(entry["label"]) for entry in done])
-    return len(done)
+        patches.refresh([str(entry["label"]) for entry in entries])
+    return int(written)
+
+
+def _is(label: dict[str, Any] | None, values: dict[str, Any]) -> bool:
+    """Whether a label is there and has these values."""
+    return label is not None and all(label.get(name) == value for name, value in values.items())
 
 
 def _update(

@@ -1,6 +1,8 @@
 import subprocess
 import sys
 
+import fiftyone as fo
+import numpy as np
 import pytest
 from bson import ObjectId
 from fiftyone import ViewField as F
@@ -15,7 +17,7 @@ from labelvet.dataset.documents import collection_named, samples_of
 from labelvet.dataset.run_keys import this_writer
 from labelvet.dataset.tags import tag_view
 from labelvet.panels.undoing import undo, undoable
-from labelvet.review.answers import Answer, give_answers
+from labelvet.review.answers import Answer, give_answers, take_back_change
 
 FIELD = "predictions"
 
@@ -84,23 +86,60 @@ def test_what_holds_labels_that_are_nowhere_else_never_expires(judged):
     assert judged.match(F(f"{FIELD}.detections").length() > 0).count() == 0
 
 
-@pytest.mark.parametrize("kind", ["tags", "approval", "removal"])
+def test_sixty_thousand_answers_are_written_down_and_taken_back(make_dataset):
+    dataset = make_dataset()
+    dataset.add_sample(fo.Sample("/0.jpg", predictions=fo.Detections(detections=[fo.Detection(
+        label="cat", bounding_box=[0, 0, 0.1, 0.1])])))  # fmt: skip
+    (like,) = samples_of(dataset).find()
+    label = like[FIELD]["detections"][0]
+    ids = np.array([ObjectId() for _ in range(60_000)]).reshape(6_000, 10)
+    samples_of(dataset).delete_many({})
+    samples_of(dataset).insert_many(
+        [
+            {
+                **like,
+                "_id": ObjectId(),
+                FIELD: {**like[FIELD], "detections": [{**label, "_id": id_} for id_ in row]},
+            }
+            for row in ids
+        ]
+    )
+    given = [
+        Answer(str(one["_id"]), str(label["_id"]), "cat", "wrong class", "a rather long name " * 5)
+        for one in samples_of(dataset).find()
+        for label in one[FIELD]["detections"]
+    ]
+    done = give_answers(dataset, FIELD, given, "ada")
+    assert done.changed == 60_000 and dataset.count_values(f"{FIELD}.detections.review") == {
+        "wrong class": 60_000
+    }
+    assert undo(dataset, done.token)[1] == "60,000 answers were taken back."
+    assert dataset.count_values(f"{FIELD}.detections.label") == {"cat": 60_000}
+    assert dataset.count_values(f"{FIELD}.detections.review") == {None: 60_000}
+
+
+@pytest.mark.parametrize("kind", ["tags", "review", "approval", "removal"])
 def test_of_two_that_undo_one_change_at_once_one_does(judged, kind):
     candidates = find_candidates(judged, FIELD)
     tag_view(judged, FIELD, "for-approval")
-    if kind != "tags":
+    if kind == "review":
+        sample = judged.first()
+        label = sample[FIELD].detections[1]
+        give_answers(judged, FIELD, [Answer(sample.id, label.id, label.label, "right")], "ada")
+    if kind in ("approval", "removal"):
         approve(candidates, "truth")
     if kind == "removal":
         tag_view(judged, FIELD, "approved", remove=True)
         finalize(candidates)
     token = list_changes(judged, (kind,))[0].token
     one, other, late = (find_change(judged, token) for _ in range(3))
+    take_back = take_back_change if kind == "review" else undo_change
     with one.claimed(), pytest.raises(UnknownUndo, match="already being undone"):
-        undo_change(other)
-    undo_change(other)
+        take_back(other)
+    take_back(other)
     after = list(samples_of(judged).find())
     with pytest.raises(UnknownUndo, match="already undone"):
-        undo_change(late)
+        take_back(late)
     assert list(samples_of(judged).find()) == after
 
 
@@ -127,3 +166,33 @@ def test_what_was_undone_is_forgotten_after_thirty_days_and_rounds_that_stand_ar
     finish(candidates)
     expires = [store.find_one({"key": token})["expires_at"] is not None for token in approved]
     assert expires == [True, False]
+
+
+@pytest.mark.parametrize("how", ["deleted", "renamed"])
+def test_records_live_as_long_as_the_labels_that_they_are_about(judged, how):
+    judged.clone_sample_field(FIELD, "other")
+    candidates = find_candidates(judged, FIELD)
+    store = collection_named("execution_store")
+
+    def kept():
+        done = [approved.token, removed.token]
+        return [store.find_one({"key": token})["expires_at"] is None for token in done]
+
+    add_labels(candidates, Selection((0.5, None)))
+    approved, removed = approve(candidates, "truth"), finalize(candidates)
+    finish(find_candidates(judged, "other"))
+    assert kept() == [True, True]
+    for name in (FIELD, f"{FIELD}_removed"):
+        if how == "deleted":
+            judged.delete_sample_field(name)
+        else:
+            judged.rename_sample_field(name, f"{name}_before")
+    finish(find_candidates(judged, "other"))
+    assert kept() == [False, False]
+    if how == "renamed":
+        for name in (FIELD, f"{FIELD}_removed"):
+            judged.rename_sample_field(f"{name}_before", name)
+        finish(find_candidates(judged, "other"))
+        assert kept() == [True, True]
+        undo(judged, removed.token)
+        assert judged.count(f"{FIELD}.detections") == 24
