@@ -150,14 +150,16 @@ def _values(shown: Map, attribute: Attribute, path: str) -> list[Any]:
         project = {"v": f"${path}"}
         found = {
             document["_id"].binary: document.get("v")
-            for document in collection.aggregate([*_only(shown, collection), {"$project": project}])
+            for document in collection.aggregate(
+                [*only_shown(shown, collection), {"$project": project}]
+            )
         }
         of_sample = [found.get(bytes(id_)) for id_ in shown.samples]
         return [of_sample[index] for index in shown.sample_index.tolist()]
 
     root, name = path.rsplit(".", 1)
     samples, ids, values = read_labels(
-        collection, _only(shown, collection), root, root == shown.info.patches_field, name
+        collection, only_shown(shown, collection), root, root == shown.info.patches_field, name
     )
     aligned: list[Any] = [None] * len(shown)
     for row, value in zip(shown.rows_of(ids, samples).tolist(), values, strict=True):
@@ -166,7 +168,7 @@ def _values(shown: Map, attribute: Attribute, path: str) -> list[Any]:
     return aligned
 
 
-def _only(shown: Map, collection: Any) -> list[dict[str, Any]]:
+def only_shown(shown: Map, collection: Any) -> list[dict[str, Any]]:
     """Returns the stage that leaves out samples without points, where that is worth its size."""
     if len(shown.samples) > collection.estimated_document_count() // 2:
         return []

@@ -17,6 +17,7 @@ from ..dataset.documents import hex_ids, read_labels, revision, samples_of
 from ..dataset.memory import Memory
 from ..dataset.patches import is_patches_view, sample_id_path
 from ..dataset.storage import storage_of
+from .label_filters import filtered_rows
 from .map import Map, load_map
 
 Rows = NDArray[np.int64]
@@ -72,6 +73,8 @@ def _visible_frames(shown: Map, view: Any) -> NDArray[np.bool_]:
 
 
 def _rows_of_labels(shown: Map, view: Any, patches_field: str) -> NDArray[np.bool_]:
+    if (rows := filtered_rows(shown, view)) is not None:
+        return rows
     root, is_list = view._get_label_field_root(patches_field)
     collection, pipeline = samples_of(view._dataset), view._pipeline()
     # read before the labels: an edit meanwhile then makes this mask old, never the next one
