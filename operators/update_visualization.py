@@ -12,7 +12,7 @@ import fiftyone.operators.types as types
 
 from ..core.errors import LabelvetError
 from ..core.progress import Report
-from ..visualization.update import find_changes
+from ..visualization.update import recent_changes
 from .forms import advanced_switch, batch_inputs, device_input, filled, refuse
 from .long_operator import LongOperator, schedule_on
 from .summary import report
@@ -49,7 +49,7 @@ class UpdateVisualization(LongOperator):
         )
         if key := ctx.params.get("brain_key"):
             try:
-                _changes(inputs, find_changes(ctx.dataset, key))
+                _changes(inputs, recent_changes(ctx.dataset, key))
             except LabelvetError as error:
                 refuse(chosen, str(error))
         if advanced_switch(ctx, inputs, "Checkpoint, device"):

@@ -9,6 +9,7 @@ import pytest
 from fiftyone.operators.executor import ExecutionContext, ExecutionError
 from labelvet import compute_visualization
 from labelvet.operators.update_visualization import UpdateVisualization
+from labelvet.visualization import update
 
 URI = "@labelvet/labelvet/update_visualization"
 
@@ -54,6 +55,27 @@ def test_the_form_tells_what_has_changed(dataset):
     assert changes.view.label == "2 new, 1 deleted; 19 points as before."
     add_labels(dataset, 4)
     assert "More than a fifth" in form(dataset, brain_key="map")["changes"].view.label
+
+
+def test_the_form_compares_once_until_the_labels_change(dataset, monkeypatch):
+    compared, compare = [], update._compare
+
+    def count(run):
+        compared.append(1)
+        return compare(run)
+
+    monkeypatch.setattr(update, "_compare", count)
+    monkeypatch.setattr(update, "_RECENT_SECONDS", 1e9)
+    for device in ("cpu", "cuda", ""):
+        assert "Nothing has" in form(dataset, brain_key="map", device=device)["changes"].view.label
+    assert len(compared) == 1
+    add_labels(dataset, 2)
+    assert form(dataset, brain_key="map")["changes"].view.label == "2 new; 20 points as before."
+    assert len(compared) == 2
+    # an image file that was replaced is no write to the database
+    monkeypatch.setattr(update, "_RECENT_SECONDS", 1e-6)
+    form(dataset, brain_key="map")
+    assert len(compared) == 3
 
 
 def test_the_form_says_what_cannot_be_updated(dataset, make_dataset):
