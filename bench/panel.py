@@ -95,8 +95,8 @@ def _python(judged: Any, large: Any) -> dict[str, Any]:
         figures[f"{name}_warm"] = _seconds(opening)
     opened = call(judged, "open_run", key=KEY)["run"]
     about = {"key": KEY, "run": opened["run"]}
-    by_label = {"path": f"{FIELD}.detections.label", **about}
-    color = partial(call, judged, "color_column", **by_label)
+    label = f"{FIELD}.detections.label"
+    color = partial(call, judged, "color_columns", paths=[label], **about)
     figures["color_cold"] = _seconds(color, columns._columns.clear)
     figures["color_warm"] = _seconds(color)
 
@@ -127,7 +127,7 @@ def _python(judged: Any, large: Any) -> dict[str, Any]:
         if done["changed"] != figures["selected"] or not told:
             raise RuntimeError("not all labels were tagged, or untagged")
     figures |= {"tag": median(tagging), "undo": median(undoing)}
-    figures["clusters"] = _seconds(partial(call, judged, "clusters", **by_label))
+    figures["clusters"] = _seconds(partial(call, judged, "clusters", path=label, **about))
     return {name: round(value, 4) for name, value in figures.items()}
 
 

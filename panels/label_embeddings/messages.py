@@ -61,6 +61,16 @@ class ColumnRequest(RunRequest):
     path: Text
 
 
+class ColumnsRequest(RunRequest):
+    """Some attributes of a run, all that a page needs at once.
+
+    Attributes:
+        paths: the paths of some of its attributes
+    """
+
+    paths: list[Text] = Field(min_length=1, max_length=10)
+
+
 class RowsRequest(RunRequest):
     """Some rows of a run."""
 
@@ -245,6 +255,12 @@ class ColorColumn(Answer):
     def of(cls, path: str, column: Column) -> ColorColumn:
         """Makes one of the column of a path."""
         return cls.like(column, path=path, categories=list(column.categories))
+
+
+class ColorColumns(Answer):
+    """Values for every row of some attributes, in the order of the question."""
+
+    columns: list[ColorColumn]
 
 
 class VisibleRows(Answer):

@@ -70,10 +70,15 @@ class LabelEmbeddings(ReviewMethods, Undoing, WebPanel):
         )
 
     @exposed
-    def color_column(self, ctx: Any, request: messages.ColumnRequest) -> messages.ColorColumn:
-        """The values of an attribute."""
-        column = load_column(ctx.dataset, open_map(ctx, request), request.path)
-        return messages.ColorColumn.of(request.path, column)
+    def color_columns(self, ctx: Any, request: messages.ColumnsRequest) -> messages.ColorColumns:
+        """The values of some attributes."""
+        shown = open_map(ctx, request)
+        return messages.ColorColumns(
+            columns=[
+                messages.ColorColumn.of(path, load_column(ctx.dataset, shown, path))
+                for path in request.paths
+            ]
+        )
 
     @exposed
     def visible_rows(self, ctx: Any, request: messages.RunRequest) -> messages.VisibleRows:

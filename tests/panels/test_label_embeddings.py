@@ -95,13 +95,16 @@ def test_a_run_that_a_script_filled_in_wrongly_does_not_hide_the_others(app):
 
 def test_colors_crops_clusters_and_neighbors(app):
     about = app.open()
-    column = app("color_column", path=LABEL, **about)
+    (column,) = app("color_columns", paths=[LABEL], **about)["columns"]
     assert column["categories"] == ["cat", "dog"] and array(column["codes"])[:3].tolist() == [
         1,
         2,
         1,
     ]
-    values = app("color_column", path="predictions.detections.confidence", **about)["values"]
+    paths = [LABEL, "predictions.detections.confidence"]
+    both = app("color_columns", paths=paths, **about)["columns"]
+    assert both[0] == column and [one["path"] for one in both] == paths
+    values = both[1]["values"]
     assert np.isnan(array(values)[0]) and array(values)[23] == pytest.approx(23 / 24)
     crops = app("crops", rows=[3, 1], size=64, margin=0.2, **about)["crops"]
     assert [crop["row"] for crop in crops] == [3, 1] and crops[0]["label"] == "cat"
@@ -177,7 +180,8 @@ def test_what_went_away_meanwhile_is_stale(app, make_dataset):
     other = App(make_dataset())
     assert other("visible_rows", **about)["stale"]  # the App switched to another dataset
     app.dataset.delete_brain_run("ours")
-    for method, params in (("color_column", {"path": LABEL}), ("select_rows", {"rows": bits([1])})):
+    asked = {"color_columns": {"paths": [LABEL]}, "select_rows": {"rows": bits([1])}}
+    for method, params in asked.items():
         assert app(method, **params, **about)["stale"]
     assert "no visualization run" in app("open_run", key="ours")["error"]
     name = app.dataset.name
@@ -217,7 +221,7 @@ def test_a_run_whose_labels_were_deleted_still_opens(app):
     about = app.open()
     app.dataset.set_values("predictions", [None] * 8)
     assert app.open() == about
-    column = app("color_column", path=LABEL, **about)
+    (column,) = app("color_columns", paths=[LABEL], **about)["columns"]
     assert column["categories"] == [] and not array(column["codes"]).any()
     assert (
         app("tag", rows=bits([1]), tag="a", target="labels", remove=False, **about)["undo"] is None
@@ -231,10 +235,12 @@ ROWS = [None, 3, "", "AAAA", {}, ["a"], [1, 2], "!!!!", "A" * 10_000_000, bits([
         *(pack(np.array(rows), "u4") for rows in ([24], [3, 1], [1, 1]))]  # fmt: skip
 NUMBERS = [-1, 8.5, float("nan"), float("inf"), 10**30, "64", None, [64], True]
 ANSWER = {"id": "0" * 24, "sampleId": "0" * 24, "seen": "cat", "verdict": "right"}
+PATHS = [None, "$where", "filepath", "a.$b", ["a"], "x" * 501, "/etc/passwd", "predictions._cls"]
 FORGED = [
     *(("open_run", {"key": key}) for key in (None, 1, "", "a\0", "x" * 501, {"$ne": 1}, "../x")),
-    *(("color_column", {"path": path}) for path in (None, "$where", "filepath", "a.$b", "x" * 501,
-                                                    "/etc/passwd", ["a"], "predictions._cls")),
+    *(("color_columns", {"paths": [path]}) for path in PATHS),
+    *(("color_columns", {"paths": paths}) for paths in (None, LABEL, [], 11 * [LABEL])),
+    ("color_columns", {"paths": [LABEL, "$a"]}),
     *((method, {"rows": rows}) for rows in ROWS for method in ("select_rows", "tag", "similar")),
     *(("crops", {"rows": rows}) for rows in (None, 1, [-1], [24], ["1"], [1.0], [True], [1] * 101)),
     *(("crops", {"rows": [1], "size": number}) for number in NUMBERS if number is not None),

@@ -65,15 +65,19 @@ export interface Clusters {
   clusters: Cluster[];
 }
 
-/** A value for every row: codes into categories, or numbers. */
-export interface ColorColumn {
-  path: string;
-  kind: AttributeKind;
-  /** 0 for none, else one more than a place in `categories`; null for numbers */
-  codes: Column<"u2"> | null;
-  categories: string[];
-  /** NaN for none; null for categories */
-  values: Column<"f4"> | null;
+/** Some attributes of a run, all that a page needs at once. */
+export interface ColumnsRequest {
+  /** its brain key */
+  key: string;
+  /** its identity, see `Run` */
+  run: string;
+  /** the paths of some of its attributes */
+  paths: string[];
+}
+
+/** Values for every row of some attributes, in the order of the question. */
+export interface ColorColumns {
+  columns: ColorColumn[];
 }
 
 /** Rows to see pictures of. */
@@ -313,6 +317,17 @@ export interface Cluster {
   strangers: Column<"u4">;
 }
 
+/** A value for every row: codes into categories, or numbers. */
+export interface ColorColumn {
+  path: string;
+  kind: AttributeKind;
+  /** 0 for none, else one more than a place in `categories`; null for numbers */
+  codes: Column<"u2"> | null;
+  categories: string[];
+  /** NaN for none; null for categories */
+  values: Column<"f4"> | null;
+}
+
 /** A picture of a row, or why there is none. */
 export interface Crop {
   row: number;
@@ -411,8 +426,8 @@ export interface Methods {
   changes: { request: object; answer: Changes };
   /** The clusters of the map, named by an attribute. */
   clusters: { request: ColumnRequest; answer: Clusters };
-  /** The values of an attribute. */
-  color_column: { request: ColumnRequest; answer: ColorColumn };
+  /** The values of some attributes. */
+  color_columns: { request: ColumnsRequest; answer: ColorColumns };
   /** Pictures of some rows. */
   crops: { request: CropsRequest; answer: Crops };
   /** Leaves what has a tag out of the App's view. */
@@ -440,4 +455,4 @@ export interface Methods {
 }
 
 /** The version of these messages, which a page and the server must share. */
-export const CONTRACT = "df6543fdc241cb4e";
+export const CONTRACT = "1f2141531781d0a4";

@@ -34,4 +34,36 @@ describe("the wire", () => {
     for (const [, request] of asked) expect(request).toMatchObject({ key: "patches", run: "6b05" });
     expect(asked[1][1]).toMatchObject({ rows: MASK, remove: false });
   });
+
+  it("asks for the columns of a page in one call", async () => {
+    const column = { codes: null, categories: [], values: POINTS };
+    const columns = [
+      { ...column, path: "label" },
+      { ...column, path: "confidence" },
+    ];
+    const { wire, asked } = python({ color_columns: { columns } });
+    const run = wire.of(RUN);
+    const both = await Promise.all([run.colorColumn("label"), run.colorColumn("confidence")]);
+    expect(both.map(({ path }) => path)).toEqual(["label", "confidence"]);
+    expect(asked).toHaveLength(1);
+    expect(asked[0][1]).toMatchObject({ paths: ["label", "confidence"] });
+    await run.colorColumn("label");
+    expect(asked).toHaveLength(2);
+  });
+
+  it("gives the columns that there are where another cannot be read", async () => {
+    const call: CallPython<Methods> = async (_method, request) => {
+      const { paths } = request as { paths: string[] };
+      if (paths.includes("gone")) throw new Error("no such field");
+      const values = { codes: null, categories: [], values: POINTS };
+      return { columns: paths.map((path) => ({ path, ...values })) } as never;
+    };
+    const run = new Wire(call).of(RUN);
+    const [there, gone] = await Promise.allSettled([
+      run.colorColumn("label"),
+      run.colorColumn("gone"),
+    ]);
+    expect(there).toMatchObject({ status: "fulfilled", value: { path: "label" } });
+    expect(gone).toMatchObject({ status: "rejected", reason: new Error("no such field") });
+  });
 });

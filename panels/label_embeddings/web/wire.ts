@@ -88,6 +88,9 @@ export class Wire {
 /** The methods about one run. */
 export class RunWire {
   private readonly about: { key: string; run: string };
+  /** the attributes that are asked for next, null where none is */
+  private paths: string[] | null = null;
+  private columns: Promise<ColorColumn[]> = Promise.resolve([]);
 
   constructor(
     private readonly call: Call,
@@ -96,10 +99,33 @@ export class RunWire {
     this.about = { key: run.key, run: run.run ?? "" };
   }
 
+  /** What is asked in one go is one question to Python; where that fails, each is one of its own. */
   async colorColumn(path: string): Promise<ColorColumn> {
-    const { codes, categories, values } = await this.call("color_column", { ...this.about, path });
-    if (values !== null) return { path, kind: "continuous", values: unpack(values, "f4") };
-    return { path, kind: "categorical", codes: unpack(codes ?? "", "u2"), categories };
+    if (this.paths === null) {
+      this.paths = [];
+      this.columns = Promise.resolve().then(() => {
+        const paths = this.paths ?? [];
+        this.paths = null;
+        return this.colorColumns(paths);
+      });
+    }
+    const place = this.paths.push(path) - 1;
+    const { paths, columns } = this;
+    try {
+      return (await columns)[place];
+    } catch (error) {
+      if (paths.length === 1) throw error;
+      return (await this.colorColumns([path]))[0];
+    }
+  }
+
+  private async colorColumns(paths: string[]): Promise<ColorColumn[]> {
+    const { columns } = await this.call("color_columns", { ...this.about, paths });
+    return columns.map(({ path, codes, categories, values }) =>
+      values !== null
+        ? { path, kind: "continuous", values: unpack(values, "f4") }
+        : { path, kind: "categorical", codes: unpack(codes ?? "", "u2"), categories },
+    );
   }
 
   /** The rows in the App's view under its filters; null where that is all of them. */
