@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import resource
 import sqlite3
 import subprocess
@@ -105,6 +106,51 @@ def small_disk(tmp_path):
         pytest.skip("a small disk needs the right to mount one")
     yield folder
     subprocess.run(["umount", str(folder)], check=True)
+
+
+@pytest.fixture
+def freeze(own_store):
+    """Makes the cache read-only as a mount is, which root cannot write to either; without the right
+    to mount, nobody but root can be kept from writing."""
+    own_store.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", str(own_store)], capture_output=True
+    )
+    if mounted.returncode == 0:
+        yield lambda: subprocess.run(
+            ["mount", "-o", "remount,ro", str(own_store)], check=True, capture_output=True
+        )
+        subprocess.run(["umount", str(own_store)], check=True)
+    elif os.geteuid():
+        folders = [own_store]
+
+        def forbid():
+            folders.extend(path for path in own_store.rglob("*") if path.is_dir())
+            for folder in folders:
+                folder.chmod(0o555)
+
+        yield forbid
+        for folder in folders:
+            folder.chmod(0o755)
+    else:
+        pytest.skip("a read-only cache needs the right to mount one, or a user who is not root")
+
+
+@pytest.mark.parametrize("images", [0, 5, 10])
+def test_a_read_only_cache_is_read_and_costs_no_run(table, own_store, freeze, images):
+    if images:
+        embed_patches(table.take(np.arange(4 * images)), MeanColor())
+    freeze()
+    with pytest.raises(OSError):
+        (own_store / "written").write_text("x")
+    files = sorted(path for path in own_store.rglob("*") if path.is_file())
+    for _ in range(2):
+        embedded = embed_patches(table, MeanColor())
+        assert len(embedded.rows) == 40 and embedded.reused == 4 * images
+        assert np.allclose(embedded.vectors[0, :3], embedded.vectors[0, 3:6])
+    assert len(embedded.notes) == (images < 10)
+    assert all("could not be kept" in note and str(own_store) in note for note in embedded.notes)
+    assert sorted(path for path in own_store.rglob("*") if path.is_file()) == files
 
 
 def test_a_nearly_full_disk_ends_no_process(small_disk, monkeypatch):

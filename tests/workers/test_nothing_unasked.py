@@ -12,14 +12,14 @@ from running import schedule, wait_for_state
 
 # Python imports a module of this name when it starts: every process says what it does.
 WATCHING = """
-import os, sys
+import ctypes, os, sys
 
 def say(*what):
     with open(os.environ["WATCHED"], "a") as file:
         print(*what, sep="\\t", file=file)
 
 def watch(event, args):
-    if event == "socket.connect":
+    if event in ("socket.connect", "socket.sendto", "socket.sendmsg"):
         address = args[1]
         if isinstance(address, tuple) and address[0] not in ("127.0.0.1", "::1", "localhost"):
             say("connects", os.getpid(), address)
@@ -27,7 +27,9 @@ def watch(event, args):
         say("asks for", os.getpid(), args[0])
 
 say("starts", os.getpid(), sys.orig_argv)
-os.register_at_fork(before=lambda: say("forks", os.getpid(), sys.orig_argv))
+# a library that is no Python forks without asking it, so the C library is asked
+before = ctypes.CFUNCTYPE(None)(lambda: say("forks", os.getpid(), sys.orig_argv))
+ctypes.CDLL(None).__register_atfork(before, None, None, None)
 sys.addaudithook(watch)
 """
 
@@ -68,17 +70,22 @@ def watched(tmp_path):
 def test_the_watching_can_find_something(watched):
     env, listen = watched
     code = """
-    import multiprocessing, socket
+    import ctypes, multiprocessing, os, socket, subprocess, sys
     process = multiprocessing.get_context("fork").Process(target=print)
     process.start()
     process.join()
+    if not (process := ctypes.CDLL(None).fork()):
+        os._exit(0)
+    os.waitpid(process, 0)
+    subprocess.run([sys.executable, "-c", ""])  # which is spawned
+    socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b"x", ("192.0.2.1", 9))
     try:
         socket.create_connection(("192.0.2.1", 9), 0.1)
     except OSError:
         pass
     """
     subprocess.run([sys.executable, "-c", textwrap.dedent(code)], env=os.environ | env, timeout=60)
-    assert listen("forks") and listen("connects")
+    assert len(listen("forks")) == len(listen("connects")) == len(listen("starts")) == 2
 
 
 @pytest.mark.processes
