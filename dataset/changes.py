@@ -141,8 +141,7 @@ class Change:
             store.update_one({**record, "value.undoing": mine}, {"$unset": {"value.undoing": ""}})
 
     def close(self) -> None:
-        """Says that the change cannot be taken back any more, and forgets its batches at once and its
-        record after 30 days."""
+        """Says that the change cannot be taken back any more; its record is kept for 30 days."""
         self.closed = True
         self._set(self.token, self._record())
         self.keep(False)
