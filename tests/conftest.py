@@ -87,6 +87,8 @@ def pytest_runtest_teardown(item: pytest.Item) -> None:
     if "fiftyone" in sys.modules and _began in item.stash:
         from invariants import check_all_open
 
+        if "monkeypatch" in getattr(item, "funcargs", {}):
+            item.funcargs["monkeypatch"].undo()
         check_all_open(item.stash[_began])
 
 

@@ -41,5 +41,6 @@ def check_all_open(since):
     wanted = {"name": 1, "sample_collection_name": 1}
     for document in list(collection_named("datasets").find({}, wanted)):
         samples = collection_named(document["sample_collection_name"])
-        if samples.find_one({"last_modified_at": {"$gte": since}}, {"_id": 1}):
+        is_written = samples.find_one({"last_modified_at": {"$gte": since}}, {"_id": 1})
+        if is_written and fo.dataset_exists(document["name"]):
             check_opens(fo.load_dataset(document["name"]))
