@@ -323,10 +323,11 @@ def _write(
     if not written:
         return 0
     if written < len(entries):
-        labels = read_documents(
-            storage, root, listed, [(str(one["sample"]), str(one["label"])) for one in entries]
-        )
-        entries = [one for one in entries if _is(labels.get(str(one["label"])), one[new])]
+        pairs = [(str(one["sample"]), str(one["label"])) for one in entries]
+        labels = read_documents(storage, root, listed, pairs)
+        entries = [
+            one for one, pair in zip(entries, pairs, strict=True) if _is(labels.get(pair), one[new])
+        ]
     samples = list(dict.fromkeys(entry["sample"] for entry in entries))
     storage.refresh([str(sample) for sample in samples])
     name = storage.local(field)
