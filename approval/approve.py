@@ -63,6 +63,7 @@ _PROVENANCE = {
     "approved_run": Attribute(fo.StringField, "Auto labeling run that it came from"),
     "approved_model": Attribute(fo.StringField, "Model that found it"),
     "approved_by": Attribute(fo.StringField, "Who approved it"),
+    "approved_proof": Attribute(fo.StringField, "What was proven of the labels approved with it"),
     **_MOMENT,
 }
 _LEFT_BEHIND = (RUN_ATTRIBUTE, APPROVED_AT, *ISSUES)
@@ -93,6 +94,7 @@ def approve(
     rule: str = "keep",
     iou: float = IOU,
     by: str | None = None,
+    proof: str | None = None,
 ) -> Approved:
     """Makes ground truth of the labels in the basket, as they are now.
 
@@ -105,6 +107,7 @@ def approve(
             of whatever class
         iou: boxes that overlap as much are of one object, in (0, 1]
         by: who approves; by default the user of this process
+        proof: what is proven of the basket, a sentence that stays with the round and the labels
 
     Raises:
         InvalidParameter: if the basket is empty, the field cannot be written or the rule refuses;
@@ -134,8 +137,9 @@ def approve(
         dataset, APPROVAL, f"Labels approved into '{into}'.", by, expires=False,
         field=candidates.field, run=candidates.run, into=into, moment=moment, iou=iou,
         replaces=rule == "replace", made=made, turned_down=before.flagged + before.rejected,
+        proof=proof,
     )  # fmt: skip
-    update = _update(candidates, into, rule, iou, moment, by)
+    update = _update(candidates, into, rule, iou, moment, by, proof)
     after = _after(candidates, _chosen(candidates), moment)
     update_labels(candidates, _concerned(candidates), update, candidates.belongs(), after)
     settle_run(candidates)
@@ -353,7 +357,13 @@ def _kwargs(field: fo.Field) -> dict[str, Any]:
 
 
 def _update(
-    candidates: Candidates, into: str, rule: str, iou: float, moment: datetime, by: str
+    candidates: Candidates,
+    into: str,
+    rule: str,
+    iou: float,
+    moment: datetime,
+    by: str,
+    proof: str | None,
 ) -> dict[str, Any]:
     """What an approval sets in a document."""
     truth, root = in_list(f"{into}.detections"), candidates.root
@@ -361,7 +371,7 @@ def _update(
     chosen = _chosen(candidates)
     moves = {"$and": [chosen, fresh]} if rule == "refuse" else chosen
     arrives = chosen if rule == "replace" else {"$and": [chosen, fresh]}
-    new = each(keep(in_list(root), arrives), _as_truth(candidates, moment, by))
+    new = each(keep(in_list(root), arrives), _as_truth(candidates, moment, by, proof))
     update: dict[str, Any] = {
         root: each(in_list(root), _after(candidates, moves, moment)),
         "last_modified_at": moment,
@@ -381,7 +391,7 @@ def _update(
     return update
 
 
-def _as_truth(candidates: Candidates, moment: datetime, by: str) -> Expression:
+def _as_truth(candidates: Candidates, moment: datetime, by: str, proof: str | None) -> Expression:
     """The label ``$$l`` as one of ground truth, with an id of its own and where it came from."""
     # the last sixteen digits of an ObjectId tell it from all others of other seconds
     digits = {"$substrBytes": [{"$toString": "$$l._id"}, 8, 16]}
@@ -399,6 +409,8 @@ def _as_truth(candidates: Candidates, moment: datetime, by: str) -> Expression:
         "approved_by": {"$literal": by},
         APPROVED_AT: moment,
     }
+    if proof is not None:
+        provenance["approved_proof"] = {"$literal": proof}
     return {"$mergeObjects": [without("$$l", *_LEFT_BEHIND), provenance]}
 
 

@@ -38,6 +38,7 @@ class Round:
         approved: how many labels
         turned_down: how many were flagged or rejected since the round before
         token: what undoes it
+        proof: what was proven of its labels, None for nothing
     """
 
     at: datetime
@@ -46,6 +47,7 @@ class Round:
     approved: int
     turned_down: int
     token: str
+    proof: str | None = None
 
     @property
     def rate(self) -> float | None:
@@ -173,5 +175,6 @@ def _rounds(candidates: Candidates, approved_at: dict[datetime, int]) -> Iterato
         before = change.what["turned_down"]
         since, turned_down = max(0, before - turned_down), before
         yield Round(
-            change.what["moment"], change.by, change.what["into"], approved, since, change.token
-        )
+            change.what["moment"], change.by, change.what["into"], approved, since, change.token,
+            change.what.get("proof"),
+        )  # fmt: skip

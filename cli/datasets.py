@@ -1,5 +1,5 @@
-"""``labelvet compute``, ``update``, ``issues``, ``approve`` and ``tag``: what the operators do, for
-a dataset in FiftyOne."""
+"""``labelvet compute``, ``update``, ``issues``, ``approve``, ``tag`` and ``report``: what the
+operators do, for a dataset in FiftyOne."""
 
 from __future__ import annotations
 
@@ -78,6 +78,16 @@ def add(commands: Any) -> None:
         parser.add_argument("--min-confidence", type=float, metavar="N")
         parser.add_argument("--max-confidence", type=float, metavar="N")
         parser.add_argument("--class", action="append", dest="classes", metavar="NAME")
+    report = _add(
+        commands,
+        "report",
+        _report,
+        "write how good its labels are, as a page and as JSON",
+        "What 'Label report' does.",
+    )
+    report.add_argument("file", metavar="FILE", help="the page, which ends in .html")
+    report.add_argument("--brain-key", required=True, metavar="KEY", help="the name of the run")
+    report.add_argument("--overwrite", action="store_true", help="replace files that exist")
 
 
 def _add(
@@ -91,10 +101,18 @@ def _add(
         name, help=summary, description=f"For a dataset in FiftyOne: {summary}. {description}"
     )
     parser.add_argument("dataset", metavar="DATASET", help="its name in FiftyOne")
-    if name != "update":
+    if name not in ("update", "report"):
         parser.add_argument("--view", metavar="NAME", help="a saved view of it; all by default")
     parser.set_defaults(run=run, view=None)
     return parser
+
+
+def _report(arguments: argparse.Namespace) -> None:
+    from labelvet.proof.report import write_report
+
+    dataset = _samples(arguments)
+    for path in write_report(dataset, arguments.brain_key, arguments.file, arguments.overwrite):
+        print(path)
 
 
 def _compute(arguments: argparse.Namespace) -> None:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from .approve_labels import ApproveLabels
+from .audit_labels import ApproveToTarget, AuditLabels
 from .auto_label import AutoLabel
 from .compute_visualization import ComputeVisualization
 from .exclude_tagged import ExcludeTagged
 from .filter_labels import FilterLabels
 from .find_label_issues import FindLabelIssues, RemoveLabelIssues
+from .label_report import LabelReport
 from .save_tagged_view import SaveTaggedView
 from .tag_labels import TagLabels
 from .update_visualization import UpdateVisualization
@@ -25,6 +27,9 @@ OPERATORS = (
     ApproveLabels,
     FindLabelIssues,
     RemoveLabelIssues,
+    AuditLabels,
+    ApproveToTarget,
+    LabelReport,
 )
 
 

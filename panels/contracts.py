@@ -1,7 +1,7 @@
 """Written by ``make types``: the version of each panel's messages, by component."""
 
 CONTRACTS = {
-    "LabelEmbeddings": "1f2141531781d0a4",
-    "AutoLabeling": "466ae4270cc804ba",
+    "LabelEmbeddings": "4ee11beeab437c5b",
+    "AutoLabeling": "2244bff3c21618a1",
     "Runs": "c7c8fbd943f7ca90",
 }

@@ -97,7 +97,7 @@ def next_issues(dataset: fo.Dataset, brain_key: str, count: int) -> Queue | None
         return None
     known = read_known(dataset, kept.patches_field)
     learned, asking = rank(kept, known)
-    items, passed = _items(dataset, kept, learned, asking, count)
+    items, passed = read_items(dataset, kept, learned.queue, learned.suspicion, asking, count)
     return Queue(
         items, len(learned.queue), known.reviewed, learned.estimate, passed, kept.classes,
         kept.found.notes,
@@ -122,15 +122,34 @@ def rank(kept: Findings, known: Known) -> tuple[Learned, NDArray[np.bool_]]:
     return learned, asking
 
 
-def _items(
-    dataset: fo.Dataset, kept: Findings, learned: Learned, asking: NDArray[np.bool_], count: int
+def read_items(
+    dataset: fo.Dataset,
+    kept: Findings,
+    queue: NDArray[np.int64],
+    suspicion: NDArray[np.floating],
+    asking: NDArray[np.bool_],
+    count: int,
 ) -> tuple[list[Item], int]:
+    """Reads the first labels of a queue as a reviewer sees them.
+
+    Args:
+        dataset: the dataset
+        kept: what was found of its n labels
+        queue: (m,) the rows to look at, the first one first
+        suspicion: (n,) probability that each is wrong
+        asking: (n,) labels that are flagged
+        count: how many are wanted
+
+    Returns:
+        a tuple of the labels, and how many were passed over, as they were changed or deleted since
+        they were judged
+    """
     storage = locate(dataset, kept.patches_field)
     root, listed = storage.label_root(storage.local(kept.patches_field))
     items: list[Item] = []
     passed = 0
     # some may be passed over, so a few more are read
-    for rows in (learned.queue[: count + 20], learned.queue[count + 20 : 10 * count]):
+    for rows in (queue[: count + 20], queue[count + 20 : 10 * count]):
         if len(items) >= count or not len(rows):
             break
         ids = list(zip(hex_ids(kept.sample_ids[rows]), hex_ids(kept.ids[rows]), strict=True))
@@ -153,7 +172,7 @@ def _items(
                         suggested,
                         document.get(ISSUE),
                         document.get(REASON),
-                        round(float(learned.suspicion[row]), 3),
+                        round(float(suspicion[row]), 3),
                         bool(asking[row]),
                         _ids(kept.ids, kept.found.neighbors[row]),
                         _ids(kept.ids, kept.found.examples[row]),

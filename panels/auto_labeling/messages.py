@@ -15,6 +15,7 @@ from ..message import Answer, ClassName, Moment, OneOf, Request, Text
 if TYPE_CHECKING:
     from ...approval.counts import Review as CountedLabels
     from ...approval.rounds import ApprovalProgress
+    from ...proof.audits import Result
 
 RunState = Annotated[str, OneOf(RUN_STATES)]
 # the places of the states are those in the counts of a class
@@ -76,6 +77,18 @@ class ApproveRequest(SourceRequest):
     into: Text
     rule: Rule = "keep"
     iou: float = Field(IOU, ge=0.01, le=1)
+
+
+class TargetRequest(SourceRequest):
+    """What is to be proven of the labels that are approved.
+
+    Attributes:
+        target: at least so many percent of them are right
+        confidence: how sure that is to hold, in percent
+    """
+
+    target: float = Field(ge=0, le=100)
+    confidence: float = Field(95, ge=0, le=100)
 
 
 class FinalizeRequest(SourceRequest):
@@ -161,6 +174,7 @@ class Round(Answer):
         turned_down: how many were flagged or rejected since the round before
         rate: the part that was approved of what was reviewed
         token: what undoes it
+        proof: what was proven of its labels, null for nothing
     """
 
     at: Moment
@@ -170,6 +184,7 @@ class Round(Answer):
     turned_down: int
     rate: float | None
     token: str
+    proof: str | None
 
 
 class LoopProgress(Answer):
@@ -179,6 +194,10 @@ class LoopProgress(Answer):
         left: how many labels nobody decided on
         not_approved: how many Finalize would remove
         in_basket: how many labels of each class the basket holds, the most frequent first
+        proof: what was proven of the basket when it was filled, null for nothing
+        proof_holds: whether the basket is what it was then
+        target: what is proven of a target so far, null where none was said
+        proven: how many labels are proven to meet it
     """
 
     found: int
@@ -190,12 +209,27 @@ class LoopProgress(Answer):
     not_approved: int
     in_basket: list[tuple[str | None, int]]
     rounds: list[Round]
+    proof: str | None
+    proof_holds: bool
+    target: str | None
+    proven: int
 
     @classmethod
-    def of(cls, loop: ApprovalProgress) -> LoopProgress:
-        """Makes one of the engine's."""
+    def of(
+        cls, loop: ApprovalProgress, proof: tuple[str | None, bool], asked: Result | None
+    ) -> LoopProgress:
+        """Makes one of the engine's, with the proof of the basket and of a target."""
         basket = sorted(loop.in_basket.items(), key=lambda item: (-item[1], item[0] or ""))
-        return cls.like(loop, in_basket=basket, rounds=[Round.like(one) for one in loop.rounds])
+        proven = asked.proof.size if asked is not None and asked.proof is not None else 0
+        return cls.like(
+            loop,
+            in_basket=basket,
+            rounds=[Round.like(one) for one in loop.rounds],
+            proof=proof[0],
+            proof_holds=proof[1],
+            target=None if asked is None else asked.sentence,
+            proven=proven,
+        )
 
 
 class Counted(Answer):

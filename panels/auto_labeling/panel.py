@@ -32,6 +32,8 @@ from ...dataset.removed import is_ours
 from ...dataset.states import FLAGGED_TAG
 from ...dataset.storage import locate
 from ...dataset.tags import tag_view
+from ...proof.approval import VOID, field_of, fill_basket, proof_of_basket
+from ...proof.audits import Result, begin_audit, current_target, judged_run, read_result
 from ..message import Nothing
 from ..undoing import Undoing
 from ..web_panel import WebPanel, exposed
@@ -64,7 +66,9 @@ class AutoLabeling(Undoing, WebPanel):
         candidates = _candidates(ctx, request)
         return messages.Counted(
             review=messages.Review.of(review(candidates, _view(ctx))),
-            progress=messages.LoopProgress.of(progress(candidates)),
+            progress=messages.LoopProgress.of(
+                progress(candidates), proof_of_basket(candidates), _target(ctx, candidates)
+            ),
         )
 
     @exposed
@@ -99,6 +103,24 @@ class AutoLabeling(Undoing, WebPanel):
         return _changed(ctx, add_labels(candidates, selection, _view(ctx)))
 
     @exposed
+    def begin_target(self, ctx: Any, request: messages.TargetRequest) -> messages.Done:
+        """Begins to ask for the answers that prove a set of the labels; they are asked for in the
+        review of *Label embeddings*."""
+        candidates = _candidates(ctx, request)
+        audit = begin_audit(
+            ctx.dataset, judged_run(ctx.dataset, field_of(candidates)), request.confidence / 100,
+            target=request.target / 100, run=candidates.run,
+        )  # fmt: skip
+        return messages.Done(sentence=read_result(ctx.dataset, audit).sentence)
+
+    @exposed
+    def fill_basket(self, ctx: Any, request: messages.SourceRequest) -> messages.Done:
+        """Makes the basket the set that is proven to meet the target."""
+        candidates = _candidates(ctx, request)
+        audit = current_target(ctx.dataset, field_of(candidates), candidates.run)
+        return _changed(ctx, fill_basket(ctx.dataset, audit))
+
+    @exposed
     def remove(self, ctx: Any, request: messages.SelectionRequest) -> messages.Done:
         """Takes labels out of the basket: those selected in the grid, of some classes, or all."""
         return _changed(ctx, remove_labels(_candidates(ctx, request), _selection(ctx, request)))
@@ -116,9 +138,13 @@ class AutoLabeling(Undoing, WebPanel):
     def approve(self, ctx: Any, request: messages.ApproveRequest) -> messages.Done:
         """Makes ground truth of the basket."""
         candidates = _candidates(ctx, request)
-        done = approve(candidates, request.into, request.rule, request.iou)
+        proof, holds = proof_of_basket(candidates)
+        done = approve(
+            candidates, request.into, request.rule, request.iou, proof=proof if holds else None
+        )
         ctx.ops.reload_dataset()  # it may have a new field
-        return messages.Done(sentence=done.sentence, undo=done.token, changed=done.approved)
+        sentence = done.sentence if holds or proof is None else f"{done.sentence} {VOID}"
+        return messages.Done(sentence=sentence, undo=done.token, changed=done.approved)
 
     @exposed
     def finalize(self, ctx: Any, request: messages.FinalizeRequest) -> messages.Done:
@@ -137,6 +163,12 @@ class AutoLabeling(Undoing, WebPanel):
 
 def _candidates(ctx: Any, request: messages.SourceRequest) -> Candidates:
     return find_candidates(ctx.dataset, request.field, request.run)
+
+
+def _target(ctx: Any, candidates: Candidates) -> Result | None:
+    """What is proven of the target that was said last, None where there is none."""
+    audit = current_target(ctx.dataset, field_of(candidates), candidates.run)
+    return None if audit is None else read_result(ctx.dataset, audit)
 
 
 def _view(ctx: Any, anew: bool = False) -> Any:

@@ -16,6 +16,7 @@ from ..message import Answer, ClassName, Id, Moment, OneOf, Request, Text
 if TYPE_CHECKING:
     from ...maps.columns import Column
     from ...maps.map import Map, MapInfo
+    from ...proof import audits
     from ...review import queue
 
 TARGETS = ("labels", "samples")
@@ -138,9 +139,24 @@ class ExcludeTaggedRequest(RunRequest):
 
 
 class NextIssuesRequest(RunRequest):
-    """How many labels to look at next."""
+    """How many labels to look at next.
+
+    Attributes:
+        audit: whether those of the audit's random order are asked for, not the most suspicious
+    """
 
     count: int = Field(40, ge=1, le=200)
+    audit: bool = False
+
+
+class BeginAuditRequest(RunRequest):
+    """An audit of the run's labels.
+
+    Attributes:
+        anew: whether one that goes on makes room for a new one
+    """
+
+    anew: bool = False
 
 
 class GivenAnswer(Request):
@@ -436,11 +452,13 @@ class Item(Answer):
 
 
 class Queue(Answer):
-    """What is left to review, the most suspicious first.
+    """What is left to review, the most suspicious first; of an audit, in its random order.
 
     Attributes:
-        expected: how many issues are expected to be left
-        notes: what cannot be known in this dataset
+        reviewed: how many answers there are; of an audit, those that count so far
+        expected: how many issues are expected to be left; of an audit, how many answers more would
+            halve its interval
+        notes: what cannot be known in this dataset; what else the audit says
     """
 
     items: list[Item]
@@ -463,12 +481,26 @@ class Queue(Answer):
             stop=estimate.stop,
         )
 
+    @classmethod
+    def of_audit(cls, asked: audits.Questions, shown: Map) -> Queue:
+        """Makes one of what an audit asks next."""
+        result = asked.result
+        return cls(
+            items=[item for one in asked.items if (item := Item.of(one, shown)) is not None],
+            reviewed=result.answers,
+            expected=result.more,
+            stop=False,
+            sentence=result.sentence,
+            classes=list(asked.classes),
+            notes=result.notes,
+        )
+
 
 class NextIssues(Answer):
     """The labels to look at next, ranked by all that is known now.
 
     Attributes:
-        queue: null where label issues were not looked for yet
+        queue: null where label issues were not looked for yet, or no audit goes on
     """
 
     queue: Queue | None

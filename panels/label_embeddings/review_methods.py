@@ -6,6 +6,7 @@ from typing import Any
 
 from ...core.errors import InvalidParameter
 from ...core.user import current_user
+from ...proof.audits import begin_audit, current_audit, next_questions, read_result
 from ...review.answers import Answer, give_answers
 from ...review.queue import next_issues
 from ..web_panel import exposed
@@ -18,10 +19,23 @@ class ReviewMethods:
 
     @exposed
     def next_issues(self, ctx: Any, request: messages.NextIssuesRequest) -> messages.NextIssues:
-        """The labels to look at next, ranked by all that is known now."""
+        """The labels to look at next, ranked by all that is known now, or as an audit drew them."""
         shown = open_map(ctx, request)
+        if request.audit:
+            asked = next_questions(ctx.dataset, shown.info.key, request.count)
+            audit = None if asked is None else messages.Queue.of_audit(asked, shown)
+            return messages.NextIssues(queue=audit)
         queue = next_issues(ctx.dataset, shown.info.key, request.count)
         return messages.NextIssues(queue=None if queue is None else messages.Queue.of(queue, shown))
+
+    @exposed
+    def begin_audit(self, ctx: Any, request: messages.BeginAuditRequest) -> messages.Done:
+        """Begins an audit of the run's labels, or goes on with the one that there is."""
+        key = open_map(ctx, request).info.key
+        audit = None if request.anew else current_audit(ctx.dataset, key)
+        if audit is None:
+            audit = begin_audit(ctx.dataset, key, by=_user(ctx))
+        return messages.Done(sentence=read_result(ctx.dataset, audit).sentence)
 
     @exposed
     def answer(self, ctx: Any, request: messages.AnswerRequest) -> messages.Answered:

@@ -16,6 +16,7 @@ import { Basket } from "./parts/Basket";
 import { ClassTable } from "./parts/ClassTable";
 import { Ending } from "./parts/Ending";
 import { LoopLine } from "./parts/LoopLine";
+import { TargetBar } from "./parts/TargetBar";
 import type { Rule, Run, Wire } from "./wire";
 
 const TRUTH = "ground_truth";
@@ -147,6 +148,11 @@ export function ApprovalPage({
             onFlag={flag}
             onTakeOut={takeOut}
             onShow={setShown}
+          />
+          <TargetBar
+            {...{ progress, busy }}
+            onBegin={(target, confidence) => perform(() => ours.beginTarget(target, confidence))}
+            onFill={() => perform(() => ours.fillBasket())}
           />
           <Basket
             progress={progress}

@@ -55,9 +55,29 @@ export interface ApproveRequest {
   iou?: number;
 }
 
+/** What is to be proven of the labels that are approved. */
+export interface TargetRequest {
+  /** their field */
+  field: string;
+  /** the run of auto labeling that they are of, null for all */
+  run?: string | null;
+  /** at least so many percent of them are right */
+  target: number;
+  /** how sure that is to hold, in percent */
+  confidence?: number;
+}
+
 /** What can be undone, the newest first. */
 export interface Changes {
   changes: UndoableChange[];
+}
+
+/** Labels with a confidence. */
+export interface SourceRequest {
+  /** their field */
+  field: string;
+  /** the run of auto labeling that they are of, null for all */
+  run?: string | null;
 }
 
 /** A person agreed to remove what is not approved. */
@@ -68,14 +88,6 @@ export interface FinalizeRequest {
   run?: string | null;
   /** how many labels that was said to be */
   count: number;
-}
-
-/** Labels with a confidence. */
-export interface SourceRequest {
-  /** their field */
-  field: string;
-  /** the run of auto labeling that they are of, null for all */
-  run?: string | null;
 }
 
 /** What there is to review. */
@@ -197,6 +209,14 @@ export interface LoopProgress {
   /** how many labels of each class the basket holds, the most frequent first */
   inBasket: ([string | null, number])[];
   rounds: Round[];
+  /** what was proven of the basket when it was filled, null for nothing */
+  proof: string | null;
+  /** whether the basket is what it was then */
+  proofHolds: boolean;
+  /** what is proven of a target so far, null where none was said */
+  target: string | null;
+  /** how many labels are proven to meet it */
+  proven: number;
 }
 
 /** One approval. */
@@ -212,6 +232,8 @@ export interface Round {
   rate: number | null;
   /** what undoes it */
   token: string;
+  /** what was proven of its labels, null for nothing */
+  proof: string | null;
 }
 
 /** What Python can be asked, and what it answers. */
@@ -220,8 +242,12 @@ export interface Methods {
   add: { request: SelectionRequest; answer: Done };
   /** Makes ground truth of the basket. */
   approve: { request: ApproveRequest; answer: Done };
+  /** Begins to ask for the answers that prove a set of the labels; they are asked for in the review of *Label embeddings*. */
+  begin_target: { request: TargetRequest; answer: Done };
   /** What can be undone, whoever did it in whichever panel. */
   changes: { request: object; answer: Changes };
+  /** Makes the basket the set that is proven to meet the target. */
+  fill_basket: { request: SourceRequest; answer: Done };
   /** Removes what was not approved, if that is as many as a person agreed to. */
   finalize: { request: FinalizeRequest; answer: Done };
   /** Closes the loop: removed labels are deleted for good. */
@@ -243,4 +269,4 @@ export interface Methods {
 }
 
 /** The version of these messages, which a page and the server must share. */
-export const CONTRACT = "466ae4270cc804ba";
+export const CONTRACT = "2244bff3c21618a1";

@@ -100,6 +100,16 @@ export class SourceWire {
     return this.call("add", { ...this.source, ...selection });
   }
 
+  /** Begins to ask for what proves that at least so many percent of some labels are right. */
+  beginTarget(target: number, confidence: number): Promise<Done> {
+    return this.call("begin_target", { ...this.source, target, confidence });
+  }
+
+  /** Makes the basket the set that is proven to meet the target. */
+  fillBasket(): Promise<Done> {
+    return this.call("fill_basket", this.source);
+  }
+
   /** Takes out of the basket the patches selected in the grid, some classes, or all. */
   remove(which: "selected" | "all" | (string | null)[]): Promise<Done> {
     const some =

@@ -5,6 +5,7 @@ import type { Shortcut } from "../../app/shortcuts";
 import { useKeys } from "../../app/useKeys";
 import { useReport } from "../../app/useReport";
 import { useUndo } from "../../app/useUndo";
+import { useAudit } from "./hooks/useAudit";
 import { useClusters } from "./hooks/useClusters";
 import { useColoring } from "./hooks/useColoring";
 import { useLabels } from "./hooks/useLabels";
@@ -72,7 +73,16 @@ export function RunPage({
 
   const openRow = (row: number) =>
     run.openSample(row).catch((error: Error) => report.fail(error.message));
-  const review = useReviewQueue({ wire, run, open: reviewing, remember, report, onStale });
+  const audit = useAudit(run, report);
+  const review = useReviewQueue({
+    wire,
+    run,
+    open: reviewing,
+    audit: audit.open && audit.begun + 1,
+    remember,
+    report,
+    onStale,
+  });
   const reviewer = useReviewer(review, openRow);
   const startReview = () => setReviewing(hasLabels);
   const endReview = () => {
@@ -91,6 +101,7 @@ export function RunPage({
     reviewing
       ? [
           ...reviewer.keys,
+          ...audit.keys,
           undoKey,
           { key: "q", does: "Back to the map", run: endReview },
           { key: "Esc", does: "Back to the map", run: endReview },
@@ -121,7 +132,7 @@ export function RunPage({
       <div className="lv-stage" data-reviewing={reviewing}>
         {reviewing ? (
           <ReviewPage
-            {...{ wire: run, review, reviewer, edition }}
+            {...{ wire: run, review, reviewer, audit, edition }}
             onOpen={openRow}
             onClose={endReview}
           />

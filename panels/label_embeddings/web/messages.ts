@@ -43,6 +43,24 @@ export interface Answered {
   refused: number;
 }
 
+/** An audit of the run's labels. */
+export interface BeginAuditRequest {
+  /** its brain key */
+  key: string;
+  /** its identity, see `Run` */
+  run: string;
+  /** whether one that goes on makes room for a new one */
+  anew?: boolean;
+}
+
+/** What was done. */
+export interface Done {
+  /** says so */
+  sentence: string;
+  /** the token that takes it back, null where that is not possible */
+  undo: string | null;
+}
+
 /** What can be undone, the newest first. */
 export interface Changes {
   changes: UndoableChange[];
@@ -108,14 +126,6 @@ export interface ExcludeTaggedRequest {
   level?: Level;
 }
 
-/** What was done. */
-export interface Done {
-  /** says so */
-  sentence: string;
-  /** the token that takes it back, null where that is not possible */
-  undo: string | null;
-}
-
 /** The visualization runs of the dataset, those that are being computed first. */
 export interface Runs {
   runs: Run[];
@@ -128,11 +138,13 @@ export interface NextIssuesRequest {
   /** its identity, see `Run` */
   run: string;
   count?: number;
+  /** whether those of the audit's random order are asked for, not the most suspicious */
+  audit?: boolean;
 }
 
 /** The labels to look at next, ranked by all that is known now. */
 export interface NextIssues {
-  /** null where label issues were not looked for yet */
+  /** null where label issues were not looked for yet, or no audit goes on */
   queue: Queue | null;
 }
 
@@ -370,16 +382,17 @@ export interface Run {
   problem: string | null;
 }
 
-/** What is left to review, the most suspicious first. */
+/** What is left to review, the most suspicious first; of an audit, in its random order. */
 export interface Queue {
   items: Item[];
+  /** how many answers there are; of an audit, those that count so far */
   reviewed: number;
-  /** how many issues are expected to be left */
+  /** how many issues are expected to be left; of an audit, how many answers more would halve its interval */
   expected: number;
   stop: boolean;
   sentence: string;
   classes: string[];
-  /** what cannot be known in this dataset */
+  /** what cannot be known in this dataset; what else the audit says */
   notes: string[];
 }
 
@@ -422,6 +435,8 @@ export interface Item {
 export interface Methods {
   /** Writes answers into labels. */
   answer: { request: AnswerRequest; answer: Answered };
+  /** Begins an audit of the run's labels, or goes on with the one that there is. */
+  begin_audit: { request: BeginAuditRequest; answer: Done };
   /** What can be undone, whoever did it in whichever panel. */
   changes: { request: object; answer: Changes };
   /** The clusters of the map, named by an attribute. */
@@ -434,7 +449,7 @@ export interface Methods {
   exclude_tagged: { request: ExcludeTaggedRequest; answer: Done };
   /** All visualization runs of the dataset, those that are being computed too. */
   list_runs: { request: object; answer: Runs };
-  /** The labels to look at next, ranked by all that is known now. */
+  /** The labels to look at next, ranked by all that is known now, or as an audit drew them. */
   next_issues: { request: NextIssuesRequest; answer: NextIssues };
   /** The points of a run, and what they can be colored by. */
   open_run: { request: OpenRunRequest; answer: OpenedRun };
@@ -455,4 +470,4 @@ export interface Methods {
 }
 
 /** The version of these messages, which a page and the server must share. */
-export const CONTRACT = "1f2141531781d0a4";
+export const CONTRACT = "4ee11beeab437c5b";

@@ -169,9 +169,17 @@ export class RunWire {
     };
   }
 
-  /** null where label issues were not looked for yet */
-  async nextIssues(count: number): Promise<Queue | null> {
-    return (await this.call("next_issues", { ...this.about, count })).queue;
+  /**
+   * @param audit whether those of the audit are asked for, not the most suspicious
+   * @returns null where label issues were not looked for yet, or no audit goes on
+   */
+  async nextIssues(count: number, audit: boolean): Promise<Queue | null> {
+    return (await this.call("next_issues", { ...this.about, count, audit })).queue;
+  }
+
+  /** @param anew whether an audit that goes on makes room for a new one */
+  beginAudit(anew: boolean): Promise<Done> {
+    return this.call("begin_audit", { ...this.about, anew });
   }
 
   answer(answers: GivenAnswer[]): Promise<Answered> {

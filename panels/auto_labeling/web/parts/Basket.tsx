@@ -69,6 +69,17 @@ export function Basket({
           </Link>
         </div>
       )}
+      {progress.proof !== null && (
+        <p data-cy="basket-proof" className={progress.proofHolds ? undefined : "lv-faint"}>
+          {progress.proofHolds ? (
+            progress.proof
+          ) : (
+            <>
+              The basket was changed since it was proven: the proof is void. <s>{progress.proof}</s>
+            </>
+          )}
+        </p>
+      )}
       <div className="lv-approve">
         <Button
           primary

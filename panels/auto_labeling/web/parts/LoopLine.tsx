@@ -53,7 +53,8 @@ export function LoopLine({
             {rounds.map((round) => (
               <li key={round.token}>
                 {rate(round)}, into {round.into}, by {round.by},{" "}
-                {new Date(round.at).toLocaleString()}{" "}
+                {new Date(round.at).toLocaleString()}
+                {round.proof !== null && <>. {round.proof}</>}{" "}
                 <Link component="button" onClick={() => onUndo(round)}>
                   Undo
                 </Link>

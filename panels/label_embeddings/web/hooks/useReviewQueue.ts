@@ -9,18 +9,23 @@ import type { Item, Queue, RunWire, Verdict, Wire } from "../wire";
 
 const AHEAD = 60;
 const LEARN_EVERY = 5;
+/** The order of an audit is fixed, but what it says changes with each answer. */
+const AUDIT_EVERY = 1;
 
 /**
  * The review queue: what is asked next, answers, and what undoes them. It is ranked anew after every
  * few answers; an answer is shown at once and written behind it.
  *
  * @param open whether a review is going on
+ * @param audit the number of the audit whose random sample is asked for; false for the most
+ *   suspicious labels
  * @param remember is given what undoes an answer
  */
 export function useReviewQueue({
   wire,
   run,
   open,
+  audit,
   remember,
   report,
   onStale,
@@ -28,6 +33,7 @@ export function useReviewQueue({
   wire: Wire;
   run: RunWire;
   open: boolean;
+  audit: number | false;
   remember: Remember;
   report: Report;
   onStale: () => void;
@@ -50,10 +56,17 @@ export function useReviewQueue({
     [report],
   );
   const polling = useRef<Polling<Queue | null> | null>(null);
+  const every = audit !== false ? AUDIT_EVERY : LEARN_EVERY;
+  // what the other kind of review asked for is not asked in this one
+  // biome-ignore lint/correctness/useExhaustiveDependencies: it is the change that counts
+  useEffect(() => {
+    setQueue(undefined);
+    setItems([]);
+  }, [audit]);
   useEffect(() => {
     if (!open) return;
     const asked = new Polling(
-      () => run.nextIssues(AHEAD),
+      () => run.nextIssues(AHEAD, audit !== false),
       // until somebody has looked for issues, perhaps in another tab
       (next) => (next === null ? WHILE_IDLE_MS : null),
       {
@@ -70,7 +83,7 @@ export function useReviewQueue({
     polling.current = asked;
     asked.now();
     return () => asked.end();
-  }, [open, run, failed]);
+  }, [open, audit, run, failed]);
   const refresh = () => {
     sinceLearned.current = 0;
     polling.current?.now();
@@ -104,7 +117,7 @@ export function useReviewQueue({
         const token = done.undo;
         if (token) remember(() => takeBack(given, token), token);
         sinceLearned.current += given.length;
-        if (sinceLearned.current >= LEARN_EVERY || rest.length < LEARN_EVERY) refresh();
+        if (sinceLearned.current >= every || rest.length < LEARN_EVERY) refresh();
       },
       (error: Error) => {
         for (const { id } of given) answered.current.delete(id);

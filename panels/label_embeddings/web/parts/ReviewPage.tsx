@@ -3,6 +3,7 @@ import { LinearProgress } from "@mui/material";
 import React from "react";
 import { Button } from "../../../app/Button";
 import { IconButton } from "../../../app/Icon";
+import type { Audit } from "../hooks/useAudit";
 import { PAGE, type Reviewer } from "../hooks/useReviewer";
 import type { ReviewQueue } from "../hooks/useReviewQueue";
 import { partDone } from "../reviewOrder";
@@ -17,6 +18,7 @@ export function ReviewPage({
   wire,
   review,
   reviewer,
+  audit,
   edition,
   onOpen,
   onClose,
@@ -24,6 +26,7 @@ export function ReviewPage({
   wire: RunWire;
   review: ReviewQueue;
   reviewer: Reviewer;
+  audit: Audit;
   edition: number;
   onOpen: (row: number) => void;
   onClose: () => void;
@@ -33,18 +36,35 @@ export function ReviewPage({
   return (
     <section className="lv-review" aria-label="Review">
       <header>
-        <h3>Review</h3>
+        <h3>{audit.open ? "Audit" : "Review"}</h3>
         {queue && (
           <>
             <LinearProgress
               variant="determinate"
               value={100 * partDone(reviewed, queue.expected)}
-              aria-label="Share of the expected issues that has been reviewed"
+              aria-label={
+                audit.open
+                  ? "Share of the answers that halve the interval"
+                  : "Share of the expected issues that has been reviewed"
+              }
             />
-            <span>{reviewed.toLocaleString()} reviewed</span>
+            <span>
+              {reviewed.toLocaleString()} {audit.open ? "answered" : "reviewed"}
+            </span>
           </>
         )}
         <span className="lv-spring" />
+        {audit.open && (
+          <IconButton icon="restart_alt" label="Begin a new audit" onClick={audit.beginAnew} />
+        )}
+        <IconButton
+          icon="percent"
+          label="How many labels are wrong?"
+          hint="a random sample, asked like the queue"
+          shortcut="a"
+          active={audit.open}
+          onClick={audit.toggle}
+        />
         <IconButton
           icon={paged ? "crop_portrait" : "grid_view"}
           label={paged ? "One at a time" : "A page of crops"}
@@ -76,7 +96,7 @@ export function ReviewPage({
           )}
         </>
       ) : (
-        <Empty queue={queue} />
+        <Empty queue={queue} audit={audit.open} />
       )}
       {queue?.notes.map((note) => (
         <p key={note} className="lv-faint">
@@ -87,7 +107,7 @@ export function ReviewPage({
   );
 }
 
-function Empty({ queue }: { queue: ReviewQueue["queue"] }) {
+function Empty({ queue, audit }: { queue: ReviewQueue["queue"]; audit: boolean }) {
   const prompt = usePromptOperatorInput();
   if (queue === undefined)
     return (
@@ -99,7 +119,11 @@ function Empty({ queue }: { queue: ReviewQueue["queue"] }) {
   if (queue)
     return (
       <div className="lv-message">
-        <p>There is nothing left to review: every label of this run has an answer.</p>
+        <p>
+          {audit
+            ? "Every label of this audit has an answer."
+            : "There is nothing left to review: every label of this run has an answer."}
+        </p>
       </div>
     );
   return (

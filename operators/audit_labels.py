@@ -1,0 +1,175 @@
+"""*How many labels are wrong?* and *Approve to a target*: the forms, and a call into the proof."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import fiftyone.operators.types as types
+
+from ..core.errors import LabelvetError
+from ..proof.approval import fill_basket
+from ..proof.audits import begin_audit, current_audit, read_result
+from .form_operator import FormOperator
+from .forms import one_of, problem
+
+_ASK = "It is asked in the review of *Label embeddings* (**q**, then **a**), with the same keys."
+_ASKED = "Its labels are asked for; run Find label issues first"
+_AUDIT = {"go on": "Go on with the audit that there is", "anew": "Begin a new one"}
+_STEPS = {"ask": "Ask for answers", "fill": "Make the basket the proven set"}
+
+
+class AuditLabels(FormOperator):
+    """Begins an audit of the labels of a visualization, or says what it says."""
+
+    name = "audit_labels"
+    label = "How many labels are wrong?"
+    description = "Ask for a random sample, and say how many labels are wrong, with an interval"
+    icon = "percent"
+
+    def fill(self, ctx: Any, inputs: types.Object) -> None:
+        key = run_input(ctx, inputs, _ASKED)
+        if key is None:
+            return
+        anew = one_of(ctx, inputs, "which", _AUDIT, "Audit") == "anew"
+        if anew or not _says(ctx, inputs, key, None):
+            _percent(inputs, "confidence", 95, "Confidence, %", "How sure the interval is to hold")
+
+    def __call__(
+        self, dataset: Any, brain_key: str, anew: bool = False, confidence: float = 0.95
+    ) -> Any:
+        """Begins an audit, or goes on with the one that there is.
+
+        Args:
+            dataset: the dataset
+            brain_key: a visualization whose label issues were found
+            anew: whether one that goes on makes room for a new one
+            confidence: of a new one, how sure its bounds are to hold
+
+        Returns:
+            a :class:`labelvet.proof.audits.Result`
+
+        Raises:
+            LabelvetError: if label issues were not looked for, or an argument cannot be used
+        """
+        audit = None if anew else current_audit(dataset, brain_key)
+        if audit is None or audit.target is not None:
+            audit = begin_audit(dataset, brain_key, confidence)
+        return read_result(dataset, audit)
+
+    def execute(self, ctx: Any) -> dict[str, Any]:
+        params = ctx.params
+        result = self(
+            ctx.dataset,
+            params["brain_key"],
+            params.get("which") == "anew",
+            params.get("confidence", 95) / 100,
+        )
+        lines = [result.sentence, *result.notes, _ASK]
+        return {"summary": "\n\n".join(lines)}
+
+
+class ApproveToTarget(FormOperator):
+    """Asks what proves that labels are right, and makes the basket the largest such set."""
+
+    name = "approve_to_target"
+    label = "Approve to a target"
+    description = "Find the largest set of labels that answers prove to be right, say to 98 %"
+    icon = "workspace_premium"
+
+    def fill(self, ctx: Any, inputs: types.Object) -> None:
+        key = run_input(ctx, inputs, _ASKED)
+        if key is None:
+            return
+        step = one_of(ctx, inputs, "step", _STEPS, "Step")
+        goes_on = _says(ctx, inputs, key, True)
+        if step == "fill":
+            if not goes_on:
+                inputs.view("none", types.Warning(label="Ask for answers first")).invalid = True
+            return
+        _percent(inputs, "target", 98, "Target, %", "At least so many of the labels are right")
+        _percent(inputs, "confidence", 95, "Confidence, %", "How sure that is to hold")
+
+    def __call__(
+        self, dataset: Any, brain_key: str, target: float = 0.98, confidence: float = 0.95
+    ) -> Any:
+        """Begins to ask for the answers that prove a set of labels.
+
+        :func:`labelvet.proof.approval.fill_basket` makes the basket of what is proven.
+
+        Args:
+            dataset: the dataset
+            brain_key: a visualization whose label issues were found
+            target: the share of the labels that should be right
+            confidence: how sure that is to hold
+
+        Returns:
+            a :class:`labelvet.proof.audits.Result`
+
+        Raises:
+            LabelvetError: if label issues were not looked for, or an argument cannot be used
+        """
+        return read_result(dataset, begin_audit(dataset, brain_key, confidence, target=target))
+
+    def execute(self, ctx: Any) -> dict[str, Any]:
+        params = ctx.params
+        if params.get("step") == "fill":
+            done = fill_basket(ctx.dataset, current_audit(ctx.dataset, params["brain_key"]))
+            ctx.ops.reload_samples()
+            return {"summary": f"{done.sentence}\n\nThey are in the basket of *Auto Labeling*."}
+        result = self(
+            ctx.dataset,
+            params["brain_key"],
+            params.get("target", 98) / 100,
+            params.get("confidence", 95) / 100,
+        )
+        return {"summary": f"{result.sentence}\n\n{_ASK}"}
+
+
+def run_input(ctx: Any, inputs: types.Object, about: str) -> str | None:
+    """Adds the drop-down of visualizations; returns the chosen one, None where there is none."""
+    keys = types.DropdownView()
+    for key in ctx.dataset.list_brain_runs(type="visualization"):
+        keys.add_choice(key, label=key)
+    if not keys.choices:
+        warning = types.Warning(label="Compute a visualization of a patches field first")
+        inputs.view("none", warning).invalid = True
+        return None
+    default = keys.choices[-1].value
+    inputs.enum(
+        "brain_key",
+        keys.values(),
+        required=True,
+        default=default,
+        label="Visualization",
+        description=about,
+        view=keys,
+    )
+    chosen = ctx.params.get("brain_key") or default
+    return chosen if chosen in keys.values() else None
+
+
+def _percent(inputs: types.Object, name: str, default: float, label: str, about: str) -> None:
+    inputs.float(
+        name,
+        default=default,
+        min=50,
+        max=99.9,
+        required=True,
+        label=label,
+        description=about,
+        view=types.FieldView(space=6),
+    )
+
+
+def _says(ctx: Any, inputs: types.Object, key: str, target: bool | None) -> bool:
+    """Shows what the audit that goes on says; returns whether there is one of this kind."""
+    try:
+        audit = current_audit(ctx.dataset, key)
+        if audit is None or (audit.target is not None) != bool(target):
+            return False
+        sentence = read_result(ctx.dataset, audit).sentence
+    except LabelvetError as error:
+        problem(inputs, error)
+        return False
+    inputs.view("preview", types.Notice(label=sentence))
+    return True

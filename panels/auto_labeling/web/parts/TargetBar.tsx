@@ -1,0 +1,95 @@
+import { executeOperator } from "@fiftyone/operators";
+import { TextField } from "@mui/material";
+import React, { useState } from "react";
+import { Button } from "../../../app/Button";
+import type { LoopProgress } from "../wire";
+
+/** Approval to a target, beside that by confidence: what is to be proven, and what is so far. */
+export function TargetBar({
+  progress,
+  busy,
+  onBegin,
+  onFill,
+}: {
+  progress: LoopProgress;
+  busy: boolean;
+  /** the target and the confidence, in percent */
+  onBegin: (target: number, confidence: number) => void;
+  onFill: () => void;
+}) {
+  const [target, setTarget] = useState("98");
+  const [confidence, setConfidence] = useState("95");
+  const { target: said, proven } = progress;
+  const given = [target, confidence].every((text) => text.trim() !== "" && Number(text) >= 0);
+  return (
+    <section className="lv-target" aria-label="Approve to a target" data-cy="target">
+      <div className="lv-approve">
+        <span>At least</span>
+        <Percent label="% right" name="target" value={target} onChange={setTarget} />
+        <span>with</span>
+        <Percent
+          label="% confidence"
+          name="confidence"
+          value={confidence}
+          onChange={setConfidence}
+        />
+        <Button
+          icon="workspace_premium"
+          data-cy="target-begin"
+          disabled={busy || !given}
+          title="A random sample of the least suspicious labels is asked for, which proves how many are right"
+          onClick={() => onBegin(Number(target), Number(confidence))}
+        >
+          {said === null ? "Prove it" : "Begin again"}
+        </Button>
+        {said !== null && (
+          <Button
+            data-cy="target-answer"
+            title="In Label embeddings: q for the review, then a for the sample"
+            onClick={() =>
+              executeOperator("open_panel", {
+                name: "label_embeddings",
+                isActive: true,
+                layout: "horizontal",
+              })
+            }
+          >
+            Answer
+          </Button>
+        )}
+        {proven > 0 && (
+          <Button primary data-cy="target-fill" disabled={busy} onClick={onFill}>
+            Put the {proven.toLocaleString()} into the basket
+          </Button>
+        )}
+      </div>
+      {said !== null && (
+        <p className="lv-faint" data-cy="target-says">
+          {said}
+        </p>
+      )}
+    </section>
+  );
+}
+
+function Percent({
+  label,
+  name,
+  value,
+  onChange,
+}: {
+  label: string;
+  name: string;
+  value: string;
+  onChange: (value: string) => void;
+}) {
+  return (
+    <TextField
+      size="small"
+      label={label}
+      inputProps={{ "data-cy": name, inputMode: "decimal", size: 4 }}
+      value={value}
+      onChange={(event) => onChange(event.target.value)}
+    />
+  );
+}

@@ -1,0 +1,30 @@
+import { useState } from "react";
+import type { Shortcut } from "../../../app/shortcuts";
+import type { Report } from "../../../app/useReport";
+import type { RunWire } from "../wire";
+
+/** Whether the review asks for a random sample of the labels, which says how many are wrong. */
+export function useAudit(run: RunWire, report: Report) {
+  /** how many were begun here: each has another order */
+  const [begun, setBegun] = useState(0);
+  const [open, setOpen] = useState(false);
+  const begin = (anew: boolean) =>
+    run.beginAudit(anew).then(
+      (done) => {
+        if (anew) setBegun((n) => n + 1);
+        setOpen(true);
+        report.say(done.sentence);
+      },
+      (error: Error) => report.fail(error.message),
+    );
+  const toggle = () => {
+    if (open) setOpen(false);
+    else begin(false);
+  };
+  const keys: Shortcut[] = [
+    { key: "a", does: "How many labels are wrong: a random sample, or the queue", run: toggle },
+  ];
+  return { open, begun, toggle, beginAnew: () => begin(true), keys };
+}
+
+export type Audit = ReturnType<typeof useAudit>;

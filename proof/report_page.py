@@ -1,0 +1,84 @@
+"""The page of a label report: one file of HTML that needs nothing else."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from jinja2 import Environment
+
+_PAGE = """<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<title>Labels of {{ dataset }}</title>
+<style>
+  body { font: 15px/1.5 system-ui, sans-serif; max-width: 900px; margin: 32px auto; color: #222;
+         padding: 0 16px }
+  h1 { font-size: 24px; margin-bottom: 0 } h2 { font-size: 18px; margin: 32px 0 8px }
+  table { border-collapse: collapse } th, td { text-align: left; padding: 3px 16px 3px 0;
+         border-bottom: 1px solid #ddd; vertical-align: top }
+  .faint { color: #777 } .said { font-size: 17px } figure { display: inline-block; margin: 0 12px
+         12px 0; width: 130px; vertical-align: top } figure img { max-width: 130px;
+         max-height: 130px } figcaption { font-size: 12px; color: #555 }
+  svg { background: #f6f6f6; width: 420px; height: 420px } summary { cursor: pointer }
+</style>
+<h1>Labels of {{ dataset }}</h1>
+<p class="faint">Field {{ field }}, visualization {{ visualization }}, {{ "{:,}".format(samples) }}
+samples. Made {{ made }} UTC by {{ by }}.</p>
+
+<h2>How many labels are wrong</h2>
+{% for audit in audits %}
+<p class="said">{{ audit.sentence }}</p>
+<p class="faint">Begun {{ audit.begun }} UTC by {{ audit.by }}; answers by
+{% for name, number in audit.reviewers.items() %}{{ name }} ({{ number }}){{ ", " if not loop.last
+}}{% else %}nobody yet{% endfor %}.{% if audit.target is none %} If 5 % of the answers are wrong:
+{{ audit["if 5 % of the answers are wrong"] }}.{% endif %} A reviewer's answers are taken as the
+truth, and it is about the labels as they were then.</p>
+{% else %}<p>No audit was begun: nobody knows.</p>{% endfor %}
+
+{% if progress %}<h2>Approved</h2>
+<p>{{ "{:,}".format(progress.found) }} labels: {{ "{:,}".format(progress.approved) }} approved,
+{{ "{:,}".format(progress.flagged) }} flagged, {{ "{:,}".format(progress.rejected) }} rejected,
+{{ "{:,}".format(progress.left) }} left.</p>
+{% if progress.rounds %}<table><tr><th>When<th>By<th>Into<th>Labels<th>Proof</tr>
+{% for round in progress.rounds %}<tr><td>{{ round.at }}<td>{{ round.by }}<td>{{ round.into }}
+<td>{{ "{:,}".format(round.approved) }}<td>{{ round.proof or "none" }}</tr>{% endfor %}</table>
+{% endif %}{% endif %}
+
+{% if runs %}<h2>Models</h2>
+<table><tr><th>Run<th>Model<th>Field<th>State</tr>{% for run in runs %}<tr><td>{{ run.name }}
+<td>{{ run.model }}<td>{{ run.field }}<td>{{ run.state }}</tr>{% endfor %}</table>{% endif %}
+
+{% macro counts(title, numbers) %}{% if numbers %}<h2>{{ title }}</h2><table>
+{% for name, number in numbers.items() %}<tr><td>{{ name }}<td>{{ "{:,}".format(number) }}</tr>
+{% endfor %}</table>{% endif %}{% endmacro %}
+{{ counts("Suspected", issues) }}
+{{ counts("Answers", verdicts) }}
+{{ counts("Who reviewed", reviewers) }}
+
+{% if confusions %}<h2>Classes that were corrected</h2>
+<table><tr><th>From<th>To<th>Labels</tr>{% for one in confusions %}<tr><td>{{ one.from }}
+<td>{{ one.to }}<td>{{ one.labels }}</tr>{% endfor %}</table>{% endif %}
+
+{% if examples %}<h2>Labels that were wrong</h2>
+{% for one in examples %}<figure><img src="{{ one.image }}" alt="">
+<figcaption>{% if one.verdict == "wrong class" %}{{ one.before }} &rarr; {{ one.label }}
+{% else %}{{ one.label }}: {{ one.verdict }}{% endif %}<br>{{ one.by }}<br>
+<span class="faint">{{ one.id }}</span></figcaption></figure>{% endfor %}{% endif %}
+
+{% if map %}<h2>The map</h2>
+<svg viewBox="-0.02 -0.02 1.04 1.04" role="img" aria-label="The labels on the map">
+{% for x, y in map %}<circle cx="{{ x }}" cy="{{ 1 - y }}" r="0.004" fill="#3366bb"
+fill-opacity="0.6"/>{% endfor %}</svg>{% endif %}
+
+{% if answers %}<h2>The answers</h2>
+<details><summary>{{ "{:,}".format(answers|length) }} labels that were answered for</summary>
+<table><tr><th>Label<th>Class<th>Answer<th>By<th>When</tr>{% for one in answers %}<tr>
+<td>{{ one.id }}<td>{{ one.label }}<td>{{ one.verdict }}{% if one.before %}, was {{ one.before }}
+{% endif %}<td>{{ one.by }}<td>{{ one.at }}</tr>{% endfor %}</table></details>{% endif %}
+</html>
+"""
+
+
+def render(report: dict[str, Any]) -> str:
+    """Returns the page of a report; whatever the names in it hold, it is text."""
+    return Environment(autoescape=True).from_string(_PAGE).render(**report)

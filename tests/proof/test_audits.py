@@ -1,0 +1,161 @@
+"""An audit of a field in the database: the random order, answers, and what happens meanwhile."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from labelvet.core.errors import InvalidParameter, UnknownRun
+from labelvet.dataset.documents import hex_ids
+from labelvet.issues.find import find_label_issues
+from labelvet.proof.audits import begin_audit, current_audit, read_result
+from labelvet.review.answers import Answer, give_answers, take_back
+from labelvet.review.queue import next_issues
+
+FIELD = "labels"
+
+
+@pytest.fixture
+def judged(flipped_labels):
+    dataset, flipped = flipped_labels
+    find_label_issues(dataset, "map")
+    return dataset, set(flipped)
+
+
+def questions(dataset, audit, count=5):
+    rows = read_result(dataset, audit, ahead=count).open
+    samples, ids = hex_ids(audit.sample_ids[rows]), hex_ids(audit.ids[rows])
+    return list(zip(samples, ids, [audit.class_of(row) for row in rows], strict=True))
+
+
+def give(dataset, asked, verdict, user="ada", label=None):
+    sample_id, id_, seen = asked
+    return give_answers(dataset, FIELD, [Answer(sample_id, id_, seen, verdict, label)], user)
+
+
+def test_an_audit_needs_label_issues(flipped_labels):
+    dataset, _ = flipped_labels
+    with pytest.raises(UnknownRun, match="Find label issues first"):
+        begin_audit(dataset, "map")
+
+
+def test_answers_on_a_random_sample_say_how_many_are_wrong(judged):
+    dataset, flipped = judged
+    audit = begin_audit(dataset, "map", by="ada", seed=1)
+    first = read_result(dataset, audit, ahead=5)
+    assert (first.labels, first.answers, len(first.open)) == (120, 0, 5)
+    assert (first.bounds.low, first.bounds.high) == (0, 120)
+    assert "Audit of 120 labels" in first.sentence
+    for _ in range(40):
+        (asked,) = questions(dataset, audit, 1)
+        wrong = asked[1] in flipped
+        give(dataset, asked, "not an object" if wrong else "right")
+    found = read_result(dataset, audit)
+    drawn = hex_ids(audit.ids[audit.order[:40]])
+    assert (found.answers, found.found) == (40, len(flipped & set(drawn)))
+    assert found.bounds.low <= len(flipped) <= found.bounds.high
+    assert found.reviewers == {"ada": 40} and found.unknown == 0
+    assert "of 120 labels are wrong" in found.sentence and "after 40 answers" in found.sentence
+    assert sum(one.answers for one in found.classes) <= 40
+
+
+def test_it_goes_on_after_a_restart_and_a_new_one_takes_its_place(judged):
+    dataset, _ = judged
+    assert current_audit(dataset, "map") is None
+    audit = begin_audit(dataset, "map", seed=1)
+    again = current_audit(dataset, "map")
+    assert again.id == audit.id and np.array_equal(again.order, audit.order)
+    assert np.array_equal(again.ids, audit.ids) and again.at == audit.at
+    new = begin_audit(dataset, "map", seed=2)
+    assert current_audit(dataset, "map").id == new.id
+
+
+def test_answers_of_the_queue_are_no_sample(judged):
+    dataset, _ = judged
+    audit = begin_audit(dataset, "map", seed=1)
+    first = questions(dataset, audit, 1)[0][1]
+    for item in next_issues(dataset, "map", 20).items:
+        if item.id != first:
+            give(dataset, (item.sample_id, item.id, item.label), "not an object")
+    assert read_result(dataset, audit).answers == 0
+    give(dataset, questions(dataset, audit, 1)[0], "right")
+    # those whose turn has come since count, as chance chose them
+    assert read_result(dataset, audit).answers >= 1
+
+
+def test_what_was_answered_before_is_known_and_not_asked(judged):
+    dataset, _ = judged
+    right, corrected, rejected, skipped = next_issues(dataset, "map", 4).items
+    for item, verdict, label in (
+        (right, "right", None), (corrected, "wrong class", "else"),
+        (rejected, "not an object", None), (skipped, "skipped", None),
+    ):  # fmt: skip
+        give(dataset, (item.sample_id, item.id, item.label), verdict, label=label)
+    audit = begin_audit(dataset, "map")
+    assert audit.sure == 2 and len(audit.ids) == 117
+    ids = set(hex_ids(audit.ids))
+    assert skipped.id in ids and not {right.id, corrected.id, rejected.id} & ids
+
+
+def test_an_answer_that_is_taken_back_is_asked_again(judged):
+    dataset, _ = judged
+    audit = begin_audit(dataset, "map", seed=1)
+    one, two, _ = questions(dataset, audit, 3)
+    token = give(dataset, one, "wrong class", label="else").token
+    give(dataset, two, "right")
+    assert (read_result(dataset, audit).answers, read_result(dataset, audit).found) == (2, 1)
+    take_back(dataset, token)
+    assert read_result(dataset, audit).answers == 0
+    assert questions(dataset, audit, 1) == [one]
+
+
+def test_labels_deleted_edited_or_skipped_are_not_known_and_what_was_answered_stays(judged):
+    dataset, _ = judged
+    audit = begin_audit(dataset, "map", seed=1)
+    answered, deleted, edited, skipped, _ = questions(dataset, audit, 5)
+    give(dataset, answered, "not an object")
+    assert read_result(dataset, audit).found == 1
+    values = [{"sample_id": edited[0], "label_id": edited[1], "value": "by hand"}]
+    dataset.set_label_values(f"{FIELD}.detections.label", values)
+    dataset.delete_labels(ids=[answered[1], deleted[1]], fields=FIELD)
+    give(dataset, skipped, "skipped")
+    found = read_result(dataset, audit)
+    assert (found.answers, found.found, found.unknown) == (4, 1, 3)
+    assert "3 labels of the sample are not known" in found.sentence
+
+
+def test_two_reviewers_at_once_do_no_harm(judged):
+    dataset, _ = judged
+    audit = begin_audit(dataset, "map", seed=1)
+    mine = yours = questions(dataset, audit, 3)
+    give(dataset, mine[0], "right", "ada")
+    give(dataset, yours[2], "not an object", "bob")  # not the next one: it waits for its turn
+    assert read_result(dataset, audit).answers == 1
+    give(dataset, yours[0], "not an object", "bob")  # the last word wins
+    give(dataset, mine[1], "right", "ada")
+    found = read_result(dataset, audit)
+    assert (found.answers, found.found) == (3, 2)
+    assert found.reviewers == {"ada": 1, "bob": 2}
+
+
+def test_nothing_left_to_audit_and_a_confidence_that_is_none(judged):
+    dataset, _ = judged
+    for value in (1.0, 0.2, float("nan"), "high"):
+        with pytest.raises(InvalidParameter, match="confidence"):
+            begin_audit(dataset, "map", confidence=value)
+    queue = next_issues(dataset, "map", 200)
+    answers = [Answer(item.sample_id, item.id, item.label, "right") for item in queue.items]
+    give_answers(dataset, FIELD, answers, "ada")
+    with pytest.raises(InvalidParameter, match="nothing to audit"):
+        begin_audit(dataset, "map")
+
+
+def test_how_far_a_reviewer_who_errs_carries(judged):
+    dataset, _ = judged
+    audit = begin_audit(dataset, "map", seed=1)
+    found = read_result(dataset, audit)
+    assert found.widened(0.05) == (0.0, 1.0)
+    for asked in questions(dataset, audit, 30):
+        give(dataset, asked, "right")
+    found = read_result(dataset, audit)
+    low, high = found.widened(0.05)
+    assert low == 0 and high == pytest.approx(found.bounds.high / 120 + 0.05)

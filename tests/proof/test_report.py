@@ -1,0 +1,82 @@
+"""The label report: what it counts, and the page."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from labelvet.autolabel.runs import AutoLabelRun, save_run
+from labelvet.cli import main
+from labelvet.core.errors import InvalidParameter
+from labelvet.dataset.documents import hex_ids
+from labelvet.issues.find import find_label_issues
+from labelvet.proof.audits import begin_audit, read_result
+from labelvet.proof.report import label_report, report_page, write_report
+from labelvet.review.answers import Answer, give_answers
+
+FIELD = "labels"
+
+
+@pytest.fixture
+def audited(flipped_labels):
+    dataset, flipped = flipped_labels
+    find_label_issues(dataset, "map")
+    audit = begin_audit(dataset, "map", by="ada", seed=1)
+    rows = read_result(dataset, audit, ahead=40).open
+    asked = zip(hex_ids(audit.sample_ids[rows]), hex_ids(audit.ids[rows]), rows, strict=True)
+    answers = [
+        Answer(sample, id_, audit.class_of(row), "wrong class", "<i>else</i>")
+        if id_ in flipped
+        else Answer(sample, id_, audit.class_of(row), "right")
+        for sample, id_, row in asked
+    ]
+    give_answers(dataset, FIELD, answers, "ada")
+    return dataset, audit, answers
+
+
+def test_its_numbers_are_those_of_the_answers(audited):
+    dataset, audit, answers = audited
+    save_run(dataset, AutoLabelRun("first", FIELD, "a.pt", None, 0.2))
+    report = label_report(dataset, "map")
+    assert len(report["answers"]) == 40 and report["reviewers"] == {"ada": 40}
+    by_id = {one["id"]: one["verdict"] for one in report["answers"]}
+    assert by_id == {answer.label_id: answer.verdict for answer in answers}
+    wrong = sum(answer.verdict == "wrong class" for answer in answers)
+    (found,) = report["audits"]
+    assert (found["answers"], found["wrong"], found["by"]) == (40, wrong, "ada")
+    assert found["sentence"] == read_result(dataset, audit).sentence
+    assert report["verdicts"].get("wrong class", 0) == wrong
+    assert sum(one["labels"] for one in report["confusions"]) == wrong
+    (run,) = report["runs"]
+    assert (run["name"], run["field"], run["model"]) == ("first", FIELD, "a.pt")
+    assert report["progress"]["found"] == 120 and len(report["map"]) == 120
+
+
+def test_the_page_says_the_same_and_whatever_names_hold_is_text(audited, tmp_path):
+    dataset, audit, _ = audited
+    page, data = write_report(dataset, "map", str(tmp_path / "labels.html"))
+    text = page.read_text()
+    assert read_result(dataset, audit).sentence.split(";")[0] in text
+    assert "<i>else" not in text and "&lt;i&gt;else" in text
+    assert 'src="http' not in text and "<script" not in text
+    report = json.loads(data.read_text())
+    assert report_page(report) == text
+    for path in (
+        str(page),
+        str(tmp_path / "labels.txt"),
+        "",
+        None,
+        str(tmp_path / "no" / "a.html"),
+    ):
+        with pytest.raises(InvalidParameter):
+            write_report(dataset, "map", path)
+    write_report(dataset, "map", page, overwrite=True)
+
+
+def test_the_command_writes_it(audited, tmp_path, capsys):
+    dataset, _, _ = audited
+    file = tmp_path / "labels.html"
+    main(["report", dataset.name, str(file), "--brain-key", "map"])
+    assert capsys.readouterr().out.split() == [str(file), str(file.with_suffix(".json"))]
+    with pytest.raises(SystemExit, match="exists already"):
+        main(["report", dataset.name, str(file), "--brain-key", "map"])
