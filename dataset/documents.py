@@ -110,10 +110,10 @@ def read_labels(
     pipeline: list[dict[str, Any]],
     root: str,
     single: bool,
-    name: str | None = None,
+    name: str | tuple[str, ...] | None = None,
     sample_id: str = "_id",
 ) -> tuple[Ids, Ids, list[Any]]:
-    """Reads the ids of labels and of their samples, and an attribute of them, in one query.
+    """Reads the ids of labels and of their samples, and attributes of them, in one query.
 
     The server joins the ids of a sample into one text: 200,000 ObjectIds would take longer to make
     here than all of the query.
@@ -123,17 +123,20 @@ def read_labels(
         pipeline: the stages before
         root: the path of the labels in the documents
         single: whether that is one label, not a list
-        name: the attribute, None for ids alone
+        name: the attribute, several as a tuple, None for ids alone
         sample_id: the path of the sample's id, which in patches is another than their own
 
     Returns:
         (n, 12) ids of samples, (n, 12) ids of labels, and n values, None where a label lacks the
-        attribute; no values without a name
+        attribute, lists of those of several; no values without a name
     """
     each = f"${root}" if single else "$$this"
     # a label without the attribute, or without an id, would otherwise shift the others'
     text: Any = {"$ifNull": [{"$toString": f"{each}._id"}, _NO_ID]}
-    value: Any = {"$ifNull": [f"{each}.{name}", None]}
+    names = name if isinstance(name, tuple) else (name,)
+    value: Any = [{"$ifNull": [f"{each}.{one}", None]} for one in names]
+    if not isinstance(name, tuple):
+        value = value[0]
     if single:
         there = {"$match": {f"{root}._id": {"$exists": True}}}
         pipeline, value = [*pipeline, there], [value]

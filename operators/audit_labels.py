@@ -8,7 +8,8 @@ import fiftyone.operators.types as types
 
 from ..core.errors import LabelvetError
 from ..proof.approval import fill_basket
-from ..proof.audits import begin_audit, current_audit, read_result
+from ..proof.audits import begin_audit, current_audit
+from ..proof.results import read_result
 from .form_operator import FormOperator
 from .forms import one_of, problem
 
@@ -46,7 +47,7 @@ class AuditLabels(FormOperator):
             confidence: of a new one, how sure its bounds are to hold
 
         Returns:
-            a :class:`labelvet.proof.audits.Result`
+            a :class:`labelvet.proof.results.Result`
 
         Raises:
             LabelvetError: if label issues were not looked for, or an argument cannot be used
@@ -103,7 +104,7 @@ class ApproveToTarget(FormOperator):
             confidence: how sure that is to hold
 
         Returns:
-            a :class:`labelvet.proof.audits.Result`
+            a :class:`labelvet.proof.results.Result`
 
         Raises:
             LabelvetError: if label issues were not looked for, or an argument cannot be used

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from itertools import chain
 
 import fiftyone as fo
 import numpy as np
@@ -11,18 +12,12 @@ from ..approval.basket import Chosen, remove_labels
 from ..approval.candidates import Candidates, Selection, find_candidates, read_candidates
 from ..core.errors import InvalidParameter
 from ..core.sentences import count
-from ..dataset.documents import Ids, byte_keys
+from ..dataset.documents import Ids, pair_keys
 from ..dataset.states import BASKET_TAG
 from ..dataset.storage import locate
 from ..dataset.tags import tag_labels
-from .audits import (
-    Audit,
-    Result,
-    keep_basket,
-    kept_basket,
-    read_judged,
-    read_result,
-)
+from .audits import Audit, keep_basket, kept_basket
+from .results import Result, read_judged, read_result
 
 METHOD = "fixed sequence of sets, betting e-values"
 VOID = "The basket was changed since it was proven: the proof is void."
@@ -45,10 +40,10 @@ def fill_basket(dataset: fo.Dataset, audit: Audit | None) -> Chosen:
     candidates = find_candidates(dataset, audit.field, audit.run)
     size = result.proof.size
     judged = read_judged(dataset, audit)
-    inside = set(byte_keys(audit.ids[:size]))
+    inside = set(pair_keys(audit.sample_ids[:size], audit.ids[:size]))
     read = [read_candidates(candidates, Selection(), state) for state in ("open", "basket")]
     samples, ids = (np.concatenate(both) for both in zip(*read, strict=True))
-    member = [key in inside and key not in judged.edited for key in byte_keys(ids)]
+    member = [key in inside and key not in judged.edited for key in pair_keys(samples, ids)]
     samples, ids = samples[member], ids[member]
     # so many of the set may be wrong, and those that were found are out, or right by now
     wrong = int((1 - audit.target) * size + 1e-9) - len(judged.wrong & inside)
@@ -64,7 +59,7 @@ def fill_basket(dataset: fo.Dataset, audit: Audit | None) -> Chosen:
         candidates.dataset, candidates.field, samples, ids, BASKET_TAG, all_differ=True
     )
     sentence = describe(audit, result, len(ids))
-    keep_basket(dataset, audit, _digest(ids), sentence)
+    keep_basket(dataset, audit, _digest(samples, ids), sentence)
     return Chosen(done.changed, done.token, sentence)
 
 
@@ -85,10 +80,10 @@ def proof_of_basket(candidates: Candidates) -> tuple[str | None, bool]:
     kept = kept_basket(getattr(dataset, "dataset", dataset), field_of(candidates), candidates.run)
     if kept is None:
         return None, False
-    ids = read_candidates(candidates, Selection(), "basket")[1]
+    samples, ids = read_candidates(candidates, Selection(), "basket")
     if not len(ids):
         return None, False
-    return kept["sentence"], _digest(ids) == kept["digest"]
+    return kept["sentence"], _digest(samples, ids) == kept["digest"]
 
 
 def field_of(candidates: Candidates) -> str:
@@ -96,5 +91,5 @@ def field_of(candidates: Candidates) -> str:
     return locate(candidates.dataset, None).path(candidates.field)
 
 
-def _digest(ids: Ids) -> str:
-    return hashlib.sha256(b"".join(sorted(byte_keys(ids)))).hexdigest()
+def _digest(sample_ids: Ids, ids: Ids) -> str:
+    return hashlib.sha256(b"".join(chain(*sorted(pair_keys(sample_ids, ids))))).hexdigest()

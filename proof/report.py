@@ -29,8 +29,9 @@ from ..issues.attributes import ISSUE
 from ..maps.map import Map, load_map
 from ..maps.thumbnails import make_thumbnails
 from ..review.answers import NOT_AN_OBJECT, VERDICTS, WRONG_CLASS
-from .audits import list_audits, percent, read_result
+from .audits import list_audits
 from .report_page import render
+from .results import percent, read_result
 
 _EXAMPLES, _CROP = 24, 160
 _POINTS = 4_000

@@ -15,7 +15,7 @@ from ..message import Answer, ClassName, Moment, OneOf, Request, Text
 if TYPE_CHECKING:
     from ...approval.counts import Review as CountedLabels
     from ...approval.rounds import ApprovalProgress
-    from ...proof.audits import Result
+    from ...proof.results import Result
 
 RunState = Annotated[str, OneOf(RUN_STATES)]
 # the places of the states are those in the counts of a class

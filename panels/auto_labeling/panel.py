@@ -33,7 +33,8 @@ from ...dataset.states import FLAGGED_TAG
 from ...dataset.storage import locate
 from ...dataset.tags import tag_view
 from ...proof.approval import VOID, field_of, fill_basket, proof_of_basket
-from ...proof.audits import Result, begin_audit, current_target, judged_run, read_result
+from ...proof.audits import begin_audit, current_target, judged_run
+from ...proof.results import Result, read_result
 from ..message import Nothing
 from ..undoing import Undoing
 from ..web_panel import WebPanel, exposed

@@ -16,7 +16,7 @@ from ..message import Answer, ClassName, Id, Moment, OneOf, Request, Text
 if TYPE_CHECKING:
     from ...maps.columns import Column
     from ...maps.map import Map, MapInfo
-    from ...proof import audits
+    from ...proof.results import Questions
     from ...review import queue
 
 TARGETS = ("labels", "samples")
@@ -482,7 +482,7 @@ class Queue(Answer):
         )
 
     @classmethod
-    def of_audit(cls, asked: audits.Questions, shown: Map) -> Queue:
+    def of_audit(cls, asked: Questions, shown: Map) -> Queue:
         """Makes one of what an audit asks next."""
         result = asked.result
         return cls(

@@ -6,7 +6,8 @@ from typing import Any
 
 from ...core.errors import InvalidParameter
 from ...core.user import current_user
-from ...proof.audits import begin_audit, current_audit, next_questions, read_result
+from ...proof.audits import begin_audit, current_audit
+from ...proof.results import next_questions, read_result
 from ...review.answers import Answer, give_answers
 from ...review.queue import next_issues
 from ..web_panel import exposed

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 
 from labelvet.issues.find import find_label_issues
-from labelvet.proof.audits import current_audit, read_result
+from labelvet.proof.audits import current_audit
+from labelvet.proof.results import read_result
 
 from .test_review_queue import KEY, mapped, open_review, wait_for  # noqa: F401
 

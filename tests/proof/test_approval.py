@@ -12,7 +12,8 @@ from labelvet.dataset.documents import hex_ids, parse_ids
 from labelvet.issues.find import find_label_issues
 from labelvet.panels.undoing import undo
 from labelvet.proof.approval import fill_basket, proof_of_basket
-from labelvet.proof.audits import begin_audit, current_audit, read_result
+from labelvet.proof.audits import begin_audit, current_audit
+from labelvet.proof.results import read_result
 from labelvet.review.answers import Answer, give_answers
 
 FIELD = "labels"

@@ -7,7 +7,8 @@ import pytest
 from labelvet.core.errors import InvalidParameter, UnknownRun
 from labelvet.dataset.documents import hex_ids
 from labelvet.issues.find import find_label_issues
-from labelvet.proof.audits import begin_audit, current_audit, read_result
+from labelvet.proof.audits import begin_audit, current_audit
+from labelvet.proof.results import read_result
 from labelvet.review.answers import Answer, give_answers, take_back
 from labelvet.review.queue import next_issues
 
