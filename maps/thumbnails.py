@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 from base64 import b64encode
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -29,6 +30,9 @@ _THREADS = min(8, 2 * (os.cpu_count() or 1))
 _GONE = "It was deleted since the map was computed."
 
 
+Box = tuple[float, float, float, float]
+
+
 @dataclass(frozen=True)
 class Thumbnail:
     """A crop and what it shows.
@@ -39,6 +43,7 @@ class Thumbnail:
         sample_id: the id of the sample
         image: a ``data:`` URI of a JPEG, None where there is a problem
         box: the label's box ``[x, y, width, height]`` relative to the crop
+        window: what the crop shows of the image, ``[x, y, width, height]`` relative to the image
         label, confidence, tags: of the label, or the sample's tags
         problem: why there is no image, as a sentence
     """
@@ -47,7 +52,8 @@ class Thumbnail:
     id: str
     sample_id: str
     image: str | None = None
-    box: tuple[float, float, float, float] | None = None
+    box: Box | None = None
+    window: Box | None = None
     label: str | None = None
     confidence: float | None = None
     tags: tuple[str, ...] = ()
@@ -55,7 +61,12 @@ class Thumbnail:
 
 
 def make_thumbnails(
-    dataset: fo.Dataset, shown: Map, rows: list[int], size: int, margin: float
+    dataset: fo.Dataset,
+    shown: Map,
+    rows: list[int],
+    size: int,
+    margin: float,
+    around: Sequence[Sequence[float] | None] = (),
 ) -> list[Thumbnail]:
     """Cuts the patches of some rows out of their images.
 
@@ -65,6 +76,7 @@ def make_thumbnails(
         rows: the rows; images are decoded once for all of their patches
         size: the longest side of a picture in pixels; smaller patches are not enlarged
         margin: how much of its surroundings a patch gets on each side, as a part of its own size
+        around: of each row another box, relative to its image, that is shown too; None for none
 
     Raises:
         InvalidParameter: if the media are not images
@@ -84,7 +96,11 @@ def make_thumbnails(
     wanted = pair_ids(sample_ids, None if table.label_ids is None else ids).tolist()
     places = [found.get(pair) for pair in wanted]
     cut = sorted({place for place in places if place is not None})
-    pictures = _cut(shown.collection, table, cut, size, margin)
+    outer = table.boxes.copy()
+    for place, other in zip(places, around, strict=False):
+        if place is not None and other is not None:
+            outer[place] = _union(outer[place], np.asarray(other, dtype=np.float64))
+    pictures = _cut(shown.collection, table, outer, cut, size, margin)
     labels = table.labels
     thumbnails = []
     of_rows = zip(rows, ids, sample_ids, wanted, places, strict=True)
@@ -103,19 +119,34 @@ def make_thumbnails(
                 confidence=confidence if np.isfinite(confidence) else None,
                 tags=tuple(tags.get(pair) or ()),
                 **({"problem": picture} if isinstance(picture, str) else
-                   {"image": picture[0], "box": picture[1]}),
+                   {"image": picture[0], "box": picture[1], "window": picture[2]}),
             )
         )  # fmt: skip
     return thumbnails
 
 
-_Picture = tuple[str, tuple[float, float, float, float]]
+_Picture = tuple[str, Box, Box]
+
+
+def _union(box: NDArray[np.float64], other: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Returns the smallest box around two."""
+    start = np.minimum(box[:2], other[:2])
+    end = np.maximum(box[:2] + box[2:], other[:2] + other[2:])
+    return np.concatenate([start, end - start])
 
 
 def _cut(
-    collection: str, table: PatchTable, places: list[int], size: int, margin: float
+    collection: str,
+    table: PatchTable,
+    outer: NDArray[np.float64],
+    places: list[int],
+    size: int,
+    margin: float,
 ) -> dict[int, _Picture | str]:
-    """Returns a picture, or what is wrong, for each of the table's rows ``places``."""
+    """Returns a picture, or what is wrong, for each of the table's rows ``places``.
+
+    What it shows is a box of ``outer`` (n, 4), with its margin.
+    """
     by_image: dict[int, list[int]] = {}
     for place in places:
         by_image.setdefault(int(table.media[place]), []).append(place)
@@ -123,7 +154,7 @@ def _cut(
     def of_image(item: tuple[int, list[int]]) -> dict[int, _Picture | str]:
         media, of_it = item
         path = str(table.filepaths[media])
-        return _cut_image(collection, path, of_it, table.boxes, size, margin)
+        return _cut_image(collection, path, of_it, table.boxes, outer, size, margin)
 
     pictures: dict[int, _Picture | str] = {}
     with ThreadPoolExecutor(_THREADS) as threads:
@@ -137,6 +168,7 @@ def _cut_image(
     path: str,
     places: list[int],
     boxes: NDArray[np.float64],
+    outer: NDArray[np.float64],
     size: int,
     margin: float,
 ) -> dict[int, _Picture | str]:
@@ -146,7 +178,16 @@ def _cut_image(
     except OSError:
         return dict.fromkeys(places, f"The image '{os.path.basename(path)}' does not exist.")
     keys = {
-        place: (collection, path, changed, boxes[place].tobytes(), size, margin) for place in places
+        place: (
+            collection,
+            path,
+            changed,
+            boxes[place].tobytes(),
+            outer[place].tobytes(),
+            size,
+            margin,
+        )
+        for place in places
     }
     for place in places:
         if not np.isfinite(boxes[place]).all() or (boxes[place, 2:] <= 0).any():
@@ -166,13 +207,19 @@ def _cut_image(
     height, width = pixels.shape[:2]
     scale = np.array([width, height] * 2)
     tight = pixel_windows(boxes[missing], width, height, CropSettings()) / scale
-    windows = pixel_windows(boxes[missing], width, height, CropSettings(alpha=2 * margin))
+    windows = pixel_windows(outer[missing], width, height, CropSettings(alpha=2 * margin))
     for place, window, box in zip(missing, windows, tight, strict=True):
-        outer = window / scale
-        extent = np.tile(outer[2:] - outer[:2], 2)
-        x, y, right, bottom = ((box - np.tile(outer[:2], 2)) / extent).round(4).tolist()
+        start, end = np.split(window / scale, 2)
+        x, y, right, bottom = (
+            ((box - np.tile(start, 2)) / np.tile(end - start, 2)).round(4).tolist()
+        )
         crop = pixels[window[1] : window[3], window[0] : window[2]]
-        picture = (_jpeg(Image.fromarray(crop), size), (x, y, right - x, bottom - y))
+        left, top, wide, high = np.concatenate([start, end - start]).tolist()
+        picture = (
+            _jpeg(Image.fromarray(crop), size),
+            (x, y, right - x, bottom - y),
+            (left, top, wide, high),
+        )
         _pictures.put(keys[place], picture)
         pictures[place] = picture
     return pictures

@@ -7,6 +7,7 @@ down before (:mod:`labelvet.dataset.changes`), so that it can be undone after a 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -37,20 +38,30 @@ from ..dataset.states import (
     state_of,
 )
 from ..dataset.storage import Storage, locate
+from .boxes import check_can_move, checked_box
 
-RIGHT, WRONG_CLASS, NOT_AN_OBJECT, SKIPPED = "right", "wrong class", "not an object", "skipped"
-VERDICTS = (RIGHT, WRONG_CLASS, NOT_AN_OBJECT, SKIPPED)
+RIGHT, WRONG_CLASS, BADLY_PLACED = "right", "wrong class", "badly placed"
+NOT_AN_OBJECT, SKIPPED = "not an object", "skipped"
+VERDICTS = (RIGHT, WRONG_CLASS, BADLY_PLACED, NOT_AN_OBJECT, SKIPPED)
 
 ATTRIBUTES = {
-    "review": Attribute(
-        fo.StringField, "A reviewer's answer: right, wrong class, not an object, skipped"
-    ),
+    "review": Attribute(fo.StringField, f"A reviewer's answer: {', '.join(VERDICTS)}"),
     "reviewed_by": Attribute(fo.StringField, "Who answered"),
     "reviewed_at": Attribute(fo.DateTimeField, "When"),
     "label_before": Attribute(fo.StringField, "The class before the reviewer changed it"),
+    "box_before": Attribute(
+        fo.ListField, "The box before the reviewer changed it", items=fo.FloatField
+    ),
 }
 _OWNER = "review"
-_SAYS = {RIGHT: REVIEWED_TAG, WRONG_CLASS: REVIEWED_TAG, NOT_AN_OBJECT: REJECTED_TAG}
+_SAYS = {
+    RIGHT: REVIEWED_TAG,
+    WRONG_CLASS: REVIEWED_TAG,
+    BADLY_PLACED: REVIEWED_TAG,
+    NOT_AN_OBJECT: REJECTED_TAG,
+}
+# what of a label an answer changes, beside what it says of it
+_CHANGED = ("label", "bounding_box")
 
 KIND = "review"
 _MAX_CLASS = 200
@@ -68,6 +79,9 @@ class Answer:
         seen: the class that the reviewer saw
         verdict: one of ``VERDICTS``
         label: the class that it should be, for a wrong one
+        box: where it should be, for a badly placed one: ``[x, y, width, height]`` relative to the
+            image; what lies outside it is cut off
+        seen_box: the box that the reviewer saw; None where that does not matter
     """
 
     sample_id: str
@@ -75,6 +89,8 @@ class Answer:
     seen: str | None
     verdict: str
     label: str | None = None
+    box: Sequence[float] | None = None
+    seen_box: Sequence[float] | None = None
 
 
 @dataclass(frozen=True)
@@ -136,10 +152,14 @@ def give_answers(dataset: fo.Dataset, field: str, answers: list[Answer], user: s
     taken = []
     for answer in answers:
         label = labels.get((answer.sample_id, answer.label_id))
-        if label is not None and label.get("label") == answer.seen and _may(answer, label):
+        if label is not None and _is_as_seen(answer, label) and _may(answer, label):
             taken.append((answer, label))
     entries = [_entry(answer, label, user, moment) for answer, label in taken]
     if not entries:
+        (answer, *more) = answers
+        now_there = labels.get((answer.sample_id, answer.label_id))
+        if not more and now_there is not None and _was_moved(answer, now_there):
+            return Answered(0, 1, None, _describe_moved(now_there))
         return Answered(0, len(answers), None, _describe(answers, len(answers)))
     check_labels(storage, storage.local(field))
     declare_attributes(storage, root, ATTRIBUTES, _OWNER)
@@ -232,7 +252,8 @@ def read_known(dataset: fo.Dataset, field: str) -> Known:
             asks = state == "flagged" and not skipped
             samples.append(document["_id"])
             ids.append(label["i"])
-            wrong.append(state in ("rejected", "flagged") or verdict == WRONG_CLASS)
+            said_wrong = verdict in (WRONG_CLASS, BADLY_PLACED)
+            wrong.append(said_wrong or state in ("rejected", "flagged"))
             learned.append(not skipped)
             asking.append(asks)
             reviewed += bool(verdict) and not asks
@@ -280,6 +301,17 @@ def _check(storage: Storage, root: str, answer: Answer) -> None:
             raise InvalidParameter(
                 f"It is already '{name}': choose another class, or answer right."
             )
+    if answer.verdict == BADLY_PLACED:
+        checked_box(answer.box)
+
+
+def _is_as_seen(answer: Answer, label: dict[str, Any]) -> bool:
+    return label.get("label") == answer.seen and not _was_moved(answer, label)
+
+
+def _was_moved(answer: Answer, label: dict[str, Any]) -> bool:
+    """Whether somebody changed the box since the reviewer saw it."""
+    return answer.seen_box is not None and list(answer.seen_box) != label.get("bounding_box")
 
 
 def _entry(answer: Answer, label: dict[str, Any], user: str, moment: datetime) -> dict[str, Any]:
@@ -288,6 +320,10 @@ def _entry(answer: Answer, label: dict[str, Any], user: str, moment: datetime) -
     after = {**before, "review": answer.verdict, "reviewed_by": user, "reviewed_at": moment}
     if answer.verdict == WRONG_CLASS:
         after |= {"label": answer.label, "label_before": answer.seen}
+    if answer.verdict == BADLY_PLACED:
+        check_can_move(label)
+        before["bounding_box"] = label["bounding_box"]
+        after |= {"bounding_box": checked_box(answer.box), "box_before": label["bounding_box"]}
     says, had = _SAYS.get(answer.verdict), label.get("tags") or []
     return {
         "sample": ObjectId(answer.sample_id),
@@ -353,13 +389,14 @@ def _update(
     """Returns the filter and the update of one label's change."""
     then, values = entry[old], entry[new]
     guard: dict[str, Any] = {"_id": entry["label"]}
-    guard |= {name: then[name] for name in ("label", "review", "reviewed_at")}
+    guard |= {name: then[name] for name in (*_CHANGED, "review", "reviewed_at") if name in then}
+    changes = any(values.get(name) != then.get(name) for name in _CHANGED)
     if new == "before" and entry["says"]:
         # what has another state since has had a later word
         guard["tags"] = {"$eq": entry["says"]}
-        if values["label"] != then["label"]:
+        if changes:
             guard["tags"] |= {"$ne": APPROVED_TAG}
-    elif entry["says"] == REJECTED_TAG or values["label"] != then["label"]:
+    elif entry["says"] == REJECTED_TAG or changes:
         guard["tags"] = {"$ne": APPROVED_TAG}
     where: dict[str, Any] = {sample_id: entry["sample"]}
     if listed:
@@ -396,6 +433,20 @@ def _describe(answers: list[Answer], refused: int) -> str:
     return {
         RIGHT: f"'{answer.seen}' is right.",
         WRONG_CLASS: f"'{answer.seen}' is now '{answer.label}'.",
+        BADLY_PLACED: f"'{answer.seen}' has a new box{_cut_off(answer)}.",
         NOT_AN_OBJECT: f"'{answer.seen}' is rejected: not an object.",
         SKIPPED: "Skipped.",
     }[answer.verdict]
+
+
+def _cut_off(answer: Answer) -> str:
+    cut = answer.box is not None and checked_box(answer.box) != list(answer.box)
+    return ", cut at the border of the image" if cut else ""
+
+
+def _describe_moved(label: dict[str, Any]) -> str:
+    who = label.get("reviewed_by")
+    return (
+        f"Its box was changed since you saw it{f', by {who}' if who else ''}: nothing was written, "
+        "and that box stays. Correct it where you find it next, or undo that change."
+    )

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ..dataset.documents import Ids, hex_ids
 from ..dataset.storage import locate
-from ..issues.attributes import ISSUE, REASON
+from ..issues.attributes import ISSUE, REASON, SUGGESTED_BOX
 from ..issues.findings import Findings, load_findings
 from .answers import Known, read_documents, read_known
 from .learning import Estimate, Learned, learn
@@ -25,6 +25,8 @@ class Item:
         label, confidence: of it
         suggested: the class that it should be, if it is mislabeled; None where it cannot be known
         suggestions: the three likeliest other classes, the likeliest first
+        box: its box ``[x, y, width, height]``, relative to the image; None where it is an outline
+        suggested_box: where it should be, if it is badly placed; None where nobody says so
         issue: its main problem; None where nothing stands out
         reason: what speaks against it
         suspicion: probability that it is wrong, as learned so far
@@ -39,6 +41,8 @@ class Item:
     confidence: float | None
     suggested: str | None
     suggestions: list[str]
+    box: list[float] | None
+    suggested_box: list[float] | None
     issue: str | None
     reason: str | None
     suspicion: float
@@ -170,6 +174,8 @@ def read_items(
                         None if confidence is None else float(confidence),
                         suggested[0] if suggested else None,
                         suggested,
+                        document.get("bounding_box"),
+                        document.get(SUGGESTED_BOX),
                         document.get(ISSUE),
                         document.get(REASON),
                         round(float(suspicion[row]), 3),

@@ -11,6 +11,7 @@ export interface Shortcut {
 export function keyName(event: KeyboardEvent): string {
   if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "z") return "z";
   if (event.altKey || event.ctrlKey || event.metaKey) return "";
+  if (event.shiftKey && event.key.startsWith("Arrow")) return `Shift+${event.key}`;
   return event.key === "Escape" ? "Esc" : event.key;
 }
 

@@ -30,6 +30,8 @@ Source = Annotated[str, OneOf(("neighbors", "map"))]
 Verdict = Annotated[str, OneOf(VERDICTS)]
 Tag = Annotated[str, AfterValidator(check_tag)]
 Row = Annotated[int, Field(ge=0)]
+# x, y, width and height, relative to an image
+Box = Annotated[list[float], Field(min_length=4, max_length=4)]
 
 
 class OpenRunRequest(Request):
@@ -106,11 +108,13 @@ class CropsRequest(RunRequest):
     Attributes:
         size: the longest side in pixels
         margin: the context on each side, as a part of the patch's own size
+        around: of each row another box that the picture shows too; null for none
     """
 
     rows: list[Row] = Field(max_length=100)
-    size: int = Field(128, ge=32, le=512)
-    margin: float = Field(0.25, ge=0, le=1)
+    size: int = Field(128, ge=32, le=1024)
+    margin: float = Field(0.25, ge=0, le=100)
+    around: list[Box | None] = Field([], max_length=100)
 
 
 class RowRequest(RunRequest):
@@ -166,6 +170,8 @@ class GivenAnswer(Request):
         id: of the label
         seen: the class that the reviewer saw
         label: the class that it should be, for a wrong one
+        box: where it should be, for a badly placed one
+        seen_box: the box that the reviewer saw, null where that does not matter
     """
 
     id: Id
@@ -173,6 +179,8 @@ class GivenAnswer(Request):
     seen: ClassName | None = None
     verdict: Verdict
     label: ClassName | None = None
+    box: Box | None = None
+    seen_box: Box | None = None
 
 
 class AnswerRequest(RunRequest):
@@ -308,6 +316,7 @@ class Crop(Answer):
         id, sample_id: of the label and its sample
         image: a `data:` URI
         box: the label's box, relative to the picture: x, y, width and height
+        window: what the picture shows of the image, relative to the image
         tags: of the label, or the sample's
     """
 
@@ -316,6 +325,7 @@ class Crop(Answer):
     sample_id: str
     image: str | None
     box: tuple[float, float, float, float] | None
+    window: tuple[float, float, float, float] | None
     label: str | None
     confidence: float | None
     tags: list[str]
@@ -421,6 +431,8 @@ class Item(Answer):
     Attributes:
         suggested: the class that it should be, null where it cannot be known
         suggestions: the three likeliest other classes, the likeliest first
+        box: its box, relative to the image; null where it is an outline
+        suggested_box: where it should be, null where nobody says so
         issue: its main problem, null where nothing stands out
         suspicion: probability that it is wrong, as learned so far
         flagged: whether somebody tagged it for a review
@@ -434,6 +446,8 @@ class Item(Answer):
     confidence: float | None
     suggested: str | None
     suggestions: list[str]
+    box: list[float] | None
+    suggested_box: list[float] | None
     issue: str | None
     reason: str | None
     suspicion: float

@@ -103,7 +103,9 @@ class LabelEmbeddings(ReviewMethods, Undoing, WebPanel):
         """Pictures of some rows."""
         shown = open_map(ctx, request)
         rows = check_rows(request.rows, shown)
-        thumbnails = make_thumbnails(ctx.dataset, shown, rows, request.size, request.margin)
+        thumbnails = make_thumbnails(
+            ctx.dataset, shown, rows, request.size, request.margin, request.around
+        )
         return messages.Crops(
             crops=[messages.Crop.like(one, tags=list(one.tags)) for one in thumbnails]
         )

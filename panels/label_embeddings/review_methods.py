@@ -45,7 +45,7 @@ class ReviewMethods:
         if field is None:
             raise InvalidParameter("Whole images have no labels to review.")
         given = [
-            Answer(one.sample_id, one.id, one.seen, one.verdict, one.label)
+            Answer(one.sample_id, one.id, one.seen, one.verdict, one.label, one.box, one.seen_box)
             for one in request.answers
         ]
         done = give_answers(ctx.dataset, field, given, _user(ctx))

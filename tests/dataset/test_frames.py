@@ -167,6 +167,16 @@ def test_issues_and_answers_are_written_into_frames_and_their_view(videos, frame
     assert next_issues(videos, "k", 5).reviewed == 1
     assert take_back(videos, done.token).changed == 1
     assert "bus" not in both(videos, frames, "label") + patches.values("det.label")
+    moved = Answer(
+        item.sample_id, item.id, item.label, "badly placed", box=[0, 0, 0.5, 0.5], seen_box=item.box
+    )
+    done = give_answers(videos, "frames.det", [moved], "me")
+    assert done.changed == 1 and [0, 0, 0.5, 0.5] in both(videos, frames, "bounding_box")
+    assert find_changes(videos, "k").changed == 1
+    assert [0, 0, 0.5, 0.5] in patches.values("det.bounding_box")
+    take_back(videos, done.token)
+    assert not find_changes(videos, "k")
+    assert [0, 0, 0.5, 0.5] not in both(videos, frames, "bounding_box")
     assert "frames.det.detections.issue" in remove_label_issues(videos)
     assert videos.get_field(f"{FIELD}.suspicion") is None
     assert frames._dataset.get_field("det.detections.suspicion") is None

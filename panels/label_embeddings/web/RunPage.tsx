@@ -83,7 +83,7 @@ export function RunPage({
     report,
     onStale,
   });
-  const reviewer = useReviewer(review, openRow);
+  const reviewer = useReviewer(review, openRow, report);
   const startReview = () => setReviewing(hasLabels);
   const endReview = () => {
     setReviewing(false);

@@ -19,7 +19,7 @@ export type Level = (typeof LEVELS)[number];
 export const SOURCES = ["neighbors", "map"] as const;
 export type Source = (typeof SOURCES)[number];
 
-export const VERDICTS = ["right", "wrong class", "not an object", "skipped"] as const;
+export const VERDICTS = ["right", "wrong class", "badly placed", "not an object", "skipped"] as const;
 export type Verdict = (typeof VERDICTS)[number];
 
 /** What a reviewer says of some labels. */
@@ -109,6 +109,8 @@ export interface CropsRequest {
   size?: number;
   /** the context on each side, as a part of the patch's own size */
   margin?: number;
+  /** of each row another box that the picture shows too; null for none */
+  around?: (number[] | null)[];
 }
 
 /** Pictures of some rows. */
@@ -301,6 +303,10 @@ export interface GivenAnswer {
   verdict: Verdict;
   /** the class that it should be, for a wrong one */
   label?: string | null;
+  /** where it should be, for a badly placed one */
+  box?: number[] | null;
+  /** the box that the reviewer saw, null where that does not matter */
+  seenBox?: number[] | null;
 }
 
 /** A change of the dataset that can be undone. */
@@ -351,6 +357,8 @@ export interface Crop {
   image: string | null;
   /** the label's box, relative to the picture: x, y, width and height */
   box: [number, number, number, number] | null;
+  /** what the picture shows of the image, relative to the image */
+  window: [number, number, number, number] | null;
   label: string | null;
   confidence: number | null;
   /** of the label, or the sample's */
@@ -418,6 +426,10 @@ export interface Item {
   suggested: string | null;
   /** the three likeliest other classes, the likeliest first */
   suggestions: string[];
+  /** its box, relative to the image; null where it is an outline */
+  box: number[] | null;
+  /** where it should be, null where nobody says so */
+  suggestedBox: number[] | null;
   /** its main problem, null where nothing stands out */
   issue: string | null;
   reason: string | null;
@@ -470,4 +482,4 @@ export interface Methods {
 }
 
 /** The version of these messages, which a page and the server must share. */
-export const CONTRACT = "4ee11beeab437c5b";
+export const CONTRACT = "b25d1f8f2cf7ab56";

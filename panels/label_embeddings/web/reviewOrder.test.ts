@@ -10,6 +10,8 @@ const item = (id: string, more: Partial<Item> = {}): Item => ({
   confidence: null,
   suggested: "dog",
   suggestions: ["dog"],
+  box: [0.1, 0.1, 0.2, 0.2],
+  suggestedBox: null,
   issue: null,
   reason: null,
   suspicion: 0.5,
@@ -84,6 +86,9 @@ describe("the answer that stands out", () => {
     expect(likely({ issue: "mislabeled", suggested: "" })).toBe("wrong class");
     expect(likely({ issue: "spurious" })).toBe("not an object");
     expect(likely({ issue: "duplicate" })).toBe("not an object");
+  });
+  it("is the suggested box of a badly placed one", () => {
+    expect(likely({ issue: "misplaced", suggestedBox: [0, 0, 1, 1] })).toBe("badly placed");
   });
   it("is none where no answer says what is wrong", () => {
     expect(likely({ issue: "misplaced" })).toBe(null);

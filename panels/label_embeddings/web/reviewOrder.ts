@@ -54,12 +54,12 @@ export function partDone(reviewed: number, expected: number): number {
 }
 
 /** Returns the answer that a label most likely has, null where none of them says what is wrong. */
-export function likelyVerdict({ issue, suggested }: Item): Verdict | null {
+export function likelyVerdict({ issue, suggested, suggestedBox }: Item): Verdict | null {
   switch (issue) {
     case "mislabeled":
       return suggested === null ? "right" : "wrong class";
     case "misplaced":
-      return null;
+      return suggestedBox && "badly placed";
     case "spurious":
     case "duplicate":
       return "not an object";

@@ -2,6 +2,7 @@
 // panel knows how messages travel.
 import { packRows, unpack } from "../../app/binary";
 import type { CallPython } from "../../app/panel";
+import type { Box } from "./boxes";
 import type {
   Answered,
   Cluster as ClusterMessage,
@@ -53,8 +54,14 @@ export interface Cluster extends Omit<ClusterMessage, "strangers"> {
 export interface GivenAnswer {
   item: Item;
   verdict: Verdict;
-  /** the class that it should be, for a wrong one */
+  /** what it should be, for a wrong class or box */
+  correction: Correction;
+}
+
+/** What a label should be. */
+export interface Correction {
   label?: string;
+  box?: Box;
 }
 
 type Call = CallPython<Methods>;
@@ -138,8 +145,13 @@ export class RunWire {
     return (await this.call("select_rows", { ...this.about, rows: packRows(rows) })).stages;
   }
 
-  async crops(rows: number[], size: number, margin: number): Promise<Crop[]> {
-    return (await this.call("crops", { ...this.about, rows, size, margin })).crops;
+  async crops(
+    rows: number[],
+    size: number,
+    margin: number,
+    around: (Box | null)[] = [],
+  ): Promise<Crop[]> {
+    return (await this.call("crops", { ...this.about, rows, size, margin, around })).crops;
   }
 
   tag(rows: Rows, tag: string, target: Target, remove: boolean): Promise<Done> {
@@ -185,12 +197,14 @@ export class RunWire {
   answer(answers: GivenAnswer[]): Promise<Answered> {
     return this.call("answer", {
       ...this.about,
-      answers: answers.map(({ item, verdict, label }) => ({
+      answers: answers.map(({ item, verdict, correction }) => ({
         id: item.id,
         sampleId: item.sampleId,
         seen: item.label,
         verdict,
-        label: label ?? null,
+        label: correction.label ?? null,
+        box: correction.box ?? null,
+        seenBox: item.box,
       })),
     });
   }

@@ -5,7 +5,7 @@ import { WHILE_IDLE_MS } from "../../../app/usePolled";
 import type { Report } from "../../../app/useReport";
 import type { Remember } from "../../../app/useUndo";
 import { rerank, without } from "../reviewOrder";
-import type { Item, Queue, RunWire, Verdict, Wire } from "../wire";
+import type { Correction, Item, Queue, RunWire, Verdict, Wire } from "../wire";
 
 const AHEAD = 60;
 const LEARN_EVERY = 5;
@@ -103,13 +103,13 @@ export function useReviewQueue({
       refresh();
     }, failed);
 
-  const answer = (given: Item[], verdict: Verdict, label?: string) => {
+  const answer = (given: Item[], verdict: Verdict, correction: Correction = {}) => {
     if (given.length === 0) return;
     for (const { id } of given) answered.current.add(id);
     const rest = without(items, given);
     setItems(rest);
     setReviewed((n) => n + given.length);
-    run.answer(given.map((item) => ({ item, verdict, label }))).then(
+    run.answer(given.map((item) => ({ item, verdict, correction }))).then(
       (done) => {
         if (done.refused) report.fail(done.sentence);
         else report.say(done.sentence, Boolean(done.undo));

@@ -1,19 +1,37 @@
 import { useState } from "react";
 import type { Shortcut } from "../../../app/shortcuts";
+import type { Report } from "../../../app/useReport";
+import { useBoxDraft } from "./useBoxDraft";
 import type { ReviewQueue } from "./useReviewQueue";
 
 /** How many labels are shown at a time where not one by one. */
 export const PAGE = 24;
 
 /** Which label of the queue is looked at, what can be said of it, and the keys for that. */
-export function useReviewer({ items, answer }: ReviewQueue, onOpen: (row: number) => void) {
+export function useReviewer(
+  { items, answer }: ReviewQueue,
+  onOpen: (row: number) => void,
+  report: Report,
+) {
   const [paged, setPaged] = useState(false);
   const [index, setIndex] = useState(0);
   const [picking, setPicking] = useState(false);
   const current = paged ? Math.max(0, Math.min(index, items.length - 1, PAGE - 1)) : 0;
   const item = items[current];
 
-  const isA = (label: string) => item && answer([item], "wrong class", label);
+  const draft = useBoxDraft(item);
+  const isA = (label: string) => item && answer([item], "wrong class", { label });
+  const takeBox = () => {
+    if (!item) return;
+    const box = (paged ? null : draft.drawn) ?? item.suggestedBox;
+    if (box) answer([item], "badly placed", { box });
+    else
+      report.fail(
+        item.box === null
+          ? "This label is an outline and has no box: correct it in an editor for outlines."
+          : `No box is suggested here: ${paged ? "press g, then " : ""}drag a corner or an edge of its own, and press b.`,
+      );
+  };
   const verdicts = {
     right: () => item && answer([item], "right"),
     suggested: () => {
@@ -22,6 +40,7 @@ export function useReviewer({ items, answer }: ReviewQueue, onOpen: (row: number
       else isA(item.suggested);
     },
     isA,
+    takeBox,
     pick: () => setPicking(true),
     notAnObject: () => item && answer([item], "not an object"),
     skip: () => item && answer([item], "skipped"),
@@ -45,6 +64,7 @@ export function useReviewer({ items, answer }: ReviewQueue, onOpen: (row: number
       },
     })),
     { key: "o", does: "Wrong class: pick another", run: verdicts.pick },
+    { key: "b", does: "Badly placed: take the drawn or the suggested box", run: takeBox },
     { key: "n", does: "Not an object", run: verdicts.notAnObject },
     { key: "k", does: "Skip", run: verdicts.skip },
     { key: "e", does: "Open the image", run: () => item && onOpen(item.row) },
@@ -56,7 +76,8 @@ export function useReviewer({ items, answer }: ReviewQueue, onOpen: (row: number
       { key: "ArrowLeft", does: "Previous label", run: () => setIndex(current - 1), repeats: true },
       { key: "ArrowRight", does: "Next label", run: () => setIndex(current + 1), repeats: true },
     );
-  return { paged, togglePaged, current, setIndex, item, picking, verdicts, pick, keys };
+  else keys.push(...draft.keys);
+  return { paged, togglePaged, current, setIndex, item, picking, draft, verdicts, pick, keys };
 }
 
 export type Reviewer = ReturnType<typeof useReviewer>;

@@ -1,18 +1,19 @@
 import React, { useState } from "react";
+import { type Box, placeIn } from "../boxes";
 import type { Crop } from "../wire";
 
-/** A patch with a margin of what is around it, and its box. */
-export function CropImage({ crop }: { crop: Crop | undefined }) {
+const WHOLE: Box = [0, 0, 1, 1];
+
+/** A patch with a margin of what is around it, its box, and one that is suggested in its place. */
+export function CropImage({
+  crop,
+  suggested = null,
+}: {
+  crop: Crop | undefined;
+  suggested?: Box | null;
+}) {
   const [aspect, setAspect] = useState(1);
-  if (!crop) return <div className="lv-crop" data-state="loading" />;
-  if (!crop.image)
-    return (
-      <div className="lv-crop" data-state="problem" title={crop.problem ?? undefined}>
-        {crop.problem ?? "no picture"}
-      </div>
-    );
-  const [x, y, width, height] = crop.box ?? [0, 0, 1, 1];
-  const percent = (part: number) => `${100 * part}%`;
+  if (!crop?.image) return <CropProblem crop={crop} />;
   return (
     <div className="lv-crop">
       <div
@@ -29,15 +30,21 @@ export function CropImage({ crop }: { crop: Crop | undefined }) {
           draggable={false}
           onLoad={({ currentTarget: image }) => setAspect(image.naturalWidth / image.naturalHeight)}
         />
-        <i
-          style={{
-            left: percent(x),
-            top: percent(y),
-            width: percent(width),
-            height: percent(height),
-          }}
-        />
+        <i style={placeIn(crop.box ?? WHOLE, WHOLE)} />
+        {suggested && crop.window && (
+          <i data-box="suggested" style={placeIn(suggested, crop.window)} />
+        )}
       </div>
+    </div>
+  );
+}
+
+/** What is in place of a picture that is not there: nothing while it is on its way, or why. */
+export function CropProblem({ crop }: { crop: Crop | undefined }) {
+  if (!crop) return <div className="lv-crop" data-state="loading" />;
+  return (
+    <div className="lv-crop" data-state="problem" title={crop.problem ?? undefined}>
+      {crop.problem ?? "no picture"}
     </div>
   );
 }

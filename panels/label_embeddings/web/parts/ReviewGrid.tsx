@@ -26,6 +26,7 @@ export function ReviewGrid({
     160,
     0.25,
     edition,
+    items.map(({ suggestedBox }) => suggestedBox),
   );
   return (
     <div className="lv-review-page">
@@ -39,7 +40,7 @@ export function ReviewGrid({
           onClick={() => onCurrent(index)}
           onDoubleClick={() => onOpen(item.row)}
         >
-          <CropImage crop={crops.get(item.row)} />
+          <CropImage crop={crops.get(item.row)} suggested={item.suggestedBox} />
           <div className="lv-caption">
             <span>{item.label ?? "no label"}</span>
             {item.suggested !== null && item.issue === "mislabeled" && (

@@ -1,7 +1,9 @@
 import React from "react";
+import type { BoxDraft } from "../hooks/useBoxDraft";
 import { useCrops } from "../hooks/useCrops";
 import { named } from "../reviewOrder";
 import type { Crop, Item, RunWire } from "../wire";
+import { BoxEditor } from "./BoxEditor";
 import { CropCaption, CropImage } from "./CropImage";
 
 const PREFETCH = 4;
@@ -12,20 +14,24 @@ export function ReviewOne({
   wire,
   items,
   edition,
+  draft,
   onOpen,
 }: {
   wire: RunWire;
   items: Item[];
   edition: number;
+  draft: BoxDraft;
   onOpen: (row: number) => void;
 }) {
   const [item] = items;
+  const next = items.slice(0, PREFETCH);
   const large = useCrops(
     wire,
-    items.slice(0, PREFETCH).map(({ row }) => row),
-    512,
-    1,
+    next.map(({ row }) => row),
+    640,
+    draft.margin,
     edition,
+    next.map(({ suggestedBox }) => suggestedBox),
   );
   const rows = items
     .slice(0, 2)
@@ -33,14 +39,25 @@ export function ReviewOne({
   const small = useCrops(wire, [...new Set(rows)], 112, 0.15, edition);
   return (
     <div className="lv-review-one">
-      <button
-        type="button"
-        className="lv-review-crop"
-        title="Open the image (e)"
-        onClick={() => onOpen(item.row)}
-      >
-        <CropImage key={item.id} crop={large.get(item.row)} />
-      </button>
+      {item.box ? (
+        <div className="lv-review-crop">
+          <BoxEditor
+            key={item.id}
+            {...{ item, draft }}
+            crop={large.get(item.row)}
+            onOpen={() => onOpen(item.row)}
+          />
+        </div>
+      ) : (
+        <button
+          type="button"
+          className="lv-review-crop"
+          title="Open the image (e)"
+          onClick={() => onOpen(item.row)}
+        >
+          <CropImage key={item.id} crop={large.get(item.row)} />
+        </button>
+      )}
       <div className="lv-review-facts">
         <h2>{named(item.label)}</h2>
         <div className="lv-chips">

@@ -88,9 +88,12 @@ export function ReviewPage({
               onCurrent={reviewer.setIndex}
             />
           ) : (
-            <ReviewOne {...{ wire, items, edition, onOpen }} />
+            <ReviewOne {...{ wire, items, edition, onOpen }} draft={reviewer.draft} />
           )}
-          <VerdictBar {...{ item, paged, verdicts: reviewer.verdicts }} />
+          <VerdictBar
+            {...{ item, paged, verdicts: reviewer.verdicts }}
+            drawn={!paged && reviewer.draft.drawn !== null}
+          />
           {reviewer.picking && (
             <ClassPicker classes={queue.classes} item={item} onPick={reviewer.pick} />
           )}

@@ -8,13 +8,16 @@ import type { Item } from "../wire";
 export function VerdictBar({
   item,
   paged,
+  drawn,
   verdicts,
 }: {
   item: Item;
   paged: boolean;
+  /** whether the reviewer drew a box */
+  drawn: boolean;
   verdicts: Verdicts;
 }) {
-  const likely = likelyVerdict(item);
+  const likely = drawn ? "badly placed" : likelyVerdict(item);
   return (
     <div className="lv-verdicts">
       <Button primary={likely === "right"} shortcut="y" onClick={verdicts.right}>
@@ -33,6 +36,11 @@ export function VerdictBar({
       <Button shortcut="o" onClick={verdicts.pick}>
         Another class…
       </Button>
+      {(drawn || item.suggestedBox) && (
+        <Button primary={likely === "badly placed"} shortcut="b" onClick={verdicts.takeBox}>
+          {drawn ? "Take the drawn box" : "Take the suggested box"}
+        </Button>
+      )}
       <Button primary={likely === "not an object"} shortcut="n" onClick={verdicts.notAnObject}>
         Not an object
       </Button>
