@@ -428,7 +428,7 @@ def _describe(answers: list[Answer], refused: int) -> str:
         rest = (
             f" {refused:,} were changed, approved or deleted since: they stay." if refused else ""
         )
-        return f"{len(answers) - refused:,} answers are kept.{rest}"
+        return f"{_describe_many(answers, len(answers) - refused)}{rest}"
     (answer,) = answers
     return {
         RIGHT: f"'{answer.seen}' is right.",
@@ -437,6 +437,17 @@ def _describe(answers: list[Answer], refused: int) -> str:
         NOT_AN_OBJECT: f"'{answer.seen}' is rejected: not an object.",
         SKIPPED: "Skipped.",
     }[answer.verdict]
+
+
+def _describe_many(answers: list[Answer], given: int) -> str:
+    alike = {(answer.verdict, answer.label) for answer in answers}
+    verdict, label = alike.pop()
+    labels = "1 label is" if given == 1 else f"{given:,} labels are"
+    if not alike and verdict == WRONG_CLASS:
+        return f"{labels} now '{label}'."
+    if not alike and verdict == NOT_AN_OBJECT:
+        return f"{labels} rejected: not an object."
+    return f"{given:,} answer{' is' if given == 1 else 's are'} kept."
 
 
 def _cut_off(answer: Answer) -> str:

@@ -40,18 +40,24 @@ def checked_box(box: Sequence[float] | None) -> list[float]:
     return [left, top, width if inside[0] else wide, height if inside[1] else high]
 
 
+def can_move(label: Mapping[str, Any]) -> bool:
+    """Whether a label as the database has it has a box, and nothing that hangs on it."""
+    has_mask = label.get("mask") is not None or label.get("mask_path") is not None
+    return label.get("bounding_box") is not None and not has_mask
+
+
 def check_can_move(label: Mapping[str, Any]) -> None:
-    """Checks that a label as the database has it has a box, and nothing that hangs on it.
+    """Checks :func:`can_move`.
 
     Raises:
-        InvalidParameter: if it is an outline, or its mask would be stretched with the box
+        InvalidParameter: if it cannot: it is an outline, or its mask would be stretched
     """
+    if can_move(label):
+        return
     if label.get("bounding_box") is None:
         raise InvalidParameter(
             "This label has an outline and no box: correct it in an editor for outlines."
         )
-    if label.get("mask") is not None or label.get("mask_path") is not None:
-        raise InvalidParameter(
-            "This label has a mask, which a new box would stretch: correct both in an editor for "
-            "masks."
-        )
+    raise InvalidParameter(
+        "This label has a mask, which a new box would stretch: correct both in an editor for masks."
+    )

@@ -10,6 +10,7 @@ from ...dataset.documents import parse_ids
 from ...dataset.label_views import LEVELS
 from ...dataset.tags import check_tag
 from ...review.answers import VERDICTS
+from ...review.many import WAYS
 from ..binary import Codes, Counts, Floats, Mask, RowSet
 from ..message import Answer, ClassName, Id, Moment, OneOf, Request, Text
 
@@ -28,6 +29,7 @@ Target = Annotated[str, OneOf(TARGETS)]
 Level = Annotated[str, OneOf(LEVELS)]
 Source = Annotated[str, OneOf(("neighbors", "map"))]
 Verdict = Annotated[str, OneOf(VERDICTS)]
+Way = Annotated[str, OneOf(WAYS)]
 Tag = Annotated[str, AfterValidator(check_tag)]
 Row = Annotated[int, Field(ge=0)]
 # x, y, width and height, relative to an image
@@ -187,6 +189,18 @@ class AnswerRequest(RunRequest):
     """What a reviewer says of some labels."""
 
     answers: list[GivenAnswer] = Field(min_length=1, max_length=100)
+
+
+class AnswerManyRequest(RowsRequest):
+    """One answer for the labels of some rows.
+
+    Attributes:
+        way: whether they get a class, are no objects, or get what is suggested for each
+        label: the class that they get
+    """
+
+    way: Way
+    label: ClassName | None = None
 
 
 class Run(Answer):
@@ -372,6 +386,18 @@ class Answered(Done):
 
     changed: int
     refused: int = 0
+
+
+class Plan(Answer):
+    """What one answer for many labels would do.
+
+    Attributes:
+        count: how many labels it would change
+        sentence: asks whether to, or says why none
+    """
+
+    count: int
+    sentence: str
 
 
 class SavedView(Done):

@@ -5,10 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from ...core.errors import InvalidParameter
+from ...core.packed import unpack_rows
 from ...core.user import current_user
+from ...dataset.documents import Ids
 from ...proof.audits import begin_audit, current_audit
 from ...proof.results import next_questions, read_result
 from ...review.answers import Answer, give_answers
+from ...review.many import answer_many, plan_answers
 from ...review.queue import next_issues
 from ..web_panel import exposed
 from . import messages
@@ -51,6 +54,31 @@ class ReviewMethods:
         done = give_answers(ctx.dataset, field, given, _user(ctx))
         ctx.ops.reload_samples()
         return messages.Answered.like(done, undo=done.token)
+
+    @exposed
+    def plan_many(self, ctx: Any, request: messages.AnswerManyRequest) -> messages.Plan:
+        """What one answer for the selected labels would do."""
+        plan = plan_answers(ctx.dataset, *_labels(ctx, request), request.way, request.label)
+        return messages.Plan(count=len(plan.answers), sentence=plan.sentence)
+
+    @exposed
+    def answer_many(self, ctx: Any, request: messages.AnswerManyRequest) -> messages.Answered:
+        """Gives one answer for the selected labels."""
+        labels = _labels(ctx, request)
+        done = answer_many(ctx.dataset, *labels, request.way, _user(ctx), request.label)
+        ctx.ops.reload_samples()
+        return messages.Answered.like(done, undo=done.token)
+
+
+def _labels(ctx: Any, request: messages.AnswerManyRequest) -> tuple[str, Ids, Ids]:
+    """The field of the selected labels, the ids of their samples, and their own."""
+    shown = open_map(ctx, request)
+    if shown.info.field is None:
+        raise InvalidParameter("Whole images have no labels to review.")
+    rows = unpack_rows(request.rows, len(shown))
+    if not len(rows):
+        raise InvalidParameter("Select labels first: lasso them, or click a cluster.")
+    return shown.info.field, shown.sample_ids[rows], shown.ids[rows]
 
 
 def _user(ctx: Any) -> str:

@@ -9,6 +9,7 @@ import { useAudit } from "./hooks/useAudit";
 import { useClusters } from "./hooks/useClusters";
 import { useColoring } from "./hooks/useColoring";
 import { useLabels } from "./hooks/useLabels";
+import { useMany } from "./hooks/useMany";
 import { useMapLook } from "./hooks/useMapLook";
 import { useReviewer } from "./hooks/useReviewer";
 import { useReviewQueue } from "./hooks/useReviewQueue";
@@ -16,6 +17,7 @@ import { useSelection } from "./hooks/useSelection";
 import { useTagging } from "./hooks/useTagging";
 import { useVisible } from "./hooks/useVisible";
 import { ClusterList } from "./parts/ClusterList";
+import { ManyMenu } from "./parts/ManyMenu";
 import { MapFrame } from "./parts/MapFrame";
 import { ReviewPage } from "./parts/ReviewPage";
 import { SelectionDrawer } from "./parts/SelectionDrawer";
@@ -66,6 +68,7 @@ export function RunPage({
     onChanged: changed,
     onStale,
   });
+  const many = useMany({ run, perform: tagging.change });
   const clusters = useClusters(run, labelPath, (center, rows) => {
     look.setPlace({ center });
     selection.select(rows);
@@ -149,7 +152,16 @@ export function RunPage({
         )}
       </div>
       {!reviewing && (
-        <TagBar tagging={tagging} selection={selection} hasLabels={hasLabels} onUndo={undo} />
+        <TagBar tagging={tagging} selection={selection} hasLabels={hasLabels} onUndo={undo}>
+          {hasLabels && (
+            <ManyMenu
+              many={many}
+              rows={judged}
+              classes={labels.classes?.kind === "categorical" ? labels.classes.categories : []}
+              disabled={tagging.busy}
+            />
+          )}
+        </TagBar>
       )}
       {judged && !reviewing && (
         <SelectionDrawer

@@ -22,6 +22,9 @@ export type Source = (typeof SOURCES)[number];
 export const VERDICTS = ["right", "wrong class", "badly placed", "not an object", "skipped"] as const;
 export type Verdict = (typeof VERDICTS)[number];
 
+export const WAYS = ["relabel", "reject", "suggestion"] as const;
+export type Way = (typeof WAYS)[number];
+
 /** What a reviewer says of some labels. */
 export interface AnswerRequest {
   /** its brain key */
@@ -41,6 +44,19 @@ export interface Answered {
   changed: number;
   /** how many were changed or deleted since the reviewer saw them */
   refused: number;
+}
+
+/** One answer for the labels of some rows. */
+export interface AnswerManyRequest {
+  /** its brain key */
+  key: string;
+  /** its identity, see `Run` */
+  run: string;
+  rows: Column<"rows" | "u4">;
+  /** whether they get a class, are no objects, or get what is suggested for each */
+  way: Way;
+  /** the class that they get */
+  label?: string | null;
 }
 
 /** An audit of the run's labels. */
@@ -179,6 +195,14 @@ export interface RowRequest {
 
 /** It is done. */
 export type Nothing = Record<string, never>;
+
+/** What one answer for many labels would do. */
+export interface Plan {
+  /** how many labels it would change */
+  count: number;
+  /** asks whether to, or says why none */
+  sentence: string;
+}
 
 /** What has a tag, as a saved view. */
 export interface SaveTaggedViewRequest {
@@ -447,6 +471,8 @@ export interface Item {
 export interface Methods {
   /** Writes answers into labels. */
   answer: { request: AnswerRequest; answer: Answered };
+  /** Gives one answer for the selected labels. */
+  answer_many: { request: AnswerManyRequest; answer: Answered };
   /** Begins an audit of the run's labels, or goes on with the one that there is. */
   begin_audit: { request: BeginAuditRequest; answer: Done };
   /** What can be undone, whoever did it in whichever panel. */
@@ -467,6 +493,8 @@ export interface Methods {
   open_run: { request: OpenRunRequest; answer: OpenedRun };
   /** Opens a row's image, or its patch in a patches view, in the modal. */
   open_sample: { request: RowRequest; answer: Nothing };
+  /** What one answer for the selected labels would do. */
+  plan_many: { request: AnswerManyRequest; answer: Plan };
   /** Saves the view of what has a tag. */
   save_tagged_view: { request: SaveTaggedViewRequest; answer: SavedView };
   /** The view stages that make the App's grid show exactly some rows. */
@@ -482,4 +510,4 @@ export interface Methods {
 }
 
 /** The version of these messages, which a page and the server must share. */
-export const CONTRACT = "b25d1f8f2cf7ab56";
+export const CONTRACT = "884160afab4db9f7";

@@ -12,12 +12,14 @@ import type {
   Level,
   Methods,
   OpenedRun,
+  Plan,
   Queue,
   Run,
   Similar,
   Target,
   UndoableChange,
   Verdict,
+  Way,
 } from "./messages";
 import type { Rows } from "./rows";
 
@@ -32,6 +34,7 @@ export type {
   Run,
   Target,
   Verdict,
+  Way,
 } from "./messages";
 export { CONTRACT } from "./messages";
 
@@ -207,6 +210,14 @@ export class RunWire {
         seenBox: item.box,
       })),
     });
+  }
+
+  planMany(rows: Rows, way: Way, label: string | null): Promise<Plan> {
+    return this.call("plan_many", { ...this.about, rows: packRows(rows), way, label });
+  }
+
+  answerMany(rows: Rows, way: Way, label: string | null): Promise<Answered> {
+    return this.call("answer_many", { ...this.about, rows: packRows(rows), way, label });
   }
 
   openSample(row: number): Promise<object> {

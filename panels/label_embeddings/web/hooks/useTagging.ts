@@ -48,13 +48,16 @@ export function useTagging({
   };
 
   const named = tag.trim();
+  /** does what can be undone by the same key as ever */
+  const change = async (act: () => Promise<Done>) => {
+    const token = (await perform(act))?.undo;
+    if (token) remember(() => perform(() => wire.undo(token)), token);
+  };
   const apply = async (remove: boolean) => {
     if (busy) return;
     if (!judged) return report.say("Select something first: lasso it, or click a point.");
     if (!named) return report.say("Enter a tag first.");
-    const done = await perform(() => run.tag(judged, named, target, remove));
-    const token = done?.undo;
-    if (token) remember(() => perform(() => wire.undo(token)), token);
+    change(() => run.tag(judged, named, target, remove));
   };
   // not refused while a tag is on its way: who presses t and then s means both
   const ofTag = (act: () => Promise<Done>) => {
@@ -70,7 +73,20 @@ export function useTagging({
     { key: "x", does: "Exclude flagged labels", run: () => exclude("labels") },
   ];
   const undo = (token: string) => perform(() => wire.undo(token));
-  return { tag, named, setTag, target, setTarget, busy, apply, saveView, exclude, undo, keys };
+  return {
+    tag,
+    named,
+    setTag,
+    target,
+    setTarget,
+    busy,
+    change,
+    apply,
+    saveView,
+    exclude,
+    undo,
+    keys,
+  };
 }
 
 export type Tagging = ReturnType<typeof useTagging>;

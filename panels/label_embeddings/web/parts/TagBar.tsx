@@ -12,11 +12,14 @@ export function TagBar({
   selection,
   hasLabels,
   onUndo,
+  children,
 }: {
   tagging: Tagging;
   selection: LabelSelection;
   hasLabels: boolean;
   onUndo: () => void;
+  /** what else is done with the selection */
+  children: React.ReactNode;
 }) {
   const [excluding, setExcluding] = useState<HTMLElement | null>(null);
   const count = useMemo(
@@ -90,6 +93,7 @@ export function TagBar({
           />
         </MenuItem>
       </Menu>
+      {children}
       <span className="lv-spring" />
       <IconButton
         icon="join_inner"
