@@ -29,7 +29,7 @@ from ..dataset.records import delete_tensors, read_tensors, write_tensors
 from ..dataset.states import state_of
 from ..dataset.storage import locate
 from ..issues.findings import Findings, load_findings
-from ..review.answers import RIGHT, WRONG_CLASS
+from ..review.answers import CORRECTED, RIGHT
 from .bounds import Population
 from .targets import NestedSets
 
@@ -279,7 +279,7 @@ def _left(
             continue
         if approvable and state in ("approved", "flagged"):
             continue
-        if verdict in (RIGHT, WRONG_CLASS) and state != "flagged":
+        if verdict in (RIGHT, *CORRECTED) and state != "flagged":
             sure += 1
         elif label == findings.class_named(int(findings.codes[row])):
             rows.append(row)

@@ -28,7 +28,7 @@ from ..dataset.storage import locate
 from ..issues.attributes import ISSUE
 from ..maps.map import Map, load_map
 from ..maps.thumbnails import make_thumbnails
-from ..review.answers import NOT_AN_OBJECT, VERDICTS, WRONG_CLASS
+from ..review.answers import FOUND_WRONG, VERDICTS, WRONG_CLASS
 from .audits import list_audits
 from .report_page import render
 from .results import percent, read_result
@@ -163,10 +163,11 @@ def _examples(
     dataset: fo.Dataset, shown: Map, answers: list[dict[str, Any]]
 ) -> list[dict[str, Any]]:
     """Returns pictures of labels that were found wrong."""
-    wrong = [one for one in answers if one["verdict"] in (WRONG_CLASS, NOT_AN_OBJECT)]
+    wrong = [one for one in answers if one["verdict"] in FOUND_WRONG]
     if not wrong:
         return []
-    rows = shown.rows_of(parse_ids([one["id"] for one in wrong])).tolist()
+    ids, samples = (parse_ids([one[name] for one in wrong]) for name in ("id", "sample"))
+    rows = shown.rows_of(ids, samples).tolist()
     there = [(row, one) for row, one in zip(rows, wrong, strict=True) if row >= 0][:_EXAMPLES]
     pictures = make_thumbnails(dataset, shown, [row for row, _ in there], _CROP, 0.25)
     return [

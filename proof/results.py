@@ -24,7 +24,7 @@ from ..core.sentences import count
 from ..dataset.documents import hex_ids, pair_keys, read_labels
 from ..dataset.storage import locate
 from ..issues.findings import load_findings
-from ..review.answers import NOT_AN_OBJECT, SKIPPED, VERDICTS, WRONG_CLASS, read_documents
+from ..review.answers import FOUND_WRONG, SKIPPED, VERDICTS, read_documents
 from ..review.queue import Item, read_items
 from .audits import Audit, current_audit, keep_answers, kept_answers
 from .bounds import Bounds, Draws, Population
@@ -294,7 +294,7 @@ def _answer(
     if verdict == SKIPPED:
         return {"wrong": None, "by": by}
     # what was given another class since may well be right by now
-    return {"wrong": verdict in (WRONG_CLASS, NOT_AN_OBJECT) or not same, "by": by}
+    return {"wrong": verdict in FOUND_WRONG or not same, "by": by}
 
 
 def _of_classes(

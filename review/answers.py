@@ -43,6 +43,9 @@ from .boxes import check_can_move, checked_box
 RIGHT, WRONG_CLASS, BADLY_PLACED = "right", "wrong class", "badly placed"
 NOT_AN_OBJECT, SKIPPED = "not an object", "skipped"
 VERDICTS = (RIGHT, WRONG_CLASS, BADLY_PLACED, NOT_AN_OBJECT, SKIPPED)
+# what a reviewer put right, and all that was found to be wrong
+CORRECTED = (WRONG_CLASS, BADLY_PLACED)
+FOUND_WRONG = (*CORRECTED, NOT_AN_OBJECT)
 
 ATTRIBUTES = {
     "review": Attribute(fo.StringField, f"A reviewer's answer: {', '.join(VERDICTS)}"),
@@ -252,7 +255,7 @@ def read_known(dataset: fo.Dataset, field: str) -> Known:
             asks = state == "flagged" and not skipped
             samples.append(document["_id"])
             ids.append(label["i"])
-            said_wrong = verdict in (WRONG_CLASS, BADLY_PLACED)
+            said_wrong = verdict in CORRECTED
             wrong.append(said_wrong or state in ("rejected", "flagged"))
             learned.append(not skipped)
             asking.append(asks)

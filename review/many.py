@@ -82,11 +82,11 @@ def plan_answers(
         rows = slice(start, start + _BATCH)
         pairs = list(zip(hex_ids(sample_ids[rows]), hex_ids(ids[rows]), strict=True))
         documents = read_documents(storage, root, listed, pairs)
-        for sample_id, label_id in pairs:
-            document = documents.get(label_id)
+        for pair in pairs:
+            document = documents.get(pair)
             if document is None:
                 continue  # deleted since
-            answer = _ANSWER[way](sample_id, label_id, document, label)
+            answer = _ANSWER[way](*pair, document, label)
             if APPROVED_TAG in (document.get("tags") or []):
                 stay[_APPROVED] += 1
             elif isinstance(answer, Answer):
