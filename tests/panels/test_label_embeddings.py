@@ -244,7 +244,7 @@ FORGED = [
     *((method, {"rows": rows}) for rows in ROWS for method in ("select_rows", "tag", "similar")),
     *(("crops", {"rows": rows}) for rows in (None, 1, [-1], [24], ["1"], [1.0], [True], [1] * 101)),
     *(("crops", {"rows": [1], "size": number}) for number in NUMBERS if number is not None),
-    *(("crops", {"rows": [1], "margin": 100.5 if n == 8.5 else n}) for n in NUMBERS if n is not None),
+    *(("crops", {"rows": [1], "margin": n}) for n in (100.5, *NUMBERS) if n not in (None, 8.5)),
     *(("similar", {"rows": bits([1]), "count": number}) for number in (0, *NUMBERS) if number),
     *(("open_sample", {"row": row}) for row in (None, -1, 24, "0", 1.5, {"$gt": 0})),
     *(("tag", {"rows": bits([1]), "tag": tag}) for tag in (None, 1, "", "a\n", "x" * 101, ["a"])),
