@@ -3,5 +3,5 @@
 CONTRACTS = {
     "LabelEmbeddings": "884160afab4db9f7",
     "AutoLabeling": "2244bff3c21618a1",
-    "Runs": "c7c8fbd943f7ca90",
+    "Runs": "3c0b497c83ef58f6",
 }

@@ -138,11 +138,13 @@ class Listing(Answer):
 
     Attributes:
         counts: by state, of those that have some
+        command: what to type for `labelvet` on the server
     """
 
     operations: list[Operation]
     counts: dict[str, int]
     targets: list[Target]
+    command: str
 
 
 class UnfoldedOperation(Answer):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ...core.errors import InvalidParameter
+from ...core.versions import command
 from ...workers import operations
 from ...workers.claims import settle_lost
 from ...workers.targets import list_targets
@@ -32,6 +33,7 @@ class Runs(WebPanel):
             operations=[messages.Operation.of(one) for one in found],
             counts=operations.count_states(dataset_id),
             targets=[messages.Target.like(one) for one in list_targets()],
+            command=command(),
         )
 
     @exposed

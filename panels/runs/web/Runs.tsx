@@ -140,7 +140,7 @@ export function Runs(props: PanelProps) {
               ) : (
                 <span className="lv-faint">
                   The newest {LONGEST} of {matching.toLocaleString()} are shown;{" "}
-                  <code>labelvet runs list --limit N</code> lists more.
+                  <code>{listing.command} runs list --limit N</code> lists more.
                 </span>
               )}
             </li>
@@ -155,7 +155,7 @@ function Targets({ listing }: { listing: Listing }) {
   if (listing.targets.length === 0)
     return (
       <p className="lv-runs-targets">
-        No workers are running. To start one: <code>labelvet worker --name NAME</code>
+        No workers are running. To start one: <code>{listing.command} worker --name NAME</code>
       </p>
     );
   return (

@@ -34,6 +34,8 @@ export interface Listing {
   /** by state, of those that have some */
   counts: Record<string, number>;
   targets: Target[];
+  /** what to type for `labelvet` on the server */
+  command: string;
 }
 
 /** An operation that is to run again. */
@@ -143,4 +145,4 @@ export interface Methods {
 }
 
 /** The version of these messages, which a page and the server must share. */
-export const CONTRACT = "c7c8fbd943f7ca90";
+export const CONTRACT = "3c0b497c83ef58f6";
