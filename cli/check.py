@@ -33,6 +33,9 @@ def add(commands: Any) -> None:
     )
     check.add_argument("--json", type=Path, metavar="FILE", help="write the list for machines")
     check.add_argument(
+        "--report", type=Path, metavar="FILE.html", help="write a page with pictures for people"
+    )
+    check.add_argument(
         "--worst", type=int, default=20, metavar="N", help="how many to print, 20 by default"
     )
     check.set_defaults(run=_check)
@@ -106,6 +109,11 @@ def _check(arguments: argparse.Namespace) -> None:
 
     check_whole("--worst", arguments.worst, 0)
     _check_writable(arguments.json)
+    _check_writable(arguments.report)
+    if arguments.report and arguments.report.suffix != ".html":
+        from labelvet.core.errors import InvalidParameter
+
+        raise InvalidParameter("Name a file for the report that ends in .html.")
     request = _request(arguments)
     # limits come with the issues' names, which load FiftyOne; they are checked before anything is
     # computed, but not before the database is entered
@@ -115,12 +123,18 @@ def _check(arguments: argparse.Namespace) -> None:
 
     limits = [parse_limit(rule) for rule in arguments.fail_if]
     with terminal_report() as report:
-        _, listing = run_check(request, report)
+        dataset, listing = run_check(request, report)
     for line in listing.table(arguments.worst):
         print(line)
     if arguments.json:
         listing.write_json(arguments.json)
         print(f"Written to '{arguments.json}'.")
+    if arguments.report:
+        from labelvet.checking.check import BRAIN_KEY
+        from labelvet.proof.report import write_page
+
+        write_page(dataset, BRAIN_KEY, arguments.report, str(request.source.path))
+        print(f"Written to '{arguments.report}'.")
     passed = listing.passed(limits)
     if passed:
         sys.stdout.flush()

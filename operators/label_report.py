@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from typing import Any
 
 import fiftyone.operators.types as types
@@ -21,14 +22,12 @@ class LabelReport(FormOperator):
     def fill(self, ctx: Any, inputs: types.Object) -> None:
         if run_input(ctx, inputs, "Its labels are reported on") is None:
             return
-        inputs.str(
-            "path",
-            required=True,
-            label="File",
-            description="On the machine of the App's server: /folder/labels.html. The same as JSON "
-            "is written beside it",
+        inputs.bool(
+            "json",
+            default=False,
+            label="As JSON",
+            description="For machines; by default a page for people, which needs no server",
         )
-        inputs.bool("overwrite", default=False, label="Replace files that exist")
 
     def __call__(
         self, dataset: Any, brain_key: str, path: str, overwrite: bool = False
@@ -52,8 +51,14 @@ class LabelReport(FormOperator):
         return write_report(dataset, brain_key, path, overwrite)
 
     def execute(self, ctx: Any) -> dict[str, Any]:
-        params = ctx.params
-        page, data = self(
-            ctx.dataset, params["brain_key"], params.get("path"), bool(params.get("overwrite"))
-        )
-        return {"summary": f"Written: `{page}` and `{data}`."}
+        from ..proof.report import label_report, report_json, report_page
+
+        report = label_report(ctx.dataset, ctx.params["brain_key"])
+        as_json = bool(ctx.params.get("json"))
+        text = report_json(report) if as_json else report_page(report)
+        kind, ending = ("application/json", "json") if as_json else ("text/html", "html")
+        name = f"{ctx.dataset.name}-{ctx.params['brain_key']}.{ending}"
+        # the browser saves it: nobody names a file of the server's in a form
+        content = b64encode(text.encode()).decode()
+        ctx.ops.browser_download(f"data:{kind};charset=utf-8;base64,{content}", name)
+        return {"summary": f"Downloaded: `{name}`."}

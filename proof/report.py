@@ -20,6 +20,7 @@ from ..approval.candidates import find_candidates, list_candidate_fields
 from ..approval.rounds import progress
 from ..autolabel.runs import list_runs
 from ..core.errors import InvalidParameter, UnknownField
+from ..core.files import write_whole
 from ..core.sentences import first_line
 from ..core.user import current_user
 from ..dataset.brain_runs import run_field
@@ -29,6 +30,7 @@ from ..issues.attributes import ISSUE
 from ..maps.map import Map, load_map
 from ..maps.thumbnails import make_thumbnails
 from ..review.answers import FOUND_WRONG, VERDICTS, WRONG_CLASS
+from ..review.queue import Item, next_issues
 from .audits import list_audits
 from .report_page import render
 from .results import percent, read_result
@@ -56,6 +58,8 @@ def label_report(dataset: fo.Dataset, brain_key: str) -> dict[str, Any]:
     if field is None:
         raise UnknownField(f"'{brain_key}' shows whole images, which have no labels to report on.")
     answers = _answers(dataset, field)
+    queue = next_issues(dataset, brain_key, _EXAMPLES)
+    suspects = [] if queue is None else [_suspect(item) for item in queue.items]
     return {
         "dataset": dataset.name,
         "samples": len(dataset),
@@ -70,6 +74,8 @@ def label_report(dataset: fo.Dataset, brain_key: str) -> dict[str, Any]:
         ],
         "audits": [_audit(dataset, audit) for audit in list_audits(dataset, brain_key)],
         "issues": _counted(dataset, field, ISSUE),
+        "expected": None if queue is None else queue.sentence,
+        "suspects": _pictured(dataset, shown, suspects),
         "verdicts": dict(Counter(one["verdict"] for one in answers).most_common()),
         "reviewers": dict(Counter(one["by"] for one in answers).most_common()),
         "confusions": [
@@ -79,9 +85,16 @@ def label_report(dataset: fo.Dataset, brain_key: str) -> dict[str, Any]:
             ).most_common(20)
         ],
         "answers": answers,
-        "examples": _examples(dataset, shown, answers),
+        "examples": _pictured(
+            dataset, shown, [one for one in answers if one["verdict"] in FOUND_WRONG]
+        ),
         "map": _points(shown),
     }
+
+
+def report_json(report: dict[str, Any]) -> str:
+    """Returns a report as JSON."""
+    return json.dumps(report, indent=1, allow_nan=False) + "\n"
 
 
 def report_page(report: dict[str, Any]) -> str:
@@ -159,21 +172,27 @@ def _counted(dataset: fo.Dataset, field: str, attribute: str) -> dict[str, int]:
     return dict(Counter(named).most_common())
 
 
-def _examples(
-    dataset: fo.Dataset, shown: Map, answers: list[dict[str, Any]]
+def _suspect(item: Item) -> dict[str, Any]:
+    names = ("label", "confidence", "issue", "reason", "suspicion", "suggested")
+    return {
+        "id": item.id,
+        "sample": item.sample_id,
+        **{name: getattr(item, name) for name in names},
+    }
+
+
+def _pictured(
+    dataset: fo.Dataset, shown: Map, labels: list[dict[str, Any]]
 ) -> list[dict[str, Any]]:
-    """Returns pictures of labels that were found wrong."""
-    wrong = [one for one in answers if one["verdict"] in FOUND_WRONG]
-    if not wrong:
+    """Returns the first of some labels with their pictures, None where the image cannot be read."""
+    if not labels:
         return []
-    ids, samples = (parse_ids([one[name] for one in wrong]) for name in ("id", "sample"))
+    ids, samples = (parse_ids([one[name] for one in labels]) for name in ("id", "sample"))
     rows = shown.rows_of(ids, samples).tolist()
-    there = [(row, one) for row, one in zip(rows, wrong, strict=True) if row >= 0][:_EXAMPLES]
+    there = [(row, one) for row, one in zip(rows, labels, strict=True) if row >= 0][:_EXAMPLES]
     pictures = make_thumbnails(dataset, shown, [row for row, _ in there], _CROP, 0.25)
     return [
-        {**one, "image": picture.image}
-        for picture, (_, one) in zip(pictures, there, strict=True)
-        if picture.image is not None
+        {**one, "image": picture.image} for picture, (_, one) in zip(pictures, there, strict=True)
     ]
 
 
@@ -196,6 +215,22 @@ def _when(document: dict[str, Any]) -> datetime:
 
 def _moment(moment: datetime) -> str:
     return moment.isoformat(timespec="seconds")
+
+
+def write_page(dataset: fo.Dataset, brain_key: str, page: Path, title: str) -> None:
+    """Writes the page alone, in place of one that is there.
+
+    Args:
+        dataset: the dataset
+        brain_key: a visualization of a field's labels
+        page: its file
+        title: what it calls the dataset
+
+    Raises:
+        UnknownRun: if there is no such visualization
+        OSError: if it cannot be written
+    """
+    write_whole({page: report_page({**label_report(dataset, brain_key), "dataset": title})})
 
 
 def write_report(
@@ -227,8 +262,12 @@ def write_report(
             raise InvalidParameter(f"'{file}' exists already: choose another name, or overwrite.")
     report = label_report(dataset, brain_key)
     try:
-        page.write_text(report_page(report), encoding="utf-8")
-        data.write_text(json.dumps(report, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+        write_whole(
+            {
+                page: report_page(report),
+                data: report_json(report),
+            }
+        )
     except OSError as error:
         raise InvalidParameter(f"The report cannot be written: {first_line(error)}.") from None
     return page, data

@@ -52,6 +52,13 @@ truth, and it is about the labels as they were then.</p>
 {% for name, number in numbers.items() %}<tr><td>{{ name }}<td>{{ "{:,}".format(number) }}</tr>
 {% endfor %}</table>{% endif %}{% endmacro %}
 {{ counts("Suspected", issues) }}
+{% if suspects %}<h2>The most suspicious labels that are left</h2>
+<p>{{ expected }}</p>
+{% for one in suspects %}<figure>{% if one.image %}<img src="{{ one.image }}" alt="">{% endif %}
+<figcaption>{{ one.label }}{% if one.suggested and one.issue == "mislabeled" %} &rarr;
+{{ one.suggested }}?{% endif %}<br>{% if one.issue %}{{ one.issue }}, {% endif %}
+{{ "{:.0%}".format(one.suspicion) }}<br>{% if one.reason %}{{ one.reason }}<br>{% endif %}
+<span class="faint">{{ one.id }}</span></figcaption></figure>{% endfor %}{% endif %}
 {{ counts("Answers", verdicts) }}
 {{ counts("Who reviewed", reviewers) }}
 
@@ -60,7 +67,7 @@ truth, and it is about the labels as they were then.</p>
 <td>{{ one.to }}<td>{{ one.labels }}</tr>{% endfor %}</table>{% endif %}
 
 {% if examples %}<h2>Labels that were wrong</h2>
-{% for one in examples %}<figure><img src="{{ one.image }}" alt="">
+{% for one in examples %}<figure>{% if one.image %}<img src="{{ one.image }}" alt="">{% endif %}
 <figcaption>{% if one.verdict == "wrong class" %}{{ one.before }} &rarr; {{ one.label }}
 {% else %}{{ one.label }}: {{ one.verdict }}{% endif %}<br>{{ one.by }}<br>
 <span class="faint">{{ one.id }}</span></figcaption></figure>{% endfor %}{% endif %}

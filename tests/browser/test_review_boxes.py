@@ -9,8 +9,6 @@ from labelvet.issues.find import find_label_issues
 
 from .test_review_queue import FIELD, KEY, LABELS, open_review, wait_for
 
-BOX = f"{LABELS}.bounding_box"
-
 
 @pytest.fixture
 def misplaced(coco128):
@@ -18,21 +16,38 @@ def misplaced(coco128):
     dataset = coco128.clone(persistent=True)
     compute_visualization(dataset, FIELD, KEY, seed=51, progress=False)
     find_label_issues(dataset, KEY, second_fields="ground_truth")
-    ids, boxes = dataset.values([f"{LABELS}.id", f"{LABELS}.suggested_box"], unwind=True)
-    some = [id_ for id_, box in zip(ids, boxes, strict=True) if box is not None][:3]
+    some = [str(one["_id"]) for one in labels(dataset) if one.get("suggested_box")][:3]
     assert len(some) == 3
     dataset.select_labels(ids=some).tag_labels("needs-review", FIELD)
     yield dataset
     dataset.delete()
 
 
-def corrected(dataset):
-    """The boxes of the labels that were corrected, the last one last."""
+def settled(page, locator):
+    """The frame of an element, once it stays where it is."""
+    frame = None
+    for _ in range(40):
+        before, frame = frame, locator.bounding_box()
+        if frame is not None and frame == before:
+            return frame
+        page.wait_for_timeout(700)
+    raise AssertionError(f"{locator} does not come to rest")
+
+
+def labels(dataset):
+    """The labels as the database has them now."""
     dataset.reload()
-    names = ("bounding_box", "box_before", "suggested_box", "review", "reviewed_at")
-    columns = dataset.values([f"{LABELS}.{name}" for name in names], unwind=True)
-    rows = [row for row in zip(*columns, strict=True) if row[3] == "badly placed"]
-    return [row[:3] for row in sorted(rows, key=lambda row: row[4])]
+    return [one.to_dict() for one in dataset.values(LABELS, unwind=True)]
+
+
+def corrected(dataset):
+    """The boxes of the labels that were corrected, now, before and as suggested, the last one
+    last."""
+    answered = [one for one in labels(dataset) if one.get("review") == "badly placed"]
+    return [
+        (one["bounding_box"], one["box_before"], one["suggested_box"])
+        for one in sorted(answered, key=lambda one: one["reviewed_at"])
+    ]
 
 
 def test_boxes_are_corrected(app, page, misplaced, screenshot):
@@ -55,15 +70,16 @@ def test_boxes_are_corrected(app, page, misplaced, screenshot):
     assert now == said and before != now
     page.keyboard.press("z")
     wait_for(page, "taken back")
-    assert corrected(misplaced) == [] and before in misplaced.values(BOX, unwind=True)
+    assert corrected(misplaced) == [] and before in [
+        one["bounding_box"] for one in labels(misplaced)
+    ]
 
     # nearer and farther, then a corner of the suggested box is dragged
     suggested.wait_for()
     for key in ("-", "-", "+"):
         page.keyboard.press(key)
-        page.wait_for_timeout(700)
+    box = settled(page, suggested)
     corner = suggested.locator("b").last.bounding_box()
-    box = suggested.bounding_box()
     at = corner["x"] + corner["width"] / 2, corner["y"] + corner["height"] / 2
     page.mouse.move(*at)
     page.mouse.down()
@@ -102,7 +118,7 @@ def test_boxes_are_corrected(app, page, misplaced, screenshot):
     for _ in range(5):
         page.keyboard.press("-")
     page.wait_for_timeout(1500)
-    frame = picture.bounding_box()
+    frame = settled(page, picture)
     page.mouse.move(frame["x"] + frame["width"] - 3, frame["y"] + 3)
     page.mouse.down()
     page.mouse.move(frame["x"] + frame["width"] + 60, frame["y"] + 40, steps=5)

@@ -125,9 +125,12 @@ def test_what_it_prints(checked):
     assert "Embedding patches" in ended.stderr
 
 
-def test_a_second_run_computes_nothing(checked, run):
-    file, first, _ = checked
-    again = run("check", file, "--fail-if", "wrong > 90%")
+def test_a_second_run_computes_nothing_and_may_write_a_page(checked, run, home):
+    file, first, listed = checked
+    page = home / "page.html"
+    again = run("check", file, "--fail-if", "wrong > 90%", "--report", page)
+    assert f"Written to '{page}'." in again.stdout and str(file) in page.read_text()
+    assert page.read_text().count('src="data:image/') == min(24, listed["labels"])
     assert again.stdout.splitlines()[1:3] == first.stdout.splitlines()[1:3]
     assert "Embedding" not in again.stderr
 
@@ -195,6 +198,8 @@ def test_a_second_detector_is_asked(checked, truth, run, home, coco128_folder):
         (["check", "{file}", "--fail-if", "many"], "for example 'wrong > 2%'"),
         (["check", "{file}", "--worst", "-1"], "--worst must be a whole number"),
         (["check", "{file}", "--json", "nowhere/x.json"], "cannot be written"),
+        (["check", "{file}", "--report", "nowhere/x.html"], "cannot be written"),
+        (["check", "{file}", "--report", "x.txt"], "ends in .html"),
         (["check", "{file}", "--split", "val"], "has no 'val'"),
         (["open", "nowhere"], "There is no 'nowhere'"),
         (["export", "nowhere"], "There is no 'nowhere'"),

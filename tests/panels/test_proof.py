@@ -1,10 +1,14 @@
 """An audit in *Label embeddings*, a target in *Auto Labeling*, and the operators of both."""
 
+import base64
+import json
+
 import pytest
 from fiftyone.operators.executor import ExecutionContext, Executor
 from labelvet.core.errors import InvalidParameter
 from labelvet.issues.find import find_label_issues
 from labelvet.operators.audit_labels import ApproveToTarget, AuditLabels
+from labelvet.operators.label_report import LabelReport
 from labelvet.panels.auto_labeling import AutoLabeling
 from labelvet.panels.label_embeddings import LabelEmbeddings
 from panel_app import PanelApp
@@ -97,3 +101,13 @@ def test_the_operator_begins_a_target_and_fills_the_basket(dataset):
     answer(review, {"key": "map", "run": review("open_run", key="map")["run"]["run"]}, 45)
     filled = execute(ApproveToTarget(), dataset, brain_key="map", step="fill")["summary"]
     assert filled.startswith("At least 80 % of these")
+
+
+def test_the_report_is_downloaded(dataset):
+    request = {"dataset_name": dataset.name, "params": {"brain_key": "map", "json": True}}
+    context = ExecutionContext(request, executor=Executor())
+    assert LabelReport().execute(context)["summary"] == f"Downloaded: `{dataset.name}-map.json`."
+    (asked,) = context.executor._requests
+    head, content = asked.params["url"].split(",", 1)
+    assert head == "data:application/json;charset=utf-8;base64"
+    assert json.loads(base64.b64decode(content))["field"] == FIELD

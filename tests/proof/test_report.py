@@ -53,6 +53,19 @@ def test_its_numbers_are_those_of_the_answers(audited):
     assert report["progress"]["found"] == 120 and len(report["map"]) == 120
 
 
+def test_what_is_left_is_shown_with_its_reasons(audited):
+    dataset, _, answers = audited
+    report = label_report(dataset, "map")
+    answered = {answer.label_id for answer in answers}
+    suspects = report["suspects"]
+    assert suspects and not answered & {one["id"] for one in suspects}
+    assert [one["suspicion"] for one in suspects] == sorted(
+        (one["suspicion"] for one in suspects), reverse=True
+    )
+    page = report_page(report)
+    assert report["expected"] in page and "most suspicious labels that are left" in page
+
+
 def test_the_page_says_the_same_and_whatever_names_hold_is_text(audited, tmp_path):
     dataset, audit, _ = audited
     page, data = write_report(dataset, "map", str(tmp_path / "labels.html"))
