@@ -7,10 +7,10 @@ describe("boxes", () => {
   const box = [0.2, 0.3, 0.4, 0.2];
 
   it("are dragged by corners and edges, and turn over", () => {
-    expect(rounded(dragged(box, [1, 1], [0.7, 0.8]))).toEqual([0.2, 0.3, 0.5, 0.5]);
-    expect(rounded(dragged(box, [-1, 0], [0.1, 0.9]))).toEqual([0.1, 0.3, 0.5, 0.2]);
-    expect(rounded(dragged(box, [0, -1], [0.9, 0.4]))).toEqual([0.2, 0.4, 0.4, 0.1]);
-    expect(rounded(dragged(box, [1, 0], [0.1, 0]))).toEqual([0.1, 0.3, 0.1, 0.2]);
+    expect(rounded(dragged(box, [1, 1], [0.1, 0.3]))).toEqual([0.2, 0.3, 0.5, 0.5]);
+    expect(rounded(dragged(box, [-1, 0], [-0.1, 0.9]))).toEqual([0.1, 0.3, 0.5, 0.2]);
+    expect(rounded(dragged(box, [0, -1], [0.9, 0.1]))).toEqual([0.2, 0.4, 0.4, 0.1]);
+    expect(rounded(dragged(box, [1, 0], [-0.5, 0]))).toEqual([0.1, 0.3, 0.1, 0.2]);
   });
 
   it("are moved and sized by parts of themselves", () => {

@@ -23,10 +23,10 @@ export function between([ax, ay]: number[], [bx, by]: number[]): Box {
   return [Math.min(ax, bx), Math.min(ay, by), Math.abs(ax - bx), Math.abs(ay - by)];
 }
 
-/** Returns a box with a corner or an edge at another point; dragged over the other, it turns. */
-export function dragged([x, y, width, height]: Box, [h, v]: Handle, [px, py]: number[]): Box {
+/** Returns a box whose corner or edge went that far; dragged over the other one, it turns. */
+export function dragged([x, y, width, height]: Box, [h, v]: Handle, [dx, dy]: number[]): Box {
   const fixed = [h === -1 ? x + width : x, v === -1 ? y + height : y];
-  const loose = [h === 0 ? x + width : px, v === 0 ? y + height : py];
+  const loose = [h === -1 ? x + dx : x + width + h * dx, v === -1 ? y + dy : y + height + v * dy];
   return between(fixed, loose);
 }
 

@@ -58,7 +58,8 @@ export function BoxEditor({
     grip.current = {
       to:
         box && handle
-          ? (point) => dragged(box, HANDLES[Number(handle)] as Handle, point)
+          ? ([x, y]) =>
+              dragged(box, HANDLES[Number(handle)] as Handle, [x - start[0], y - start[1]])
           : (point) => between(start, point),
       at: [event.clientX, event.clientY],
       drew: false,
