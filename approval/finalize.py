@@ -24,6 +24,9 @@ from .rounds import (
     settle_run,
 )
 
+# the states of labels that a person does not want
+TURNED_DOWN = ("flagged", "rejected")
+
 
 @dataclass(frozen=True)
 class Finalized:
@@ -46,8 +49,7 @@ def finalize(candidates: Candidates, agreed: int | None = None, by: str | None =
         InvalidParameter: if it is another number, all are approved, or the dataset has a field of
             its own of that name
     """
-    dataset, field = candidates.dataset, candidates.field
-    dataset.reload()
+    candidates.dataset.reload()
     there = progress(candidates).not_approved
     if agreed is not None and there != agreed:
         raise InvalidParameter(
@@ -56,13 +58,52 @@ def finalize(candidates: Candidates, agreed: int | None = None, by: str | None =
         )
     if not there:
         raise InvalidParameter("There is nothing to remove: every label is approved.")
+    leaves = {"$and": [candidates.belongs(), {"$not": [is_state("approved")]}]}
+    return _remove(candidates, leaves, "not approved", by)
+
+
+def remove_turned_down(
+    candidates: Candidates,
+    states: tuple[str, ...] = TURNED_DOWN,
+    agreed: int | None = None,
+    by: str | None = None,
+) -> Finalized:
+    """Removes labels that were flagged or rejected, as :func:`finalize` does.
+
+    Args:
+        candidates: the candidates
+        states: those of ``TURNED_DOWN`` that go
+        agreed: how many labels a person agreed to remove, None for however many
+        by: who does it; by default the user of this process
+
+    Raises:
+        InvalidParameter: if it is another number, there are none, or a state is another one
+    """
+    if not states or not set(states) <= set(TURNED_DOWN):
+        raise InvalidParameter(f"What can be deleted is {' or '.join(TURNED_DOWN)}.")
+    candidates.dataset.reload()
+    counted, which = progress(candidates), " or ".join(states)
+    there = sum(int(getattr(counted, name)) for name in states)
+    if agreed is not None and there != agreed:
+        raise InvalidParameter(
+            f"{count(there, 'label')} {'is' if there == 1 else 'are'} {which} now, not {agreed:,}: "
+            "look at them, and confirm again."
+        )
+    if not there:
+        raise InvalidParameter(f"There is nothing to delete: no label is {which}.")
+    leaves = {"$and": [candidates.belongs(), {"$or": [is_state(name) for name in states]}]}
+    return _remove(candidates, leaves, which, by)
+
+
+def _remove(candidates: Candidates, leaves: Expression, being: str, by: str | None) -> Finalized:
+    """Removes the labels for which an expression holds; ``being`` says what they are."""
+    dataset, field = candidates.dataset, candidates.field
     removed.prepare(dataset, field)
     moment = unique_moment(dataset)
     change = begin(
-        dataset, REMOVAL, f"Labels of '{field}' removed that were not approved.", by,
+        dataset, REMOVAL, f"Labels of '{field}' removed that were {being}.", by,
         expires=False, field=field, run=candidates.run, moment=moment,
     )  # fmt: skip
-    leaves = _leaves(candidates)
     labels = in_list(candidates.root)
     update = {
         candidates.root: keep(labels, {"$not": [leaves]}),
@@ -73,9 +114,7 @@ def finalize(candidates: Candidates, agreed: int | None = None, by: str | None =
     update_labels(candidates, which, update, leaves, None)
     settle_run(candidates)
     number = removed.count_at(dataset, field, moment)
-    sentence = (
-        f"{count(number, 'label')} removed that {'was' if number == 1 else 'were'} not approved."
-    )
+    sentence = f"{count(number, 'label')} removed that {'was' if number == 1 else 'were'} {being}."
     change.say(sentence)
     return Finalized(number, change.token, sentence)
 
@@ -139,7 +178,3 @@ def finish(candidates: Candidates) -> str:
     settle_run(candidates)
     settle_records(dataset)
     return f"Finished: {count(number, 'removed label')} deleted for good."
-
-
-def _leaves(candidates: Candidates) -> Expression:
-    return {"$and": [candidates.belongs(), {"$not": [is_state("approved")]}]}

@@ -8,6 +8,7 @@ from .approve_labels import ApproveLabels
 from .audit_labels import ApproveToTarget, AuditLabels
 from .auto_label import AutoLabel
 from .compute_visualization import ComputeVisualization
+from .delete_flagged import DeleteFlagged
 from .exclude_tagged import ExcludeTagged
 from .filter_labels import FilterLabels
 from .find_label_issues import FindLabelIssues, RemoveLabelIssues
@@ -24,6 +25,7 @@ OPERATORS = (
     TagLabels,
     SaveTaggedView,
     ExcludeTagged,
+    DeleteFlagged,
     ApproveLabels,
     FindLabelIssues,
     RemoveLabelIssues,

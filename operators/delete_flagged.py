@@ -1,0 +1,93 @@
+"""*Delete flagged*: labels that were flagged or rejected leave their field, and can come back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import fiftyone.operators.types as types
+
+from ..approval.candidates import find_candidates, list_candidate_fields
+from ..approval.finalize import TURNED_DOWN, Finalized, remove_turned_down
+from ..approval.rounds import progress
+from ..core.errors import LabelvetError
+from ..core.sentences import count
+from ..dataset.removed import is_ours
+from .form_operator import FormOperator
+from .forms import one_of, problem
+
+_WHICH = {
+    "flagged": "Labels tagged needs-review",
+    "rejected": "Labels that were rejected as no object",
+    "both": "Both",
+}
+
+
+class DeleteFlagged(FormOperator):
+    """Removes the labels of a field that were flagged or rejected, in the whole dataset."""
+
+    name = "delete_flagged"
+    label = "Delete flagged"
+    description = "Remove labels that were flagged or rejected; they can be brought back"
+    icon = "delete_sweep"
+
+    def fill(self, ctx: Any, inputs: types.Object) -> None:
+        fields = [
+            name
+            for name in list_candidate_fields(ctx.dataset)
+            if not is_ours(ctx.dataset.get_field(name))
+        ]
+        if not fields:
+            inputs.view(
+                "no_fields", types.Warning(label="This dataset has no field of boxes")
+            ).invalid = True
+            return
+        field = one_of(ctx, inputs, "field", {name: name for name in fields}, "Label field")
+        which = one_of(ctx, inputs, "which", _WHICH, "Delete")
+        try:
+            counted = progress(find_candidates(ctx.dataset, field))
+        except LabelvetError as error:
+            problem(inputs, error)
+            return
+        number = sum(int(getattr(counted, name)) for name in _states(which))
+        if not number:
+            inputs.view("none", types.Notice(label="No labels match")).invalid = True
+            return
+        agree = types.RadioGroup()
+        agree.add_choice(str(number), label=f"Delete {count(number, 'label')} from '{field}'")
+        inputs.enum(
+            "agreed",
+            agree.values(),
+            required=True,
+            label="Are you sure?",
+            description=f"They go to the field '{field}_removed'. Undo is in the history of Auto "
+            "Labeling, until Finish deletes them for good",
+            view=agree,
+        )
+
+    def __call__(
+        self, dataset: Any, field: str, which: str = "both", agreed: int | None = None
+    ) -> Finalized:
+        """Removes labels of a field, in the whole dataset.
+
+        Args:
+            dataset: the dataset
+            field: a field of Detections
+            which: "flagged", "rejected" or "both"
+            agreed: how many labels a person agreed to remove, None for however many
+
+        Raises:
+            LabelvetError: if there are none, or another number
+        """
+        return remove_turned_down(find_candidates(dataset, field), _states(which), agreed)
+
+    def execute(self, ctx: Any) -> dict[str, Any]:
+        params = ctx.params
+        agreed = int(str(params.get("agreed") or 0))
+        done = self(ctx.dataset, params["field"], params.get("which", "flagged"), agreed)
+        if not ctx.delegated:
+            ctx.ops.reload_dataset()
+        return {"summary": done.sentence, "removed": done.removed, "undo": done.token}
+
+
+def _states(which: str) -> tuple[str, ...]:
+    return TURNED_DOWN if which == "both" else (which,)
