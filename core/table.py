@@ -61,6 +61,11 @@ class PatchTable:
         with_none: NDArray[np.object_] = np.array([*self.classes, None], dtype=object)
         return with_none[self.codes]
 
+    @property
+    def of_whole_images(self) -> bool:
+        """Whether every patch is its whole image, so that no box tells anything."""
+        return bool((self.boxes == WHOLE_IMAGE).all())
+
     def take(self, rows: NDArray[Any]) -> PatchTable:
         """Returns the table of the given rows (indices or a boolean mask), images shared."""
         return PatchTable(

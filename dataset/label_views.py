@@ -61,9 +61,9 @@ def filter_labels(
     conditions = []
     # null is less than every number, and so is NaN
     if low is not None or high is not None:
-        conditions.append(F("confidence") >= (-float("inf") if low is None else low))
+        conditions.append(_confidence() >= (-float("inf") if low is None else low))
     if high is not None:
-        conditions.append(F("confidence") <= high)
+        conditions.append(_confidence() <= high)
     if classes:
         conditions.append(_any_of([F("label")], classes))
     if tags:
@@ -218,6 +218,13 @@ def _any_of(values: Any, wanted: list[str]) -> Any:
     """Whether a list of values has any of those wanted, of which none is taken for a field."""
     either = {"$setIntersection": [_or_empty(values), {"$literal": list(wanted)}]}
     return ViewExpression({"$gt": [{"$size": either}, 0]})
+
+
+def _confidence() -> Any:
+    """A label's confidence: of keypoints, which have one for each point, the mean."""
+    stored = F("confidence")
+    known = {"$filter": {"input": stored, "cond": {"$gte": ["$$this", 0]}}}
+    return ViewExpression({"$cond": [{"$isArray": [stored]}, {"$avg": known}, stored]})
 
 
 def _or_empty(values: Any) -> Any:

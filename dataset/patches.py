@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from ..core.errors import InvalidParameter, NoPatches, UnknownField
 from ..core.sentences import count
 from ..core.table import WHOLE_IMAGE, PatchTable
+from .label_types import LabelType, check_label_type, label_type_of, mean_confidence, no_box
 from .storage import Storage
 
 __all__ = [
@@ -25,8 +26,10 @@ __all__ = [
     "check_images",
     "count_images",
     "count_patches",
+    "is_of_whole_images",
     "is_patches_view",
     "label_path",
+    "list_comparable_fields",
     "list_patches_fields",
     "list_stored_fields",
     "read_attribute",
@@ -35,23 +38,15 @@ __all__ = [
     "sample_id_path",
 ]
 
-# label type → (name of its list attribute, attribute that holds its geometry)
-_GEOMETRY: dict[type, tuple[str | None, str]] = {
-    fo.Detections: ("detections", "bounding_box"),
-    fo.Detection: (None, "bounding_box"),
-    fo.Polylines: ("polylines", "points"),
-    fo.Polyline: (None, "points"),
-}
-
 
 def list_patches_fields(samples: fo.core.collections.SampleCollection | Storage) -> list[str]:
-    """Returns the names of the fields whose labels have boxes, in the dataset's order."""
+    """Returns the names of the fields whose labels are patches, in the dataset's order."""
     schema = samples.get_field_schema(ftype=fo.EmbeddedDocumentField)
-    return [name for name, field in schema.items() if field.document_type in _GEOMETRY]
+    return [name for name, field in schema.items() if label_type_of(field) is not None]
 
 
 def list_stored_fields(dataset: fo.Dataset) -> list[str]:
-    """Returns what the dataset calls the fields whose labels have boxes, those of frames too."""
+    """Returns what the dataset calls the fields whose labels are patches, those of frames too."""
     names = list_patches_fields(dataset)
     if not dataset._has_frame_fields():
         return names
@@ -59,11 +54,33 @@ def list_stored_fields(dataset: fo.Dataset) -> list[str]:
     return [*names, *map(frames.path, list_patches_fields(frames))]
 
 
+def list_comparable_fields(dataset: fo.Dataset, field: str) -> list[str]:
+    """Returns those of the other :func:`list_stored_fields` whose labels are about the same as the
+    field's: parts of images, or whole ones."""
+    whole = is_of_whole_images(dataset, field)
+    return [
+        name
+        for name in list_stored_fields(dataset)
+        if name != field and is_of_whole_images(dataset, name) == whole
+    ]
+
+
+def is_of_whole_images(
+    samples: fo.core.collections.SampleCollection | Storage, patches_field: str
+) -> bool:
+    """Whether the labels of a field are about all of their images.
+
+    Raises:
+        UnknownField: if the field does not exist or its labels are no patches
+    """
+    return _type_of(samples, patches_field).is_of_whole_images
+
+
 def count_patches(samples: fo.core.collections.SampleCollection, patches_field: str | None) -> int:
     """Counts the patches of a field, or the images for None, in one database query.
 
     Raises:
-        UnknownField: if the field does not exist or its labels have no boxes
+        UnknownField: if the field does not exist or its labels are no patches
     """
     if patches_field is None:
         return count_images(samples)
@@ -81,10 +98,10 @@ def label_path(samples: fo.core.collections.SampleCollection | Storage, patches_
     """Returns the path of the labels themselves, such as ``predictions.detections``.
 
     Raises:
-        UnknownField: if the field does not exist or its labels have no boxes
+        UnknownField: if the field does not exist or its labels are no patches
     """
-    list_attribute, _ = _geometry_of(samples, patches_field)
-    return f"{patches_field}.{list_attribute}" if list_attribute else patches_field
+    items = _type_of(samples, patches_field).items
+    return f"{patches_field}.{items}" if items else patches_field
 
 
 def read_patches(
@@ -94,19 +111,23 @@ def read_patches(
 
     Args:
         samples: the images; of a grouped dataset, its active slice is read
-        patches_field: a field of Detections, a Detection, Polylines or a Polyline, or None for
-            whole images
+        patches_field: a field of one of :data:`~labelvet.dataset.label_types.LABEL_TYPES`, or None
+            for whole images
 
     Returns:
         a :class:`PatchTable`, in the order of the collection
 
     Raises:
-        UnknownField: if the field does not exist or its labels have no boxes
+        UnknownField: if the field does not exist or its labels are no patches
         InvalidParameter: if the media are not images
-        NoPatches: if the collection holds nothing to embed
+        NoPatches: if the collection holds nothing to embed, or no label of it has a box
     """
     samples = as_images(samples, "Patches can only be cropped from")
-    return _read(samples, samples.values, sample_id_path(samples), patches_field)
+    table = _read(samples, samples.values, sample_id_path(samples), patches_field)
+    if patches_field is not None and not np.isfinite(table.boxes).any():
+        root = label_path(samples, patches_field)
+        raise NoPatches(no_box(patches_field, _is_in_3d(samples.values, root)))
+    return table
 
 
 def read_stored(
@@ -125,7 +146,7 @@ def read_stored(
         a :class:`PatchTable`, whose samples are frames where the labels are theirs
 
     Raises:
-        UnknownField: if the field does not exist or its labels have no boxes
+        UnknownField: if the field does not exist or its labels are no patches
         NoPatches: if there are none
     """
     local = None if field is None else storage.local(field)
@@ -136,11 +157,10 @@ def read_stored(
 def _read(source: Any, values: Any, id_path: str, patches_field: str | None) -> PatchTable:
     if patches_field is None:
         return _read_images(*values([id_path, "filepath"]))
-    list_attribute, geometry = _geometry_of(source, patches_field)
-    root = label_path(source, patches_field)
-    names = ("id", geometry, "label", "confidence")
+    label_type, root = _type_of(source, patches_field), label_path(source, patches_field)
+    names = ("id", label_type.geometry, "label", "confidence")
     columns = list(values([id_path, "filepath", *(f"{root}.{name}" for name in names)]))
-    if list_attribute is None:
+    if label_type.items is None:
         # a field of single labels is a field of lists of at most one
         columns[2:] = [
             [
@@ -158,21 +178,19 @@ def _read(source: Any, values: Any, id_path: str, patches_field: str | None) -> 
             "another target view, or pick another patches field."
         )
     unique_paths, image_index = _unique_paths(filepaths)
-    shapes = _flatten(geometries)
-    if geometry == "points":
-        shapes = [_polyline_box(points) for points in shapes]
     codes, classes = _encode_labels(_flatten(labels))
+    boxes = label_type.boxes(_flatten(geometries))
     table = PatchTable(
         patches_field=patches_field,
         sample_ids=np.repeat(np.array(sample_ids, dtype="<U24"), counts),
         label_ids=np.array(_flatten(label_ids), dtype="<U24"),
         media=np.repeat(image_index, counts),
         filepaths=unique_paths,
-        boxes=_as_boxes(shapes),
+        boxes=boxes,
         codes=codes,
         classes=classes,
         confidences=np.array(
-            [np.nan if c is None else c for c in _flatten(confidences)], dtype=np.float32
+            [mean_confidence(value) for value in _flatten(confidences)], dtype=np.float32
         ),
     )
     return _each_once(table)
@@ -367,23 +385,18 @@ def _read_images(sample_ids: list[str], filepaths: list[str]) -> PatchTable:
     return _each_once(table)
 
 
-def _geometry_of(samples: Any, patches_field: str) -> tuple[str | None, str]:
-    field = samples.get_field(patches_field)
-    usable = list_patches_fields(samples)
-    advice = (
-        f"choose one of {', '.join(usable)}"
-        if usable
-        else "add a field of Detections or Polylines to the dataset first"
-    )
-    if field is None:
-        raise UnknownField(f"There is no field '{patches_field}' in this dataset: {advice}.")
-    geometry = _GEOMETRY.get(getattr(field, "document_type", None))  # type: ignore[arg-type]
-    if geometry is None:
-        raise UnknownField(
-            f"The labels of '{patches_field}' have no boxes to crop (it needs Detections, a "
-            f"Detection, Polylines or a Polyline): {advice}."
-        )
-    return geometry
+def _type_of(samples: Any, patches_field: str) -> LabelType:
+    field, others = samples.get_field(patches_field), list_patches_fields(samples)
+    return check_label_type(field, patches_field, others)
+
+
+def _is_in_3d(values: Any, root: str) -> bool:
+    """Whether the labels are cuboids, or polylines in space."""
+    for name in ("location", "points3d"):
+        (column,) = values([f"{root}.{name}"])
+        if any(any(some) if isinstance(some, list) else some for some in column):
+            return True
+    return False
 
 
 def _flatten(column: list[Any]) -> list[Any]:
@@ -401,20 +414,3 @@ def _encode_labels(labels: list[str | None]) -> tuple[NDArray[np.int32], NDArray
     code_of: dict[str | None, int] = {label: code for code, label in enumerate(classes)}
     codes = np.fromiter((code_of.get(label, -1) for label in labels), np.int32, len(labels))
     return codes, np.array(classes, dtype=object)
-
-
-def _as_boxes(shapes: list[Any]) -> NDArray[np.float64]:
-    boxes = np.full((len(shapes), 4), np.nan)
-    for row, shape in enumerate(shapes):
-        if shape is not None and len(shape) == 4 and None not in shape:
-            boxes[row] = shape
-    return boxes
-
-
-def _polyline_box(points: list[list[tuple[float, float]]] | None) -> list[float] | None:
-    """Returns the box around all the shapes of a polyline."""
-    vertices = [vertex for shape in points or () for vertex in shape]
-    if not vertices:
-        return None
-    xy = np.array(vertices, dtype=float)
-    return [*xy.min(axis=0), *np.ptp(xy, axis=0)]

@@ -74,6 +74,9 @@ def gather(
     width, height = np.maximum(table.boxes[:, 2:], 1e-6).T
     size = np.log(width * height) / 2
     far = table.boxes[:, :2] + table.boxes[:, 2:]
+    border = (table.boxes[:, :2] < 0.01) | (far > 0.99)
+    if table.of_whole_images:
+        border[:] = False
     alike = table.codes[neighbors] == table.codes[:, None]
     of_class = table.media.astype(np.int64) * (len(table.classes) + 1) + table.codes
     _, place, counts = np.unique(of_class, return_inverse=True, return_counts=True)
@@ -88,7 +91,7 @@ def gather(
         "neighbors' confidence": np.where(alike, certainty[neighbors], 0).sum(axis=1)
         / (alike.sum(axis=1) + 2),
         "company": np.log1p(counts[place] - 1),
-        "border": ((table.boxes[:, :2] < 0.01) | (far > 0.99)).any(axis=1).astype(np.float64),
+        "border": border.any(axis=1).astype(np.float64),
         "shape": _odd_shape(table.codes, size, np.log(height / width)),
     }
     return OwnEvidence(columns, original, np.where(found, overlap, 0).astype(np.float32))

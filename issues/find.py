@@ -19,10 +19,18 @@ from pymongo import UpdateOne
 
 from ..core.errors import InvalidParameter, NoPatches
 from ..core.progress import Progress
+from ..core.sentences import count
 from ..core.table import pair_ids
 from ..dataset.brain_runs import load_neighbor_graph, raise_if_deleted, run_field
 from ..dataset.documents import now
-from ..dataset.patches import PatchTable, label_path, list_stored_fields, match_ids, read_stored
+from ..dataset.patches import (
+    PatchTable,
+    label_path,
+    list_comparable_fields,
+    list_stored_fields,
+    match_ids,
+    read_stored,
+)
 from ..dataset.patches import read_tags as read_stored_tags
 from ..dataset.schema import check_attributes, check_labels, declare_attributes, is_owned
 from ..dataset.states import REJECTED_TAG
@@ -136,6 +144,7 @@ def find_label_issues(
     with tracker.stage("Reading labels and embeddings", 0.2):
         table, vectors, graph, missing = read_run(dataset, brain_key)
         field = str(table.patches_field)
+        _check_one_class(table)
         names = _second_fields(dataset, field, second_fields)
         rejected = _tagged(dataset, table, (REJECTED_TAG,))
         for name in (field, *names):
@@ -160,14 +169,27 @@ def _second_fields(
     chosen = tuple(dict.fromkeys(locate(dataset, name).path(name) for name in given))
     if field in chosen:
         raise InvalidParameter("A second field must differ from the run's own field.")
-    fields = list_stored_fields(dataset)
+    fields = list_comparable_fields(dataset, field)
     for name in chosen:
         if name not in fields:
             raise InvalidParameter(
-                f"'{name}' is not a field of Detections in this dataset: choose from "
-                f"{', '.join(other for other in fields if other != field) or 'none'}."
+                f"'{name}' has no labels that '{field}' can be compared with: choose from "
+                f"{', '.join(fields) or 'none'}."
             )
     return chosen
+
+
+def _check_one_class(table: PatchTable) -> None:
+    """Refuses images that have several labels of the whole image, which are no alternatives."""
+    if not table.of_whole_images:
+        return
+    several = int((np.unique(table.sample_ids, return_counts=True)[1] > 1).sum())
+    if several:
+        raise InvalidParameter(
+            f"{count(several, 'image')} {'has' if several == 1 else 'have'} several classes in "
+            f"'{table.patches_field}', and label issues are found where an image has one: look at "
+            "them on the map."
+        )
 
 
 def _read_second(dataset: fo.Dataset, name: str, table: PatchTable) -> PatchTable:

@@ -105,6 +105,8 @@ class Reasons:
     def _duplicate(self, row: int) -> list[str]:
         if self._found.original[row] < 0:
             return [f"another {self._own(row)} may show the same object"]
+        if self._table.of_whole_images:
+            return [f"another sample has the same image, as {self._own(row)} too"]
         return [f"it overlaps another {self._own(row)} by {self._found.overlap[row]:.0%}"]
 
     def _box(self, row: int) -> list[str]:

@@ -220,7 +220,9 @@ def _judge(
     own = gather(table, confidences, fit, neighbors, rejected)
     sure = bool(np.isfinite(confidences).any())
     kinds, known = _kinds(own, opinions, fit, sure)
-    if not known.all():
+    if table.of_whole_images:
+        kinds, known = _without_places(kinds, known)
+    elif not known.all():
         notes.append(
             "The labels have no confidence, so false positives cannot be told from true ones: "
             "only wrong classes and duplicates are looked for."
@@ -229,6 +231,8 @@ def _judge(
     class_known = np.isfinite(fit.wrong)
     suggested = _suggest(fit, opinions, table)
     missed = score_missed(table, neighbors, fit.wrong, rejected)
+    if table.of_whole_images:
+        missed[:] = np.nan
     look = _look(vectors)
     wrong = np.clip(1 - kinds[:, RIGHT], 1e-6, 1 - 1e-6)
     columns = [logit(wrong), *own.columns.values(), *opinions.evidence.values()]
@@ -284,6 +288,17 @@ def _class_or_duplicate(own: OwnEvidence, fit: ClassFit) -> NDArray[np.float64]:
     kinds[:, WRONG_CLASS] = (1 - duplicate) * wrong
     kinds[:, RIGHT] = 1 - kinds.sum(axis=1)
     return kinds
+
+
+def _without_places(
+    kinds: NDArray[np.float64], known: NDArray[np.bool_]
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """What is wrong with a label of a whole image is its class: nothing can lie elsewhere."""
+    kinds, known = kinds.copy(), known.copy()
+    kinds[:, WRONG_CLASS] += kinds[:, BADLY_PLACED] + kinds[:, BACKGROUND]
+    kinds[:, [BADLY_PLACED, BACKGROUND]] = 0
+    known[[BADLY_PLACED, BACKGROUND]] = False
+    return kinds, known
 
 
 def _suggest(fit: ClassFit, opinions: Opinions, table: PatchTable) -> NDArray[np.int32]:

@@ -19,6 +19,7 @@ from ..dataset.patches import (
     as_images,
     count_images,
     count_patches,
+    is_of_whole_images,
     is_patches_view,
     label_path,
     list_patches_fields,
@@ -195,22 +196,21 @@ def _patches_field(ctx: Any, inputs: types.Object, samples: Any) -> bool:
     default = fields[0] if fields and is_patches_view(samples) else None
     choices = types.DropdownView(space=12)
     for name in fields:
-        choices.add_choice(name, label=name)
+        what = " (classes of whole images)" if is_of_whole_images(samples, name) else ""
+        choices.add_choice(name, label=name + what)
     prop = inputs.enum(
         "patches_field",
         choices.values(),
         default=default,
         required=False,
         label="Patches field",
-        description="The labels whose boxes are cropped; leave it empty to embed whole images",
+        description="The labels to map: what each shows is cropped. Leave it empty to embed images",
         view=choices,
     )
     if not fields:
         inputs.view(
             "no_patches_fields",
-            types.Notice(
-                label="This dataset has no labels with boxes; whole images will be embedded"
-            ),
+            types.Notice(label="This dataset has no labels to map; whole images will be embedded"),
         )
     if (chosen := ctx.params.get("patches_field")) is not None:
         try:
@@ -381,7 +381,10 @@ def _estimate(ctx: Any, inputs: types.Object, samples: Any) -> None:
         prop = inputs.view("nothing", types.Warning(label="There is nothing to embed in this view"))
         prop.invalid = True
         return
-    what = f"{patches:,} patches in {images:,} images" if patches_field else f"{images:,} images"
+    what = f"{images:,} images"
+    if patches_field is not None:
+        whole = is_of_whole_images(samples, patches_field)
+        what = f"{patches:,} {'labels of' if whole else 'patches in'} {what}"
     inputs.view("estimate", types.Notice(label=f"{what} will be embedded"))
 
 

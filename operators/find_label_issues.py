@@ -13,7 +13,7 @@ import fiftyone.operators.types as types
 from ..core.errors import LabelvetError
 from ..core.progress import Report
 from ..dataset.brain_runs import run_field
-from ..dataset.patches import list_stored_fields
+from ..dataset.patches import list_comparable_fields
 from .long_operator import LongOperator, schedule_on
 
 
@@ -46,9 +46,8 @@ class FindLabelIssues(LongOperator):
         key = ctx.params.get("brain_key")
         own = run_field(ctx.dataset, key) if key in keys.values() else None
         fields = types.DropdownView(multiple=True)
-        for field in list_stored_fields(ctx.dataset):
-            if field != own:
-                fields.add_choice(field, label=field)
+        for field in list_comparable_fields(ctx.dataset, own) if own else ():
+            fields.add_choice(field, label=field)
         inputs.list(
             "second_fields",
             types.String(),

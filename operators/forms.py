@@ -9,7 +9,7 @@ import fiftyone.operators.types as types
 
 from ..core.errors import LabelvetError
 from ..dataset.app_view import base_view
-from ..dataset.patches import list_label_fields, list_patches_fields
+from ..dataset.patches import is_of_whole_images, list_label_fields, list_patches_fields
 from ..dataset.states import FLAGGED_TAG
 from ..dataset.storage import is_of_frames
 
@@ -44,7 +44,8 @@ def field_input(
         )
         empty.invalid = True
         return None
-    boxes = [name for name in fields if name in list_patches_fields(samples)]
+    patches = [name for name in fields if name in list_patches_fields(samples)]
+    boxes = [name for name in patches if not is_of_whole_images(samples, name)]
     default = boxes[-1] if boxes else fields[0]
     choices = types.DropdownView()
     for name in fields:

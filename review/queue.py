@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..dataset.documents import Ids, hex_ids
+from ..dataset.label_types import mean_confidence
 from ..dataset.storage import locate
 from ..issues.attributes import ISSUE, REASON, SUGGESTED_BOX
 from ..issues.findings import Findings, load_findings
@@ -164,14 +165,14 @@ def read_items(
             if document is None or document.get("label") != was:
                 passed += 1
             elif len(items) < count:
-                confidence = document.get("confidence")
+                confidence = mean_confidence(document.get("confidence"))
                 suggested = kept.classes_named(kept.found.suggested[row])
                 items.append(
                     Item(
                         label_id,
                         sample_id,
                         was,
-                        None if confidence is None else float(confidence),
+                        confidence if np.isfinite(confidence) else None,
                         suggested[0] if suggested else None,
                         suggested,
                         document.get("bounding_box"),

@@ -139,8 +139,8 @@ def compute_visualization(
     Args:
         samples: a dataset or a view of images; filters of the view are respected, and a patches
             view or a view of a grouped dataset with an image slice will do
-        patches_field: a field of Detections, a Detection, Polylines or a Polyline; None for whole
-            images
+        patches_field: a field of labels: Detections, Polylines, Keypoints, Classifications, or a
+            single one of these; None for whole images
         brain_key: the key to save the run under; None saves nothing
         model: a backbone name, see :mod:`labelvet.embeddings.backbones`, or a loaded FiftyOne model
         weights: a checkpoint file for the default or a torchvision backbone

@@ -68,8 +68,8 @@ def test_detections_become_columns(labeled):
     ]
 
 
-def test_every_kind_of_label_with_a_box(labeled):
-    assert list_patches_fields(labeled) == ["boxes", "main", "outline", "outlines"]
+def test_polylines_are_boxed_with_all_their_shapes(labeled):
+    assert list_patches_fields(labeled) == ["boxes", "main", "outline", "outlines", "kind"]
     np.testing.assert_allclose(read_patches(labeled, "main").boxes, [SQUARE])
     np.testing.assert_allclose(read_patches(labeled, "outline").boxes, [[0.1, 0.2, 0.4, 0.7]])
     np.testing.assert_allclose(read_patches(labeled, "outlines").boxes, [[0, 0, 1, 0.5]])
@@ -129,9 +129,8 @@ def test_counting_agrees_with_reading(labeled):
 def test_wrong_fields_are_named_with_those_that_work(labeled):
     with pytest.raises(UnknownField, match=r"no field 'boxs'.*boxes, main"):
         read_patches(labeled, "boxs")
-    for name in ("kind", "filepath"):
-        with pytest.raises(UnknownField, match="no boxes to crop"):
-            read_patches(labeled, name)
+    with pytest.raises(UnknownField, match=r"'filepath' holds no labels.*boxes, main"):
+        read_patches(labeled, "filepath")
 
 
 def test_nothing_to_embed_is_an_error(labeled, make_dataset):

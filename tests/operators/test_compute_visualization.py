@@ -52,6 +52,14 @@ def test_the_form_asks_for_a_key_and_offers_the_fields(dataset):
     assert inputs["estimate"].view.label == "6 images will be embedded"
 
 
+def test_the_form_names_classes_of_whole_images(dataset):
+    dataset.set_values("weather", [fo.Classification(label="sun")] * 4 + [None] * 2)
+    inputs = form(dataset, patches_field="weather")
+    labels = [choice.label for choice in inputs["patches_field"].view.choices]
+    assert labels == ["predictions", "weather (classes of whole images)"]
+    assert inputs["estimate"].view.label == "4 labels of 6 images will be embedded"
+
+
 def test_the_form_counts_patches(dataset):
     inputs = form(dataset, patches_field="predictions")
     assert inputs["estimate"].view.label == "12 patches in 6 images will be embedded"

@@ -1,0 +1,170 @@
+"""The types of labels that FiftyOne has: where the box of each is, and what has no patches.
+
+Whoever asks what labels can be worked on asks here, before any work; docs/label-types.md has it as
+a table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any
+
+import fiftyone as fo
+import numpy as np
+from numpy.typing import NDArray
+
+from ..core.errors import UnknownField
+from ..core.table import WHOLE_IMAGE
+
+# A line or a single point has no area to crop: of points, the box is at least this part of its
+# longer side, or of the image, wide and high.
+_LEAST = 0.05
+
+
+@dataclass(frozen=True)
+class LabelType:
+    """A type of field whose labels are patches.
+
+    Attributes:
+        items: the attribute that lists the labels, None where the field has one label
+        geometry: the attribute that a label's box is made of
+        box: makes ``[x, y, width, height]`` of it, None where there is none
+    """
+
+    items: str | None
+    geometry: str
+    box: Callable[[Any], Any]
+
+    def boxes(self, geometries: list[Any]) -> NDArray[np.float64]:
+        """Returns the boxes of n labels, (n, 4), NaN where a label has none."""
+        boxes = np.full((len(geometries), 4), np.nan)
+        for row, geometry in enumerate(geometries):
+            box = None if geometry is None else self.box(geometry)
+            if box is not None and len(box) == 4 and None not in box:
+                boxes[row] = box
+        return boxes
+
+    @property
+    def is_of_whole_images(self) -> bool:
+        """Whether a label is about all of its image."""
+        return self.box is _whole_image
+
+
+def _around_points(points: list[Any]) -> list[float] | None:
+    """Returns the box around points, but for those that are not there."""
+    xy = np.array([point for point in points if point is not None], dtype=float).reshape(-1, 2)
+    xy = xy[np.isfinite(xy).all(axis=1)]
+    if not len(xy):
+        return None
+    start, size = xy.min(axis=0), np.ptp(xy, axis=0)
+    least = _LEAST * (size.max() or 1.0)
+    if size.min() >= least:
+        return [*start, *size]
+    grown = np.maximum(size, least)
+    centered = start - (grown - size) / 2
+    within = (start >= 0) & (start + size <= 1)
+    start = np.where(within, np.clip(centered, 0, 1 - grown), centered)
+    return [*start, *grown]
+
+
+def _around_shapes(shapes: list[Any]) -> list[float] | None:
+    """Returns the box around all the shapes of a polyline."""
+    return _around_points(list(chain.from_iterable(shapes)))
+
+
+def _as_it_is(box: Any) -> Any:
+    return box
+
+
+def _whole_image(_: Any) -> Any:
+    return WHOLE_IMAGE
+
+
+_BOX = ("bounding_box", _as_it_is)
+_SHAPES = ("points", _around_shapes)
+_POINTS = ("points", _around_points)
+_IMAGE = ("id", _whole_image)
+
+LABEL_TYPES: dict[type, LabelType] = {
+    fo.Detections: LabelType("detections", *_BOX),
+    fo.Detection: LabelType(None, *_BOX),
+    fo.Polylines: LabelType("polylines", *_SHAPES),
+    fo.Polyline: LabelType(None, *_SHAPES),
+    fo.Keypoints: LabelType("keypoints", *_POINTS),
+    fo.Keypoint: LabelType(None, *_POINTS),
+    fo.Classifications: LabelType("classifications", *_IMAGE),
+    fo.Classification: LabelType(None, *_IMAGE),
+}
+
+_MAKE_INSTANCES = (
+    "fiftyone.utils.labels.segmentations_to_detections(dataset, '{field}', '{field}_instances', "
+    "mask_types='thing')"
+)
+# type → what a field of it holds, and what to do instead
+_NO_PATCHES: dict[type, tuple[str, str]] = {
+    fo.Segmentation: (
+        "semantic segmentation, which has no instances",
+        f"make them with {_MAKE_INSTANCES}, and choose that field",
+    ),
+    fo.Heatmap: (
+        "heatmaps, which have no instances",
+        "make a Segmentation of what is above a threshold, its instances with "
+        "fiftyone.utils.labels.segmentations_to_detections, and choose their field",
+    ),
+    fo.TemporalDetections: ("events of videos", "choose labels of images or of frames"),
+    fo.TemporalDetection: ("events of videos", "choose labels of images or of frames"),
+    fo.Regression: ("numbers, which have no classes", "color a map by them instead"),
+    fo.GeoLocation: ("places, which have no classes", "choose a field of labels"),
+    fo.GeoLocations: ("places, which have no classes", "choose a field of labels"),
+}
+
+
+def label_type_of(field: Any) -> LabelType | None:
+    """Returns the type of a field of a schema, None where its content is no patches."""
+    return LABEL_TYPES.get(getattr(field, "document_type", None))  # type: ignore[arg-type]
+
+
+def check_label_type(field: Any, name: str, others: list[str]) -> LabelType:
+    """Returns the type of a field of a schema.
+
+    Args:
+        field: the field, None where there is none of that name
+        name: its name
+        others: the fields that could be chosen instead
+
+    Raises:
+        UnknownField: if there is no such field, or its content is no patches
+    """
+    advice = (
+        f"choose one of {', '.join(others)}" if others else "add a field of labels to the dataset"
+    )
+    if field is None:
+        raise UnknownField(f"There is no field '{name}' in this dataset: {advice}.")
+    if (found := label_type_of(field)) is not None:
+        return found
+    holds, instead = _NO_PATCHES.get(
+        getattr(field, "document_type", None),  # type: ignore[arg-type]
+        ("no labels of images", advice),
+    )
+    raise UnknownField(f"'{name}' holds {holds}: {instead.format(field=name)}.")
+
+
+def mean_confidence(stored: Any) -> float:
+    """Returns a label's confidence, NaN where it has none: of keypoints, which have one for each
+    point, the mean."""
+    if isinstance(stored, list):
+        known = [one for one in stored if one is not None and one == one]
+        return float(np.mean(known)) if known else np.nan
+    return np.nan if stored is None else float(stored)
+
+
+def no_box(name: str, in_3d: bool) -> str:
+    """Says that no label of a field has a box."""
+    if in_3d:
+        return (
+            f"'{name}' holds labels in 3D, which cannot be cropped from images: choose a field of "
+            "labels in 2D."
+        )
+    return f"No label of '{name}' has a box or points: choose another field."

@@ -1,0 +1,145 @@
+"""The loop with labels of every type: a map, its columns and pictures, issues, answers, tags."""
+
+from __future__ import annotations
+
+import fiftyone as fo
+import labelvet
+import numpy as np
+import pytest
+from fiftyone.core.stages import ViewStage
+from fiftyone.server.routes import embeddings_v2 as native
+from label_types import PATCHES, one_class_each
+from labelvet.core.errors import InvalidParameter
+from labelvet.core.packed import pack
+from labelvet.issues.find import find_label_issues
+from labelvet.panels.label_embeddings import LabelEmbeddings
+from packed import array
+from panel_app import PanelApp
+
+
+class App(PanelApp):
+    panel = LabelEmbeddings
+
+    def open(self):
+        return {"key": "map", "run": self("open_run", key="map")["run"]["run"]}
+
+
+@pytest.fixture(params=PATCHES)
+def mapped(make_dataset, tmp_path, request):
+    """A dataset, its field of one type, and the ids of the labels that are wrong."""
+    dataset = make_dataset()
+    return dataset, request.param, one_class_each(dataset, tmp_path, request.param)
+
+
+def labels(dataset, field, name):
+    root, listed = dataset._get_label_field_root(field)
+    values = dataset.values(f"{root}.{name}")
+    return [value for of_sample in values for value in of_sample] if listed else values
+
+
+def rows(*chosen, n=48):
+    mask = np.zeros(n, dtype=bool)
+    mask[list(chosen)] = True
+    return pack(mask, "rows")
+
+
+def test_a_map_shows_labels_of_every_type(mapped):
+    dataset, field, _ = mapped
+    app = App(dataset)
+    opened, of_run = app("open_run", key="map"), app.open()
+    assert opened["run"]["patchesField"] == field and opened["run"]["numPoints"] == 48
+    column = app("color_column", **of_run, path=opened["labelPath"])
+    names = np.array(column["categories"])[array(column["codes"]) - 1]
+    assert names.tolist() == labels(dataset, field, "label")
+    (crop,) = app("crops", **of_run, rows=[5], size=64, margin=0.2)["crops"]
+    assert crop["id"] == labels(dataset, field, "id")[5] and crop["label"] == names[5]
+    assert crop["image"].startswith("data:image/jpeg") and crop["problem"] is None
+
+    stages = app("select_rows", **of_run, rows=rows(3, 7))["stages"]
+    view = dataset.view()
+    for name, arguments in stages.items():
+        module, _, stage = name.rpartition(".")
+        made = getattr(__import__(module, fromlist=[stage]), stage)(**arguments)
+        view = view.add_stage(made)
+    assert labels(view, field, "id") == [labels(dataset, field, "id")[row] for row in (3, 7)]
+
+    done = app("tag", **of_run, rows=rows(3, 7), tag="needs-review", target="labels", remove=False)
+    assert done["changed"] == 2
+    tags = labels(dataset, field, "tags")
+    assert [row for row, of_label in enumerate(tags) if of_label] == [3, 7]
+    app("undo", token=done["undo"])
+    assert not any(labels(dataset, field, "tags"))
+
+
+def test_issues_of_every_type_are_found_and_answered(mapped):
+    dataset, field, flipped = mapped
+    found = find_label_issues(dataset, "map")
+    assert found.checked == 48 and found.counts["mislabeled"] == 4
+    ids, issues = labels(dataset, field, "id"), labels(dataset, field, "issue")
+    suspected = {id_ for id_, issue in zip(ids, issues, strict=True) if issue == "mislabeled"}
+    assert suspected == set(flipped)
+    if field.startswith("classification"):
+        assert not any("no confidence" in note for note in found.notes)
+        assert labels(dataset, field, "missed") == [None] * 48
+        assert labels(dataset, field, "misplaced") == [None] * 48
+
+    app = App(dataset)
+    of_run = app.open()
+    queue = app("next_issues", **of_run, count=2)["queue"]
+    first, second = queue["items"]
+    answers = [
+        {"id": first["id"], "sampleId": first["sampleId"], "seen": first["label"],
+         "verdict": "wrong class", "label": first["suggested"]},
+        {"id": second["id"], "sampleId": second["sampleId"], "seen": second["label"],
+         "verdict": "not an object", "label": None},
+    ]  # fmt: skip
+    given = app("answer", **of_run, answers=answers)
+    assert given["changed"] == 2
+    by_id = dict(zip(ids, labels(dataset, field, "label"), strict=True))
+    assert by_id[first["id"]] == first["suggested"]
+    tags = dict(zip(ids, labels(dataset, field, "tags"), strict=True))
+    assert tags[second["id"]] == ["rejected"]
+    app("undo", token=given["undo"])
+    assert labels(dataset, field, "label")[:4] == ["c1", "c2", "c0", "c1"]
+
+
+def test_fiftyones_own_panel_draws_maps_of_every_type(mapped):
+    dataset, field, _ = mapped
+    root, _ = dataset._get_label_field_root(field)
+    ids = labels(dataset, field, "id")
+    asked = {"datasetName": dataset.name, "brainKey": "map"}
+
+    def ask(route, **more):
+        return getattr(native, route)._post_sync(None, {**asked, **more})
+
+    info = ask("EmbeddingsV2RunInfo")
+    assert (info["n"], info["dims"], info["patchesField"]) == (48, 2, field)
+    assert ask("EmbeddingsV2Ids").body[16:] == bytes.fromhex("".join(ids))
+    colors = ask("EmbeddingsV2Color", field=f"{root}.label").body
+    names = np.array(["c0", "c1", "c2"])
+    codes = np.frombuffer(colors[16 : 16 + 96], np.uint16)
+    assert len(set(zip(names[codes].tolist(), labels(dataset, field, "label"), strict=True))) == 3
+    few = dataset.limit(5)._serialize()
+    mask = ask("EmbeddingsV2Masks", view=few).body
+    visible = np.unpackbits(np.frombuffer(mask[16:22], np.uint8), bitorder="little")
+    assert visible.tolist() == [1] * 5 + [0] * 43
+    stage = ask("EmbeddingsV2LassoStage", indices=[3, 7])
+    lassoed = dataset.view().add_stage(ViewStage._from_dict(stage))
+    assert lassoed.values("id") == [dataset.values("id")[row] for row in (3, 7)]
+
+
+def test_images_of_several_classes_are_mapped_and_refused_by_label_issues(make_dataset):
+    dataset = make_dataset()
+    tags = [fo.Classification(label=name) for name in ("sun", "beach")]
+    for number in range(4):
+        for place, one in enumerate(tags):
+            one["vector"] = np.eye(8)[2 * number + place]
+        given = fo.Classifications(classifications=[one.copy() for one in tags[: 2 - number % 2]])
+        dataset.add_sample(fo.Sample(f"/media/{number}.jpg", tags_of=given), dynamic=True)
+    labelvet.compute_visualization(
+        dataset, "tags_of", "map", embeddings="vector", method="pca", progress=False
+    )
+    assert App(dataset)("open_run", key="map")["run"]["numPoints"] == 6
+    with pytest.raises(InvalidParameter, match="2 images have several classes in 'tags_of'"):
+        find_label_issues(dataset, "map")
+    assert dataset.get_field("tags_of.classifications.issue") is None
