@@ -337,11 +337,11 @@ def _flip(labels: Labels, share: float, seed: int, similar: float) -> dict[str, 
         "10-NN average precision": _ranked(flipped, naive)["average_precision"],
     }
     if find_spec("cleanlab"):
-        figures["cleanlab's best average precision"] = _cleanlab(table, labels, flipped)
+        figures["cleanlab's best average precision"] = cleanlab_precision(table, labels, flipped)
     return figures
 
 
-def _cleanlab(table: PatchTable, labels: Labels, flipped: NDArray[np.bool_]) -> float:
+def cleanlab_precision(table: PatchTable, labels: Labels, flipped: NDArray[np.bool_]) -> float:
     """Ranks by cleanlab's scores, of probabilities by cross-validation on the same embeddings."""
     from cleanlab.rank import get_label_quality_scores
     from sklearn.linear_model import LogisticRegression

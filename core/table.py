@@ -30,6 +30,9 @@ class PatchTable:
         codes: (n,) int32 index of each patch's label in ``classes``, -1 where it has none
         classes: (k,) object, the distinct labels, sorted
         confidences: (n,) float32, NaN where the label has none
+        outlines: (n,) object, what of its box each label covers, see
+            :mod:`labelvet.embeddings.outlines`; None where it says nothing of that, and for a table
+            that was read without
     """
 
     patches_field: str | None
@@ -41,6 +44,7 @@ class PatchTable:
     codes: NDArray[np.int32]
     classes: NDArray[np.object_]
     confidences: NDArray[np.float32]
+    outlines: NDArray[np.object_] | None = None
 
     def __len__(self) -> int:
         return len(self.sample_ids)
@@ -78,6 +82,7 @@ class PatchTable:
             codes=self.codes[rows],
             classes=self.classes,
             confidences=self.confidences[rows],
+            outlines=None if self.outlines is None else self.outlines[rows],
         )
 
     def box_problems(self) -> dict[str, str]:

@@ -31,11 +31,13 @@ class LabelType:
         items: the attribute that lists the labels, None where the field has one label
         geometry: the attribute that a label's box is made of
         box: makes ``[x, y, width, height]`` of it, None where there is none
+        outlines: the attributes that say what of its box a label covers
     """
 
     items: str | None
     geometry: str
     box: Callable[[Any], Any]
+    outlines: tuple[str, ...] = ()
 
     def boxes(self, geometries: list[Any]) -> NDArray[np.float64]:
         """Returns the boxes of n labels, (n, 4), NaN where a label has none."""
@@ -45,6 +47,18 @@ class LabelType:
             if box is not None and len(box) == 4 and None not in box:
                 boxes[row] = box
         return boxes
+
+    def outline(self, columns: list[list[Any]], n: int) -> NDArray[np.object_]:
+        """Returns what of its box each of n labels covers, see
+        :mod:`labelvet.embeddings.outlines`; None where it does not say.
+
+        Args:
+            columns: what each has in ``outlines``
+        """
+        outlines = np.full(n, None, dtype=object)
+        for row, values in enumerate(zip(*columns, strict=True)):
+            outlines[row] = _mask(*values) if self.outlines == _MASKS else _area(*values)
+        return outlines
 
     @property
     def is_of_whole_images(self) -> bool:
@@ -74,6 +88,17 @@ def _around_shapes(shapes: list[Any]) -> list[float] | None:
     return _around_points(list(chain.from_iterable(shapes)))
 
 
+def _mask(mask: bytes | None, path: str | None) -> bytes | str | None:
+    return bytes(mask) if mask is not None else path
+
+
+def _area(shapes: Any, closed: bool | None, filled: bool | None) -> Any:
+    """Returns the shapes of a polyline that has an area, as lists of points."""
+    if not (closed or filled) or not shapes:
+        return None
+    return [[[float(x), float(y)] for x, y in shape] for shape in shapes]
+
+
 def _as_it_is(box: Any) -> Any:
     return box
 
@@ -82,8 +107,9 @@ def _whole_image(_: Any) -> Any:
     return WHOLE_IMAGE
 
 
-_BOX = ("bounding_box", _as_it_is)
-_SHAPES = ("points", _around_shapes)
+_MASKS = ("mask", "mask_path")
+_BOX = ("bounding_box", _as_it_is, _MASKS)
+_SHAPES = ("points", _around_shapes, ("points", "closed", "filled"))
 _POINTS = ("points", _around_points)
 _IMAGE = ("id", _whole_image)
 

@@ -105,7 +105,9 @@ def label_path(samples: fo.core.collections.SampleCollection | Storage, patches_
 
 
 def read_patches(
-    samples: fo.core.collections.SampleCollection, patches_field: str | None = None
+    samples: fo.core.collections.SampleCollection,
+    patches_field: str | None = None,
+    outlines: bool = False,
 ) -> PatchTable:
     """Reads the patch table of any collection: a dataset, a view, or a patches view.
 
@@ -113,6 +115,7 @@ def read_patches(
         samples: the images; of a grouped dataset, its active slice is read
         patches_field: a field of one of :data:`~labelvet.dataset.label_types.LABEL_TYPES`, or None
             for whole images
+        outlines: whether to read what of its box each label covers, too
 
     Returns:
         a :class:`PatchTable`, in the order of the collection
@@ -123,7 +126,7 @@ def read_patches(
         NoPatches: if the collection holds nothing to embed, or no label of it has a box
     """
     samples = as_images(samples, "Patches can only be cropped from")
-    table = _read(samples, samples.values, sample_id_path(samples), patches_field)
+    table = _read(samples, samples.values, sample_id_path(samples), patches_field, outlines)
     if patches_field is not None and not np.isfinite(table.boxes).any():
         root = label_path(samples, patches_field)
         raise NoPatches(no_box(patches_field, _is_in_3d(samples.values, root)))
@@ -131,7 +134,11 @@ def read_patches(
 
 
 def read_stored(
-    dataset: fo.Dataset, field: str | None, storage: Storage, ids: list[str] | None = None
+    dataset: fo.Dataset,
+    field: str | None,
+    storage: Storage,
+    ids: list[str] | None = None,
+    outlines: bool = False,
 ) -> PatchTable:
     """Reads the patch table of the labels as the dataset has them, in whatever slice they are.
 
@@ -141,6 +148,7 @@ def read_stored(
             whole images or frames
         storage: where they are
         ids: samples or frames, None for all
+        outlines: whether to read what of its box each label covers, too
 
     Returns:
         a :class:`PatchTable`, whose samples are frames where the labels are theirs
@@ -150,16 +158,25 @@ def read_stored(
         NoPatches: if there are none
     """
     local = None if field is None else storage.local(field)
-    table = _read(storage, lambda paths: storage.values(paths, ids), "id", local)
+
+    def values(paths: list[str], **kwargs: Any) -> list[list[Any]]:
+        return storage.values(paths, ids, **kwargs)
+
+    table = _read(storage, values, "id", local, outlines)
     return replace(table, patches_field=field)
 
 
-def _read(source: Any, values: Any, id_path: str, patches_field: str | None) -> PatchTable:
+def _read(
+    source: Any, values: Any, id_path: str, patches_field: str | None, outlines: bool
+) -> PatchTable:
     if patches_field is None:
         return _read_images(*values([id_path, "filepath"]))
     label_type, root = _type_of(source, patches_field), label_path(source, patches_field)
     names = ("id", label_type.geometry, "label", "confidence")
     columns = list(values([id_path, "filepath", *(f"{root}.{name}" for name in names)]))
+    if outlines:
+        # a mask stays the bytes that it is in the database: all of them unpacked fill the memory
+        columns += values([f"{root}.{name}" for name in label_type.outlines], _raw=True)
     if label_type.items is None:
         # a field of single labels is a field of lists of at most one
         columns[2:] = [
@@ -169,7 +186,7 @@ def _read(source: Any, values: Any, id_path: str, patches_field: str | None) -> 
             ]
             for column in columns[2:]
         ]
-    sample_ids, filepaths, label_ids, geometries, labels, confidences = columns
+    sample_ids, filepaths, label_ids, geometries, labels, confidences, *told = columns
 
     counts = np.fromiter((len(ids or ()) for ids in label_ids), np.int64, len(label_ids))
     if not counts.sum():
@@ -192,6 +209,7 @@ def _read(source: Any, values: Any, id_path: str, patches_field: str | None) -> 
         confidences=np.array(
             [mean_confidence(value) for value in _flatten(confidences)], dtype=np.float32
         ),
+        outlines=label_type.outline(list(map(_flatten, told)), len(boxes)) if outlines else None,
     )
     return _each_once(table)
 

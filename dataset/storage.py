@@ -79,9 +79,13 @@ class Storage:
             view = view.select_group_slices(media_type=fom.IMAGE)
         return view if ids is None else view.select(ids, ordered=False)
 
-    def values(self, paths: list[str], ids: list[str] | None = None) -> list[list[Any]]:
-        """Reads fields of all documents, or of those with the ids; a list for each path."""
-        columns: list[list[Any]] = self.view(ids).values([self.path(path) for path in paths])
+    def values(
+        self, paths: list[str], ids: list[str] | None = None, **kwargs: Any
+    ) -> list[list[Any]]:
+        """Reads fields of all documents, or of those with the ids; a list for each path. Further
+        arguments are FiftyOne's."""
+        paths = [self.path(path) for path in paths]
+        columns: list[list[Any]] = self.view(ids).values(paths, **kwargs)
         if not self.frames:
             return columns
         return [list(chain.from_iterable(column)) for column in columns]

@@ -98,7 +98,8 @@ def load_embeddings(
     try:
         field = run_field(dataset, brain_key)
         storage = Storage(dataset, is_of_frames(dataset, brain_key))
-        table = read_stored(dataset, field, storage)
+        outlined = computed and CropSettings.of(config.labelvet).needs_outlines
+        table = read_stored(dataset, field, storage, outlines=outlined)
         rows, of_table = match_ids(pair_ids(results.sample_ids, results.label_ids), table.pairs)
         table = table.take(of_table)
         if computed:  # in another database: the same boxes of the same files have the same keys
@@ -126,9 +127,12 @@ def _gather(config: Any, rows: NDArray[np.int64], keys: Keys) -> Embeddings | No
 def open_store(config: Any) -> EmbeddingStore:
     """Opens the store that the run of a config wrote to."""
     how = config.labelvet
-    settings = CropSettings(how["alpha"], how["force_square"])
     return EmbeddingStore(
-        config.model, how["weights"], how["precision"], settings, decoded=how.get("decoded")
+        config.model,
+        how["weights"],
+        how["precision"],
+        CropSettings.of(how),
+        decoded=how.get("decoded"),
     )
 
 

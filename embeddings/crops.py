@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..core.checks import check_number
+from ..core.errors import InvalidParameter
 
+KEPT, DIMMED, REMOVED = "kept", "dimmed", "removed"
+BACKGROUNDS = (KEPT, DIMMED, REMOVED)
 _MOST_PADDING = 1000
 
 
@@ -21,15 +25,44 @@ class CropSettings:
             in [-1, inf); None leaves the box as it is
         force_square: whether to minimally grow the shorter side, within the image, so that the
             crop is square
+        background: what becomes of what a label's mask, or the area of its polyline, leaves out:
+            it is "kept", "dimmed" or "removed"
+        upright: whether a rotated box, which is an outline of four corners, is cropped as if it
+            were not rotated, its longer side horizontal
     """
 
     alpha: float | None = None
     force_square: bool = False
+    background: str = KEPT
+    upright: bool = False
 
     def __post_init__(self) -> None:
+        if self.background not in BACKGROUNDS:
+            raise InvalidParameter(f"The background is one of: {', '.join(BACKGROUNDS)}.")
         if self.alpha is not None:
             # 0.1 grows each box by 10 percent
             check_number("Padding (alpha)", self.alpha, -1, _MOST_PADDING, above=True)
+
+    @property
+    def needs_outlines(self) -> bool:
+        """Whether crops depend on what of its box a label covers."""
+        return self.background != KEPT or self.upright
+
+    def recorded(self) -> dict[str, Any]:
+        """Returns what is written down of them: of what came after the first version no default."""
+        values = asdict(self)
+        first = ("alpha", "force_square")
+        return {
+            name: value
+            for name, value in values.items()
+            if name in first or value != getattr(CropSettings, name)
+        }
+
+    @classmethod
+    def of(cls, record: dict[str, Any]) -> CropSettings:
+        """Returns the settings of what was written down, among other things."""
+        known = {field.name for field in fields(cls)}
+        return cls(**{name: value for name, value in record.items() if name in known})
 
 
 def pixel_windows(
@@ -65,7 +98,7 @@ def pixel_windows(
 def cut_crops(
     pixels: NDArray[np.uint8], boxes: NDArray[np.float64], settings: CropSettings
 ) -> list[NDArray[np.uint8]]:
-    """Cuts crops out of an image.
+    """Cuts crops out of an image, with all of their background.
 
     Args:
         pixels: (height, width, 3) of the image

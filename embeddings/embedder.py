@@ -20,6 +20,7 @@ from .backbones import Backbone
 from .crops import CropSettings, cut_crops
 from .decoding import DecodingThreads, UnreadableImage, num_workers_beside, read_pixels
 from .hardware import Hardware
+from .outlines import cut_outlined
 from .store import SHARD_PATCHES, EmbeddingStore, StoreUnusable, allocate, patch_keys
 from .vectors import Embeddings, Keys, are_comparable
 
@@ -224,7 +225,11 @@ class _Work:
 
     def _cut(self, image: tuple[str, NDArray[np.int64]]) -> list[Any]:
         path, rows = image
-        crops = cut_crops(read_pixels(path), self.table.boxes[rows], self.crops)
+        boxes, outlines = self.table.boxes[rows], self.table.outlines
+        if outlines is None:
+            crops = cut_crops(read_pixels(path), boxes, self.crops)
+        else:
+            crops = cut_outlined(read_pixels(path), boxes, outlines[rows], self.crops)
         return [self.backbone.prepare(crop) for crop in crops]
 
     def _by_image(self, rows: NDArray[np.int64]) -> Iterator[tuple[str, NDArray[np.int64]]]:

@@ -19,9 +19,9 @@ import tempfile
 import uuid
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import numpy as np
 import psutil
@@ -71,9 +71,12 @@ def patch_keys(table: PatchTable, rows: NDArray[np.int64]) -> Keys:
     used = np.unique(table.media[rows])
     images = {int(i): _digest_file(str(table.filepaths[i])) for i in used}
     boxes = np.ascontiguousarray(table.boxes[rows], dtype=np.float64)
+    outlines = [None] * len(rows) if table.outlines is None else table.outlines[rows].tolist()
     digests = b"".join(
-        hashlib.blake2b(images[image] + box.tobytes(), digest_size=KEY_BYTES).digest()
-        for image, box in zip(table.media[rows].tolist(), boxes, strict=True)
+        hashlib.blake2b(
+            images[image] + box.tobytes() + _describe_outline(outline), digest_size=KEY_BYTES
+        ).digest()
+        for image, box, outline in zip(table.media[rows].tolist(), boxes, outlines, strict=True)
     )
     return np.frombuffer(digests, dtype=f"V{KEY_BYTES}")
 
@@ -130,7 +133,7 @@ class EmbeddingStore:
             "weights": fingerprint,
             "precision": precision,
             "resized_by": "torch",
-            **asdict(settings),
+            **settings.recorded(),
         }
         if decoded is not None:
             identity["decoded"] = decoded
@@ -353,6 +356,14 @@ def _backbone_of(folder: Path) -> str:
         return str(json.loads((folder / "identity.json").read_text())["backbone"])
     except (OSError, ValueError, KeyError):
         return "unknown"
+
+
+def _describe_outline(outline: Any) -> bytes:
+    if outline is None:
+        return b""
+    if isinstance(outline, str):
+        return _digest_file(outline)
+    return bytes(outline) if isinstance(outline, bytes) else json.dumps(outline).encode()
 
 
 def _digest_file(path: str) -> bytes:

@@ -25,6 +25,7 @@ from ..dataset.patches import (
     list_patches_fields,
 )
 from ..embeddings.catalog import DEFAULT_BACKBONE, PRECISIONS, list_backbones
+from ..embeddings.crops import BACKGROUNDS, KEPT
 from ..embeddings.projection import METHODS, METRICS, make_method
 from .forms import advanced_switch, batch_inputs, device_input, filled, problem, refuse
 from .long_operator import LongOperator, schedule_on
@@ -46,8 +47,9 @@ _METHOD_PARAMETERS = {
     "pca": ("svd_solver",),
 }
 _FILLED = (
-    "brain_key", "patches_field", "model", "weights", "alpha", "force_square", "device",
-    "precision", "batch_size", "num_workers", "similarity_key", "similarity_backend",
+    "brain_key", "patches_field", "model", "weights", "alpha", "force_square", "background",
+    "upright", "device", "precision", "batch_size", "num_workers", "similarity_key",
+    "similarity_backend",
 )  # fmt: skip
 _METHOD_DESCRIPTIONS = {
     "umap": "Keeps neighbors together and clusters apart; the usual choice",
@@ -311,6 +313,16 @@ def _advanced(ctx: Any, inputs: types.Object, samples: Any) -> None:
             description="Grows each box before it is cropped: 0.1 by 10%, -0.1 shrinks it",
         )
         inputs.bool("force_square", default=False, label="Square crops")
+        inputs.bool(
+            "upright",
+            default=False,
+            label="Upright crops",
+            description="Of rotated boxes: closed polylines of four corners",
+        )
+        _choose(
+            inputs, "background", BACKGROUNDS, KEPT, "Background",
+            "What becomes of what a label's mask, or the area of its polyline, leaves out",
+        )  # fmt: skip
         inputs.str(
             "weights",
             label="Checkpoint file",

@@ -27,12 +27,12 @@ from ..dataset.brain_runs import (
     save_similarity_index,
     save_visualization,
 )
-from ..dataset.patches import as_images, check_ids, read_patches
+from ..dataset.patches import PatchTable, as_images, check_ids, read_patches
 from ..dataset.records import RunRecord
 from ..dataset.reporting import raising_if_deleted, reporting
 from ..dataset.storage import storage_of
 from ..embeddings.catalog import DEFAULT_BACKBONE
-from ..embeddings.crops import CropSettings
+from ..embeddings.crops import KEPT, CropSettings
 from ..embeddings.hardware import Hardware
 from ..embeddings.neighbors import NeighborGraph, build_neighbor_graph
 from ..embeddings.projection import UMAP, Method, make_method, neighbors_needed, project
@@ -109,6 +109,8 @@ def compute_visualization(
     method: str = "umap",
     alpha: float | None = None,
     force_square: bool = False,
+    background: str = KEPT,
+    upright: bool = False,
     device: str | None = None,
     precision: str = "auto",
     batch_size: int | None = None,
@@ -150,6 +152,9 @@ def compute_visualization(
         method: "umap", "tsne" or "pca"
         alpha: grows each box by ``100 * alpha`` percent before it is cropped
         force_square: whether to make crops square
+        background: "kept", "dimmed" or "removed": what becomes of a crop's pixels that the label's
+            mask, or the area of its polyline, leaves out; labels without either are not changed
+        upright: whether rotated boxes, closed polylines of four corners, are cropped upright
         device: a torch device; by default a GPU where there is one
         precision: "auto", "fp32", "bf16" or "fp16"
         batch_size: patches per forward pass
@@ -177,7 +182,7 @@ def compute_visualization(
         LabelvetError: see :mod:`labelvet.core.errors`; nothing was written then
     """
     projection = make_method(method, **parameters)
-    crops = CropSettings(alpha, force_square)
+    crops = CropSettings(alpha, force_square, background, upright)
     hardware = Hardware(device, precision, batch_size, num_workers)
     backbone = FromBackbone(model, weights, crops, hardware, use_store)
     source = _source(embeddings, similarity_index, backbone)
@@ -204,8 +209,9 @@ def compute_visualization(
         with tracker.stage("Reading labels", _SHARE_READ), _timed(seconds, "read"):
             samples = as_images(samples, "Patches can only be cropped from")
             _check_frames(samples, points_field, similarity_key)
-            table = read_patches(samples, patches_field)
+            table = read_patches(samples, patches_field, outlines=crops.needs_outlines)
             check_ids(table)
+            outlined = _check_outlines(table, crops)
         with _timed(seconds, "embed"):
             embedded, config = source.embed(samples, table, tracker, _SHARE_EMBED)
         if not len(embedded.rows):
@@ -240,9 +246,38 @@ def compute_visualization(
         embedded.unreadable,
         embedded.failed,
         embedded.reused,
-        [*embedded.notes, *notes],
+        [*outlined, *embedded.notes, *notes],
         seconds,
     )
+
+
+def _check_outlines(table: PatchTable, crops: CropSettings) -> list[str]:
+    """Returns a sentence on the labels without an outline, where one was asked for.
+
+    Raises:
+        InvalidParameter: if none has one
+    """
+    if not crops.needs_outlines:
+        return []
+    outlines = [None] * len(table) if table.outlines is None else table.outlines.tolist()
+    which = "images" if table.patches_field is None else f"the labels of '{table.patches_field}'"
+    if crops.upright and not any(
+        isinstance(outline, list) and [len(shape) for shape in outline] == [4]
+        for outline in outlines
+    ):
+        raise InvalidParameter(
+            f"There are no rotated boxes among {which}, which are closed polylines of four "
+            "corners: leave 'upright' out."
+        )
+    without = outlines.count(None)
+    if crops.background == KEPT or not without:
+        return []
+    if without == len(table):
+        raise InvalidParameter(
+            f"There are no masks or areas among {which}, so all of a crop is background: keep it."
+        )
+    has = "has" if without == 1 else "have"
+    return [f"{count(without, 'label')} {has} no mask or area: the background of each is kept."]
 
 
 def _check_frames(samples: Any, points_field: str | None, similarity_key: str | None) -> None:

@@ -97,8 +97,7 @@ class FromBackbone:
             "weights": backbone.fingerprint,
             "precision": backbone.precision,
             "decoded": DECODED,
-            "alpha": self.crops.alpha,
-            "force_square": self.crops.force_square,
+            **self.crops.recorded(),
         }
         return embedded, {"model": backbone.name, "labelvet": how}
 
@@ -173,6 +172,6 @@ def source_of(config: Any, backbone: FromBackbone) -> Source:
         backbone.hardware.batch_size,
         backbone.hardware.num_workers,
     )
-    crops = CropSettings(how["alpha"], how["force_square"])
+    crops = CropSettings.of(how)
     model = backbone.model or config.model
     return FromBackbone(model, backbone.weights, crops, hardware, fingerprint=how["weights"])

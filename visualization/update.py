@@ -33,6 +33,7 @@ from ..dataset.patches import PatchTable, check_ids, match_ids, read_patches
 from ..dataset.records import RunRecord
 from ..dataset.reporting import raising_if_deleted, reporting
 from ..dataset.storage import Storage
+from ..embeddings.crops import CropSettings
 from ..embeddings.hardware import Hardware
 from ..embeddings.insertion import place_points
 from ..embeddings.neighbors import build_neighbor_graph
@@ -291,7 +292,9 @@ def _open(samples: Any, brain_key: str) -> _Run:
     view, results = load_visualization(samples, brain_key)
     method = _method_of(results.config, brain_key)
     record = load_record(samples, brain_key)
-    table = read_patches(view, results.config.patches_field)
+    how = getattr(results.config, "labelvet", None) or {}
+    outlined = "precision" in how and CropSettings.of(how).needs_outlines
+    table = read_patches(view, results.config.patches_field, outlines=outlined)
     check_ids(table)
     return _Run(view, results, method, record, table, seen)
 
