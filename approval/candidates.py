@@ -15,6 +15,7 @@ from ..core.checks import check_number
 from ..core.errors import InvalidParameter, UnknownField
 from ..dataset.documents import Ids, object_ids, pair_keys, read_labels, samples_of
 from ..dataset.expressions import Expression, in_list, is_state, keep
+from ..dataset.label_types import no_box
 from ..dataset.patches import sample_id_path
 from ..dataset.storage import FRAMES, Storage, locate
 
@@ -114,7 +115,21 @@ def find_candidates(dataset: fo.Dataset, field: Any, run: str | None = None) -> 
             f"'{field}' is a field of {kind}, and only Detections can be approved: choose another "
             "field."
         )
-    return Candidates(home, name, run)
+    found = Candidates(home, name, run)
+    _check_boxes(found)
+    return found
+
+
+def _check_boxes(candidates: Candidates) -> None:
+    """Refuses labels none of which has a box, such as those in 3D: what of ground truth is the same
+    object could not be told."""
+    samples, root = samples_of(candidates.dataset), candidates.root
+
+    def has(attribute: str) -> bool:
+        return samples.find_one({f"{root}.{attribute}": {"$exists": True}}, {"_id": 1}) is not None
+
+    if not has("bounding_box.0") and has("_id"):
+        raise InvalidParameter(no_box(candidates.field, in_3d=has("location")))
 
 
 def list_candidate_fields(dataset: Any) -> list[str]:

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from fiftyone.core.stages import ViewStage
 from fiftyone.server.routes import embeddings_v2 as native
-from label_types import PATCHES, one_class_each
+from label_types import PATCHES, labels_of, one_class_each, others
+from labelvet.approval.candidates import find_candidates
 from labelvet.core.errors import InvalidParameter
 from labelvet.core.packed import pack
 from labelvet.issues.find import find_label_issues
@@ -48,7 +49,7 @@ def test_a_map_shows_labels_of_every_type(mapped):
     app = App(dataset)
     opened, of_run = app("open_run", key="map"), app.open()
     assert opened["run"]["patchesField"] == field and opened["run"]["numPoints"] == 48
-    column = app("color_column", **of_run, path=opened["labelPath"])
+    (column,) = app("color_columns", **of_run, paths=[opened["labelPath"]])["columns"]
     names = np.array(column["categories"])[array(column["codes"]) - 1]
     assert names.tolist() == labels(dataset, field, "label")
     (crop,) = app("crops", **of_run, rows=[5], size=64, margin=0.2)["crops"]
@@ -143,3 +144,15 @@ def test_images_of_several_classes_are_mapped_and_refused_by_label_issues(make_d
     with pytest.raises(InvalidParameter, match="2 images have several classes in 'tags_of'"):
         find_label_issues(dataset, "map")
     assert dataset.get_field("tags_of.classifications.issue") is None
+
+
+def test_only_detections_with_boxes_are_approved(make_dataset):
+    dataset = make_dataset()
+    given = labels_of("cat") | others()
+    dataset.add_samples([fo.Sample("/media/a.jpg"), fo.Sample("/media/b.jpg", **given)])
+    assert find_candidates(dataset, "detections").field == "detections"
+    with pytest.raises(InvalidParameter, match="'cuboids' holds labels in 3D"):
+        find_candidates(dataset, "cuboids")
+    for field in set(given) - {"detections", "cuboids"}:
+        with pytest.raises(InvalidParameter, match=f"'{field}' is a field of .*, and only Detect"):
+            find_candidates(dataset, field)
