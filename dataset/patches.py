@@ -32,6 +32,7 @@ __all__ = [
     "list_comparable_fields",
     "list_patches_fields",
     "list_stored_fields",
+    "outlines_of",
     "read_attribute",
     "read_patches",
     "read_stored",
@@ -74,6 +75,17 @@ def is_of_whole_images(
         UnknownField: if the field does not exist or its labels are no patches
     """
     return _type_of(samples, patches_field).is_of_whole_images
+
+
+def outlines_of(
+    samples: fo.core.collections.SampleCollection | Storage, patches_field: str
+) -> tuple[str, ...]:
+    """Returns the attributes that say what of its box a label of a field covers, if any.
+
+    Raises:
+        UnknownField: if the field does not exist or its labels are no patches
+    """
+    return _type_of(samples, patches_field).outlines
 
 
 def count_patches(samples: fo.core.collections.SampleCollection, patches_field: str | None) -> int:

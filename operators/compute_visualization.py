@@ -23,6 +23,7 @@ from ..dataset.patches import (
     is_patches_view,
     label_path,
     list_patches_fields,
+    outlines_of,
 )
 from ..embeddings.catalog import DEFAULT_BACKBONE, PRECISIONS, list_backbones
 from ..embeddings.crops import BACKGROUNDS, KEPT
@@ -313,16 +314,20 @@ def _advanced(ctx: Any, inputs: types.Object, samples: Any) -> None:
             description="Grows each box before it is cropped: 0.1 by 10%, -0.1 shrinks it",
         )
         inputs.bool("force_square", default=False, label="Square crops")
-        inputs.bool(
-            "upright",
-            default=False,
-            label="Upright crops",
-            description="Of rotated boxes: closed polylines of four corners",
-        )
-        _choose(
-            inputs, "background", BACKGROUNDS, KEPT, "Background",
-            "What becomes of what a label's mask, or the area of its polyline, leaves out",
-        )  # fmt: skip
+        field = ctx.params.get("patches_field")
+        outlines = outlines_of(samples, field) if field else ()
+        if "points" in outlines:
+            inputs.bool(
+                "upright",
+                default=False,
+                label="Upright crops",
+                description="Of rotated boxes: closed polylines of four corners",
+            )
+        if outlines:
+            _choose(
+                inputs, "background", BACKGROUNDS, KEPT, "Background",
+                "What becomes of what a label's mask, or the area of its polyline, leaves out",
+            )  # fmt: skip
         inputs.str(
             "weights",
             label="Checkpoint file",

@@ -60,6 +60,21 @@ def test_the_form_names_classes_of_whole_images(dataset):
     assert inputs["estimate"].view.label == "4 labels of 6 images will be embedded"
 
 
+def test_the_form_offers_a_background_where_labels_may_have_an_outline(dataset):
+    dataset.set_values("weather", [fo.Classification(label="sun")] * 6)
+    dataset.set_values("lanes", [fo.Polyline(points=[[(0, 0), (1, 1)]])] * 6)
+    offered = {
+        field: {"background", "upright"} & set(form(dataset, patches_field=field, advanced=True))
+        for field in (None, "predictions", "weather", "lanes")
+    }
+    assert offered == {
+        None: set(), "predictions": {"background"}, "weather": set(),
+        "lanes": {"background", "upright"},
+    }  # fmt: skip
+    choices = form(dataset, patches_field="lanes", advanced=True)["background"].view.choices
+    assert [choice.value for choice in choices] == ["kept", "dimmed", "removed"]
+
+
 def test_the_form_counts_patches(dataset):
     inputs = form(dataset, patches_field="predictions")
     assert inputs["estimate"].view.label == "12 patches in 6 images will be embedded"

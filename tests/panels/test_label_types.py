@@ -14,6 +14,7 @@ from labelvet.core.errors import InvalidParameter
 from labelvet.core.packed import pack
 from labelvet.issues.find import find_label_issues
 from labelvet.panels.label_embeddings import LabelEmbeddings
+from labelvet.visualization.update import update_visualization
 from packed import array
 from panel_app import PanelApp
 
@@ -127,6 +128,22 @@ def test_fiftyones_own_panel_draws_maps_of_every_type(mapped):
     stage = ask("EmbeddingsV2LassoStage", indices=[3, 7])
     lassoed = dataset.view().add_stage(ViewStage._from_dict(stage))
     assert lassoed.values("id") == [dataset.values("id")[row] for row in (3, 7)]
+
+
+def test_a_similarity_index_and_an_update_of_every_type(mapped):
+    dataset, field, _ = mapped
+    labelvet.compute_visualization(
+        dataset, field, "indexed", embeddings="vector", method="pca", similarity_key="index",
+        progress=False,
+    )  # fmt: skip
+    assert dataset.load_brain_results("index").total_index_size == 48
+    ids = labels(dataset, field, "id")
+    like_the_last = dataset.sort_by_similarity(ids[47], k=5, brain_key="index")
+    found = labels(like_the_last, field, "label")
+    assert ids[47] in labels(like_the_last, field, "id") and found.count("c2") >= 4
+    dataset.delete_samples(dataset.first().id)
+    changes = update_visualization(dataset, "indexed", progress=False).changes
+    assert (changes.deleted, changes.unchanged, changes.new) == (1, 47, 0)
 
 
 def test_images_of_several_classes_are_mapped_and_refused_by_label_issues(make_dataset):
