@@ -214,7 +214,7 @@ def _when(document: dict[str, Any]) -> datetime:
 
 
 def _moment(moment: datetime) -> str:
-    return moment.isoformat(timespec="seconds")
+    return moment.isoformat(sep=" ", timespec="seconds")
 
 
 def write_page(dataset: fo.Dataset, brain_key: str, page: Path, title: str) -> None:

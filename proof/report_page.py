@@ -17,8 +17,9 @@ _PAGE = """<!doctype html>
   table { border-collapse: collapse } th, td { text-align: left; padding: 3px 16px 3px 0;
          border-bottom: 1px solid #ddd; vertical-align: top }
   .faint { color: #777 } .said { font-size: 17px } figure { display: inline-block; margin: 0 12px
-         12px 0; width: 130px; vertical-align: top } figure img { max-width: 130px;
-         max-height: 130px } figcaption { font-size: 12px; color: #555 }
+         12px 0; width: 130px; vertical-align: top } figure img { width: 130px;
+         height: 110px; object-fit: contain; background: #f6f6f6 } figcaption { font-size: 12px;
+         color: #555; overflow-wrap: anywhere }
   svg { background: #f6f6f6; width: 420px; height: 420px } summary { cursor: pointer }
 </style>
 <h1>Labels of {{ dataset }}</h1>
@@ -33,9 +34,9 @@ samples. Made {{ made }} UTC by {{ by }}.</p>
 }}{% else %}nobody yet{% endfor %}.{% if audit.target is none %} If 5 % of the answers are wrong:
 {{ audit["if 5 % of the answers are wrong"] }}.{% endif %} A reviewer's answers are taken as the
 truth, and it is about the labels as they were then.</p>
-{% else %}<p>No audit was begun: nobody knows.</p>{% endfor %}
+{% else %}<p>No audit was begun, so nobody knows.</p>{% endfor %}
 
-{% if progress %}<h2>Approved</h2>
+{% if progress and progress.found > progress.left %}<h2>Approved</h2>
 <p>{{ "{:,}".format(progress.found) }} labels: {{ "{:,}".format(progress.approved) }} approved,
 {{ "{:,}".format(progress.flagged) }} flagged, {{ "{:,}".format(progress.rejected) }} rejected,
 {{ "{:,}".format(progress.left) }} left.</p>
