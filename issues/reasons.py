@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+
 import numpy as np
 from numpy.typing import NDArray
 
 from ..core.table import PatchTable
+from .boxes import cover
 from .kinds import BACKGROUND, BADLY_PLACED, DUPLICATE, RIGHT, WRONG_CLASS
-from .opinions import Opinions
+from .opinions import SAME_OBJECT, SOME_OVERLAP, Opinions
 from .suspicion import Suspicion
 
 # a box is called so from here on
@@ -55,11 +58,22 @@ class Reasons:
         return np.asarray(found.neighbors[row])
 
     def _missed(self, row: int) -> list[str]:
-        parts = [f"no accepted {self._own(row)} lies on it"]
+        covered, own = self._covered[row], self._own(row)
+        much = f"covers more than {covered:.0%} of" if covered >= SOME_OVERLAP else "lies on"
+        parts = [f"no accepted {own} {much} it"]
         count, among = self._neighbors(row, int(self._table.codes[row]))
         if 2 * count > among:
             parts.append(f"{count} of {among} neighbors are {self._own(row)}")
         return parts
+
+    @cached_property
+    def _covered(self) -> NDArray[np.float32]:
+        """(n,) how much of each label the accepted ones cover, see :func:`.boxes.cover`."""
+        table = self._table
+        accepted = table.take(np.flatnonzero(~np.isfinite(self._found.missed)))
+        return cover(
+            table.media, table.boxes, accepted.media, accepted.boxes, table.codes, accepted.codes
+        )
 
     def _wrong_class(self, row: int) -> list[str]:
         code = int(self._found.suggested[row, 0])
@@ -91,6 +105,8 @@ class Reasons:
         if opinions is not None and opinions.agreeing[row] >= 0:
             field = opinions.names[opinions.agreeing[row]]
             overlap = opinions.agreement[row]
+            if overlap >= SAME_OBJECT:  # which would speak for the box
+                return [f"the box may not fit the {self._own(row)}", *self._box(row)]
             return [f"'{field}' has {self._own(row)} here, but its box overlaps by {overlap:.0%}"]
         return [f"the box may not fit the {self._own(row)}", *self._box(row)]
 
