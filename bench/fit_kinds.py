@@ -8,6 +8,7 @@ fits them without what it reports on; what labelvet ships is fitted to all of it
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -38,11 +39,11 @@ ALONE = (
     "confidence", "size", "contains", "within", "repeats", "class", "neighbors' confidence",
     "company", "border", "wrong class",
 )  # fmt: skip
-ANNOTATED = ("size", "contains", "within", "repeats", "wrong class", "company", "border")
+ANNOTATED = ("size", "contains", "within", "repeats", "class", "wrong class", "company", "border")
 SECONDED = ALONE[:-1] + opinions.EVIDENCE
 ANNOTATED_SECONDED = ANNOTATED + opinions.EVIDENCE
 
-COMPOSED = "composed scenes"
+COMPOSED, ANNOTATOR = "composed scenes", "annotator"
 _SCENES, _SCENES_SEED = 120, 11
 _DISTURBED, _SEEDS = 0.05, (1, 2, 3)
 _COUNTS_AS = 1000
@@ -55,18 +56,23 @@ class Case:
     """n labels whose kinds are known, with the evidence on them.
 
     Attributes:
-        judged: the detector, or "annotator"
+        judged: the detector, or ``COMPOSED`` or ``ANNOTATOR``
         seconded: the detector that was asked, None for none
-        media: (n,) image of each label
+        table: the labels
         kinds: (n,) index into ``KINDS``
         evidence: ``{name: (n,)}``
     """
 
     judged: str
     seconded: str | None
-    media: NDArray[np.int32]
+    table: PatchTable
     kinds: NDArray[np.int64]
     evidence: dict[str, NDArray[np.float64]]
+
+    @property
+    def media(self) -> NDArray[np.int32]:
+        """(n,) image of each label."""
+        return self.table.media
 
 
 @cache
@@ -76,13 +82,14 @@ def detector_cases(backbone: str = DEFAULT_BACKBONE) -> tuple[Case, ...]:
     found = []
     for detector in DETECTORS:
         labels = coco128(detector, backbone)
-        others = [None, *(other for other in DETECTORS if other != detector)]
-        found += cases_of(detector, labels, kinds_of(labels.table, truth), others)
+        known = kinds_of(labels.table, truth)
+        others = [other for other in DETECTORS if other != detector]
+        found += cases_of(detector, labels, known, [None, *others])
     scenes = ROOT / ".cache" / "bench" / f"scenes{_SCENES_SEED}"
     objects, labels = detected_scenes(scenes, _SCENES_SEED, _SCENES, backbone)
     labels = labels.take(np.flatnonzero(labels.table.confidences > ACCEPTED))
-    found += cases_of(COMPOSED, labels, kinds_of(labels.table, objects), [None])
-    return tuple(found)
+    known = kinds_of(labels.table, objects)
+    return (*found, *cases_of(COMPOSED, labels, known, [None]))
 
 
 @cache
@@ -92,21 +99,26 @@ def annotator_cases(backbone: str = DEFAULT_BACKBONE) -> tuple[Case, ...]:
     found = []
     for seed in _SEEDS:
         labels, known = disturb(truth, _DISTURBED, seed, backbone)
-        found += cases_of("annotator", labels, known, list(DETECTORS))
+        found += cases_of(ANNOTATOR, labels, known, list(DETECTORS))
     return tuple(found)
 
 
 def cases_of(
-    judged: str, labels: Labels, known: NDArray[np.int64], others: list[str | None]
+    judged: str,
+    labels: Labels,
+    known: NDArray[np.int64],
+    others: Sequence[str | None],
 ) -> list[Case]:
+    """Gathers the evidence on labels whose kinds are known, beside each of some detectors."""
     table, vectors = labels.table, labels.vectors
     neighbors, similarities = _find_neighbors(vectors)
     fit = _fit_classes(table, vectors, neighbors, similarities, [])
     rejected = np.zeros(len(table), dtype=bool)
     own = gather(table, _confidences(table), fit, neighbors, rejected).columns
-    return [
-        Case(judged, other, table.media, known, {**own, **_said(table, other)}) for other in others
-    ]
+    found = []
+    for other in others:
+        found.append(Case(judged, other, table, known, {**own, **_said(table, other)}))
+    return found
 
 
 def _said(table: PatchTable, other: str | None) -> dict[str, NDArray[np.float64]]:
@@ -117,19 +129,24 @@ def _said(table: PatchTable, other: str | None) -> dict[str, NDArray[np.float64]
 
 
 def fit(
-    cases: list[Case], names: tuple[str, ...], parity: int | None = None, penalty: float = 10.0
+    cases: Sequence[Case],
+    names: tuple[str, ...],
+    images: NDArray[np.integer] | None = None,
+    penalty: float = 10.0,
 ) -> KindModel:
     """Fits a model to some cases, each of which counts the same.
 
     Args:
         cases: of these
         names: the evidence that the model looks at
-        parity: 0 or 1 for the images of even or odd number alone
+        images: the numbers of the images that it is fitted to, by default all
         penalty: see :func:`labelvet.issues.kinds.fit_kinds`
     """
     columns, known, importance = [], [], []
     for case in cases:
-        rows = np.flatnonzero((case.media % 2 == parity) | (parity is None))
+        rows = np.arange(len(case.media))
+        if images is not None:
+            rows = np.flatnonzero(np.isin(case.media, images))
         columns.append(np.column_stack([case.evidence[name][rows] for name in names]))
         known.append(case.kinds[rows])
         counts = _COMPOSED_COUNTS_AS if case.judged == COMPOSED else _COUNTS_AS

@@ -157,6 +157,13 @@ def flip(
     return replace(labels.table, codes=codes), flipped
 
 
+def drop(truth: PatchTable, share: float, seed: int) -> tuple[PatchTable, PatchTable]:
+    """Returns the true labels without a share of them, and those."""
+    order = np.random.default_rng(seed).permutation(len(truth))
+    dropped, kept = np.split(order, [round(share * len(truth))])
+    return truth.take(np.sort(kept)), truth.take(np.sort(dropped))
+
+
 def disturb(truth: Labels, share: float, seed: int, backbone: str) -> tuple[Labels, NDArray[Any]]:
     """Puts errors into true labels: as many of wrong class, shifted, added and doubled.
 

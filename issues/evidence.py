@@ -56,7 +56,8 @@ def gather(
     certainty = logit(np.clip(np.where(sure, confidences, 0.5), 0.01, 0.995))
     typical = certainty[sure].mean() if sure.any() else 0.0
     spread = max(float(certainty[sure].std()), 0.1) if sure.any() else 1.0
-    certainty = np.where(sure, (certainty - typical) / spread, 0.0)
+    certainty = np.where(sure, certainty, typical)
+    relative = (certainty - typical) / spread
 
     rank = np.where(sure, confidences, 1.0) - 2.0 * rejected
     pairs = overlapping(table.media, table.boxes, table.media, table.boxes)
@@ -81,14 +82,15 @@ def gather(
     of_class = table.media.astype(np.int64) * (len(table.classes) + 1) + table.codes
     _, place, counts = np.unique(of_class, return_inverse=True, return_counts=True)
     columns = {
-        "confidence": certainty,
+        # not from their mean: of the surest boxes of a detector fewer are wrong than of all of them
+        "confidence": certainty / spread,
         "size": size - np.median(size),
         "contains": pairs.greatest(pairs.around, n),
         "within": pairs.greatest(pairs.inside, n),
         "repeats": np.maximum(overlap - 0.4, 0),
         "class": -_log_odds(fit.fits, 0.5),
         "wrong class": _log_odds(fit.wrong, 0.05),
-        "neighbors' confidence": np.where(alike, certainty[neighbors], 0).sum(axis=1)
+        "neighbors' confidence": np.where(alike, relative[neighbors], 0).sum(axis=1)
         / (alike.sum(axis=1) + 2),
         "company": np.log1p(counts[place] - 1),
         "border": border.any(axis=1).astype(np.float64),

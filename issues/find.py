@@ -54,11 +54,10 @@ from .attributes import (
     SUGGESTED_BOX,
     SUSPICION,
 )
-from .boxes import cover
 from .findings import forget, keep
 from .kinds import BACKGROUND, BADLY_PLACED, RIGHT, WRONG_CLASS
 from .kinds import DUPLICATE as REPEATED
-from .missed import ACCEPTED_CONFIDENCE
+from .missed import ACCEPTED_CONFIDENCE, score_uncovered
 from .opinions import Opinions, align, ask
 from .reasons import Reasons
 from .suspicion import Suspicion, find_suspects
@@ -69,7 +68,6 @@ _ISSUE_OF = {
 }  # fmt: skip
 # a label that is not accepted is an issue from here on
 _LIKELY_MISSED = 0.1
-_FREE = 0.5
 # a reason is written for these, the others have none to speak of
 _WORTH_A_REASON = 0.2
 _SAMPLES_PER_WRITE = 2000
@@ -374,17 +372,15 @@ def _write_second(
     dataset: fo.Dataset, second: PatchTable, table: PatchTable, found: Suspicion
 ) -> int:
     """Marks the labels of another field that no accepted label covers, and returns how many."""
-    accepted = np.flatnonzero(~np.isfinite(found.missed))
-    covered = cover(second.media, second.boxes, table.media[accepted], table.boxes[accepted])
-    sure = ~(second.confidences < ACCEPTED_CONFIDENCE)
-    rows = np.flatnonzero((covered < _FREE) & sure)
-    confidence = np.nan_to_num(second.confidences[rows], nan=1.0)
+    accepted = table.take(np.flatnonzero(~np.isfinite(found.missed)))
+    scores = score_uncovered(second, accepted)
+    rows = np.flatnonzero((scores > 0) & ~(second.confidences < ACCEPTED_CONFIDENCE))
     chosen = second.take(rows)
     reason = f"No accepted label of '{table.patches_field}' covers it."
     columns: dict[str, list[Any]] = {
         ISSUE: [MISSED] * len(rows),
         REASON: [reason] * len(rows),
-        MISSED: _numbers((confidence * (1 - covered[rows])).astype(np.float32)),
+        MISSED: _numbers(scores[rows]),
     }
     _write(dataset, chosen, columns, lambda count: None)
     return len(rows)

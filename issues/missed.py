@@ -15,6 +15,8 @@ from .boxes import cover
 
 # a detector's box below this is no accepted label, it may be a missed object
 ACCEPTED_CONFIDENCE = 0.2
+# what is covered by so much is shown
+_FREE = 0.5
 
 # How much the confidence of the nearest five of the class counts beside the label's own, and what
 # turns both into a probability. They were fitted to the images of even number of coco128 and to
@@ -64,3 +66,19 @@ def score_missed(
     )  # fmt: skip
     missed[rows] = expit(_SLOPE * evidence + _INTERCEPT)
     return missed
+
+
+def score_uncovered(second: PatchTable, accepted: PatchTable) -> NDArray[np.float32]:
+    """Scores the boxes of another field by how likely each shows an object that no label shows.
+
+    Args:
+        second: m boxes of the other field, with the images of ``accepted``
+        accepted: the labels that are accepted
+
+    Returns:
+        (m,) its confidence, 1 where it has none, times the part of it that no accepted label
+        covers; 0 where one covers most of it
+    """
+    covered = cover(second.media, second.boxes, accepted.media, accepted.boxes)
+    confidences = np.nan_to_num(second.confidences, nan=1.0)
+    return np.where(covered < _FREE, confidences * (1 - covered), 0).astype(np.float32)

@@ -19,6 +19,8 @@ from .boxes import Pairs, overlapping
 SAME_OBJECT, SOME_OVERLAP = 0.5, 0.1
 # a field whose boxes are the judged ones to this share is a copy
 _COPY = 0.99
+# a box that is trusted less is not suggested: what it mends it spoils elsewhere
+_SUGGESTED = 0.2
 
 EVIDENCE = (
     "same class", "other class", "anything near", "overlap of the class", "partly the class",
@@ -34,9 +36,10 @@ class Opinions:
         names: the fields that were asked
         known: (n, f) whether each of them knows the label's class
         evidence: ``{name: (n,)}``, of ``EVIDENCE``; 0 where none was asked
-        agreeing: (n,) int32 the field whose box of the label's class fits best, -1 for none
+        agreeing: (n,) int32 the field whose box of the label's class is trusted the most there, -1
+            for none
         agreement: (n,) the overlap with it
-        boxes: (n, 4) that box, NaN for none
+        boxes: (n, 4) that box, NaN for none that is trusted
         opposing: (n,) int32 the field that has another class on it, -1 for none
         opposed: (n,) int32 code of that class, -1 for none
         classes: pairs of a label and another class that fields have on it: (p,) rows, (p,) codes
@@ -138,11 +141,14 @@ def ask(table: PatchTable, others: list[PatchTable]) -> Opinions:
             total[what] += np.where(known, values, 0)
         knowing.append(known)
         weight = trust * pairs.iou**2
-        for_it = np.where(same & (pairs.iou >= SOME_OVERLAP), weight, 0)
+        # where a box is trusted matters more than how much of a badly placed one it overlaps
+        for_it = np.where(same & (pairs.iou >= SOME_OVERLAP), trust * np.sqrt(pairs.iou), 0)
         rows = np.flatnonzero(pairs.greatest(for_it, n) > support)
         best = pairs.best(for_it, n)[rows]
         support[rows], agreeing[rows] = for_it[best], field
-        agreement[rows], boxes[rows] = pairs.iou[best], other.boxes[pairs.others[best]]
+        agreement[rows] = pairs.iou[best]
+        trusted = trust[best] >= _SUGGESTED
+        boxes[rows] = np.where(trusted[:, None], other.boxes[pairs.others[best]], np.nan)
         against = ~same & (pairs.iou >= SAME_OBJECT) & (other.codes[pairs.others] >= 0)
         against_it = np.where(against, weight, 0)
         rows = np.flatnonzero(pairs.greatest(against_it, n) > opposition)

@@ -17,8 +17,11 @@ from scipy.special import expit
 
 from ..issues.suspicion import Suspicion
 
-# How many answers' worth the prior is: of a clue's weight, of the look's weights, of the intercept.
-_TRUST_CLUES, _TRUST_LOOK, _TRUST_INTERCEPT = 30.0, 16.0, 0.3
+# How many answers' worth the prior is: of the weight of the log odds before the review, of the
+# other clues' weights, of the look's, and of the intercept. Those that are asked about are the most
+# suspicious: that fewer of them are wrong than was thought says more of how sure the odds may be
+# than of the labels that come last, whose number a loose intercept would take for too low.
+_TRUST_ODDS, _TRUST_CLUES, _TRUST_LOOK, _TRUST_INTERCEPT = 5.0, 15.0, 16.0, 3.0
 _STEPS = 30
 _DRAWS = 100
 _DRAWN_ROWS = 20_000
@@ -98,7 +101,9 @@ def learn(
     # the first clue is the log odds before the review
     start = np.zeros(clues.shape[1])
     start[0] = spread[0]
-    trust = np.repeat([_TRUST_CLUES, _TRUST_LOOK, _TRUST_INTERCEPT], [count, found.look, 1])
+    trust = np.repeat(
+        [_TRUST_ODDS, _TRUST_CLUES, _TRUST_LOOK, _TRUST_INTERCEPT], [1, count - 1, found.look, 1]
+    )
     weights, precision = _fit(clues[rows], wrong.astype(np.float64), start, trust)
 
     suspicion = expit(clues @ weights)
