@@ -26,8 +26,9 @@ from sklearn.datasets import load_digits
 from sklearn.metrics import average_precision_score
 
 from .data import real_boxes, synthetic_embeddings
-from .issues import cleanlab_precision
+from .issues_baselines import confident_learning
 from .issues_data import Labels, flip, scenes
+from .issues_measures import best_ranked
 from .report import Target, quick, write
 
 _SHARES = (0.01, 0.05, 0.2)
@@ -105,7 +106,8 @@ def _flips(labels: Labels, share: float) -> dict[str, float]:
         table, flipped = flip(labels, share, seed)
         said = find_suspects(table, labels.vectors).mislabeled
         ours.append(float(average_precision_score(flipped, said)))
-        theirs.append(cleanlab_precision(table, labels, flipped))
+        by_class = confident_learning(table.codes, labels.vectors)
+        theirs.append(best_ranked(flipped, by_class)["average_precision"])
     return {"average_precision": round(mean(ours), 4), "cleanlab": round(mean(theirs), 4)}
 
 
