@@ -13,13 +13,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .crops import KEPT, REMOVED, CropSettings, cut_crops, pixel_windows
+from .crops import DIMMED, KEPT, REMOVED, CropSettings, cut_crops, pixel_windows
 from .decoding import UnreadableImage, read_pixels
 
 # the average color of ImageNet, which is about nothing to backbones
 _NOTHING = np.array([124, 116, 104], np.uint8)
-# of a dimmed background a quarter is left
-_MOST_OF_NOTHING = _NOTHING // 4 * 3
+# what becomes of each value of a channel in the background: of a dimmed one a quarter is left
+_VALUES = np.arange(256, dtype=np.uint8)[None, :, None]
+_BACKGROUND = {
+    REMOVED: np.broadcast_to(_NOTHING, (1, 256, 3)).copy(),
+    DIMMED: _VALUES // 4 + _NOTHING // 4 * 3,
+}
 
 # how far the sides of a rotated box may be from a rectangle's, as a part of them
 _CROOKED = 0.05
@@ -61,11 +65,18 @@ def cut_outlined(
         if settings.background != KEPT:
             if inside is None:
                 inside = cover(outline, boxes[row], window, width, height)
-            removed = settings.background == REMOVED
-            rest = _NOTHING if removed else (crop >> 2) + _MOST_OF_NOTHING
-            crop = np.where(inside[..., None], crop, rest)
+            crop = _fill_background(crop, inside, settings.background)
         crops[row] = crop
     return crops
+
+
+def _fill_background(
+    crop: NDArray[np.uint8], inside: NDArray[np.bool_], background: str
+) -> NDArray[np.uint8]:
+    import cv2  # a tenth of NumPy's time
+
+    filled = cv2.LUT(crop, _BACKGROUND[background])
+    return np.asarray(cv2.copyTo(crop, inside.view(np.uint8), filled), dtype=np.uint8)
 
 
 def is_rotated_box(outline: Any, width: int = 1, height: int = 1) -> bool:
