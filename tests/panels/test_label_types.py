@@ -12,6 +12,7 @@ from label_types import PATCHES, labels_of, one_class_each, others
 from labelvet.approval.candidates import find_candidates
 from labelvet.core.errors import InvalidParameter
 from labelvet.core.packed import pack
+from labelvet.issues.attributes import ISSUE, MISLABELED, MISPLACED, MISSED, REASON
 from labelvet.issues.find import find_label_issues
 from labelvet.panels.label_embeddings import LabelEmbeddings
 from labelvet.visualization.update import update_visualization
@@ -82,8 +83,8 @@ def test_issues_of_every_type_are_found_and_answered(mapped):
     assert suspected == set(flipped)
     if field.startswith("classification"):
         assert not any("no confidence" in note for note in found.notes)
-        assert labels(dataset, field, "missed") == [None] * 48
-        assert labels(dataset, field, "misplaced") == [None] * 48
+        for name in (MISSED, MISPLACED):
+            assert labels(dataset, field, name) == [None] * 48
 
     app = App(dataset)
     of_run = app.open()
@@ -161,6 +162,24 @@ def test_images_of_several_classes_are_mapped_and_refused_by_label_issues(make_d
     with pytest.raises(InvalidParameter, match="2 images have several classes in 'tags_of'"):
         find_label_issues(dataset, "map")
     assert dataset.get_field("tags_of.classifications.issue") is None
+
+
+def test_other_classes_of_whole_images_are_evidence(make_dataset, tmp_path):
+    dataset = make_dataset()
+    flipped = one_class_each(dataset, tmp_path, "classification")
+    truth = [fo.Classification(label=f"c{number % 3}") for number in range(48)]
+    dataset.set_values("annotator", truth)
+    box = fo.Detection(label="c0", bounding_box=[0.1, 0.1, 0.2, 0.2])
+    dataset.add_sample(fo.Sample("/media/new.jpg", annotator=truth[0].copy(), boxes=box))
+    found = find_label_issues(dataset, "map", second_fields="annotator")
+    assert found.counts[MISLABELED] == 4 and found.counts[MISPLACED] == 0
+    assert found.counts["spurious"] == found.counts["missed"] == 0
+    ids, issues, reasons = (labels(dataset, "classification", n) for n in ("id", ISSUE, REASON))
+    suspected = {id_ for id_, issue in zip(ids, issues, strict=True) if issue == MISLABELED}
+    assert suspected == set(flipped)
+    assert "'annotator' has c0 here" in reasons[0]
+    with pytest.raises(InvalidParameter, match="'boxes' has no labels that 'classification' can"):
+        find_label_issues(dataset, "map", second_fields="boxes")
 
 
 def test_only_detections_with_boxes_are_approved(make_dataset):
