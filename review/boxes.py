@@ -56,7 +56,8 @@ def check_can_move(label: Mapping[str, Any]) -> None:
         return
     if label.get("bounding_box") is None:
         raise InvalidParameter(
-            "This label has an outline and no box: correct it in an editor for outlines."
+            "This label has no box of its own: correct its outline or points, where it has any, in "
+            "an editor for these."
         )
     raise InvalidParameter(
         "This label has a mask, which a new box would stretch: correct both in an editor for masks."

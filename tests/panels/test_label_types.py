@@ -15,6 +15,7 @@ from labelvet.core.packed import pack
 from labelvet.issues.attributes import ISSUE, MISLABELED, MISPLACED, MISSED, REASON
 from labelvet.issues.find import find_label_issues
 from labelvet.panels.label_embeddings import LabelEmbeddings
+from labelvet.review.answers import Answer, give_answers
 from labelvet.visualization.update import update_visualization
 from packed import array
 from panel_app import PanelApp
@@ -104,6 +105,17 @@ def test_issues_of_every_type_are_found_and_answered(mapped):
     assert tags[second["id"]] == ["rejected"]
     app("undo", token=given["undo"])
     assert labels(dataset, field, "label")[:4] == ["c1", "c2", "c0", "c1"]
+
+
+def test_only_boxes_are_moved_in_the_review(mapped):
+    dataset, field, _ = mapped
+    sample, label = dataset.first().id, labels(dataset, field, "id")[0]
+    answer = Answer(sample, label, "c1", "badly placed", box=[0.1, 0.1, 0.2, 0.2])
+    if field.startswith("detection"):
+        assert give_answers(dataset, field, [answer], "ada").changed == 1
+        return
+    with pytest.raises(InvalidParameter, match="This label has no box of its own"):
+        give_answers(dataset, field, [answer], "ada")
 
 
 def test_fiftyones_own_panel_draws_maps_of_every_type(mapped):
