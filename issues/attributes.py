@@ -16,6 +16,7 @@ ISSUES = (MISLABELED, MISPLACED, SPURIOUS, DUPLICATE, MISSED)
 ISSUE, REASON, EVIDENCE = "issue", "issue_reason", "issue_evidence"
 SUSPICION, SUGGESTED, SUGGESTED_ALL = "suspicion", "suggested_label", "suggested_labels"
 SUGGESTED_BOX = "suggested_box"
+GEOMETRY = "geometry"
 
 ATTRIBUTES = {
     ISSUE: Attribute(fo.StringField, f"The main problem: {', '.join(ISSUES[:-1])} or {ISSUES[-1]}"),
@@ -39,6 +40,12 @@ ATTRIBUTES = {
         fo.ListField,
         "The box of the object in another field, if this one is badly placed: x, y, width, height",
         items=fo.FloatField,
+    ),
+    GEOMETRY: Attribute(
+        fo.ListField,
+        "What is conspicuous about the box itself: sliver, tiny, nested, cut off, outside, no "
+        "area, odd size, odd shape",
+        items=fo.StringField,
     ),
 }
 OWNER = "label issues"

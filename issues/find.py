@@ -6,8 +6,9 @@ color by them, and they are readable where labelvet is not installed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from dataclasses import field as attribute
 from threading import Event
 from typing import Any
 
@@ -32,7 +33,13 @@ from ..dataset.patches import (
     read_stored,
 )
 from ..dataset.patches import read_tags as read_stored_tags
-from ..dataset.schema import check_attributes, check_labels, declare_attributes, is_owned
+from ..dataset.schema import (
+    Attribute,
+    check_attributes,
+    check_labels,
+    declare_attributes,
+    is_owned,
+)
 from ..dataset.states import REJECTED_TAG
 from ..dataset.storage import locate
 from ..dataset.stored_embeddings import load_embeddings
@@ -41,6 +48,7 @@ from .attributes import (
     ATTRIBUTES,
     DUPLICATE,
     EVIDENCE,
+    GEOMETRY,
     ISSUE,
     ISSUES,
     MISLABELED,
@@ -55,6 +63,7 @@ from .attributes import (
     SUSPICION,
 )
 from .findings import forget, keep
+from .geometry import count_geometry, find_geometry, name_geometry
 from .kinds import BACKGROUND, BADLY_PLACED, RIGHT, WRONG_CLASS
 from .kinds import DUPLICATE as REPEATED
 from .missed import ACCEPTED_CONFIDENCE, score_uncovered
@@ -85,6 +94,7 @@ class LabelIssues:
             boxes cannot be compared
         elsewhere: missed objects found in the second fields
         notes: sentences on what cannot be known
+        geometry: ``{name: labels}`` of what is conspicuous about boxes, judged or not
     """
 
     patches_field: str
@@ -93,6 +103,7 @@ class LabelIssues:
     missing: int
     elsewhere: int
     notes: list[str]
+    geometry: dict[str, int] = attribute(default_factory=dict)
 
     def summary(self) -> str:
         """Returns a few sentences that tell what was found."""
@@ -102,12 +113,39 @@ class LabelIssues:
             sentences.append(
                 f"{self.elsewhere:,} labels of other fields overlap no accepted label."
             )
+        if any(self.geometry.values()):
+            sentences.append(describe_geometry(self.geometry))
         if self.missing:
             sentences.append(
                 f"{self.missing:,} labels have no embedding any more, or no box that can be "
                 "compared: not checked."
             )
         return " ".join(sentences + self.notes)
+
+
+@dataclass(frozen=True)
+class BoxCheck:
+    """What :func:`check_boxes` found and wrote.
+
+    Attributes:
+        patches_field: the field
+        checked: how many labels it has
+        geometry: ``{name: labels}`` of what is conspicuous about boxes
+    """
+
+    patches_field: str
+    checked: int
+    geometry: dict[str, int]
+
+    def summary(self) -> str:
+        """Returns two sentences that tell what was found."""
+        return f"{count(self.checked, 'label')} checked. {describe_geometry(self.geometry)}"
+
+
+def describe_geometry(geometry: Mapping[str, int]) -> str:
+    """Returns a sentence on what is conspicuous about boxes."""
+    found = ", ".join(f"{number:,} {name}" for name, number in geometry.items() if number)
+    return f"Boxes: {found or 'nothing stands out'}."
 
 
 def find_label_issues(
@@ -222,14 +260,57 @@ def write_label_issues(
     """
     field = str(table.patches_field)
     tracker = progress or Progress()
-    with tracker.stage("Writing attributes", share, len(table), "labels", final=True) as stage:
+    # what cannot be embedded, as it lies outside its image, is what boxes are looked at for
+    every = read_stored(dataset, field, locate(dataset, field))
+    geometry = find_geometry(every, read_image_sizes(dataset, every))
+    with tracker.stage("Writing attributes", share, len(every), "labels", final=True) as stage:
         issues = name_issues(found)
         reasons = Reasons(table, found, opinions)
-        _write(dataset, table, _columns(found, table, issues, reasons), stage.advance)
+        columns = _of_all(_columns(found, table, issues, reasons), table, every)
+        columns[GEOMETRY] = name_geometry(geometry)
+        _write(dataset, every, columns, stage.advance)
         elsewhere = sum(_write_second(dataset, other, table, found) for other in others)
         keep(dataset, brain_key, table, found)
     counts = {name: int((issues == name).sum()) for name in ISSUES}
-    return LabelIssues(field, len(table), counts, 0, elsewhere, found.notes)
+    return LabelIssues(
+        field, len(table), counts, 0, elsewhere, found.notes, count_geometry(geometry)
+    )
+
+
+def check_boxes(
+    samples: fo.core.collections.SampleCollection,
+    patches_field: str,
+    *,
+    progress: Callable[[float, str], None] | None = None,
+    cancelled: Event | None = None,
+) -> BoxCheck:
+    """Writes what is conspicuous about the boxes of a field into its labels; it needs no
+    visualization. :func:`find_label_issues` writes the same.
+
+    Args:
+        samples: the dataset, or any view of it; all labels of the field are checked
+        patches_field: a field whose labels have boxes
+        progress: called with the finished fraction and a line on what happens
+        cancelled: once set, the call ends, unless it is writing already
+
+    Returns:
+        the :class:`BoxCheck`
+
+    Raises:
+        LabelvetError: see :mod:`labelvet.core.errors`; nothing was written then
+    """
+    dataset = samples._root_dataset
+    dataset.reload()
+    tracker = Progress(progress, cancelled)
+    storage = locate(dataset, patches_field)
+    field, attributes = storage.path(patches_field), {GEOMETRY: ATTRIBUTES[GEOMETRY]}
+    with tracker.stage("Reading labels", 0.4):
+        check_attributes(storage, label_path(storage, storage.local(field)), attributes, OWNER)
+        table = read_stored(dataset, field, storage)
+        geometry = find_geometry(table, read_image_sizes(dataset, table))
+    with tracker.stage("Writing attributes", 0.6, len(table), "labels", final=True) as stage:
+        _write(dataset, table, {GEOMETRY: name_geometry(geometry)}, stage.advance, attributes)
+    return BoxCheck(field, len(table), count_geometry(geometry))
 
 
 def remove_label_issues(
@@ -364,6 +445,31 @@ def _columns(
     }
 
 
+def _of_all(
+    columns: dict[str, list[Any]], table: PatchTable, every: PatchTable
+) -> dict[str, list[Any]]:
+    """Returns the columns of some labels as columns of all, None for those that were not judged."""
+    places, rows = match_ids(every.pairs, table.pairs)
+    wide: dict[str, list[Any]] = {name: [None] * len(every) for name in columns}
+    for place, row in zip(places.tolist(), rows.tolist(), strict=True):
+        for name, values in columns.items():
+            wide[name][place] = values[row]
+    return wide
+
+
+def read_image_sizes(dataset: fo.Dataset, table: PatchTable) -> NDArray[np.float64]:
+    """Returns width and height of each label's image in pixels, (n, 2), NaN where the dataset does
+    not say."""
+    storage = locate(dataset, table.patches_field)
+    if storage.get_field("metadata.width") is None:  # frames have none
+        return np.full((len(table), 2), np.nan)
+    ids, *sides = storage.values(["id", "metadata.width", "metadata.height"])
+    size_of = dict(zip(ids, zip(*sides, strict=True), strict=True))
+    samples, place = np.unique(table.sample_ids, return_inverse=True)
+    sizes = np.array([size_of[id_] for id_ in samples.tolist()], dtype=np.float64)
+    return np.asarray(sizes.reshape(-1, 2)[place])
+
+
 def _numbers(values: NDArray[np.float32]) -> list[float | None]:
     return [None if value != value else value for value in values.tolist()]
 
@@ -391,8 +497,10 @@ def _write(
     table: PatchTable,
     columns: dict[str, list[Any]],
     advance: Callable[[int], None],
+    attributes: Mapping[str, Attribute] = ATTRIBUTES,
 ) -> None:
-    """Writes columns into the labels of a field, and empties all others that an earlier call wrote.
+    """Writes columns into the labels of a field, and empties all other ``attributes`` that an
+    earlier call wrote.
 
     It is one update per sample, thousands in a round trip: a label has what was found of it before
     or what is found now, wherever the call is cut off. A label is addressed by its place in the
@@ -403,7 +511,7 @@ def _write(
     field = storage.local(str(table.patches_field))
     root = label_path(storage, field)
     check_labels(storage, field)
-    before = declare_attributes(storage, root, ATTRIBUTES, OWNER)
+    before = declare_attributes(storage, root, attributes, OWNER)
     samples, labels = storage.values(["id", f"{root}.id"])
     listed, collection = root != field, storage.documents
     names, values = list(columns), list(zip(*columns.values(), strict=True))
@@ -430,7 +538,7 @@ def _write(
             for name in before:
                 if name not in columns:
                     empty[f"{at}.{name}"] = ""
-        if len(where) > 1:
+        if what or empty:
             change = {"$set": {**what, "last_modified_at": moment}}
             updates.append(UpdateOne(where, {**change, "$unset": empty} if empty else change))
         if len(updates) == _SAMPLES_PER_WRITE:

@@ -244,7 +244,7 @@ def test_whenever_it_is_cut_off_every_label_has_scores(flipped_labels, monkeypat
     monkeypatch.setattr("labelvet.core.progress._SECONDS_BETWEEN_REPORTS", 0)
 
     def die(fraction, line):
-        if "60 of 120" in line:
+        if "60 of 121" in line:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):

@@ -1,0 +1,72 @@
+"""*Check boxes*: what is conspicuous about boxes by themselves, without a visualization."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from threading import Event
+from typing import Any
+
+import fiftyone as fo
+import fiftyone.operators as foo
+import fiftyone.operators.types as types
+
+from ..core.progress import Report
+from ..dataset.patches import list_stored_fields
+from .long_operator import LongOperator, schedule_on
+
+
+class CheckBoxes(LongOperator):
+    """Writes what is conspicuous about the boxes of a field into its labels."""
+
+    name = "check_boxes"
+    label = "Check boxes"
+    description = "Find slivers, tiny, nested, cut off and odd boxes; no visualization is needed"
+    icon = "crop_free"
+
+    def fill(self, ctx: Any, inputs: types.Object) -> None:
+        fields = types.DropdownView()
+        for field in list_stored_fields(ctx.dataset):
+            fields.add_choice(field, label=field)
+        if not fields.choices:
+            prop = inputs.view(
+                "none", types.Warning(label="This dataset has no labels with boxes: add some first")
+            )
+            prop.invalid = True
+        inputs.enum(
+            "field",
+            fields.values(),
+            required=True,
+            default=fields.choices[-1].value if fields.choices else None,
+            label="Label field",
+            description="All its labels are checked. What stands out is written into their "
+            "attribute 'geometry', by which the sidebar filters",
+            view=fields,
+        )
+        schedule_on(ctx, inputs)
+
+    def __call__(
+        self,
+        sample_collection: fo.core.collections.SampleCollection,
+        field: str,
+        delegate: bool = False,
+    ) -> Any:
+        """Runs the operator from Python, as the App would.
+
+        Args:
+            sample_collection: the dataset, or any view of it
+            field: a field whose labels have boxes
+            delegate: whether to queue the run for a worker
+
+        Raises:
+            fiftyone.operators.executor.ExecutionError: if an input is wrong or the run fails
+        """
+        ctx = {"view": sample_collection.view(), "request_delegation": delegate}
+        return foo.execute_operator(self.uri, ctx, params={"field": field})
+
+    def call(self, ctx: Any, progress: Report, cancelled: Event) -> Any:
+        from ..issues.find import check_boxes
+
+        return check_boxes(ctx.dataset, ctx.params["field"], progress=progress, cancelled=cancelled)
+
+    def show(self, ctx: Any, result: Any) -> Iterator[Any]:
+        yield ctx.ops.notify(result.summary(), variant="success")
