@@ -1,5 +1,5 @@
-"""``labelvet compute``, ``update``, ``issues``, ``approve``, ``tag`` and ``report``: what the
-operators do, for a dataset in FiftyOne."""
+"""``labelvet compute``, ``update``, ``issues``, ``boxes``, ``classes``, ``merge``, ``approve``,
+``tag`` and ``report``: what the operators and panels do, for a dataset in FiftyOne."""
 
 from __future__ import annotations
 
@@ -47,7 +47,15 @@ def add(commands: Any) -> None:
     issues.add_argument(
         "--second", action="append", default=[], metavar="FIELD", help="other labels to ask"
     )
-    for parser in (compute, update, issues):
+    boxes = _add(
+        commands,
+        "boxes",
+        _boxes,
+        "find slivers, tiny, nested, cut off and odd boxes",
+        "What 'Check boxes' does: it needs no map.",
+    )
+    boxes.add_argument("--field", required=True, help="the labels")
+    for parser in (compute, update, issues, boxes):
         parser.add_argument(
             "--delegate",
             nargs="?",
@@ -55,6 +63,24 @@ def add(commands: Any) -> None:
             metavar="NAME",
             help="schedule it for a worker, of this name if one is given, instead of running it",
         )
+    classes = _add(
+        commands,
+        "classes",
+        _classes,
+        "list the classes that are confused, and those that may be one",
+        "What 'Confused classes' of the panel Label embeddings shows.",
+    )
+    classes.add_argument("--brain-key", required=True, metavar="KEY", help="the name of the run")
+    merge = _add(
+        commands,
+        "merge",
+        _merge,
+        "rename all labels of a class to another class",
+        "What 'Merge classes' does.",
+    )
+    merge.add_argument("--field", required=True, help="the labels")
+    merge.add_argument("label", metavar="CLASS", help="the class that goes")
+    merge.add_argument("into", metavar="INTO", help="the class that it becomes")
     approve = _add(
         commands,
         "approve",
@@ -101,7 +127,7 @@ def _add(
         name, help=summary, description=f"For a dataset in FiftyOne: {summary}. {description}"
     )
     parser.add_argument("dataset", metavar="DATASET", help="its name in FiftyOne")
-    if name not in ("update", "report"):
+    if name not in ("update", "boxes", "classes", "merge", "report"):
         parser.add_argument("--view", metavar="NAME", help="a saved view of it; all by default")
     parser.set_defaults(run=run, view=None)
     return parser
@@ -175,6 +201,42 @@ def _issues(arguments: argparse.Namespace) -> None:
             samples, arguments.brain_key, second_fields=arguments.second, progress=report
         )
     print(found.summary())
+
+
+def _boxes(arguments: argparse.Namespace) -> None:
+    samples = _samples(arguments)
+    if arguments.delegate:
+        _delegate(arguments, "check_boxes", samples, field=arguments.field)
+        return
+    from labelvet.core.progress import terminal_report
+    from labelvet.issues.find import check_boxes
+
+    with terminal_report() as report:
+        found = check_boxes(samples, arguments.field, progress=report)
+    print(found.summary())
+
+
+def _classes(arguments: argparse.Namespace) -> None:
+    from labelvet.review.class_pairs import find_class_pairs
+
+    found = find_class_pairs(_samples(arguments), arguments.brain_key)
+    for pair in found.confused:
+        print(f"{len(pair.rows):,} of {pair.of:,} '{pair.label}' look like '{pair.looks_like}'")
+    if not found.confused:
+        print("No label looks like another class.")
+    for one in found.similar:
+        print(
+            f"{one.reason}: {one.labels:,} '{one.label}' and {one.into_labels:,} '{one.into}' may "
+            "be one class"
+        )
+
+
+def _merge(arguments: argparse.Namespace) -> None:
+    from labelvet.review.merging import merge_classes
+
+    done = merge_classes(_samples(arguments), arguments.field, arguments.label, arguments.into)
+    print(done.sentence)
+    print("'What can be undone' in the App takes it back.")
 
 
 def _approve(arguments: argparse.Namespace) -> None:

@@ -98,13 +98,18 @@ def _operators() -> Iterator[str]:
 def _functions() -> Iterator[str]:
     from labelvet.autolabel.auto_label import auto_label
     from labelvet.embeddings import projection
-    from labelvet.issues.find import find_label_issues
+    from labelvet.issues.find import check_boxes, find_label_issues
+    from labelvet.review.class_pairs import find_class_pairs
+    from labelvet.review.merging import merge_classes
     from labelvet.visualization.compute import compute_visualization
     from labelvet.visualization.update import update_visualization
 
     yield "## Functions\n"
     yield "What the operators call. The forms have the same parameters under *Advanced*.\n"
-    for function in (auto_label, compute_visualization, update_visualization, find_label_issues):
+    for function in (
+        auto_label, compute_visualization, update_visualization, find_label_issues, check_boxes,
+        find_class_pairs, merge_classes,
+    ):  # fmt: skip
         yield f"### `{function.__module__}.{function.__name__}`\n"
         yield f"{_summary(function)}\n"
         yield from _parameters(function)

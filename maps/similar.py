@@ -47,3 +47,21 @@ def _first(nearest: NDArray[np.floating], rows: Rows, count: int) -> Rows:
         return np.empty(0, dtype=np.int64)
     best = np.argpartition(others, count - 1)[:count]
     return np.asarray(best[np.argsort(others[best], kind="stable")], dtype=np.int64)
+
+
+def nearest_on_map(points: NDArray[np.float32], count: int) -> NDArray[np.int32]:
+    """Finds the nearest points of every point of a map, itself among them.
+
+    Returns:
+        (n, count) int32 rows, nearest first; -1 where there are no more, and of points that are
+        nowhere
+    """
+    from scipy.spatial import cKDTree
+
+    nearest = np.full((len(points), count), -1, dtype=np.int32)
+    placed = np.flatnonzero(np.isfinite(points).all(axis=1))
+    found = cKDTree(points[placed]).query(points[placed], count, workers=-1)[1]
+    found = found.reshape(len(placed), count)
+    with_none = np.append(placed, -1)  # what is missing is one beyond the last
+    nearest[placed] = with_none[found]
+    return nearest

@@ -7,12 +7,14 @@ from typing import Any
 from .approve_labels import ApproveLabels
 from .audit_labels import ApproveToTarget, AuditLabels
 from .auto_label import AutoLabel
+from .check_boxes import CheckBoxes
 from .compute_visualization import ComputeVisualization
 from .delete_flagged import DeleteFlagged
 from .exclude_tagged import ExcludeTagged
 from .filter_labels import FilterLabels
 from .find_label_issues import FindLabelIssues, RemoveLabelIssues
 from .label_report import LabelReport
+from .merge_classes import MergeClasses
 from .save_tagged_view import SaveTaggedView
 from .tag_labels import TagLabels
 from .update_visualization import UpdateVisualization
@@ -32,6 +34,8 @@ OPERATORS = (
     AuditLabels,
     ApproveToTarget,
     LabelReport,
+    CheckBoxes,
+    MergeClasses,
 )
 
 

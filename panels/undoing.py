@@ -13,6 +13,8 @@ from ..dataset.tags import KIND as TAGS
 from ..dataset.tags import undo_tags
 from ..review.answers import KIND as REVIEW
 from ..review.answers import take_back_change
+from ..review.merging import KIND as MERGE
+from ..review.merging import undo_merge
 from .message import Answer, Moment, Request, Text
 from .web_panel import exposed
 
@@ -20,6 +22,7 @@ from .web_panel import exposed
 _UNDO: dict[str, Callable[[Change], str]] = {
     TAGS: lambda change: undo_tags(change).sentence,
     REVIEW: lambda change: take_back_change(change).sentence,
+    MERGE: undo_merge,
     **dict.fromkeys(LOOP_KINDS, undo_change),
 }
 

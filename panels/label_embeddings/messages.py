@@ -10,6 +10,7 @@ from ...dataset.documents import parse_ids
 from ...dataset.label_views import LEVELS
 from ...dataset.tags import check_tag
 from ...review.answers import VERDICTS
+from ...review.class_pairs import REASONS, SOURCES
 from ...review.many import WAYS
 from ..binary import Codes, Counts, Floats, Mask, RowSet
 from ..message import Answer, ClassName, Id, Moment, OneOf, Request, Text
@@ -30,6 +31,8 @@ Level = Annotated[str, OneOf(LEVELS)]
 Source = Annotated[str, OneOf(("neighbors", "map"))]
 Verdict = Annotated[str, OneOf(VERDICTS)]
 Way = Annotated[str, OneOf(WAYS)]
+LooksBy = Annotated[str, OneOf(SOURCES)]
+Similarity = Annotated[str, OneOf(REASONS)]
 Tag = Annotated[str, AfterValidator(check_tag)]
 Row = Annotated[int, Field(ge=0)]
 # x, y, width and height, relative to an image
@@ -201,6 +204,18 @@ class AnswerManyRequest(RowsRequest):
 
     way: Way
     label: ClassName | None = None
+
+
+class MergeRequest(RunRequest):
+    """A class whose labels all become another one's.
+
+    Attributes:
+        label: the class that goes
+        into: the class that it becomes
+    """
+
+    label: ClassName
+    into: ClassName
 
 
 class Run(Answer):
@@ -449,6 +464,53 @@ class Clusters(Answer):
 
     codes: Codes
     clusters: list[Cluster]
+
+
+class ConfusedClasses(Answer):
+    """The labels of one class that look like another.
+
+    Attributes:
+        rows: these labels
+        of: how many labels of the class the map has
+    """
+
+    label: str
+    looks_like: str
+    rows: Counts
+    of: int
+
+
+class SimilarClasses(Answer):
+    """Two classes that may be one.
+
+    Attributes:
+        label, into: the rarer, and the more frequent, which it would be merged into
+        labels, into_labels: how many labels the field has of each
+        reason: what makes them alike
+        mixing: how many neighbors have the other class, as a part of what chance would have if the
+            two were one; null where that is little, or not known
+    """
+
+    label: str
+    into: str
+    labels: int
+    into_labels: int
+    reason: Similarity
+    mixing: float | None
+
+
+class ClassPairs(Answer):
+    """Pairs of classes.
+
+    Attributes:
+        source: what says which class a label looks like
+        confused: the most labels first
+        similar: the likeliest first
+    """
+
+    source: LooksBy
+    confused: list[ConfusedClasses]
+    similar: list[SimilarClasses]
 
 
 class Item(Answer):

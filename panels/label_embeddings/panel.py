@@ -25,12 +25,13 @@ from ..message import Nothing
 from ..undoing import Undoing
 from ..web_panel import WebPanel, exposed
 from . import messages
+from .class_methods import ClassMethods
 from .open_map import check_rows, open_map
 from .pending_runs import pending_runs
 from .review_methods import ReviewMethods
 
 
-class LabelEmbeddings(ReviewMethods, Undoing, WebPanel):
+class LabelEmbeddings(ReviewMethods, ClassMethods, Undoing, WebPanel):
     """A map of patches on which labels are seen, lassoed, judged and tagged."""
 
     name = "label_embeddings"

@@ -279,6 +279,54 @@ def test_a_run_deleted_or_replaced_while_it_is_open(app, page, mapped, noise):
     assert noise == []
 
 
+def test_confused_classes_are_shown_and_two_names_of_one_merged(
+    app, page, mapped, screenshot, noise
+):
+    before = mapped.count_values(f"{FIELD}.detections.label")
+    for sample in mapped[:64].iter_samples(autosave=True):
+        for label in sample[FIELD].detections:
+            if label.label == "person":
+                label.label = "Persons"
+    renamed = mapped.count_values(f"{FIELD}.detections.label")["Persons"]
+    open_map(page, app(mapped.name))
+    page.locator(".lv-legend", has_text="Persons").wait_for()
+    page.locator(".lv-page").focus()
+    page.keyboard.press("j")
+
+    # a pair's labels are one click away
+    pair = page.locator(".lv-classes li", has_text="→").first
+    alike = int(pair.locator("b").inner_text().partition(" of")[0])
+    pair.locator("button").click()
+    wait_for_count(page, f"{alike} selected")
+    page.locator(".lv-tile img").first.wait_for()
+    screenshot("label-embeddings-confused")
+
+    # merging asks first, and can be undone
+    merge = page.locator(".lv-similar", has_text="Persons").get_by_role("button", name="Merge")
+    merge.click()
+    page.get_by_role("alertdialog").get_by_text("Persons").wait_for()
+    screenshot("label-embeddings-merge")
+    page.get_by_role("button", name="Cancel").click()
+    merge.click()
+    page.locator('[data-cy="confirm"]').click()
+    page.locator(".lv-status", has_text="are now").wait_for()
+    page.locator(".lv-similar", has_text="Persons").wait_for(state="detached")
+    assert len(mapped.distinct(f"{FIELD}.detections.label")) == len(before)
+    page.locator(".lv-page").focus()
+    page.keyboard.press("z")
+    page.locator(".lv-status", has_text="again").wait_for()
+    assert mapped.count_values(f"{FIELD}.detections.label")["Persons"] == renamed
+    merge.click()
+    page.locator('[data-cy="confirm"]').click()
+    page.locator(".lv-status", has_text="are now").wait_for()
+    for sample in mapped.iter_samples(autosave=True):  # the more frequent of the two stayed
+        for label in sample[FIELD].detections:
+            if label.label == "Persons":
+                label.label = "person"
+    assert mapped.count_values(f"{FIELD}.detections.label") == before
+    assert noise == []
+
+
 def test_hover_clusters_similar_density_and_keys(app, page, mapped, screenshot, noise):
     open_map(page, app(mapped.name))
     page.locator(".lv-legend", has_text="person").wait_for()

@@ -313,3 +313,32 @@ def test_a_review_asks_writes_and_takes_back(app):
     assert [one["token"] for one in app("changes")["changes"]][-1] == done["undo"]
     assert "taken back" in app("undo", token=done["undo"])["sentence"]
     assert "bird" not in app.dataset.count_values(LABEL)
+
+
+def test_pairs_of_classes_are_shown_and_merged(app):
+    about = app.open()
+    sample = app.dataset.first()
+    sample.predictions.detections[0].label = "Cats"
+    sample.save()
+    pairs = app("class_pairs", **about)
+    assert pairs["source"] == "neighbors"
+    codes = array(app("color_column", path=LABEL, **about)["codes"])
+    for pair in pairs["confused"]:
+        rows = array(pair["rows"])
+        assert len(rows) and (codes[rows] == codes[rows[0]]).all()
+    (similar,) = (one for one in pairs["similar"] if one["label"] == "Cats")
+    assert (similar["into"], similar["reason"]) == ("cat", "plural")
+    assert (similar["labels"], similar["intoLabels"]) == (1, 15)
+
+    done = app("merge_classes", label="Cats", into="cat", **about)
+    assert done["sentence"] == "1 label is now 'cat', and no more 'Cats'."
+    assert "reload_samples" in app.triggered
+    assert app.dataset.count_values(LABEL) == {"cat": 16, "dog": 8}
+    (change,) = app("changes")["changes"]
+    assert change["token"] == done["undo"]
+    assert app("undo", token=done["undo"])["sentence"] == "1 label is 'Cats' again."
+    assert app.dataset.count_values(LABEL)["Cats"] == 1
+    assert "already" in app("merge_classes", label="cat", into="cat", **about)["error"]
+    whole = app.open("theirs")
+    assert "whole images" in app("class_pairs", **whole)["error"]
+    assert "Whole images" in app("merge_classes", label="cat", into="dog", **whole)["error"]

@@ -6,6 +6,7 @@ import { useKeys } from "../../app/useKeys";
 import { useReport } from "../../app/useReport";
 import { useUndo } from "../../app/useUndo";
 import { useAudit } from "./hooks/useAudit";
+import { useClassPairs } from "./hooks/useClassPairs";
 import { useClusters } from "./hooks/useClusters";
 import { useColoring } from "./hooks/useColoring";
 import { useLabels } from "./hooks/useLabels";
@@ -16,6 +17,7 @@ import { useReviewQueue } from "./hooks/useReviewQueue";
 import { useSelection } from "./hooks/useSelection";
 import { useTagging } from "./hooks/useTagging";
 import { useVisible } from "./hooks/useVisible";
+import { ClassList } from "./parts/ClassList";
 import { ClusterList } from "./parts/ClusterList";
 import { ManyMenu } from "./parts/ManyMenu";
 import { MapFrame } from "./parts/MapFrame";
@@ -24,6 +26,7 @@ import { SelectionDrawer } from "./parts/SelectionDrawer";
 import { Side } from "./parts/Side";
 import { TagBar } from "./parts/TagBar";
 import { Toolbar } from "./parts/Toolbar";
+import { rowsOf } from "./rows";
 import type { OpenRun, Wire } from "./wire";
 
 /** One run on the map. Its labels are selected and tagged, or reviewed one after the other. */
@@ -73,6 +76,21 @@ export function RunPage({
     look.setPlace({ center });
     selection.select(rows);
   });
+  const classes = useClassPairs(run, edition, tagging.change);
+  const selectClass = (label: string) => {
+    if (labels.classes?.kind !== "categorical") return;
+    const code = 1 + labels.classes.categories.indexOf(label);
+    selection.select(Uint8Array.from(labels.classes.codes, (other) => Number(other === code)));
+  };
+  // there is room for one list beside the map
+  const { open: clustersOpen, close: closeClusters } = clusters;
+  const { open: classesOpen, close: closeClasses } = classes;
+  useEffect(() => {
+    if (clustersOpen) closeClasses();
+  }, [clustersOpen, closeClasses]);
+  useEffect(() => {
+    if (classesOpen) closeClusters();
+  }, [classesOpen, closeClusters]);
 
   const openRow = (row: number) =>
     run.openSample(row).catch((error: Error) => report.fail(error.message));
@@ -115,6 +133,7 @@ export function RunPage({
           ...selection.keys,
           ...look.keys,
           ...clusters.keys,
+          ...(hasLabels ? classes.keys : []),
           { key: "q", does: "Review the most suspicious labels", run: startReview },
           { key: "/", does: "Search the legend", run: () => legendSearch.current?.focus() },
         ],
@@ -129,6 +148,7 @@ export function RunPage({
     <section {...keys.frame} className="lv-page" aria-label="Label embeddings">
       <Toolbar
         {...{ picker, opened, coloring, look, clusters, keys, reviewing }}
+        classes={hasLabels ? classes : null}
         history={<History list={list} onUndo={undoChange} />}
         onReview={hasLabels ? (reviewing ? endReview : startReview) : null}
       />
@@ -140,7 +160,17 @@ export function RunPage({
             onClose={endReview}
           />
         ) : (
-          clusters.open && <ClusterList clusters={clusters} />
+          <>
+            {clusters.open && <ClusterList clusters={clusters} />}
+            {classes.open && (
+              <ClassList
+                classes={classes}
+                field={opened.run.patchesField ?? ""}
+                onConfused={(pair) => selection.select(rowsOf(length, pair.rows))}
+                onClass={selectClass}
+              />
+            )}
+          </>
         )}
         <MapFrame
           {...{ wire: run, opened, coloring, visible, selection, look, edition }}

@@ -25,6 +25,12 @@ export type Verdict = (typeof VERDICTS)[number];
 export const WAYS = ["relabel", "reject", "suggestion"] as const;
 export type Way = (typeof WAYS)[number];
 
+export const LOOKS_BYS = ["scores", "neighbors", "map"] as const;
+export type LooksBy = (typeof LOOKS_BYS)[number];
+
+export const SIMILARITYS = ["spelled alike", "plural", "typo", "look alike"] as const;
+export type Similarity = (typeof SIMILARITYS)[number];
+
 /** What a reviewer says of some labels. */
 export interface AnswerRequest {
   /** its brain key */
@@ -80,6 +86,24 @@ export interface Done {
 /** What can be undone, the newest first. */
 export interface Changes {
   changes: UndoableChange[];
+}
+
+/** What is asked of a run that is open. */
+export interface RunRequest {
+  /** its brain key */
+  key: string;
+  /** its identity, see `Run` */
+  run: string;
+}
+
+/** Pairs of classes. */
+export interface ClassPairs {
+  /** what says which class a label looks like */
+  source: LooksBy;
+  /** the most labels first */
+  confused: ConfusedClasses[];
+  /** the likeliest first */
+  similar: SimilarClasses[];
 }
 
 /** An attribute of a run. */
@@ -147,6 +171,30 @@ export interface ExcludeTaggedRequest {
 /** The visualization runs of the dataset, those that are being computed first. */
 export interface Runs {
   runs: Run[];
+}
+
+/** A class whose labels all become another one's. */
+export interface MergeRequest {
+  /** its brain key */
+  key: string;
+  /** its identity, see `Run` */
+  run: string;
+  /** the class that goes */
+  label: string;
+  /** the class that it becomes */
+  into: string;
+}
+
+/** What was changed. */
+export interface Changed {
+  /** says so */
+  sentence: string;
+  /** the token that takes it back, null where that is not possible */
+  undo: string | null;
+  /** how many labels or samples */
+  changed: number;
+  /** how many were like that already */
+  unchanged: number;
 }
 
 /** How many labels to look at next. */
@@ -274,18 +322,6 @@ export interface TagRequest {
   remove?: boolean;
 }
 
-/** What was changed. */
-export interface Changed {
-  /** says so */
-  sentence: string;
-  /** the token that takes it back, null where that is not possible */
-  undo: string | null;
-  /** how many labels or samples */
-  changed: number;
-  /** how many were like that already */
-  unchanged: number;
-}
-
 /** What is taken back. */
 export interface UndoRequest {
   /** the `undo` of what was done, or the `token` of a listed change or a round */
@@ -300,14 +336,6 @@ export interface Undone {
   undo: null;
   /** whether labels came back that have no patch */
   anew: boolean;
-}
-
-/** What is asked of a run that is open. */
-export interface RunRequest {
-  /** its brain key */
-  key: string;
-  /** its identity, see `Run` */
-  run: string;
 }
 
 /** The rows in the App's view under its filters. */
@@ -343,6 +371,32 @@ export interface UndoableChange {
   by: string;
   /** when, in ISO 8601 */
   at: string;
+}
+
+/** The labels of one class that look like another. */
+export interface ConfusedClasses {
+  label: string;
+  looksLike: string;
+  /** these labels */
+  rows: Column<"u4">;
+  /** how many labels of the class the map has */
+  of: number;
+}
+
+/** Two classes that may be one. */
+export interface SimilarClasses {
+  /** the rarer, and the more frequent, which it would be merged into */
+  label: string;
+  /** the rarer, and the more frequent, which it would be merged into */
+  into: string;
+  /** how many labels the field has of each */
+  labels: number;
+  /** how many labels the field has of each */
+  intoLabels: number;
+  /** what makes them alike */
+  reason: Similarity;
+  /** how many neighbors have the other class, as a part of what chance would have if the two were one; null where that is little, or not known */
+  mixing: number | null;
 }
 
 /** A cluster of points. */
@@ -477,6 +531,8 @@ export interface Methods {
   begin_audit: { request: BeginAuditRequest; answer: Done };
   /** What can be undone, whoever did it in whichever panel. */
   changes: { request: object; answer: Changes };
+  /** Which classes are confused, and which may be one. */
+  class_pairs: { request: RunRequest; answer: ClassPairs };
   /** The clusters of the map, named by an attribute. */
   clusters: { request: ColumnRequest; answer: Clusters };
   /** The values of some attributes. */
@@ -487,6 +543,8 @@ export interface Methods {
   exclude_tagged: { request: ExcludeTaggedRequest; answer: Done };
   /** All visualization runs of the dataset, those that are being computed too. */
   list_runs: { request: object; answer: Runs };
+  /** Gives all labels of a class the name of another. */
+  merge_classes: { request: MergeRequest; answer: Changed };
   /** The labels to look at next, ranked by all that is known now, or as an audit drew them. */
   next_issues: { request: NextIssuesRequest; answer: NextIssues };
   /** The points of a run, and what they can be colored by. */
@@ -510,4 +568,4 @@ export interface Methods {
 }
 
 /** The version of these messages, which a page and the server must share. */
-export const CONTRACT = "884160afab4db9f7";
+export const CONTRACT = "5717b404e02017f6";

@@ -6,12 +6,14 @@ import type { Box } from "./boxes";
 import type {
   Answered,
   Cluster as ClusterMessage,
+  ConfusedClasses as ConfusedMessage,
   Crop,
   Done,
   Item,
   Level,
   Methods,
   OpenedRun,
+  ClassPairs as PairsMessage,
   Plan,
   Queue,
   Run,
@@ -32,6 +34,7 @@ export type {
   Methods,
   Queue,
   Run,
+  SimilarClasses,
   Target,
   Verdict,
   Way,
@@ -52,6 +55,15 @@ export type ColorColumn =
 export interface Cluster extends Omit<ClusterMessage, "strangers"> {
   /** rows whose label is not the cluster's */
   strangers: number[];
+}
+
+export interface ConfusedClasses extends Omit<ConfusedMessage, "rows"> {
+  /** rows of the labels of the one class that look like the other */
+  rows: number[];
+}
+
+export interface ClassPairs extends Omit<PairsMessage, "confused"> {
+  confused: ConfusedClasses[];
 }
 
 export interface GivenAnswer {
@@ -182,6 +194,18 @@ export class RunWire {
         strangers: Array.from(unpack(cluster.strangers, "u4")),
       })),
     };
+  }
+
+  async classPairs(): Promise<ClassPairs> {
+    const { confused, ...others } = await this.call("class_pairs", this.about);
+    return {
+      ...others,
+      confused: confused.map((pair) => ({ ...pair, rows: Array.from(unpack(pair.rows, "u4")) })),
+    };
+  }
+
+  mergeClasses(label: string, into: string): Promise<Done> {
+    return this.call("merge_classes", { ...this.about, label, into });
   }
 
   /**

@@ -1,4 +1,4 @@
-import { useEffect, useMemo, useState } from "react";
+import { useCallback, useEffect, useMemo, useState } from "react";
 import type { Shortcut } from "../../../app/shortcuts";
 import { type Rows, rowsOf } from "../rows";
 import type { Cluster, RunWire } from "../wire";
@@ -61,12 +61,23 @@ export function useClusters(
   };
 
   const toggle = () => setOpen(!open);
+  const close = useCallback(() => setOpen(false), []);
   const keys: Shortcut[] = [
     { key: "c", does: "Clusters", run: toggle },
     { key: "n", does: "Next cluster", run: () => next(1) },
     { key: "p", does: "Previous cluster", run: () => next(-1) },
   ];
-  return { open, toggle, found: answer?.clusters ?? null, problem, current, strangers, go, keys };
+  return {
+    open,
+    toggle,
+    close,
+    found: answer?.clusters ?? null,
+    problem,
+    current,
+    strangers,
+    go,
+    keys,
+  };
 }
 
 export type Clusters = ReturnType<typeof useClusters>;

@@ -1,6 +1,7 @@
 import React from "react";
 import { Button } from "../../../app/Button";
 import type { Keys } from "../../../app/useKeys";
+import type { ClassPairsList } from "../hooks/useClassPairs";
 import type { Clusters } from "../hooks/useClusters";
 import type { Coloring } from "../hooks/useColoring";
 import type { MapLook } from "../hooks/useMapLook";
@@ -15,6 +16,7 @@ export function Toolbar({
   coloring,
   look,
   clusters,
+  classes,
   keys,
   history,
   reviewing,
@@ -25,6 +27,8 @@ export function Toolbar({
   coloring: Coloring;
   look: MapLook;
   clusters: Clusters;
+  /** null where there are no labels */
+  classes: ClassPairsList | null;
   keys: Keys;
   history: React.ReactNode;
   reviewing: boolean;
@@ -70,6 +74,17 @@ export function Toolbar({
             active: clusters.open,
             onClick: clusters.toggle,
           },
+          ...(classes
+            ? [
+                {
+                  icon: "compare_arrows",
+                  label: "Confused classes",
+                  shortcut: "j",
+                  active: classes.open,
+                  onClick: classes.toggle,
+                },
+              ]
+            : []),
           {
             icon: "keyboard",
             label: "Keys",

@@ -1,0 +1,93 @@
+"""*Merge classes*: all labels of a class become labels of another, after a question."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import fiftyone as fo
+import fiftyone.operators.types as types
+
+from ..core.errors import LabelvetError
+from ..core.sentences import count
+from ..core.user import current_user
+from ..dataset.storage import stored_name
+from ..review.merging import Merged, check_merge, count_classes, merge_classes
+from .form_operator import FormOperator
+from .forms import field_input, problem
+
+# more choices than this make a drop-down slow
+_CHOICES = 1_000
+
+
+class MergeClasses(FormOperator):
+    """Gives all labels of a class the name of another class."""
+
+    name = "merge_classes"
+    label = "Merge classes"
+    description = "Rename all labels of a class to another class; it can be undone"
+    icon = "merge"
+
+    def fill(self, ctx: Any, inputs: types.Object) -> None:
+        field = field_input(ctx, inputs, ctx.dataset, "The labels to rename", frames=True)
+        if field is None:
+            return
+        counts = count_classes(ctx.dataset, field)
+        if len(counts) < 2:
+            few = types.Warning(label=f"'{field}' has fewer than two classes: nothing to merge")
+            inputs.view("few", few).invalid = True
+            return
+        rarest = sorted(counts, key=lambda name: (counts[name], name))
+        _class_input(inputs, "label", "Merge", rarest, counts)
+        _class_input(inputs, "into", "Into", rarest[::-1], counts)
+        label, into = ctx.params.get("label"), ctx.params.get("into")
+        if not label or not into:
+            return
+        try:
+            number = check_merge(ctx.dataset, field, label, into)
+        except LabelvetError as error:
+            problem(inputs, error)
+            return
+        what = f"{count(number, 'label')} of '{label}', in the whole dataset, will be '{into}'"
+        inputs.view("preview", types.Notice(label=what))
+
+    def __call__(
+        self, sample_collection: fo.core.collections.SampleCollection, field: str, label: str,
+        into: str,
+    ) -> Merged:  # fmt: skip
+        """Merges a class into another, in all of the dataset.
+
+        Example::
+
+            merge_classes = foo.get_operator("@labelvet/labelvet/merge_classes")
+            done = merge_classes(dataset, "predictions", "Platetets", "Platelets")
+
+        Args:
+            sample_collection: the dataset, or any view of it
+            field: the field of the labels
+            label: the class that goes
+            into: the class that it becomes, which has labels already
+
+        Raises:
+            LabelvetError: if an argument cannot be used; nothing was written then
+        """
+        name = stored_name(sample_collection, field)
+        return merge_classes(sample_collection._root_dataset, name, label, into)
+
+    def execute(self, ctx: Any) -> dict[str, Any]:
+        params = ctx.params
+        done = merge_classes(
+            ctx.dataset, params["field"], params["label"], params["into"],
+            by=str(ctx.user_id or current_user()),
+        )  # fmt: skip
+        if not ctx.delegated:
+            ctx.ops.reload_dataset()
+        return {"summary": done.sentence, "changed": done.changed, "undo": done.token}
+
+
+def _class_input(
+    inputs: types.Object, name: str, label: str, classes: list[str], counts: dict[str, int]
+) -> None:
+    choices = types.AutocompleteView(allow_user_input=len(classes) > _CHOICES)
+    for each in classes[:_CHOICES]:
+        choices.add_choice(each, label=each, description=count(counts[each], "label"))
+    inputs.str(name, required=True, label=label, view=choices)

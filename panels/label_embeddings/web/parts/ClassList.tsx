@@ -1,0 +1,151 @@
+import React, { useState } from "react";
+import { Button } from "../../../app/Button";
+import { IconButton } from "../../../app/Icon";
+import { Question } from "../../../app/Question";
+import type { ClassPairsList } from "../hooks/useClassPairs";
+import type { ConfusedClasses, SimilarClasses } from "../wire";
+
+const SOURCES = {
+  scores: "Labels whose class is probably wrong, by their scores.",
+  neighbors:
+    "Labels most of whose neighbors have the other class. Find label issues tells more of them.",
+  map: "Labels most of whose neighbors on the map have the other class.",
+};
+
+/** Which classes are confused, and which may be one: the labels of each are one click away. */
+export function ClassList({
+  classes,
+  field,
+  onConfused,
+  onClass,
+}: {
+  classes: ClassPairsList;
+  field: string;
+  onConfused: (pair: ConfusedClasses) => void;
+  /** shows all labels of a class */
+  onClass: (label: string) => void;
+}) {
+  const { found, problem } = classes;
+  const [current, setCurrent] = useState<string | null>(null);
+  const [asked, setAsked] = useState<Merge | null>(null);
+  const look = (key: string, show: () => void) => {
+    setCurrent(key);
+    show();
+  };
+  return (
+    <aside className="lv-clusters lv-classes" aria-label="Classes">
+      <h3>Confused classes</h3>
+      {problem && <p className="lv-faint">{problem}</p>}
+      {!found && !problem && <p className="lv-faint">Comparing classes…</p>}
+      {found && (
+        <p className="lv-faint">
+          {found.confused.length ? SOURCES[found.source] : "No label looks like another class."}
+        </p>
+      )}
+      <ol>
+        {found?.confused.map((pair) => {
+          const key = `${pair.label}\0${pair.looksLike}`;
+          return (
+            <li key={key} data-current={key === current}>
+              <button
+                type="button"
+                title={`Select the labels '${pair.label}' that look like '${pair.looksLike}'`}
+                onClick={() => look(key, () => onConfused(pair))}
+              >
+                <span>
+                  {pair.label} → {pair.looksLike}
+                </span>
+                <b>
+                  {pair.rows.length.toLocaleString()} of {pair.of.toLocaleString()}
+                </b>
+                <i style={{ width: `${(100 * pair.rows.length) / pair.of}%` }} />
+              </button>
+            </li>
+          );
+        })}
+      </ol>
+      {found && found.similar.length > 0 && (
+        <>
+          <h3>Maybe one class</h3>
+          <ol>
+            {found.similar.map((pair) => (
+              <Similar
+                key={`${pair.label}\0${pair.into}`}
+                pair={pair}
+                onClass={onClass}
+                onMerge={setAsked}
+              />
+            ))}
+          </ol>
+        </>
+      )}
+      <Question
+        open={asked !== null}
+        text={asked ? question(asked, field) : ""}
+        confirm="Merge"
+        onConfirm={() => asked && classes.merge(asked.label, asked.into)}
+        onClose={() => setAsked(null)}
+      />
+    </aside>
+  );
+}
+
+interface Merge {
+  label: string;
+  into: string;
+  labels: number;
+}
+
+function question({ label, into, labels }: Merge, field: string): string {
+  const what = labels === 1 ? "the one label" : `all ${labels.toLocaleString()} labels`;
+  return `Rename ${what} '${label}' in '${field}' to '${into}'? That is in the whole dataset, whatever the App shows now. It can be undone.`;
+}
+
+function Similar({
+  pair,
+  onClass,
+  onMerge,
+}: {
+  pair: SimilarClasses;
+  onClass: (label: string) => void;
+  onMerge: (merge: Merge) => void;
+}) {
+  const [swapped, setSwapped] = useState(false);
+  const rarer = { name: pair.label, labels: pair.labels };
+  const other = { name: pair.into, labels: pair.intoLabels };
+  const [from, into] = swapped ? [other, rarer] : [rarer, other];
+  return (
+    <li className="lv-similar">
+      <div>
+        {[from, into].map(({ name, labels }, place) => (
+          <button
+            type="button"
+            key={name}
+            title={`Select the labels '${name}'`}
+            onClick={() => onClass(name)}
+          >
+            <span>
+              {place ? "→ " : ""}
+              {name}
+            </span>
+            <b>{labels.toLocaleString()}</b>
+          </button>
+        ))}
+        <b>{reasonOf(pair)}</b>
+      </div>
+      <IconButton
+        icon="swap_vert"
+        label="The other way around"
+        onClick={() => setSwapped(!swapped)}
+      />
+      <Button onClick={() => onMerge({ label: from.name, into: into.name, labels: from.labels })}>
+        Merge
+      </Button>
+    </li>
+  );
+}
+
+/** What makes two classes alike: their names, their look, or both. */
+function reasonOf({ reason, mixing }: SimilarClasses): string {
+  return mixing !== null && reason !== "look alike" ? `${reason}, look alike` : reason;
+}

@@ -1,0 +1,217 @@
+"""Merges a class into another one: all its labels in a field get the other's name, in one change
+that can be undone.
+
+Nothing is merged unless somebody asks for it. What was written down of a label before, as the
+classes that were suggested for it, stays as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import fiftyone as fo
+from bson import ObjectId
+from pymongo import UpdateMany
+
+from ..core.errors import InvalidParameter, UnknownUndo
+from ..core.sentences import count
+from ..dataset.changes import Change, begin, undone_once
+from ..dataset.documents import Ids, byte_keys, now, object_ids, pair_keys, read_labels
+from ..dataset.patches import label_root
+from ..dataset.schema import check_labels
+from ..dataset.storage import Storage, locate
+
+KIND = "merged classes"
+_SAMPLES_PER_WRITE = 5_000
+
+
+@dataclass(frozen=True)
+class Merged:
+    """What a merge did.
+
+    Attributes:
+        changed: how many labels have the other class now
+        token: what undoes it, see :func:`labelvet.dataset.changes.find_change`
+        sentence: says so
+    """
+
+    changed: int
+    token: str
+    sentence: str
+
+
+def count_classes(dataset: fo.Dataset, field: str) -> dict[str, int]:
+    """Returns ``{class: labels}`` of a label field; labels without a class are left out.
+
+    Raises:
+        UnknownField: if there is no such field of labels
+    """
+    storage = locate(dataset, field)
+    root, _ = storage.label_root(storage.local(field))
+    found = storage.view().count_values(storage.path(f"{root}.label"))
+    return {name: number for name, number in found.items() if name is not None}
+
+
+def check_merge(dataset: fo.Dataset, field: str, label: str, into: str) -> int:
+    """Returns how many labels a merge would change.
+
+    Args:
+        dataset: the dataset
+        field: the field of the labels
+        label: the class that goes
+        into: the class that it becomes, which has labels already
+
+    Raises:
+        InvalidParameter: if the two are the same, or one has no labels
+        UnknownField: if there is no such field of labels
+    """
+    if label == into:
+        raise InvalidParameter(f"It is '{into}' already: choose another class to merge into.")
+    counts = count_classes(dataset, field)
+    for name in (label, into):
+        if name not in counts:
+            raise InvalidParameter(
+                f"'{field}' has no labels of the class '{name}' any more: choose another."
+            )
+    return counts[label]
+
+
+def merge_classes(
+    dataset: fo.Dataset, field: str, label: str, into: str, by: str | None = None
+) -> Merged:
+    """Gives all labels of a class in a field the name of another class.
+
+    They are all labels of the field, in every slice, whatever the App shows, approved ones too.
+    Open patches views follow.
+
+    Args:
+        dataset: the dataset
+        field: the field of the labels
+        label: the class that goes
+        into: the class that it becomes, which has labels already
+        by: who does it; by default the user of this process
+
+    Raises:
+        InvalidParameter: if the two are the same, or one has no labels
+        UnknownField: if there is no such field of labels
+        FieldGone: if it is renamed or deleted meanwhile
+    """
+    check_merge(dataset, field, label, into)
+    storage = locate(dataset, field)
+    root, listed = storage.label_root(storage.local(field))
+    pipeline = [{"$match": {f"{root}.label": label}}]
+    samples, ids, names = read_labels(storage.documents, pipeline, root, not listed, "label")
+    rows = [row for row, name in enumerate(names) if name == label]
+    samples, ids = samples[rows], ids[rows]
+    sentence = f"'{label}' merged into '{into}' in '{field}'."
+    change = begin(dataset, KIND, sentence, by, field=field, label=label, into=into)
+    changed = 0
+    for start, stop in _batches(samples):
+        change.add_batch(samples[start:stop], ids[start:stop])
+        done = f"{count(changed, 'label')} had been renamed before" if changed else ""
+        check_labels(storage, storage.local(field), done)
+        changed += _rename(storage, field, samples[start:stop], ids[start:stop], label, into)
+    if not changed:
+        change.drop()
+        raise InvalidParameter(
+            f"The labels of the class '{label}' were changed in this very moment: nothing was "
+            "written."
+        )
+    are = "label is" if changed == 1 else "labels are"
+    sentence = f"{changed:,} {are} now '{into}', and no more '{label}'."
+    change.say(sentence)
+    return Merged(changed, change.token, sentence)
+
+
+@undone_once
+def undo_merge(change: Change) -> str:
+    """Gives merged labels their class back, but those whose class was changed since.
+
+    Returns:
+        a sentence about it
+
+    Raises:
+        UnknownUndo: if it is a change of another kind
+        FieldGone: if the field is
+    """
+    if change.kind != KIND:
+        raise UnknownUndo("This was no merge of classes: undo it where it was made.")
+    what = change.what
+    field, label, into = what["field"], what["label"], what["into"]
+    storage = locate(change.dataset, field)
+    check_labels(storage, storage.local(field))
+    changed = merged = 0
+    for samples, ids, _ in change.batches():
+        changed += _rename(storage, field, samples, ids, into, label)
+        merged += len(ids)
+    change.close()
+    stay = merged - changed
+    rest = f" {count(stay, 'label')} had another class since: no change." if stay else ""
+    are = "label is" if changed == 1 else "labels are"
+    return f"{changed:,} {are} '{label}' again.{rest}"
+
+
+def _batches(samples: Ids) -> Iterator[tuple[int, int]]:
+    """Yields where batches of labels begin and end: all that a sample has are in one."""
+    keys = byte_keys(samples)
+    first = [row for row in range(len(keys)) if not row or keys[row] != keys[row - 1]]
+    starts = first[::_SAMPLES_PER_WRITE]
+    yield from zip(starts, [*starts[1:], len(keys)], strict=True)
+
+
+def _rename(storage: Storage, field: str, sample_ids: Ids, ids: Ids, old: str, new: str) -> int:
+    """Renames those of some labels that have a class now, and returns how many."""
+    name = storage.local(field)
+    root, listed = storage.label_root(name)
+    of_sample = _with_class(storage, root, listed, sample_ids, ids, old)
+    if not of_sample:
+        return 0
+    labels = [label for some in of_sample.values() for label in some]
+    _write(storage.documents, root, listed, "_id", of_sample, old, new)
+    storage.refresh([str(sample) for sample in of_sample])
+    for patches in storage.patches(name, list(of_sample)):
+        its_root, its_listed = label_root(patches.dataset, name)
+        _write(patches.documents, its_root, its_listed, patches.key, of_sample, old, new)
+        patches.refresh([str(label) for label in labels])
+    return len(labels)
+
+
+def _with_class(
+    storage: Storage, root: str, listed: bool, sample_ids: Ids, ids: Ids, name: str
+) -> dict[ObjectId, list[ObjectId]]:
+    """Returns those of some labels that have a class now, by their sample: two samples may have
+    labels of one id."""
+    match = {"$match": {"_id": {"$in": list(set(object_ids(sample_ids)))}, f"{root}.label": name}}
+    samples, found, names = read_labels(storage.documents, [match], root, not listed, "label")
+    asked = set(pair_keys(sample_ids, ids))
+    of_sample: dict[ObjectId, list[ObjectId]] = {}
+    for pair, its in zip(pair_keys(samples, found), names, strict=True):
+        if its == name and pair in asked:
+            of_sample.setdefault(ObjectId(pair[0]), []).append(ObjectId(pair[1]))
+    return of_sample
+
+
+def _write(
+    documents: Any,
+    root: str,
+    listed: bool,
+    key: str,
+    of_sample: dict[ObjectId, list[ObjectId]],
+    old: str,
+    new: str,
+) -> None:
+    # nobody reads when a patch was changed
+    moment = {"last_modified_at": now()} if key == "_id" else {}
+    updates = []
+    for sample, labels in of_sample.items():
+        which: dict[str, Any] = {key: sample, f"{root}.label": old}
+        if listed:
+            change = {"$set": {f"{root}.$[l].label": new, **moment}}
+            ours: list[Any] = [{"l._id": {"$in": labels}, "l.label": old}]
+            updates.append(UpdateMany(which, change, array_filters=ours))
+        else:
+            which[f"{root}._id"] = {"$in": labels}
+            updates.append(UpdateMany(which, {"$set": {f"{root}.label": new, **moment}}))
+    documents.bulk_write(updates, ordered=False)
