@@ -70,7 +70,7 @@ def run_check(request: Request, report: Report) -> tuple[fo.Dataset, Listing]:
     known = dataset.get_brain_info(BRAIN_KEY) if dataset.has_brain_run(BRAIN_KEY) else None
     if "notes" not in kept or (request.mapped and known and known.config.method != "umap"):
         # they load torch, which a run that finds all of it done does not need
-        from ..issues.find import find_label_issues
+        from ..issues.find import describe_geometry, find_label_issues
         from ..visualization.compute import compute_visualization
 
         run = compute_visualization(
@@ -91,7 +91,8 @@ def run_check(request: Request, report: Report) -> tuple[fo.Dataset, Listing]:
             second_fields=_second_fields(request),
             progress=_part(report, _MAP_SHARE, 1.0),
         )
-        dataset.info[_INFO] = {**kept, "notes": issues.notes}
+        notes = [*issues.notes, describe_geometry(issues.geometry)]
+        dataset.info[_INFO] = {**kept, "notes": notes}
         dataset.save()
     source = request.source
     return dataset, read_listing(

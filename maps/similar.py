@@ -60,6 +60,8 @@ def nearest_on_map(points: NDArray[np.float32], count: int) -> NDArray[np.int32]
 
     nearest = np.full((len(points), count), -1, dtype=np.int32)
     placed = np.flatnonzero(np.isfinite(points).all(axis=1))
+    if not len(placed):
+        return nearest
     found = cKDTree(points[placed]).query(points[placed], count, workers=-1)[1]
     found = found.reshape(len(placed), count)
     with_none = np.append(placed, -1)  # what is missing is one beyond the last

@@ -59,7 +59,7 @@ class MergeClasses(FormOperator):
         Example::
 
             merge_classes = foo.get_operator("@labelvet/labelvet/merge_classes")
-            done = merge_classes(dataset, "predictions", "Platetets", "Platelets")
+            done = merge_classes(dataset, "predictions", "cat", "dog")
 
         Args:
             sample_collection: the dataset, or any view of it

@@ -96,7 +96,8 @@ def test_mirrored_images_and_shuffled_labels_have_the_same_geometry(seed, sized)
 def test_boxes_of_a_dataset_are_checked_without_a_visualization(make_dataset):
     dataset = make_dataset()
     size = fo.ImageMetadata(width=1000, height=500)
-    boxes = [[0.4, 0.4, 0.2, 0.2], [1.1, 0.4, 0.2, 0.2], [0.0, 0.1, 0.9, 0.1]]
+    # the first is no sliver in pixels, 20 x 150
+    boxes = [[0.4, 0.4, 0.02, 0.3], [1.1, 0.4, 0.2, 0.2], [0.0, 0.1, 0.9, 0.1]]
     labels = [fo.Detection(label="a", bounding_box=box) for box in boxes]
     labels.append(fo.Detection(label="a"))
     dataset.add_sample(

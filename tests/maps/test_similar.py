@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 from labelvet.embeddings.neighbors import build_neighbor_graph
-from labelvet.maps.similar import similar_by_graph, similar_by_map
+from labelvet.maps.similar import nearest_on_map, similar_by_graph, similar_by_map
 
 
 @pytest.fixture
@@ -33,3 +33,13 @@ def test_there_are_no_more_than_there_are(line):
 def test_points_that_are_not_finite_are_not_near(line):
     line[21] = np.nan
     assert 21 not in similar_by_map(line, np.array([20]), 30)
+
+
+def test_the_nearest_of_every_point_itself_first(line):
+    near = nearest_on_map(line, 3)
+    assert near[0].tolist() == [0, 1, 2] and near[39].tolist() == [39, 38, 37]
+    line[21] = np.nan
+    near = nearest_on_map(line, 3)
+    assert near[21].tolist() == [-1, -1, -1] and 21 not in near
+    assert nearest_on_map(line[:2], 3).tolist() == [[0, 1, -1], [1, 0, -1]]
+    assert nearest_on_map(np.full((2, 2), np.nan, np.float32), 3).tolist() == [[-1] * 3] * 2

@@ -1,0 +1,35 @@
+"""``labelvet boxes``, ``classes`` and ``merge``, called as their console script calls them."""
+
+from __future__ import annotations
+
+import pytest
+from labelvet.cli import main
+
+
+@pytest.fixture
+def labelvet(capsys):
+    """Calls a command and returns what it prints."""
+
+    def call(*arguments):
+        main(list(arguments))
+        return capsys.readouterr().out
+
+    return call
+
+
+def test_boxes_are_checked_and_classes_compared_and_merged(judged, labelvet, capsys):
+    sample = judged.first()
+    sample.predictions.detections[0].label = "Cat"
+    sample.predictions.detections[2].bounding_box = [0.9, 0.2, 0.4, 0.4]
+    sample.save()
+    printed = labelvet("boxes", judged.name, "--field", "predictions")
+    assert "24 labels checked. Boxes: 1 outside." in printed
+    printed = labelvet("classes", judged.name, "--brain-key", "ours")
+    assert "spelled alike: 1 'Cat' and 15 'cat' may be one class" in printed
+    printed = labelvet("merge", judged.name, "Cat", "cat", "--field", "predictions")
+    assert printed.startswith("1 label is now 'cat', and no more 'Cat'.")
+    judged.reload()
+    assert judged.count_values("predictions.detections.label") == {"cat": 16, "dog": 8}
+    with pytest.raises(SystemExit):
+        labelvet("merge", judged.name, "bird", "cat", "--field", "predictions")
+    assert "no labels of the class 'bird'" in capsys.readouterr().err
