@@ -2,6 +2,7 @@ import React, { useState } from "react";
 import { Button } from "../../../app/Button";
 import { IconButton } from "../../../app/Icon";
 import { Question } from "../../../app/Question";
+import { type Merge, mergeQuestion, reasonOf } from "../classWords";
 import type { ClassPairsList } from "../hooks/useClassPairs";
 import type { ConfusedClasses, SimilarClasses } from "../wire";
 
@@ -81,24 +82,13 @@ export function ClassList({
       )}
       <Question
         open={asked !== null}
-        text={asked ? question(asked, field) : ""}
+        text={asked ? mergeQuestion(asked, field) : ""}
         confirm="Merge"
         onConfirm={() => asked && classes.merge(asked.label, asked.into)}
         onClose={() => setAsked(null)}
       />
     </aside>
   );
-}
-
-interface Merge {
-  label: string;
-  into: string;
-  labels: number;
-}
-
-function question({ label, into, labels }: Merge, field: string): string {
-  const what = labels === 1 ? "the one label" : `all ${labels.toLocaleString()} labels`;
-  return `Rename ${what} '${label}' in '${field}' to '${into}'? That is in the whole dataset, whatever the App shows now. It can be undone.`;
 }
 
 function Similar({
@@ -143,9 +133,4 @@ function Similar({
       </Button>
     </li>
   );
-}
-
-/** What makes two classes alike: their names, their look, or both. */
-function reasonOf({ reason, mixing }: SimilarClasses): string {
-  return mixing !== null && reason !== "look alike" ? `${reason}, look alike` : reason;
 }

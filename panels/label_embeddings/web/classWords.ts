@@ -1,0 +1,20 @@
+// What is said of pairs of classes.
+import type { SimilarClasses } from "./wire";
+
+/** All labels of a class that are to become another one. */
+export interface Merge {
+  label: string;
+  into: string;
+  labels: number;
+}
+
+/** What a person is asked before two classes are merged. */
+export function mergeQuestion({ label, into, labels }: Merge, field: string): string {
+  const what = labels === 1 ? "the one label" : `all ${labels.toLocaleString()} labels`;
+  return `Rename ${what} '${label}' in '${field}' to '${into}'? That is in the whole dataset, whatever the App shows now. It can be undone.`;
+}
+
+/** What makes two classes alike: their names, their look, or both. */
+export function reasonOf({ reason, mixing }: Pick<SimilarClasses, "reason" | "mixing">): string {
+  return mixing !== null && reason !== "look alike" ? `${reason}, look alike` : reason;
+}
