@@ -105,13 +105,15 @@ def merge_classes(
     samples, ids, names = read_labels(storage.documents, pipeline, root, not listed, "label")
     rows = [row for row, name in enumerate(names) if name == label]
     samples, ids = samples[rows], ids[rows]
+    check_labels(storage, storage.local(field))
     sentence = f"'{label}' merged into '{into}' in '{field}'."
     change = begin(dataset, KIND, sentence, by, field=field, label=label, into=into)
     changed = 0
     for start, stop in _batches(samples):
+        if changed:
+            done = f"{count(changed, 'label')} had been renamed before"
+            check_labels(storage, storage.local(field), done)
         change.add_batch(samples[start:stop], ids[start:stop])
-        done = f"{count(changed, 'label')} had been renamed before" if changed else ""
-        check_labels(storage, storage.local(field), done)
         changed += _rename(storage, field, samples[start:stop], ids[start:stop], label, into)
     if not changed:
         change.drop()

@@ -6,7 +6,7 @@ import fiftyone as fo
 import numpy as np
 import pytest
 from invariants import check_opens
-from labelvet.core.errors import InvalidParameter, UnknownField, UnknownUndo
+from labelvet.core.errors import FieldGone, InvalidParameter, UnknownField, UnknownUndo
 from labelvet.dataset.changes import find_change, list_changes
 from labelvet.dataset.documents import hex_ids
 from labelvet.issues.find import find_label_issues
@@ -102,6 +102,29 @@ def test_what_cannot_be_merged_gets_a_sentence(blood, label, into, sentence):
     assert _labels(blood) == before and not list_changes(blood)
     with pytest.raises(UnknownField):
         merge_classes(blood, "absent", "RBC", "WBC")
+
+
+def test_a_field_that_is_renamed_meanwhile_is_not_made_again(blood, monkeypatch):
+    from labelvet.review import merging
+
+    monkeypatch.setattr(merging, "_SAMPLES_PER_WRITE", 1)
+    rename = merging._rename
+
+    def then_the_field_goes(*args):
+        changed = rename(*args)
+        blood.rename_sample_field("labels", "cells")
+        return changed
+
+    monkeypatch.setattr(merging, "_rename", then_the_field_goes)
+    with pytest.raises(FieldGone, match="1 label had been renamed before"):
+        merge_classes(blood, "labels", "Platetets", "Platelets")
+    monkeypatch.undo()
+    check_opens(blood)
+    assert count_classes(blood, "cells") == {"Platelets": 2, "Platetets": 2, "RBC": 2}
+    # with its name back, what was done can be undone
+    blood.rename_sample_field("cells", "labels")
+    (change,) = list_changes(blood)
+    assert undo_merge(find_change(blood, change.token)) == "1 label is 'Platetets' again."
 
 
 def test_the_operator_merges_and_says_so(blood):
