@@ -4,9 +4,13 @@ their neighbors, and which two classes cannot be told apart."""
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
 
 # neighbors that are asked what a label looks like
 ASKED = 15
@@ -17,6 +21,8 @@ _LIKELY = 0.2
 _MIXED = 0.6
 # classes of fewer labels, or whose neighbors are mostly of third classes, say nothing of each other
 _FEWEST, _AMONG = 3, 0.5
+# a table of all pairs of more classes would take much memory
+_FEW_CLASSES = 1_500
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,12 +131,10 @@ def find_mixed(codes: NDArray[np.integer], near: NDArray[np.int32]) -> dict[tupl
         ``{(class, class): mixing}``, the lower code first: how many neighbors are of the other
         class, as a part of what chance would have where the two were one; from 0.6 on
     """
-    from scipy.sparse import coo_array
-
-    known = (near >= 0) & (codes >= 0)[:, None]
-    own = np.broadcast_to(codes[:, None], near.shape)[known]
     number = int(codes.max(initial=-1)) + 1
-    counts = coo_array((np.ones(len(own)), (own, near[known])), shape=(number, number)).tocsr()
+    if not number:
+        return {}
+    counts = _count_neighbors(codes, near, number)
     sizes = np.bincount(codes[codes >= 0], minlength=number).astype(np.float64)
     total, same = counts.sum(axis=1), counts.diagonal()
     both = (counts + counts.T).tocoo()
@@ -149,3 +153,17 @@ def find_mixed(codes: NDArray[np.integer], near: NDArray[np.int32]) -> dict[tupl
             *(column[close & (mixing >= _MIXED)] for column in (first, second, mixing)), strict=True
         )
     }
+
+
+def _count_neighbors(codes: NDArray[np.integer], near: NDArray[np.int32], number: int) -> csr_array:
+    """Counts how many neighbors of each of some classes have which class."""
+    from scipy.sparse import coo_array, csr_array
+
+    if number <= _FEW_CLASSES:  # in one pass over a table of all pairs, where none is a class, too
+        pairs = (codes[:, None] + 1) * np.int64(number + 1) + (near + 1)
+        counts = np.bincount(pairs.ravel(), minlength=(number + 1) ** 2)
+        return csr_array(counts.reshape(number + 1, number + 1)[1:, 1:].astype(np.float64))
+    known = (near >= 0) & (codes >= 0)[:, None]
+    own = np.broadcast_to(codes[:, None], near.shape)[known]
+    ones = np.ones(len(own))
+    return coo_array((ones, (own, near[known])), shape=(number, number)).tocsr()

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 from ..core.errors import InvalidParameter
 from ..dataset.brain_runs import load_neighbor_graph
+from ..dataset.documents import collection_named, revision
+from ..dataset.memory import Memory
 from ..dataset.patches import label_path
 from ..issues.class_names import PLURAL, SPELLING, TYPO, find_similar_names
 from ..issues.confusion import (
@@ -128,7 +130,13 @@ def _neighbors(dataset: fo.Dataset, shown: Map) -> tuple[NDArray[np.int32], str]
     graph = load_neighbor_graph(dataset, shown.info.key)
     if graph is not None and len(graph.indices) == len(shown):
         return graph.indices, NEIGHBORS
-    return nearest_on_map(shown.points, ASKED + 1), ON_MAP
+    kept_as = shown.collection, shown.info.run
+    return _on_map.get(kept_as, lambda: nearest_on_map(shown.points, ASKED + 1)), ON_MAP
+
+
+# what takes longest is kept: neighbors as long as the run is the same, counts until labels change
+_on_map: Memory[NDArray[np.int32]] = Memory(64 * 2**20, lambda rows: rows.nbytes)
+_counts: Memory[dict[str, int]] = Memory(8 * 2**20, lambda counts: 200 * len(counts))
 
 
 def _looks_now(
@@ -153,7 +161,9 @@ def _similar(
     mixed: dict[tuple[int, int], float],
 ) -> list[SimilarClasses]:
     """Merges what the names and the look say of classes that may be one."""
-    counts = count_classes(dataset, str(shown.info.field))
+    field = str(shown.info.field)
+    kept_as = shown.collection, field, revision(collection_named(shown.collection))
+    counts = _counts.get(kept_as, lambda: count_classes(dataset, field))
     known = sorted(counts)
     reasons = {
         frozenset((known[a], known[b])): why for (a, b), why in find_similar_names(known).items()

@@ -196,15 +196,14 @@ def test_two_names_of_a_class_are_found_by_name_and_by_look(flipped_labels):
 
 
 def test_a_run_without_a_neighbor_graph_is_asked_by_its_map(judged):
-    from labelvet.issues.find import remove_label_issues
-
-    remove_label_issues(judged)
-    with pytest.raises(InvalidParameter, match="whole images"):
-        find_class_pairs(judged, "theirs")
     import fiftyone.brain as fob
 
+    with pytest.raises(InvalidParameter, match="whole images"):
+        find_class_pairs(judged, "theirs")
+    rng = np.random.default_rng(0)
+    embeddings = {id_: rng.random((3, 5)) for id_ in judged.values("id")}
     fob.compute_visualization(
-        judged, patches_field="predictions", embeddings=np.random.default_rng(0).random((24, 5)),
-        method="pca", brain_key="foreign", verbose=False,
+        judged, patches_field="predictions", embeddings=embeddings, method="pca",
+        brain_key="foreign", verbose=False,
     )  # fmt: skip
     assert find_class_pairs(judged, "foreign").source == "map"
