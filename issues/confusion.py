@@ -19,8 +19,9 @@ _LIKELY = 0.2
 # two classes cannot be told apart where as many of their neighbors are of the other one as this
 # part of what chance would have
 _MIXED = 0.6
-# classes of fewer labels, or whose neighbors are mostly of third classes, say nothing of each other
-_FEWEST, _AMONG = 3, 0.5
+# classes whose neighbors are mostly of third classes say nothing of each other, nor do those of so
+# few labels that many of their neighbors must be others
+_FEWEST, _AMONG = 2 * ASKED, 0.5
 # a table of all pairs of more classes would take much memory
 _FEW_CLASSES = 1_500
 
@@ -129,7 +130,8 @@ def find_mixed(codes: NDArray[np.integer], near: NDArray[np.int32]) -> dict[tupl
 
     Returns:
         ``{(class, class): mixing}``, the lower code first: how many neighbors are of the other
-        class, as a part of what chance would have where the two were one; from 0.6 on
+        class, as a part of what chance would have where the two were one; from 0.6 on, of classes
+        with at least 30 labels
     """
     number = int(codes.max(initial=-1)) + 1
     if not number:

@@ -62,7 +62,7 @@ class SimilarClasses:
         labels, into_labels: how many labels the field has of each
         reason: one of ``REASONS``
         mixing: how many neighbors of their labels have the other class, as a part of what chance
-            would have if the two were one; None where that is below 0.6 or not known
+            would have if the two were one; None where that is below 0.6, or one has few labels
     """
 
     label: str

@@ -294,7 +294,7 @@ def test_confused_classes_are_shown_and_two_names_of_one_merged(
     page.keyboard.press("j")
 
     # a pair's labels are one click away
-    pair = page.locator(".lv-classes li", has_text="→").first
+    pair = page.locator(".lv-confused li").first
     alike = int(pair.locator("b").inner_text().partition(" of")[0])
     pair.locator("button").click()
     wait_for_count(page, f"{alike} selected")

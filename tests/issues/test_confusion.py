@@ -74,18 +74,23 @@ def test_two_names_of_one_thing_are_mixed():
     rng = np.random.default_rng(0)
     truth = rng.integers(0, 3, 600)
     points = 10 * np.eye(3)[truth] + rng.normal(size=(600, 3))
-    # a tenth of the first class has another name
-    codes = np.where((truth == 0) & (rng.random(600) < 0.1), 3, truth)
+    # a fifth of the first class has another name
+    codes = np.where((truth == 0) & (rng.random(600) < 0.2), 3, truth)
     order = np.argsort(((points[:, None] - points[None]) ** 2).sum(axis=2), axis=1)
     near = classes_of_neighbors(codes, order[:, :16].astype(np.int32))
     mixed = find_mixed(codes, near)
     assert list(mixed) == [(0, 3)] and mixed[0, 3] == pytest.approx(1, abs=0.15)
     assert find_mixed(np.full(600, -1), near) == {}
     # two rare classes among many of a third are no pair
-    rare = np.where(truth == 0, np.where(rng.random(600) < 0.05, 3, 0), truth)
-    rare = np.where((rare == 0) & (rng.random(600) < 0.05), 4, rare)
+    rare = np.where(truth == 0, np.where(rng.random(600) < 0.2, 3, 0), truth)
+    rare = np.where((rare == 0) & (rng.random(600) < 0.25), 4, rare)
+    assert np.bincount(rare)[3:].min() >= 30
     near = classes_of_neighbors(rare, order[:, :16].astype(np.int32))
     assert (3, 4) not in find_mixed(rare, near)
+    # of few labels, no more neighbors can be their own
+    few = np.where(np.arange(600) == np.flatnonzero(truth == 0)[:6, None], 3, truth).max(axis=0)
+    near = classes_of_neighbors(few, order[:, :16].astype(np.int32))
+    assert np.bincount(few)[3] == 6 and find_mixed(few, near) == {}
 
 
 @pytest.mark.parametrize(

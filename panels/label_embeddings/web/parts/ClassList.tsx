@@ -35,6 +35,21 @@ export function ClassList({
   };
   return (
     <aside className="lv-clusters lv-classes" aria-label="Classes">
+      {found && found.similar.length > 0 && (
+        <>
+          <h3>Maybe one class</h3>
+          <ol>
+            {found.similar.map((pair) => (
+              <Similar
+                key={`${pair.label}\0${pair.into}`}
+                pair={pair}
+                onClass={onClass}
+                onMerge={setAsked}
+              />
+            ))}
+          </ol>
+        </>
+      )}
       <h3>Confused classes</h3>
       {problem && <p className="lv-faint">{problem}</p>}
       {!found && !problem && <p className="lv-faint">Comparing classes…</p>}
@@ -43,7 +58,7 @@ export function ClassList({
           {found.confused.length ? SOURCES[found.source] : "No label looks like another class."}
         </p>
       )}
-      <ol>
+      <ol className="lv-confused">
         {found?.confused.map((pair) => {
           const key = `${pair.label}\0${pair.looksLike}`;
           return (
@@ -65,21 +80,6 @@ export function ClassList({
           );
         })}
       </ol>
-      {found && found.similar.length > 0 && (
-        <>
-          <h3>Maybe one class</h3>
-          <ol>
-            {found.similar.map((pair) => (
-              <Similar
-                key={`${pair.label}\0${pair.into}`}
-                pair={pair}
-                onClass={onClass}
-                onMerge={setAsked}
-              />
-            ))}
-          </ol>
-        </>
-      )}
       <Question
         open={asked !== null}
         text={asked ? mergeQuestion(asked, field) : ""}
