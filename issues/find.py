@@ -26,6 +26,7 @@ from ..dataset.brain_runs import load_neighbor_graph, raise_if_deleted, run_fiel
 from ..dataset.documents import now
 from ..dataset.patches import (
     PatchTable,
+    is_of_whole_images,
     label_path,
     list_comparable_fields,
     list_stored_fields,
@@ -304,6 +305,8 @@ def check_boxes(
     tracker = Progress(progress, cancelled)
     storage = locate(dataset, patches_field)
     field, attributes = storage.path(patches_field), {GEOMETRY: ATTRIBUTES[GEOMETRY]}
+    if is_of_whole_images(dataset, field):
+        raise InvalidParameter(f"The labels of '{field}' are of whole images: they have no boxes.")
     with tracker.stage("Reading labels", 0.4):
         check_attributes(storage, label_path(storage, storage.local(field)), attributes, OWNER)
         table = read_stored(dataset, field, storage)

@@ -39,7 +39,7 @@ def find_geometry(table: PatchTable, sizes: NDArray[np.float64]) -> dict[str, ND
     """Finds what is conspicuous about the boxes of n labels.
 
     Args:
-        table: the labels; of a box that is not a number nothing is said
+        table: the labels; of a box that is not a number, and of whole images, nothing is said
         sizes: (n, 2) width and height of each label's image in pixels, NaN where not known
 
     Returns:
@@ -55,6 +55,8 @@ def find_geometry(table: PatchTable, sizes: NDArray[np.float64]) -> dict[str, ND
         - *odd size*, *odd shape*: the square root of its area, or its aspect, lies 4 robust
           standard deviations from the median of its class, which has at least 20 labels
     """
+    if table.of_whole_images:  # which have no boxes
+        return {name: np.zeros(len(table), dtype=bool) for name in GEOMETRY}
     finite = np.asarray(np.isfinite(table.boxes).all(axis=1))
     boxes = np.where(finite[:, None], table.boxes, 0.0)  # which no other lies in
     known = np.asarray((sizes > 0).all(axis=1))  # of NaN none is

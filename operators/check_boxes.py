@@ -11,7 +11,7 @@ import fiftyone.operators as foo
 import fiftyone.operators.types as types
 
 from ..core.progress import Report
-from ..dataset.patches import list_stored_fields
+from ..dataset.patches import is_of_whole_images, list_stored_fields
 from .long_operator import LongOperator, schedule_on
 
 
@@ -26,7 +26,8 @@ class CheckBoxes(LongOperator):
     def fill(self, ctx: Any, inputs: types.Object) -> None:
         fields = types.DropdownView()
         for field in list_stored_fields(ctx.dataset):
-            fields.add_choice(field, label=field)
+            if not is_of_whole_images(ctx.dataset, field):
+                fields.add_choice(field, label=field)
         if not fields.choices:
             prop = inputs.view(
                 "none", types.Warning(label="This dataset has no labels with boxes: add some first")

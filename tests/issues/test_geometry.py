@@ -47,6 +47,10 @@ def test_one_box(box, names):
     assert _names([box]) == [names]
 
 
+def test_whole_images_have_no_boxes():
+    assert _names([(0.0, 0.0, 1.0, 1.0)] * 2) == [None, None]
+
+
 def test_without_the_images_size_parts_of_it_count():
     box = (0.4, 0.4, 0.01, 0.01)
     assert _names([box], (np.nan, np.nan)) == [["tiny"]]
@@ -121,6 +125,9 @@ def test_boxes_of_a_dataset_are_checked_without_a_visualization(make_dataset):
     dataset.reload()
     assert dataset.values("boxes.detections.geometry")[0][1] is None
     assert remove_label_issues(dataset) == ["boxes.detections.geometry"]
+    dataset.add_sample_field("scene", fo.EmbeddedDocumentField, embedded_doc_type=fo.Classification)
+    with pytest.raises(InvalidParameter, match="whole images"):
+        check_boxes(dataset, "scene")
     dataset.add_sample_field("boxes.detections.geometry", fo.StringField)
     with pytest.raises(InvalidParameter, match="of their own named geometry"):
         check_boxes(dataset, "boxes")
