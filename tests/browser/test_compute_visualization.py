@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import time
 
+from labelvet.embeddings.store import clear_store
+
 from .conftest import open_dataset, open_panel
 
 
 def test_the_guides_first_section(app, page, coco128, screenshot):
+    clear_store()  # other tests may have embedded the same patches: there would be no progress to see
     address = app(coco128.name)
     open_dataset(page, address)
 
