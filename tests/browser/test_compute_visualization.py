@@ -10,7 +10,7 @@ from .conftest import open_dataset, open_panel
 
 
 def test_the_guides_first_section(app, page, coco128, screenshot):
-    clear_store()  # other tests may have embedded the same patches: there would be no progress to see
+    clear_store()  # what other tests embedded would leave no progress to see
     address = app(coco128.name)
     open_dataset(page, address)
 
