@@ -322,7 +322,8 @@ def test_pairs_of_classes_are_shown_and_merged(app):
     sample.save()
     pairs = app("class_pairs", **about)
     assert pairs["source"] == "neighbors"
-    codes = array(app("color_column", path=LABEL, **about)["codes"])
+    (column,) = app("color_columns", paths=[LABEL], **about)["columns"]
+    codes = array(column["codes"])
     for pair in pairs["confused"]:
         rows = array(pair["rows"])
         assert len(rows) and (codes[rows] == codes[rows[0]]).all()
