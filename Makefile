@@ -55,14 +55,17 @@ web-checked: panels/node_modules
 	@cmp .cache/dist/index.umd.js dist/index.umd.js || \
 		{ echo "dist/index.umd.js is not what panels/ builds: run 'make web' and commit it" >&2; exit 1; }
 
-# two tests at a time, see tests/conftest.py
+# two tests at a time, see tests/conftest.py; those that drive a browser or other processes wait for
+# them with limits, so each of them has the machine to itself
 SIDE_BY_SIDE = -n 2 --dist loadfile --no-loadscope-reorder
+PROCESSES = browser or ray or processes
 
 test: lint web-check
-	@$(PY) -m pytest tests $(SIDE_BY_SIDE) --durations 30
+	@$(PY) -m pytest tests $(SIDE_BY_SIDE) -m "not ($(PROCESSES))" --durations 20
+	@$(PY) -m pytest tests -m "$(PROCESSES)" --durations 20
 
 test-fast: setup
-	@$(PY) -m pytest tests $(SIDE_BY_SIDE) -m "not (browser or ray or training or processes)"
+	@$(PY) -m pytest tests $(SIDE_BY_SIDE) -m "not (training or $(PROCESSES))"
 
 matrix:
 	@scripts/matrix

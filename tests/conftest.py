@@ -52,9 +52,9 @@ def pytest_itemcollected(item: pytest.Item) -> None:
         item.add_marker(_NEEDS[fixture])
 
 
-# These run one after the other in the same process, where tests run in several: a browser has the
-# rest of the machine to itself, one detector is trained and one cluster started for all of them.
-_TOGETHER = ("browser/", "autolabel/", "operators/test_auto_label.py", "workers/test_cluster.py")
+# These run one after the other in the same process, where tests run in several: the detector is
+# trained once for all of them.
+_TOGETHER = ("autolabel/", "operators/test_auto_label.py")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
