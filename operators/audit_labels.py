@@ -11,7 +11,7 @@ from ..proof.approval import fill_basket
 from ..proof.audits import begin_audit, current_audit
 from ..proof.results import read_result
 from .form_operator import FormOperator
-from .forms import one_of, problem
+from .forms import nothing, one_of, problem, run_input
 
 _ASK = "It is asked in the review of *Label embeddings* (**q**, then **a**), with the same keys."
 _ASKED = "Its labels are asked for; run Find label issues first"
@@ -85,7 +85,7 @@ class ApproveToTarget(FormOperator):
         goes_on = _says(ctx, inputs, key, True)
         if step == "fill":
             if not goes_on:
-                inputs.view("none", types.Warning(label="Ask for answers first")).invalid = True
+                nothing(inputs, "none", "Ask for answers first")
             return
         _percent(inputs, "target", 98, "Target, %", "At least so many of the labels are right")
         _percent(inputs, "confidence", 95, "Confidence, %", "How sure that is to hold")
@@ -124,29 +124,6 @@ class ApproveToTarget(FormOperator):
             params.get("confidence", 95) / 100,
         )
         return {"summary": f"{result.sentence}\n\n{_ASK}"}
-
-
-def run_input(ctx: Any, inputs: types.Object, about: str) -> str | None:
-    """Adds the drop-down of visualizations; returns the chosen one, None where there is none."""
-    keys = types.DropdownView()
-    for key in ctx.dataset.list_brain_runs(type="visualization"):
-        keys.add_choice(key, label=key)
-    if not keys.choices:
-        warning = types.Warning(label="Compute a visualization of a patches field first")
-        inputs.view("none", warning).invalid = True
-        return None
-    default = keys.choices[-1].value
-    inputs.enum(
-        "brain_key",
-        keys.values(),
-        required=True,
-        default=default,
-        label="Visualization",
-        description=about,
-        view=keys,
-    )
-    chosen = ctx.params.get("brain_key") or default
-    return chosen if chosen in keys.values() else None
 
 
 def _percent(inputs: types.Object, name: str, default: float, label: str, about: str) -> None:

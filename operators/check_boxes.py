@@ -12,6 +12,7 @@ import fiftyone.operators.types as types
 
 from ..core.progress import Report
 from ..dataset.patches import is_of_whole_images, list_stored_fields
+from .forms import drop_down, nothing
 from .long_operator import LongOperator, schedule_on
 
 
@@ -24,25 +25,18 @@ class CheckBoxes(LongOperator):
     icon = "crop_free"
 
     def fill(self, ctx: Any, inputs: types.Object) -> None:
-        fields = types.DropdownView()
-        for field in list_stored_fields(ctx.dataset):
-            if not is_of_whole_images(ctx.dataset, field):
-                fields.add_choice(field, label=field)
-        if not fields.choices:
-            prop = inputs.view(
-                "none", types.Warning(label="This dataset has no labels with boxes: add some first")
-            )
-            prop.invalid = True
-        inputs.enum(
-            "field",
-            fields.values(),
-            required=True,
-            default=fields.choices[-1].value if fields.choices else None,
-            label="Label field",
-            description="All its labels are checked. What stands out is written into their "
-            "attribute 'geometry', by which the sidebar filters",
-            view=fields,
+        fields = [
+            name
+            for name in list_stored_fields(ctx.dataset)
+            if not is_of_whole_images(ctx.dataset, name)
+        ]
+        if not fields:
+            nothing(inputs, "none", "This dataset has no labels with boxes: add some first")
+        about = (
+            "All its labels are checked. What stands out is written into their attribute "
+            "'geometry', by which the sidebar filters"
         )
+        drop_down(ctx, inputs, "field", fields, "Label field", about)
         schedule_on(ctx, inputs)
 
     def __call__(

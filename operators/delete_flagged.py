@@ -13,7 +13,7 @@ from ..core.errors import LabelvetError
 from ..core.sentences import count
 from ..dataset.removed import is_ours
 from .form_operator import FormOperator
-from .forms import one_of, problem
+from .forms import nothing, one_of, problem
 
 _WHICH = {
     "flagged": "Labels tagged needs-review",
@@ -37,9 +37,7 @@ class DeleteFlagged(FormOperator):
             if not is_ours(ctx.dataset.get_field(name))
         ]
         if not fields:
-            inputs.view(
-                "no_fields", types.Warning(label="This dataset has no field of boxes")
-            ).invalid = True
+            nothing(inputs, "no_fields", "This dataset has no field of boxes")
             return
         field = one_of(ctx, inputs, "field", {name: name for name in fields}, "Label field")
         which = one_of(ctx, inputs, "which", _WHICH, "Delete")

@@ -14,6 +14,7 @@ from ..core.errors import LabelvetError
 from ..core.progress import Report
 from ..dataset.brain_runs import run_field
 from ..dataset.patches import list_comparable_fields
+from .forms import NO_RUNS, drop_down, nothing
 from .long_operator import LongOperator, schedule_on
 
 
@@ -26,25 +27,13 @@ class FindLabelIssues(LongOperator):
     icon = "troubleshoot"
 
     def fill(self, ctx: Any, inputs: types.Object) -> None:
-        keys = types.DropdownView()
-        for key in ctx.dataset.list_brain_runs(type="visualization"):
-            keys.add_choice(key, label=key)
-        if not keys.choices:
-            prop = inputs.view(
-                "none", types.Warning(label="Compute a visualization of a patches field first")
-            )
-            prop.invalid = True
-        inputs.enum(
-            "brain_key",
-            keys.values(),
-            required=True,
-            default=keys.choices[-1].value if keys.choices else None,
-            label="Visualization",
-            description="The labels of this visualization are checked",
-            view=keys,
-        )
+        keys = ctx.dataset.list_brain_runs(type="visualization")
+        if not keys:
+            nothing(inputs, "none", NO_RUNS)
+        about = "The labels of this visualization are checked"
+        drop_down(ctx, inputs, "brain_key", keys, "Visualization", about)
         key = ctx.params.get("brain_key")
-        own = run_field(ctx.dataset, key) if key in keys.values() else None
+        own = run_field(ctx.dataset, key) if key in keys else None
         fields = types.DropdownView(multiple=True)
         for field in list_comparable_fields(ctx.dataset, own) if own else ():
             fields.add_choice(field, label=field)

@@ -14,7 +14,8 @@ from ..dataset.states import FLAGGED_TAG
 from ..dataset.storage import is_of_frames
 
 # more choices than this make a drop-down slow
-_CHOICES = 1_000
+MOST_CHOICES = 1_000
+NO_RUNS = "Compute a visualization of a patches field first"
 
 
 def app_view(ctx: Any) -> Any:
@@ -38,30 +39,59 @@ def field_input(
     if frames:
         fields += [name for name in samples._get_label_fields() if is_of_frames(samples, name)]
     if not fields:
-        empty = inputs.view(
-            "no_fields",
-            types.Warning(label="This dataset has no labels: add a label field first"),
-        )
-        empty.invalid = True
+        nothing(inputs, "no_fields", "This dataset has no labels: add a label field first")
         return None
-    patches = [name for name in fields if name in list_patches_fields(samples)]
-    boxes = [name for name in patches if not is_of_whole_images(samples, name)]
+    patches = set(list_patches_fields(samples))
+    boxes = [name for name in fields if name in patches and not is_of_whole_images(samples, name)]
     default = boxes[-1] if boxes else fields[0]
-    choices = types.DropdownView()
-    for name in fields:
-        choices.add_choice(name, label=name)
+    return drop_down(ctx, inputs, "field", fields, "Label field", description, default)
+
+
+def run_input(ctx: Any, inputs: types.Object, description: str) -> str | None:
+    """Adds the drop-down of visualizations and returns the chosen one, None where there is none."""
+    keys = ctx.dataset.list_brain_runs(type="visualization")
+    if not keys:
+        nothing(inputs, "none", NO_RUNS)
+        return None
+    return drop_down(ctx, inputs, "brain_key", keys, "Visualization", description)
+
+
+def drop_down(
+    ctx: Any,
+    inputs: types.Object,
+    name: str,
+    values: list[str],
+    label: str,
+    description: str,
+    default: str | None = None,
+) -> str | None:
+    """Adds a drop-down and returns the chosen value, None where that cannot be chosen any more.
+
+    Args:
+        ctx: the context of the form
+        inputs: where it is added
+        name: of the input
+        values: what can be chosen
+        label, description: what it says
+        default: what is chosen at first; the last value for None
+    """
+    if default is None and values:
+        default = values[-1]
+    view = types.DropdownView()
+    for value in values:
+        view.add_choice(value, label=value)
     inputs.enum(
-        "field", choices.values(), default=default, required=True, label="Label field",
-        description=description, view=choices,
+        name, view.values(), default=default, required=True, label=label, description=description,
+        view=view,
     )  # fmt: skip
-    chosen = ctx.params.get("field") or default
-    return chosen if chosen in fields else None
+    chosen = ctx.params.get(name) or default
+    return chosen if chosen in values else None
 
 
 def tag_input(inputs: types.Object, known: list[str], description: str) -> None:
     """Adds the field of a tag, which suggests those that exist."""
     view = types.AutocompleteView(allow_user_input=True)
-    for name in sorted({FLAGGED_TAG, *known})[:_CHOICES]:
+    for name in sorted({FLAGGED_TAG, *known})[:MOST_CHOICES]:
         view.add_choice(name, label=name)
     inputs.str(
         "tag", default=FLAGGED_TAG, required=True, label="Tag", description=description, view=view
@@ -71,7 +101,7 @@ def tag_input(inputs: types.Object, known: list[str], description: str) -> None:
 def several(inputs: types.Object, name: str, values: list[str], label: str, about: str) -> None:
     """Adds a field of any number of ``values``."""
     view = types.AutocompleteView(multiple=True, allow_user_input=True)
-    for value in values[:_CHOICES]:
+    for value in values[:MOST_CHOICES]:
         view.add_choice(value, label=value)
     inputs.list(name, types.String(), label=label, description=about, view=view)
 
@@ -91,6 +121,11 @@ def label_tags(samples: Any, field: str | None) -> list[str]:
     """Returns the tags that labels of a field have, or samples for None."""
     path = "tags" if field is None else f"{samples._get_label_field_root(field)[0]}.tags"
     return sorted(tag for tag in samples.distinct(path) if tag)
+
+
+def nothing(inputs: types.Object, name: str, sentence: str) -> None:
+    """Says why there is nothing to choose from, and disables the form."""
+    inputs.view(name, types.Warning(label=sentence)).invalid = True
 
 
 def problem(inputs: types.Object, error: LabelvetError) -> None:

@@ -7,8 +7,8 @@ from typing import Any
 
 import fiftyone.operators.types as types
 
-from .audit_labels import run_input
 from .form_operator import FormOperator
+from .forms import run_input
 
 
 class LabelReport(FormOperator):

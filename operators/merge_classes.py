@@ -13,10 +13,7 @@ from ..core.user import current_user
 from ..dataset.storage import stored_name
 from ..review.merging import Merged, check_merge, count_classes, merge_classes
 from .form_operator import FormOperator
-from .forms import field_input, problem
-
-# more choices than this make a drop-down slow
-_CHOICES = 1_000
+from .forms import MOST_CHOICES, field_input, nothing, problem
 
 
 class MergeClasses(FormOperator):
@@ -33,8 +30,7 @@ class MergeClasses(FormOperator):
             return
         counts = count_classes(ctx.dataset, field)
         if len(counts) < 2:
-            few = types.Warning(label=f"'{field}' has fewer than two classes: nothing to merge")
-            inputs.view("few", few).invalid = True
+            nothing(inputs, "few", f"'{field}' has fewer than two classes: nothing to merge")
             return
         rarest = sorted(counts, key=lambda name: (counts[name], name))
         _class_input(inputs, "label", "Merge", rarest, counts)
@@ -87,7 +83,7 @@ class MergeClasses(FormOperator):
 def _class_input(
     inputs: types.Object, name: str, label: str, classes: list[str], counts: dict[str, int]
 ) -> None:
-    choices = types.AutocompleteView(allow_user_input=len(classes) > _CHOICES)
-    for each in classes[:_CHOICES]:
+    choices = types.AutocompleteView(allow_user_input=len(classes) > MOST_CHOICES)
+    for each in classes[:MOST_CHOICES]:
         choices.add_choice(each, label=each, description=count(counts[each], "label"))
     inputs.str(name, required=True, label=label, view=choices)

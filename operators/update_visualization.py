@@ -13,7 +13,7 @@ import fiftyone.operators.types as types
 from ..core.errors import LabelvetError
 from ..core.progress import Report
 from ..visualization.update import recent_changes
-from .forms import advanced_switch, batch_inputs, device_input, filled, refuse
+from .forms import advanced_switch, batch_inputs, device_input, filled, nothing, refuse
 from .long_operator import LongOperator, schedule_on
 from .summary import report
 
@@ -31,10 +31,7 @@ class UpdateVisualization(LongOperator):
     def fill(self, ctx: Any, inputs: types.Object) -> None:
         keys = ctx.dataset.list_brain_runs(type="visualization")
         if not keys:
-            prop = inputs.view(
-                "none", types.Warning(label="This dataset has no visualization: compute one first")
-            )
-            prop.invalid = True
+            nothing(inputs, "none", "This dataset has no visualization: compute one first")
             return
         choices = types.DropdownView()
         for key in keys:
