@@ -41,8 +41,10 @@ def fill_basket(dataset: fo.Dataset, audit: Audit | None) -> Chosen:
     size = result.proof.size
     judged = read_judged(dataset, audit)
     inside = set(pair_keys(audit.sample_ids[:size], audit.ids[:size]))
-    read = [read_candidates(candidates, Selection(), state) for state in ("open", "basket")]
-    samples, ids = (np.concatenate(both) for both in zip(*read, strict=True))
+    opened, basket = (
+        read_candidates(candidates, Selection(), state) for state in ("open", "basket")
+    )
+    samples, ids = (np.concatenate(both) for both in zip(opened, basket, strict=True))
     member = [key in inside and key not in judged.edited for key in pair_keys(samples, ids)]
     samples, ids = samples[member], ids[member]
     # so many of the set may be wrong, and those that were found are out, or right by now
@@ -52,8 +54,7 @@ def fill_basket(dataset: fo.Dataset, audit: Audit | None) -> Chosen:
             f"{count(size - len(ids), 'label')} of the proven set were changed, flagged, approved "
             "or deleted since: the proof does not hold for the rest. Begin again."
         )
-    in_basket = read_candidates(candidates, Selection(), "basket")[1]
-    if len(in_basket):
+    if len(basket[1]):
         remove_labels(candidates)
     done = tag_labels(
         candidates.dataset, candidates.field, samples, ids, BASKET_TAG, all_differ=True

@@ -33,7 +33,7 @@ from ..review.answers import FOUND_WRONG, VERDICTS, WRONG_CLASS
 from ..review.queue import Item, next_issues
 from .audits import list_audits
 from .report_page import render
-from .results import percent, read_result
+from .results import read_result
 
 _EXAMPLES, _CROP = 24, 160
 _POINTS = 4_000
@@ -115,7 +115,6 @@ def _progress(dataset: fo.Dataset, field: str) -> dict[str, Any] | None:
 
 def _audit(dataset: fo.Dataset, audit: Any) -> dict[str, Any]:
     result = read_result(dataset, audit)
-    low, high = result.widened(0.05)
     return {
         "begun": _moment(audit.at),
         "by": audit.by,
@@ -128,7 +127,7 @@ def _audit(dataset: fo.Dataset, audit: Any) -> dict[str, Any]:
         "low": result.bounds.low,
         "estimate": result.bounds.estimate,
         "high": result.bounds.high,
-        "if 5 % of the answers are wrong": f"{percent(low)} to {percent(high)}",
+        "if 5 % of the answers are wrong": result.if_some_err,
         "reviewers": result.reviewers,
     }
 

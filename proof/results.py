@@ -32,7 +32,7 @@ from .targets import Proof
 
 _READ_AT_ONCE = 200
 _OF_A_CLASS = 20
-_ERRS = 0.05  # of the answers may be wrong, for the sentence that says what that does
+_ERRS = 0.05  # of the answers may be wrong, where it is said what that does
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,6 @@ class Result:
         """What else a reviewer may want to know: each class, and what wrong answers would do."""
         if not self.answers or self.proof is not None:
             return []
-        low, high = self.widened(_ERRS)
         return [
             *(
                 f"{one.label}: {percent(one.bounds.estimate / one.labels)} of "
@@ -98,7 +97,7 @@ class Result:
                 for one in self.classes
             ),
             f"Answers are taken as the truth. If up to {_ERRS:.0%} of them are wrong, it is "
-            f"{percent(low)} to {percent(high)}.",
+            f"{self.if_some_err}.",
         ]
 
     @property
@@ -127,11 +126,12 @@ class Result:
         )
         return said + more + rest
 
-    def widened(self, errs: float) -> tuple[float, float]:
-        """Returns the shares between which the truth is if up to a share of the answers, had all
-        labels been answered, would be wrong."""
+    @property
+    def if_some_err(self) -> str:
+        """Between which shares the truth is if up to 5 % of the answers, had all labels been
+        answered, would be wrong."""
         low, high = (end / max(self.labels, 1) for end in (self.bounds.low, self.bounds.high))
-        return max(0.0, low - errs), min(1.0, high + errs)
+        return f"{percent(max(0.0, low - _ERRS))} to {percent(min(1.0, high + _ERRS))}"
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ from ..dataset.documents import (
     pack_ids,
 )
 from ..dataset.expressions import each, retagged, without
-from ..dataset.patches import label_root
+from ..dataset.open_patches import write_patches
 from ..dataset.schema import Attribute, check_labels, declare_attributes
 from ..dataset.states import (
     APPROVED_TAG,
@@ -357,7 +357,7 @@ def _write(
     """Turns labels that are as ``old`` says into what ``new`` says; returns how many were."""
     if not entries:
         return 0
-    updates = [UpdateOne(*_update(entry, root, listed, old, new, "_id")) for entry in entries]
+    updates = [UpdateOne(*_update(entry, root, listed, "_id", old, new)) for entry in entries]
     written = storage.documents.bulk_write(updates, ordered=False).matched_count
     if not written:
         return 0
@@ -369,15 +369,15 @@ def _write(
         ]
     samples = list(dict.fromkeys(entry["sample"] for entry in entries))
     storage.refresh([str(sample) for sample in samples])
-    name = storage.local(field)
-    for patches in storage.patches(name, samples):
-        its_root, its_listed = label_root(patches.dataset, name)
-        updates = [
-            UpdateOne(*_update(entry, its_root, its_listed, old, new, patches.key))
-            for entry in entries
-        ]
-        patches.documents.bulk_write(updates, ordered=False)
-        patches.refresh([str(entry["label"]) for entry in entries])
+    write_patches(
+        storage,
+        storage.local(field),
+        samples,
+        [entry["label"] for entry in entries],
+        lambda root, listed, key: [
+            UpdateOne(*_update(entry, root, listed, key, old, new)) for entry in entries
+        ],
+    )
     return int(written)
 
 
@@ -387,7 +387,7 @@ def _is(label: dict[str, Any] | None, values: dict[str, Any]) -> bool:
 
 
 def _update(
-    entry: dict[str, Any], root: str, listed: bool, old: str, new: str, sample_id: str
+    entry: dict[str, Any], root: str, listed: bool, sample_id: str, old: str, new: str
 ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """Returns the filter and the update of one label's change."""
     then, values = entry[old], entry[new]

@@ -19,7 +19,7 @@ from ..core.errors import InvalidParameter, UnknownUndo
 from ..core.sentences import count
 from ..dataset.changes import Change, begin, undone_once
 from ..dataset.documents import Ids, byte_keys, now, object_ids, pair_keys, read_labels
-from ..dataset.patches import label_root
+from ..dataset.open_patches import write_patches
 from ..dataset.schema import check_labels
 from ..dataset.storage import Storage, locate
 
@@ -171,12 +171,15 @@ def _rename(storage: Storage, field: str, sample_ids: Ids, ids: Ids, old: str, n
     if not of_sample:
         return 0
     labels = [label for some in of_sample.values() for label in some]
-    _write(storage.documents, root, listed, "_id", of_sample, old, new)
+    storage.documents.bulk_write(_updates(of_sample, root, listed, "_id", old, new), ordered=False)
     storage.refresh([str(sample) for sample in of_sample])
-    for patches in storage.patches(name, list(of_sample)):
-        its_root, its_listed = label_root(patches.dataset, name)
-        _write(patches.documents, its_root, its_listed, patches.key, of_sample, old, new)
-        patches.refresh([str(label) for label in labels])
+    write_patches(
+        storage,
+        name,
+        list(of_sample),
+        labels,
+        lambda root, listed, key: _updates(of_sample, root, listed, key, old, new),
+    )
     return len(labels)
 
 
@@ -195,15 +198,14 @@ def _with_class(
     return of_sample
 
 
-def _write(
-    documents: Any,
+def _updates(
+    of_sample: dict[ObjectId, list[ObjectId]],
     root: str,
     listed: bool,
     key: str,
-    of_sample: dict[ObjectId, list[ObjectId]],
     old: str,
     new: str,
-) -> None:
+) -> list[UpdateMany]:
     # nobody reads when a patch was changed
     moment = {"last_modified_at": now()} if key == "_id" else {}
     updates = []
@@ -216,4 +218,4 @@ def _write(
         else:
             which[f"{root}._id"] = {"$in": labels}
             updates.append(UpdateMany(which, {"$set": {f"{root}.label": new, **moment}}))
-    documents.bulk_write(updates, ordered=False)
+    return updates

@@ -9,7 +9,6 @@ from labelvet.approval.candidates import Selection, find_candidates, read_candid
 from labelvet.approval.rounds import progress
 from labelvet.core.errors import InvalidParameter
 from labelvet.dataset.documents import hex_ids, parse_ids
-from labelvet.issues.find import find_label_issues
 from labelvet.panels.undoing import undo
 from labelvet.proof.approval import fill_basket, proof_of_basket
 from labelvet.proof.audits import begin_audit, current_audit
@@ -17,13 +16,6 @@ from labelvet.proof.results import read_result
 from labelvet.review.answers import Answer, give_answers
 
 FIELD = "labels"
-
-
-@pytest.fixture
-def judged(flipped_labels):
-    dataset, flipped = flipped_labels
-    find_label_issues(dataset, "map")
-    return dataset, set(flipped)
 
 
 def answer_all(dataset, audit, wrong, most=200):

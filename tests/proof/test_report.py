@@ -9,7 +9,6 @@ from labelvet.autolabel.runs import AutoLabelRun, save_run
 from labelvet.cli import main
 from labelvet.core.errors import InvalidParameter
 from labelvet.dataset.documents import hex_ids
-from labelvet.issues.find import find_label_issues
 from labelvet.proof.audits import begin_audit
 from labelvet.proof.report import label_report, report_page, write_report
 from labelvet.proof.results import read_result
@@ -19,9 +18,8 @@ FIELD = "labels"
 
 
 @pytest.fixture
-def audited(flipped_labels):
-    dataset, flipped = flipped_labels
-    find_label_issues(dataset, "map")
+def audited(judged):
+    dataset, flipped = judged
     audit = begin_audit(dataset, "map", by="ada", seed=1)
     rows = read_result(dataset, audit, ahead=40).open
     asked = zip(hex_ids(audit.sample_ids[rows]), hex_ids(audit.ids[rows]), rows, strict=True)
