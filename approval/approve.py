@@ -141,7 +141,10 @@ def approve(
     )  # fmt: skip
     update = _update(candidates, into, rule, iou, moment, by, proof)
     after = _after(candidates, _chosen(candidates), moment)
-    update_labels(candidates, _concerned(candidates), update, candidates.belongs(), after)
+    update_labels(
+        candidates, _concerned(candidates), update, candidates.belongs(), after,
+        removing=into if rule == "replace" else None,
+    )  # fmt: skip
     settle_run(candidates)
     done = _done(candidates, change, into, rule)
     change.say(done.sentence)

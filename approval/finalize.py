@@ -111,7 +111,7 @@ def _remove(candidates: Candidates, leaves: Expression, being: str, by: str | No
         "last_modified_at": moment,
     }
     which = {f"{candidates.root}.0": {"$exists": True}}
-    update_labels(candidates, which, update, leaves, None)
+    update_labels(candidates, which, update, leaves, None, removing=field)
     settle_run(candidates)
     number = removed.count_at(dataset, field, moment)
     sentence = f"{count(number, 'label')} removed that {'was' if number == 1 else 'were'} {being}."

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..core.sentences import count
-from ..dataset.checked_writes import checked_write
+from ..dataset.checked_writes import write_checked
 from ..dataset.documents import reload_samples
 from ..dataset.expressions import Expression, each, in_list
 from ..dataset.schema import check_fields
@@ -21,6 +21,7 @@ def update_labels(
     update: dict[str, Any],
     changes: Expression,
     becomes: Any,
+    removing: str | None = None,
 ) -> None:
     """Updates the documents of a filter, each at once, in batches.
 
@@ -30,9 +31,10 @@ def update_labels(
         update: what is set in them
         changes: whether the copy ``$$l`` of a label, in an open patches view, changes as well
         becomes: what it becomes, None where it leaves
+        removing: the field from which the update removes labels
 
     Raises:
-        FieldGone: if a field of the update is not there any more, before a batch is written
+        FieldGone: if a field of the update is not there any more
     """
     dataset, field = candidates.dataset, candidates.field
     storage = locate(dataset, field)
@@ -45,8 +47,12 @@ def update_labels(
         # what has lost its labels since, as their field went, is not given one again
         of_batch = {"$and": [{"_id": {"$in": batch}}, which]}
         before = _had_been_changed(start) if start else ""
-        with checked_write(dataset, fields, before, before or _had_been_changed(len(batch))):
-            collection.update_many(of_batch, [{"$set": update}])
+        after = before or _had_been_changed(len(batch))
+
+        def write(there: dict[str, Any], asked: dict[str, Any] = of_batch) -> None:
+            collection.update_many({**asked, **there}, [{"$set": update}])
+
+        write_checked(storage, fields, of_batch, write, before, after, removing)
         for patches in storage.patches(field, batch):
             _write_patches(patches, field, batch, changes, becomes)
         reload_samples(storage, [str(id_) for id_ in batch])

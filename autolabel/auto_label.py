@@ -20,7 +20,7 @@ from ..core.errors import Cancelled, NoPatches
 from ..core.progress import Progress, Report
 from ..core.sentences import count, first_line
 from ..dataset.brain_runs import raise_if_deleted
-from ..dataset.checked_writes import checked_write
+from ..dataset.checked_writes import write_checked
 from ..dataset.documents import now, reload_samples, samples_of
 from ..dataset.expressions import in_list, keep
 from ..dataset.patches import as_images, sample_id_path
@@ -230,15 +230,21 @@ def _label_batch(
     batch: list[tuple[str, Any]],
 ) -> int:
     found = detector.detect([image for _, image in batch])
-    updates = []
+    updates: dict[ObjectId, Any] = {}
     for (id_, _), labels in zip(batch, found, strict=True):
         for label in labels.detections:
             label[RUN_ATTRIBUTE] = run.name
         documents = [label.to_dict() for label in labels.detections]
-        updates.append(UpdateOne({"_id": ObjectId(id_)}, _labeling(run, moment, documents)))
-    fields = [run.label_field, *([] if moment is None else [removed_field(run.label_field)])]
-    with checked_write(dataset, fields, _KEEP):
-        samples_of(dataset).bulk_write(updates, ordered=False)
+        updates[ObjectId(id_)] = _labeling(run, moment, documents)
+
+    def write(there: dict[str, Any]) -> None:
+        bulk = [UpdateOne({"_id": id_, **there}, update) for id_, update in updates.items()]
+        samples_of(dataset).bulk_write(bulk, ordered=False)
+
+    removing = None if moment is None else run.label_field
+    fields = [run.label_field, *([] if removing is None else [removed_field(removing)])]
+    images = {"_id": {"$in": list(updates)}}
+    write_checked(dataset, fields, images, write, _KEEP, removing=removing)
     reload_samples(dataset, [id_ for id_, _ in batch])
     return len(batch)
 
@@ -267,8 +273,11 @@ def _drop_unmarked(dataset: fo.Dataset, run: AutoLabelRun, moment: datetime | No
     rest = keep(in_list(f"{path}.detections"), {"$not": [of_run("$$l", run.name)]})
     update = {f"{path}.detections": rest, "last_modified_at": now(), **replaced(run, moment)}
     left = {f"{path}.{MARK}": {"$ne": run.name}, f"{path}.detections.{RUN_ATTRIBUTE}": run.name}
-    with checked_write(dataset, [path, removed_field(path)], _KEEP):
-        samples_of(dataset).update_many(left, [{"$set": update}])
+
+    def write(there: dict[str, Any]) -> None:
+        samples_of(dataset).update_many({"$and": [left, there]}, [{"$set": update}])
+
+    write_checked(dataset, [path, removed_field(path)], left, write, _KEEP, removing=path)
     drop_empty(dataset, path, moment)
 
 

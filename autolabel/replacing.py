@@ -19,7 +19,7 @@ from ..core.errors import InvalidParameter, UnknownUndo
 from ..core.sentences import count
 from ..dataset import removed
 from ..dataset.changes import Change, begin, past_changes, undone_once, unique_moment
-from ..dataset.checked_writes import checked_write
+from ..dataset.checked_writes import write_checked
 from ..dataset.documents import now, samples_of
 from ..dataset.expressions import Expression, in_list, keep, where_there
 from ..dataset.patches import sample_id_path
@@ -155,8 +155,11 @@ def undo_replacement(change: Change) -> str:
         ]
     }
     fields = [field, *([removed.removed_field(field)] if is_held else [])]
-    with checked_write(dataset, fields):
-        samples_of(dataset).update_many(which, [{"$set": update}])
+
+    def write(there: dict[str, Any]) -> None:
+        samples_of(dataset).update_many({**which, **there}, [{"$set": update}])
+
+    write_checked(dataset, fields, which, write)
     removed.drop_empty(dataset, field, moment)
     change.close()
     save_run(dataset, run)

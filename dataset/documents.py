@@ -8,6 +8,7 @@ Ids are ``(n, 12)`` uint8 arrays here: the bytes of MongoDB's ObjectIds.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
 from datetime import datetime, timezone
 from typing import Any
@@ -26,11 +27,21 @@ Ids = NDArray[np.uint8]
 
 _NO_ID = 24 * "0"
 
+# the newest moments of what this process wrote
+_our_moments: deque[datetime] = deque(maxlen=1000)
+
 
 def now() -> datetime:
     """Returns the moment, in UTC, as the database keeps it: to the millisecond."""
     moment = datetime.now(timezone.utc).replace(tzinfo=None)
-    return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
+    moment = moment.replace(microsecond=moment.microsecond // 1000 * 1000)
+    _our_moments.append(moment)
+    return moment
+
+
+def is_our_moment(moment: datetime) -> bool:
+    """Whether :func:`now` returned a moment, so that what was changed then was changed by us."""
+    return moment in _our_moments
 
 
 def samples_of(dataset: fo.Dataset | Storage) -> Any:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import fiftyone as fo
@@ -170,6 +171,17 @@ def missing_fields(
         raise DatasetDeleted(deleted(dataset.name))
     there = {field["name"]: field.get("embedded_doc_type") for field in document[part]}
     return [name for name in names if there.get(name) != kind]
+
+
+def created_at(dataset: fo.Dataset | Storage, name: str) -> datetime | None:
+    """Returns when a field was added to the schema, in UTC; None where nothing says so."""
+    part = "frame_fields" if isinstance(dataset, Storage) and dataset.frames else "sample_fields"
+    document = collection_named("datasets").find_one(
+        {"_id": dataset._doc.id}, {part: {"$elemMatch": {"name": name}}}
+    )
+    fields = (document or {}).get(part) or [{}]
+    moment: datetime | None = fields[0].get("created_at")
+    return moment
 
 
 def check_fields(dataset: fo.Dataset | Storage, names: Iterable[str], done: str = "") -> None:

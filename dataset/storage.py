@@ -12,7 +12,7 @@ copies, and how they name each other. Tried with fiftyone 1.22.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
@@ -153,6 +153,16 @@ class Storage:
         """Returns what a field of the dataset is called in the documents."""
         return field.removeprefix(FRAMES) if self.frames else field
 
+    def fill(self, name: str, which: dict[str, Any]) -> None:
+        """Gives null to a field of some documents, and of the copies that views of frames hold."""
+        for documents in self._documents_with(name):
+            documents.update_many(which, {"$set": {name: None}})
+
+    def unfill(self, name: str, which: dict[str, Any]) -> None:
+        """Takes a field from some documents, and from the copies that views of frames hold."""
+        for documents in self._documents_with(name):
+            documents.update_many(which, {"$unset": {name: ""}})
+
     def refresh(self, ids: list[str]) -> None:
         """Makes what is in this process's memory show what the database holds."""
         if not self.frames:
@@ -182,6 +192,12 @@ class Storage:
                 continue  # deleted since
             if field is None or dataset.get_field(field) is not None:
                 yield Patches(dataset, key)
+
+    def _documents_with(self, name: str) -> Iterator[Any]:
+        yield foo.get_db_conn()[self.collection]
+        for copy, copies in self._copies_of_frames() if self.frames else ():
+            if name in _fields_of(copy):
+                yield copies
 
     def _copies_of_frames(self) -> Iterator[tuple[str, Any]]:
         """Yields the datasets, by name, and collections that views of frames hold."""
@@ -228,8 +244,10 @@ class _CopiedDocuments:
         done = self._documents.bulk_write(updates, **kwargs)
         if done.matched_count:
             for name, copies in self._storage._copies_of_frames():
-                known = self._fields_of(name)
-                kept = [(one._filter, _of_fields(one._doc, known)) for one in updates]
+                known = _fields_of(name)
+                kept = [
+                    (_asked_of(one._filter, known), _of_fields(one._doc, known)) for one in updates
+                ]
                 copied = [UpdateOne(which, update) for which, update in kept if update]
                 if copied:
                     copies.bulk_write(copied, **kwargs)
@@ -239,15 +257,25 @@ class _CopiedDocuments:
         done = getattr(self._documents, how)(which, update, **kwargs)
         if done.matched_count:
             for name, copies in self._storage._copies_of_frames():
-                if copied := _of_fields(update, self._fields_of(name)):
-                    getattr(copies, how)(which, copied, **kwargs)
+                known = _fields_of(name)
+                if copied := _of_fields(update, known):
+                    getattr(copies, how)(_asked_of(which, known), copied, **kwargs)
         return done
 
-    @staticmethod
-    def _fields_of(name: str) -> set[str]:
-        """The fields that a dataset has, as the database says."""
-        found = foo.get_db_conn().datasets.find_one({"name": name}, {"sample_fields": 1}) or {}
-        return {field["db_field"] or field["name"] for field in found.get("sample_fields", ())}
+
+def _fields_of(name: str) -> set[str]:
+    """The fields that a dataset has, as the database says."""
+    found = foo.get_db_conn().datasets.find_one({"name": name}, {"sample_fields": 1}) or {}
+    return {field["db_field"] or field["name"] for field in found.get("sample_fields", ())}
+
+
+def _asked_of(which: Mapping[str, Any], known: set[str]) -> dict[str, Any]:
+    """Returns a filter that does not ask for fields which are not known."""
+    return {
+        path: [_asked_of(one, known) for one in asked] if path == "$and" else asked
+        for path, asked in which.items()
+        if asked != {"$exists": True} or path.partition(".")[0] in known
+    }
 
 
 def _of_fields(update: Any, known: set[str]) -> Any:

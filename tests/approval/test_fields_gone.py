@@ -1,5 +1,7 @@
 """Fields that are renamed or deleted before or while something is written into them."""
 
+from contextlib import ExitStack
+
 import fiftyone as fo
 import pytest
 from invariants import check_opens
@@ -18,6 +20,7 @@ from labelvet.issues.find import find_label_issues
 from labelvet.panels.undoing import undo
 from labelvet.review import answers
 from labelvet.review.answers import Answer, give_answers
+from leaving_fields import leaving
 
 FIELD, TRUTH = "predictions", "truth"
 
@@ -81,6 +84,61 @@ def test_it_goes_while_an_approval_is_going_on(predicted, monkeypatch, which, wh
     with pytest.raises(FieldGone, match=f"'{which}' was renamed or deleted: 2 images had been"):
         approve(candidates, TRUTH)
     check_opens(predicted)
+
+
+@pytest.mark.parametrize("how", ["renamed", "deleted"])
+@pytest.mark.parametrize("which", [FIELD, TRUTH])
+@pytest.mark.parametrize("when", ["before", "between batches"])
+def test_an_approval_meets_a_field_that_only_the_schema_has_yet(
+    predicted, monkeypatch, how, which, when
+):
+    candidates = find_candidates(predicted, FIELD)
+    add_labels(candidates, Selection((None, 0.5)))
+    approve(candidates, TRUTH)
+    add_labels(candidates, Selection())
+    with ExitStack() as stack:
+        if when == "before":
+            stack.enter_context(leaving(predicted, which, how))
+            with pytest.raises(LabelvetError, match=f"'{which}' may have been|basket is empty"):
+                approve(candidates, TRUTH)
+        else:
+            monkeypatch.setattr(label_updates, "_BATCH", 2)
+            checks, check_fields = [], schema.check_fields
+
+            def go(*args):
+                check_fields(*args)
+                checks.append(1)
+                if len(checks) == 2:
+                    stack.enter_context(leaving(predicted, which, how))
+
+            monkeypatch.setattr(checked_writes, "check_fields", go)
+            with pytest.raises(FieldGone, match=f"'{which}' (was|may have been) renamed or"):
+                approve(candidates, TRUTH)
+    check_opens(predicted)
+    assert not predicted.has_sample_field(which)
+
+
+@pytest.mark.parametrize("least", [0.9, None])
+def test_documents_that_never_had_a_field_are_written(predicted, least):
+    """FiftyOne leaves a field out of documents that were there before it, and of later ones."""
+    predicted.add_sample_field(TRUTH, fo.EmbeddedDocumentField, embedded_doc_type=fo.Detections)
+    candidates = find_candidates(predicted, FIELD)
+    add_labels(candidates, Selection((least, None)))  # at once in the first image, or not
+    approve(candidates, TRUTH)
+    if least is not None:
+        add_labels(candidates, Selection())
+        approve(candidates, TRUTH)
+    assert predicted.count(f"{TRUTH}.detections") == 24
+    check_opens(predicted)
+
+
+def test_what_finalize_removes_meets_a_field_that_only_the_schema_has_yet(predicted):
+    candidates = find_candidates(predicted, FIELD, "first")
+    finalize(candidates)
+    with leaving(predicted, f"{FIELD}_removed", "deleted"), pytest.raises(FieldGone):
+        finalize(find_candidates(predicted, FIELD))
+    check_opens(predicted)
+    assert predicted.count(f"{FIELD}.detections") == 12
 
 
 def test_ground_truth_that_an_undo_deleted_is_not_written_again(predicted):

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import textwrap
+from contextlib import ExitStack
 from threading import Event
 
 import fiftyone as fo
@@ -39,6 +40,7 @@ from labelvet.core.errors import (
 from labelvet.dataset.changes import find_change, list_changes
 from labelvet.dataset.tags import tag_view
 from labelvet.panels.undoing import undo
+from leaving_fields import leaving
 
 FIELD, RUN = "yolow_detections", "first_pass"
 ROOT = f"{FIELD}.detections"
@@ -388,3 +390,36 @@ def test_it_goes_while_images_are_labeled(scenes, detector_file, what):
         label(scenes, detector_file, batch_size=2, progress=go)
     if what == "field":
         check_opens(scenes)
+
+
+class Corner(fo.Model):
+    """Finds one object in every image."""
+
+    media_type = "image"
+    ragged_batches = False
+
+    def predict_all(self, images, samples=None):
+        box = {"bounding_box": [0, 0, 0.5, 0.5], "confidence": 0.9}
+        return [fo.Detections(detections=[fo.Detection(label="a", **box)]) for _ in images]
+
+
+@pytest.mark.parametrize("how", ["renamed", "deleted"])
+@pytest.mark.parametrize("existing", ["only_new", "replace"])
+@pytest.mark.parametrize("when", ["before", "between batches"])
+def test_images_are_not_labeled_in_a_field_that_only_the_schema_has_yet(
+    scenes, how, existing, when
+):
+    label(scenes[:4], Corner())
+    with ExitStack() as stack:
+
+        def go(fraction, line):
+            if when == "between batches" and "8 of 12" in line and not stack.entered:
+                stack.entered = stack.enter_context(leaving(scenes, FIELD, how)) is None
+
+        stack.entered = False
+        if when == "before":
+            stack.enter_context(leaving(scenes, FIELD, how))
+        with pytest.raises(FieldGone, match="renamed or deleted"):
+            label(scenes, Corner(), existing=existing, progress=go)
+    check_opens(scenes)
+    assert not scenes.has_sample_field(FIELD)
