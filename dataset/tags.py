@@ -21,7 +21,7 @@ from bson import ObjectId
 from numpy.typing import NDArray
 from pymongo.errors import WriteError
 
-from ..core.errors import InvalidParameter, UnknownField, UnknownUndo
+from ..core.errors import FieldGone, InvalidParameter, UnknownField, UnknownUndo
 from ..core.sentences import count
 from .changes import Change, begin, find_change, undone_once
 from .documents import (
@@ -35,6 +35,7 @@ from .documents import (
 )
 from .expressions import Expression, each, keep
 from .patches import label_root, sample_id_path
+from .schema import check_labels
 from .states import TAKES_AWAY
 from .storage import Patches, Storage, locate, storage_of, stored_name
 
@@ -137,6 +138,7 @@ def tag_labels(
     Raises:
         InvalidParameter: if the tag is not valid, or the field is read-only
         UnknownField: if the field does not exist
+        FieldGone: if it is renamed or deleted meanwhile
     """
     target = _Target(dataset, field)
     return _change(target, sample_ids, label_ids, check_tag(tag), remove, by, all_differ)
@@ -206,6 +208,7 @@ def undo_tags(change: Change) -> Undone:
     target = _Target(change.dataset, field)
     changed = 0
     for samples, ids, had in change.batches():
+        _check_there(target, changed)
         if (had == remove).all():  # it changed no other tags
             changed += _write(target, samples, ids, tag, not remove)
             continue
@@ -218,6 +221,7 @@ def undo_tags(change: Change) -> Undone:
         ours = (had & 1) == remove
         _write(target, samples[ours], ids[ours], tag, not remove)
         changed += len(ids)
+    _check_there(target, changed)
     change.close()
     what = count(changed, "sample" if field is None else "label")
     verb = "have" if changed != 1 else "has"
@@ -259,6 +263,12 @@ def _change(
     changed = unchanged = 0
     others = target.contradicted(tag, remove)
     for batch in _batches(len(ids)):
+        try:
+            _check_there(target, changed)
+        except FieldGone:
+            if not changed:
+                change.drop()
+            raise
         samples, differing = sample_ids[batch], ids[batch]
         had: NDArray[np.uint8] = np.full(len(differing), remove, np.uint8)
         if not all_differ:
@@ -268,11 +278,12 @@ def _change(
             unchanged += same
         change.add_batch(samples, differing, had)
         new = (had & 1) == remove
-        _write(target, samples[new], differing[new], tag, remove)
+        changed += _write(target, samples[new], differing[new], tag, remove)
         for number, other in enumerate(others, start=1):
             goes = (had & 1 << number) > 0
             _write(target, samples[goes], differing[goes], other, remove=True)
-        changed += len(differing)
+        changed += int((~new).sum())  # had the tag, and another state beside it
+    _check_there(target, changed)
     done = Tagged(changed, unchanged, change.token if changed else None)
     if changed:
         change.say(describe(done, tag, what, remove))
@@ -504,6 +515,13 @@ def _check_writable(target: _Target) -> None:
         raise InvalidParameter(
             f"The field '{target.tags}' is read-only: make it writable in the dataset first."
         )
+
+
+def _check_there(target: _Target, changed: int) -> None:
+    """Checks that the field of the labels is there, see :func:`~.schema.check_labels`."""
+    if target.name is not None:
+        done = f"{count(changed, 'label')} had been changed before" if changed else ""
+        check_labels(target.storage, target.name, done)
 
 
 def _batches(n: int) -> Iterator[slice]:

@@ -520,7 +520,15 @@ def _write(
     names, values = list(columns), list(zip(*columns.values(), strict=True))
     row_of = dict(zip(table.pairs.tolist(), range(len(table)), strict=True))
     nothing, moment = (None,) * len(names), now()
-    updates, count = [], 0
+    updates: list[UpdateOne] = []
+    count, done = 0, ""
+
+    def write() -> None:
+        nonlocal done
+        check_labels(storage, field, done)
+        collection.bulk_write(updates, ordered=False)
+        done = "the labels before have what was found of them"
+
     for sample, ids in zip(samples, labels, strict=True):
         where: dict[str, Any] = {"_id": ObjectId(sample)}
         what: dict[str, Any] = {}
@@ -545,11 +553,11 @@ def _write(
             change = {"$set": {**what, "last_modified_at": moment}}
             updates.append(UpdateOne(where, {**change, "$unset": empty} if empty else change))
         if len(updates) == _SAMPLES_PER_WRITE:
-            check_labels(storage, field, "the labels before have what was found of them")
-            collection.bulk_write(updates, ordered=False)
+            write()
             advance(count)
             updates, count = [], 0
     if updates:
-        collection.bulk_write(updates, ordered=False)
+        write()
         advance(count)
+    check_labels(storage, field, done)
     storage.refresh(samples)

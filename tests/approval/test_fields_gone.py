@@ -11,8 +11,8 @@ from labelvet.approval.basket import add_labels
 from labelvet.approval.candidates import Selection, find_candidates
 from labelvet.approval.finalize import finalize, finish
 from labelvet.core.errors import FieldGone, LabelvetError
-from labelvet.dataset import checked_writes, schema
-from labelvet.dataset.changes import begin, unique_moment
+from labelvet.dataset import checked_writes, schema, tags
+from labelvet.dataset.changes import begin, list_changes, unique_moment
 from labelvet.dataset.documents import samples_of
 from labelvet.dataset.tags import tag_view
 from labelvet.issues import find
@@ -235,17 +235,53 @@ def test_answers_are_not_written_into_a_field_that_went(predicted, monkeypatch, 
 
 
 @pytest.mark.parametrize("how", ["renamed", "deleted"])
-def test_label_issues_are_not_written_into_a_field_that_went(flipped_labels, monkeypatch, how):
+@pytest.mark.parametrize("batch", [5, 2000])
+@pytest.mark.parametrize("check", [2, 3])
+def test_label_issues_are_not_written_into_a_field_that_went(
+    flipped_labels, monkeypatch, how, batch, check
+):
+    """It goes before the first batch, or after it."""
     dataset, *_ = flipped_labels
     checks, check_labels = [], schema.check_labels
 
     def go(*args):
         checks.append(1)
-        if len(checks) == 2:
+        if len(checks) == check:
             gone(dataset, "labels", how)
         check_labels(*args)
 
     monkeypatch.setattr(find, "check_labels", go)
-    monkeypatch.setattr(find, "_SAMPLES_PER_WRITE", 5)
-    with pytest.raises(FieldGone, match="'labels' was renamed or deleted: the labels before"):
+    monkeypatch.setattr(find, "_SAMPLES_PER_WRITE", batch)
+    says = "nothing was written" if check == 2 else "the labels before"
+    with pytest.raises(FieldGone, match=f"'labels' was renamed or deleted: {says}"):
         find_label_issues(dataset, "map")
+
+
+@pytest.mark.parametrize("how", ["renamed", "deleted"])
+@pytest.mark.parametrize("batch", [8, 50_000])
+@pytest.mark.parametrize("check", [1, 2])
+def test_labels_of_a_field_that_went_are_not_said_to_be_tagged(
+    predicted, monkeypatch, how, batch, check
+):
+    """It goes before the first batch or after it; with its name back, what was tagged is undone."""
+    checks, check_labels = [], schema.check_labels
+
+    def go(*args):
+        checks.append(1)
+        if len(checks) == check:
+            gone(predicted, FIELD, how)
+        check_labels(*args)
+
+    monkeypatch.setattr(tags, "_BATCH", batch)
+    with monkeypatch.context() as patched:
+        patched.setattr(tags, "check_labels", go)
+        done = "8 labels had been changed" if check == 2 and batch == 8 else ""
+        with pytest.raises(FieldGone, match=f"'{FIELD}' was renamed or deleted: {done}"):
+            tag_view(predicted, FIELD, "seen")
+    changes = list_changes(predicted, (tags.KIND,))
+    assert len(changes) == check - 1
+    if how == "renamed" and changes:
+        predicted.rename_sample_field(f"{FIELD}_before", FIELD)
+        assert predicted.count_label_tags(FIELD) == {"seen": min(batch, 24)}
+        undo(predicted, changes[0].token)
+        assert predicted.count_label_tags(FIELD) == {}
