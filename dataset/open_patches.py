@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
 
 from bson import ObjectId
+from pymongo import UpdateMany, UpdateOne
 
 from .patches import label_root
 from .storage import Storage
@@ -32,3 +33,58 @@ def write_patches(
         root, listed = label_root(patches.dataset, field)
         patches.documents.bulk_write(updates(root, listed, patches.key), ordered=False)
         patches.refresh([str(label) for label in labels])
+
+
+class WrittenLabel(NamedTuple):
+    """What was written into a label.
+
+    Attributes:
+        sample: its sample
+        label: its id
+        values: attributes that it was given, by name
+        emptied: attributes that were taken from it
+    """
+
+    sample: ObjectId
+    label: ObjectId
+    values: dict[str, Any]
+    emptied: list[str]
+
+
+def write_attributes(storage: Storage, field: str, written: list[WrittenLabel]) -> None:
+    """Writes attributes of labels into the patches that open views hold; see
+    :func:`write_patches`."""
+
+    def updates(root: str, listed: bool, key: str) -> list[Any]:
+        return [_update(one, root, listed, key) for one in written]
+
+    if written:
+        samples = list(dict.fromkeys(one.sample for one in written))
+        write_patches(storage, field, samples, [one.label for one in written], updates)
+
+
+def _update(one: WrittenLabel, root: str, listed: bool, key: str) -> UpdateOne | UpdateMany:
+    at = f"{root}.$[l]" if listed else root
+    change: dict[str, Any] = {}
+    if one.values:
+        change["$set"] = {f"{at}.{name}": value for name, value in one.values.items()}
+    if one.emptied:
+        change["$unset"] = {f"{at}.{name}": "" for name in one.emptied}
+    if not listed:  # a patch has the id of its label
+        return UpdateOne({"_id": one.label, key: one.sample}, change)
+    of_label = {key: one.sample, f"{root}._id": one.label}
+    return UpdateMany(of_label, change, array_filters=[{"l._id": one.label}])
+
+
+def remove_attributes(storage: Storage, field: str, names: Iterable[str]) -> None:
+    """Removes attributes of labels, with their schema, from the patches that open views hold.
+
+    Args:
+        storage: where the labels are
+        field: their field, as its documents call it
+        names: the attributes
+    """
+    for patches in storage.patches(field, None):
+        root, _ = label_root(patches.dataset, field)
+        paths = [f"{root}.{name}" for name in names]
+        patches.dataset.delete_sample_fields(paths)

@@ -30,7 +30,7 @@ FRAMES = "frames."
 # how the names of collections of patches begin, and what of a patch names what it is a patch of
 _PATCHES, _PATCHES_OF_FRAMES = ("patches.", "_sample_id"), ("patches.frames.", "_frame_id")
 
-# of the frames that a view holds, as many are looked for: some may have been deleted since
+# of the copies that a view holds, as many are looked for: some may have been deleted since
 _SOME = 100
 
 
@@ -172,7 +172,7 @@ class Storage:
         for _, copies in self._copies_of_frames():
             fo.Sample._reload_docs(copies.name, sample_ids=ids)
 
-    def patches(self, field: str | None, ids: list[ObjectId]) -> Iterator[Patches]:
+    def patches(self, field: str | None, ids: list[ObjectId] | None) -> Iterator[Patches]:
         """Yields the patches that views hold of some documents, those of this dataset alone.
 
         Ids are unique in a dataset, and not in a database: a clone, or an import that keeps ids,
@@ -180,11 +180,12 @@ class Storage:
 
         Args:
             field: only patches that have this field of the documents; None for all
-            ids: the documents
+            ids: the documents; None for all
         """
         prefix, key = _PATCHES_OF_FRAMES if self.frames else _PATCHES
+        which, limit = ({}, _SOME) if ids is None else ({key: {"$in": ids}}, 1)
         for name, copies in self._generated(prefix, field):
-            if not self._has_any(copies.find({key: {"$in": ids}}).limit(1), key):
+            if not self._has_any(copies.find(which).limit(limit), key):
                 continue
             try:
                 dataset = fo.load_dataset(name)

@@ -161,6 +161,12 @@ class ShardWorker:
         yield from embed_shard(table, self._backbone, crops, hardware, self._threads)
 
 
+def shard_size(left: int, workers: int) -> int:
+    """Returns how many patches the next shard should have, of ``left`` that are in none yet."""
+    part = left // (_SHARDS_PER_SHARE * workers)
+    return min(max(part, _MIN_SHARD_PATCHES), SHARD_PATCHES)
+
+
 class RayBackbone:
     """A backbone on a cluster, as :class:`labelvet.embeddings.embedder.ShardedBackbone` says.
 
@@ -183,8 +189,7 @@ class RayBackbone:
 
     def shard_size(self, left: int) -> int:
         """Returns how many patches the next shard should have, of ``left`` that are in none yet."""
-        part = left // (_SHARDS_PER_SHARE * self._slots)
-        return min(max(part, _MIN_SHARD_PATCHES), SHARD_PATCHES)
+        return shard_size(left, self._slots)
 
     def embed_shards(
         self,
@@ -230,7 +235,6 @@ class RayBackbone:
                 except ray.exceptions.RayTaskError:
                     raise
                 except ray.exceptions.RayError as lost:
-                    del running[call]
                     self._workers.pop(worker, None)
                     self._grown = 0.0  # another takes its place at once
                     if attempt == _MAX_ATTEMPTS:
@@ -238,6 +242,12 @@ class RayBackbone:
                             f"A shard was lost on the cluster {attempt} times ({lost}): see "
                             "whether its nodes have enough memory. What was embedded is kept."
                         ) from lost
+                    its = [one for one, (of, _, _) in running.items() if of == worker]
+                    # those behind this one had not begun
+                    for one in reversed(its[its.index(call) + 1 :]):
+                        _, unbegun, before = running.pop(one)
+                        waiting.appendleft((unbegun, before))
+                    del running[call]
                     if len(rows):
                         waiting.appendleft((rows, attempt + 1))
                     continue

@@ -187,12 +187,14 @@ def test_issues_and_answers_are_written_into_frames_and_their_view(videos, frame
     assert frames._dataset.get_field("det.detections.suspicion") is None
 
 
-def test_an_edit_in_the_view_of_frames_keeps_what_was_written(videos, frames):
+@pytest.mark.parametrize("patches", [False, True])
+def test_an_edit_in_the_view_of_frames_keeps_what_was_written(videos, frames, patches):
+    view = frames.to_patches("det") if patches else frames
     tag_view(frames, "det", "needs-review")
     find_label_issues(videos, "k")
-    frame = frames.first()
-    frame["det"].detections[0].label = "corrected"
-    frame.save()
+    shown = view.first()
+    (shown["det"] if patches else shown["det"].detections[0]).label = "corrected"
+    shown.save()
     videos.reload()
     label = videos.first().frames[1].det.detections[0]
     assert (label.label, label.tags) == ("corrected", ["needs-review"])

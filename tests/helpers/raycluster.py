@@ -13,6 +13,24 @@ from pathlib import Path
 from labelvet.core.mongod import free_port
 
 RAY = str(Path(sys.executable).with_name("ray"))
+# Nodes need neither FiftyOne nor labelvet, and have none here: Python imports this as it starts.
+_ABSENT = """
+import sys
+from importlib.machinery import PathFinder
+
+class Absent:
+    @staticmethod
+    def find_spec(name, path=None, target=None):
+        if name == "labelvet":  # but for what Ray brings along
+            brought = [folder for folder in sys.path if "py_modules_files" in folder]
+            found = PathFinder.find_spec(name, brought)
+            if found is not None:
+                return found
+        if name in ("fiftyone", "labelvet"):
+            raise ModuleNotFoundError(f"A node has no {name}.", name=name)
+
+sys.meta_path.insert(0, Absent)
+"""
 # 75 MB is the least that Ray takes
 _STORE_BYTES = 100 * 2**20
 
@@ -29,6 +47,13 @@ class RayCluster:
             "RAY_AUTH_MODE": "token",
             "RAY_USAGE_STATS_ENABLED": "0",
         }
+        nodes = folder / "nodes"
+        nodes.mkdir()
+        (nodes / "sitecustomize.py").write_text(_ABSENT)
+        self._node_environment = {
+            **{k: v for k, v in self.environment.items() if not k.startswith("FIFTYONE_")},
+            "PYTHONPATH": str(nodes),
+        }
         self._processes: list[subprocess.Popen[bytes]] = []
         port = self.address.rpartition(":")[2]
         self._start("--head", f"--port={port}", "--num-cpus=0", "--include-dashboard=false")
@@ -44,7 +69,7 @@ class RayCluster:
                     *(RAY, "start", *options, "--block", "--disable-usage-stats"),
                     *("--node-ip-address=127.0.0.1", f"--object-store-memory={_STORE_BYTES}"),
                 ],
-                env=self.environment,
+                env=self._node_environment,
                 stdout=file,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
+import textwrap
 from contextlib import suppress
+from pathlib import Path
 
 import numpy as np
 import psutil
 import pytest
 from labelvet.workers.child import CANCELLED
+from labelvet.workers.cluster import shard_size
 from labelvet.workers.operations import cancel, get_operation
 from running import SLOW, save_trap, schedule, wait_for_state, wait_until
 
@@ -120,6 +125,72 @@ def test_a_cluster_that_is_not_there_is_named(start_worker):
     assert "Traceback" not in worker.printed
 
 
+def test_a_worker_without_the_token_is_refused(ray_cluster, start_worker):
+    env = ray_cluster.environment | {"RAY_AUTH_TOKEN": "0" * 64}
+    worker = start_worker("intruder", "--ray", ray_cluster.address, env=env, wait=False)
+    assert worker.process.wait(90) == 1
+    assert f"The Ray cluster at '{ray_cluster.address}' cannot be used from here" in worker.printed
+
+
+def test_shards_shrink_towards_the_end():
+    assert shard_size(100_000, workers=2) == 2048
+    # half of a worker's share of what is left
+    assert shard_size(4000, workers=2) == 1000
+    assert shard_size(100, workers=2) == 64
+
+
+# of three shards the first loses its worker once, the second again and again
+LOSES_WORKERS = """
+    import sys
+    import numpy as np
+    import psutil
+    from labelvet.core.errors import ClusterUnavailable
+    from labelvet.embeddings.crops import CropSettings
+    from labelvet.embeddings.hardware import Hardware
+    from labelvet.workers import cluster
+
+    helpers, address, *paths = sys.argv[1:]
+    sys.path.append(helpers)
+    from tables import make_table
+
+    cluster._MAX_ATTEMPTS = 2
+    table = make_table(paths, np.tile([0.1, 0.1, 0.5, 0.5], (4 * len(paths), 1)))
+    shards = np.array_split(np.arange(len(table)), 3)
+    settings = cluster.ClusterSettings(address, max_workers=1)
+    done, killed = 0, []
+    with cluster._connected(address):
+        backbone = cluster.RayBackbone(settings, "efficientnet-lite0", {"precision": "fp32"})
+        slow = Hardware(batch_size=1, num_workers=1)
+        try:
+            for rows, _ in backbone.embed_shards(table, iter(shards), CropSettings(), slow):
+                done += len(rows)
+                most = 1 if done < len(shards[0]) else 9
+                for process in psutil.process_iter(["cmdline"]):
+                    if "ShardWorker.embed" not in " ".join(process.info["cmdline"] or ()):
+                        continue
+                    if process.pid not in killed and len(killed) < most:
+                        process.kill()
+                        killed.append(process.pid)
+        except ClusterUnavailable as given_up:
+            print(len(killed), given_up)
+        backbone.close()
+"""
+
+
+def test_a_shard_that_kills_its_workers_is_given_up_and_those_behind_it_are_not(
+    ray_cluster, coco128
+):
+    helpers = str(Path(__file__).parents[1] / "helpers")
+    script = [sys.executable, "-c", textwrap.dedent(LOSES_WORKERS), helpers, ray_cluster.address]
+    result = subprocess.run(
+        [*script, *coco128.values("filepath")],
+        env=ray_cluster.environment, capture_output=True, text=True, timeout=240,
+    )  # fmt: skip
+    said = result.stdout.splitlines()[-1:] or [result.stderr]
+    # once with the first, which had the second behind it, and twice with the second
+    assert said[0].startswith("3 A shard was lost on the cluster 2 times"), said[0]
+
+
 def test_a_model_file_runs_no_code_on_the_cluster(coco128, cluster_worker, tmp_path):
     sprung = tmp_path / "sprung"
     file = save_trap(tmp_path / "yolo11n-cls.pt", sprung)
@@ -128,3 +199,12 @@ def test_a_model_file_runs_no_code_on_the_cluster(coco128, cluster_worker, tmp_p
     failed = wait_for_state(id_, "failed", "completed")
     assert failed.state == "failed" and "could not be loaded" in failed.error
     assert "LABELVET_TRUSTED_MODELS" in failed.error and not sprung.exists()
+
+
+def test_a_trusted_model_file_is_opened_on_the_cluster(coco128, cluster_worker, tmp_path):
+    sprung = tmp_path / "sprung"
+    file = save_trap(tmp_path / "yolo11n-cls.pt", sprung)
+    cluster_worker("--trust-models", str(tmp_path))
+    id_ = schedule(coco128.limit(2), "trusted", "gpu-cluster", model=file)
+    wait_for_state(id_, "failed", "completed")
+    assert sprung.exists()
