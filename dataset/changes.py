@@ -1,7 +1,7 @@
 """Changes of many labels, written down before they are done: what takes them back reads it.
 
-They lie in FiftyOne's ``ExecutionStore`` of the dataset, so that a change can be undone after a
-crash, from another process and by another person. A module that changes labels in bulk begins a
+They lie in FiftyOne's store of the dataset, so that a change can be undone after a crash, from
+another process and by another person. A module that changes labels in bulk begins a
 :class:`Change` of its kind, adds each batch before it writes it, and in its undo reads them again.
 
 FiftyOne's internals are used in one place here: the store's collection, so that a list is read in
@@ -21,7 +21,6 @@ from typing import Any, TypeVar
 import fiftyone as fo
 import numpy as np
 from bson import Binary, ObjectId
-from fiftyone.operators.store import ExecutionStore
 from numpy.typing import NDArray
 
 from ..core.errors import UnknownUndo
@@ -29,6 +28,7 @@ from ..core.user import current_user
 from .documents import Ids, collection_named, now
 from .run_keys import is_gone, this_writer
 from .storage import Storage
+from .stores import open_store
 
 _STORE = "labelvet_undo"
 _UNDO_SECONDS = 30 * 24 * 3600
@@ -104,7 +104,7 @@ class Change:
         self._batches += 1
 
     def _added(self) -> Iterator[Any]:
-        store, self._batches = _store(self.dataset), 0
+        store, self._batches = open_store(self.dataset, _STORE), 0
         while (batch := store.get(f"{self.token}.{self._batches}")) is not None:
             self._batches += 1
             yield batch
@@ -146,7 +146,7 @@ class Change:
         self._set(self.token, self._record())
         self.keep(False)
         for number in range(self._batches):
-            _store(self.dataset).delete(f"{self.token}.{number}")
+            open_store(self.dataset, _STORE).delete(f"{self.token}.{number}")
 
     def keep(self, for_good: bool) -> None:
         """Says whether the record is kept for good, or forgotten after 30 days."""
@@ -155,19 +155,21 @@ class Change:
         if for_good:
             store.update_one(record, {"$set": {"expires_at": None}})
         elif store.find_one({**record, "expires_at": None}, {"_id": 1}):
-            _store(self.dataset).update_ttl(self.token, _UNDO_SECONDS)
+            open_store(self.dataset, _STORE).update_ttl(self.token, _UNDO_SECONDS)
 
     def drop(self) -> None:
         """Forgets a change that did nothing."""
         for number in range(self._batches):
-            _store(self.dataset).delete(f"{self.token}.{number}")
-        _store(self.dataset).delete(self.token)
+            open_store(self.dataset, _STORE).delete(f"{self.token}.{number}")
+        open_store(self.dataset, _STORE).delete(self.token)
 
     def _record(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in _RECORDED}
 
     def _set(self, key: str, value: Any) -> None:
-        _store(self.dataset).set(key, value, ttl=_UNDO_SECONDS if self.expires else None)
+        open_store(self.dataset, _STORE).set(
+            key, value, ttl=_UNDO_SECONDS if self.expires else None
+        )
 
 
 def undone_once(undo: Callable[[Change], _T]) -> Callable[[Change], _T]:
@@ -211,7 +213,7 @@ def unique_moment(dataset: fo.Dataset) -> datetime:
     """Returns the moment, in UTC, which no other call returns for this dataset: a later one where
     it is taken. So what a change marked with it is told from what another did."""
     moment = now()
-    while not _store(dataset).set_if_absent(
+    while not open_store(dataset, _STORE).set_if_absent(
         f"moment {moment.isoformat()}", {}, ttl=_MOMENT_SECONDS
     ):
         moment += timedelta(milliseconds=1)
@@ -226,7 +228,7 @@ def find_change(dataset: fo.Dataset, token: Any) -> Change:
     """
     # the store finds whatever it is given, so it is given nothing but a token
     known = isinstance(token, str) and len(token) == 24 and token.isalnum()
-    record = _store(dataset).get(token) if known else None
+    record = open_store(dataset, _STORE).get(token) if known else None
     if record is None:
         raise UnknownUndo(
             "There is nothing to undo: the change belongs to another dataset, or was made too long "
@@ -283,7 +285,3 @@ def _change(dataset: fo.Dataset, token: str, record: dict[str, Any]) -> Change:
     if record["what"].get("frames"):
         dataset = Storage(dataset, frames=True)
     return Change(dataset, token, *(record[name] for name in _RECORDED))
-
-
-def _store(dataset: fo.Dataset) -> ExecutionStore:
-    return ExecutionStore.create(_STORE, dataset_id=dataset._doc.id)

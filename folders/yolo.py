@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 
 from ..core.errors import BadDataset, InvalidParameter
+from ..core.sentences import first_line
 from .source import (
     Box,
     Correction,
@@ -52,7 +53,7 @@ def read(path: Path, split: str | None = None) -> Source:
     try:
         content = yaml.safe_load(read_text(path))
     except yaml.YAMLError as error:
-        raise BadDataset(f"'{path}' is no YAML: {str(error).splitlines()[0]}.") from None
+        raise BadDataset(f"'{path}' is not valid YAML: {first_line(error)}.") from None
     classes = _classes(content, path)
     images, files, faults = [], [path], Faults()
     for image in _images(content, path, split):

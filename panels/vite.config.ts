@@ -4,14 +4,12 @@ import { defineConfig } from "vitest/config";
 // What the App offers as globals, so that the bundle holds only what is ours.
 const GLOBALS: Record<string, string> = {
   react: "React",
-  "react-dom": "ReactDOM",
   recoil: "recoil",
   three: "__three__",
   "@mui/material": "__mui__",
   "@fiftyone/operators": "__foo__",
   "@fiftyone/plugins": "__fop__",
   "@fiftyone/state": "__fos__",
-  "@fiftyone/components": "__foc__",
 };
 
 export default defineConfig({

@@ -15,7 +15,6 @@ from typing import Any
 import fiftyone as fo
 import numpy as np
 from bson import ObjectId
-from fiftyone.operators.store import ExecutionStore
 from numpy.typing import NDArray
 
 from ..autolabel.runs import RUN_ATTRIBUTE
@@ -28,6 +27,7 @@ from ..dataset.memory import Memory
 from ..dataset.records import delete_tensors, read_tensors, write_tensors
 from ..dataset.states import state_of
 from ..dataset.storage import locate
+from ..dataset.stores import open_store
 from ..issues.findings import Findings, load_findings
 from ..review.answers import CORRECTED, RIGHT
 from .bounds import Population
@@ -166,7 +166,7 @@ def begin_audit(
         "closed": False,
         "answers": {},
     }
-    _store(dataset).set(str(id_), record)
+    open_store(dataset, _STORE).set(str(id_), record)
     return _audit(record, arrays)
 
 
@@ -203,7 +203,7 @@ def current_target(dataset: fo.Dataset, field: str, run: str | None) -> Audit | 
 
 def kept_answers(dataset: fo.Dataset, audit: Audit) -> dict[int, dict[str, Any]]:
     """Returns what :func:`keep_answers` kept with an audit, by row."""
-    kept = (_store(dataset).get(audit.id) or {}).get("answers") or {}
+    kept = (open_store(dataset, _STORE).get(audit.id) or {}).get("answers") or {}
     return {int(row): answer for row, answer in kept.items()}
 
 
@@ -320,10 +320,6 @@ def _records(
 def _update(dataset: fo.Dataset, audit: str, update: dict[str, Any]) -> None:
     record = {"store_name": _STORE, "dataset_id": dataset._doc.id, "key": audit}
     collection_named("execution_store").update_one(record, update)
-
-
-def _store(dataset: fo.Dataset) -> ExecutionStore:
-    return ExecutionStore.create(_STORE, dataset_id=dataset._doc.id)
 
 
 def _drop_orphans() -> None:

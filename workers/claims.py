@@ -12,13 +12,21 @@ from collections.abc import Mapping
 from typing import Any
 
 from bson import ObjectId
-from fiftyone.operators.delegated import DelegatedOperationService
 from pymongo import ReturnDocument
 from pymongo.errors import ConnectionFailure
 
 from ..core.errors import InvalidParameter
 from .database import away_from_now, collection, older_than, patient
-from .operations import COMPLETED, PLUGIN, QUEUED, RUNNING, failure, get_operation, queue
+from .operations import (
+    COMPLETED,
+    PLUGIN,
+    QUEUED,
+    RUNNING,
+    DelegatedOperationService,
+    failure,
+    get_operation,
+    queue,
+)
 from .stalls import MEASURED, Standstill, standstill
 from .targets import VERSION
 

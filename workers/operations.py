@@ -16,7 +16,7 @@ from typing import Any
 
 from bson import ObjectId
 from bson.errors import InvalidId
-from fiftyone.operators.delegated import DelegatedOperationService
+from fiftyone.operators.delegated import DelegatedOperationService as DelegatedOperationService
 from pymongo.collection import Collection
 
 from ..core.errors import InvalidParameter

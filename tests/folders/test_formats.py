@@ -225,7 +225,8 @@ def test_what_is_no_dataset_is_a_sentence(images, tmp_path):
     assert "of no format" in fault(images[0])
     yaml = tmp_path / "data.yaml"
     for text, words in (
-        ("names: [a]", "names no images"), ("train: x", "has no names"), (":\n- [", "is no YAML"),
+        ("names: [a]", "names no images"), ("train: x", "has no names"),
+        (":\n- [", "is not valid YAML"),
         ("names: [a]\ntrain: gone", "does not exist"),
     ):  # fmt: skip
         yaml.write_text(text)

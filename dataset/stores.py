@@ -1,0 +1,12 @@
+"""Records beside a dataset, which FiftyOne deletes with it: in its ``ExecutionStore``, tried with
+FiftyOne 1.22."""
+
+from __future__ import annotations
+
+import fiftyone as fo
+from fiftyone.operators.store import ExecutionStore
+
+
+def open_store(dataset: fo.Dataset, name: str) -> ExecutionStore:
+    """Returns the store of that name which a dataset has, or will have with its first record."""
+    return ExecutionStore.create(name, dataset_id=dataset._doc.id)
