@@ -6,7 +6,8 @@ import subprocess
 
 import pytest
 from labelvet.cli import main
-from running import LABELVET, schedule
+from labelvet.workers.claims import claim_next
+from running import LABELVET, age, schedule
 
 
 @pytest.fixture
@@ -55,6 +56,17 @@ def test_runs_through_their_life(coco128, scheduled, runs):
     assert "no run" in runs("show", again, fails=True)
     assert "no dataset" in runs("list", "--dataset", "of nobody", fails=True)
     assert "1 or more" in runs("list", "--limit", "0", fails=True)
+
+
+def test_a_run_that_stands_still_is_listed_as_such(scheduled, runs):
+    claim = claim_next("nowhere", "a worker")
+    claim.report(0.5, "Embedding patches · 3 of 40 patches")
+    assert "It may be stuck" not in runs("list")
+    age(scheduled, moved=12)
+    said = (
+        "It may be stuck: no progress for 12 min. Cancel it and re-run it; what was done is kept."
+    )
+    assert said in runs("list") and said in runs("show", scheduled)
 
 
 @pytest.mark.parametrize(
