@@ -14,6 +14,10 @@ from .errors import Cancelled
 Report = Callable[[float, str], None]
 """Called with the finished fraction of the whole run, in [0, 1], and a line on where it is."""
 
+# The stages that write: a run that has come so far goes on to its end, cancelled or not.
+SAVING, WRITING = "Saving", "Writing attributes"
+_FINAL = (SAVING, WRITING)
+
 # A reader cannot follow more, and a database should not be written to more often.
 _SECONDS_BETWEEN_REPORTS = 0.25
 # a log is read afterwards
@@ -36,22 +40,19 @@ class Progress:
         self._final = False
 
     @contextmanager
-    def stage(
-        self, label: str, share: float, total: int = 0, unit: str = "", *, final: bool = False
-    ) -> Iterator[Stage]:
+    def stage(self, label: str, share: float, total: int = 0, unit: str = "") -> Iterator[Stage]:
         """Runs one stage, which takes ``share`` of the whole run's fraction.
 
         Args:
-            label: what is happening, such as "Embedding patches"
+            label: what is happening, such as "Embedding patches"; from ``SAVING`` or ``WRITING``
+                on the run comes to its end, as one that was cancelled says that nothing was changed
             share: the stage's part of the whole, in [0, 1]
             total: how many units the stage has, 0 when it cannot tell
             unit: the plural name of its units
-            final: whether something is written from here on; the run then comes to its end,
-                as one that was cancelled says that nothing was changed
         """
         stage = Stage(self, label, share, total, unit)
         self.send(0.0, label, force=True)
-        self._final = self._final or final
+        self._final = self._final or is_final(label)
         yield stage
         self._done = min(1.0, self._done + share)
         self.send(0.0, label, force=True)
@@ -116,6 +117,11 @@ class Stage:
         if detail:
             parts.append(detail)
         return " · ".join(parts)
+
+
+def is_final(line: str) -> bool:
+    """Whether a line of progress is of a stage that writes, which a cancelled run ends, too."""
+    return line.partition(" · ")[0] in _FINAL
 
 
 @contextmanager

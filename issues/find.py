@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from pymongo import UpdateOne
 
 from ..core.errors import InvalidParameter, NoPatches
-from ..core.progress import Progress
+from ..core.progress import WRITING, Progress
 from ..core.sentences import count
 from ..core.table import pair_ids
 from ..dataset.brain_runs import load_neighbor_graph, raise_if_deleted, run_field
@@ -264,7 +264,7 @@ def write_label_issues(
     # what cannot be embedded, as it lies outside its image, is what boxes are looked at for
     every = read_stored(dataset, field, locate(dataset, field))
     geometry = find_geometry(every, read_image_sizes(dataset, every))
-    with tracker.stage("Writing attributes", share, len(every), "labels", final=True) as stage:
+    with tracker.stage(WRITING, share, len(every), "labels") as stage:
         issues = name_issues(found)
         reasons = Reasons(table, found, opinions)
         columns = _of_all(_columns(found, table, issues, reasons), table, every)
@@ -311,7 +311,7 @@ def check_boxes(
         check_attributes(storage, label_path(storage, storage.local(field)), attributes, OWNER)
         table = read_stored(dataset, field, storage)
         geometry = find_geometry(table, read_image_sizes(dataset, table))
-    with tracker.stage("Writing attributes", 0.6, len(table), "labels", final=True) as stage:
+    with tracker.stage(WRITING, 0.6, len(table), "labels") as stage:
         _write(dataset, table, {GEOMETRY: name_geometry(geometry)}, stage.advance, attributes)
     return BoxCheck(field, len(table), count_geometry(geometry))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import datetime, timezone
 from threading import Event
 from types import SimpleNamespace
@@ -17,6 +18,7 @@ from fiftyone.operators.executor import ExecutionOptions
 from ..core.errors import LabelvetError
 from ..core.progress import Report
 from ..core.versions import command
+from ..workers.claims import RunCancelled
 from ..workers.operations import mark_scheduled
 from ..workers.targets import VERSION, Target, list_targets
 from .form_operator import FormOperator
@@ -61,8 +63,9 @@ class LongOperator(FormOperator):
                 ctx, lambda report, cancelled: self.call(ctx, report, cancelled)
             )
             if ctx.delegated:
-                # what the run says of itself once it has completed
-                ctx.set_progress(progress=1.0, label=result.summary())
+                with suppress(RunCancelled):  # too late
+                    # what the run says of itself once it has completed
+                    ctx.set_progress(progress=1.0, label=result.summary())
             else:
                 yield ctx.ops.reload_dataset()
                 yield from self.show(ctx, result)

@@ -7,7 +7,9 @@ from queue import SimpleQueue
 from threading import Event, Thread
 from typing import Any, TypeVar
 
+from ..core.errors import Cancelled
 from ..core.progress import Report
+from ..workers.claims import RunCancelled
 
 Result = TypeVar("Result")
 
@@ -21,19 +23,22 @@ def run_with_progress(
     the call's result.
 
     A delegated run gets its progress through ``ctx.set_progress``; one that runs at once must
-    yield it. When the App stops listening, the call is cancelled.
+    yield it. When the App stops listening, or a delegated run is cancelled, so is the call; one
+    that is writing already comes to its end, and its result counts.
 
     Args:
         ctx: the operator's execution context
         call: the engine call
 
     Raises:
+        RunCancelled: if a delegated run was cancelled in time
         whatever the call raises; a ``RuntimeError`` where it would have ended the process
     """
     updates: SimpleQueue[Any] = SimpleQueue()
     cancelled = Event()
     results: list[Result] = []
     errors: list[BaseException] = []
+    stopped: RunCancelled | None = None
 
     def work() -> None:
         try:
@@ -50,13 +55,19 @@ def run_with_progress(
         while (update := updates.get()) is not _FINISHED:
             fraction, line = update
             if ctx.delegated:
-                ctx.set_progress(progress=fraction, label=line)
+                try:
+                    ctx.set_progress(progress=fraction, label=line)
+                except RunCancelled as asked:
+                    stopped = asked
+                    cancelled.set()
             else:
                 yield ctx.ops.set_progress(progress=fraction, label=line)
     finally:
         cancelled.set()
         thread.join()
     for error in errors:
+        if stopped is not None and isinstance(error, Cancelled):
+            raise stopped
         if isinstance(error, Exception):
             raise error
         # a library that calls sys.exit() ends its run, not the App's server

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.errors import BrainKeyInUse, InvalidParameter, NoPatches
-from ..core.progress import Progress, Report
+from ..core.progress import SAVING, Progress, Report
 from ..core.sentences import count, first_line
 from ..dataset.brain_runs import (
     check_brain_key,
@@ -220,7 +220,7 @@ def compute_visualization(
 
         graph, points, notes = _project(vectors, projection, tracker, seconds)
 
-        with tracker.stage("Saving", _SHARE_SAVE, final=True), _timed(seconds, "save"):
+        with tracker.stage(SAVING, _SHARE_SAVE), _timed(seconds, "save"):
             results = save_visualization(
                 samples,
                 brain_key,

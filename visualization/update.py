@@ -17,7 +17,7 @@ from bson import ObjectId
 from numpy.typing import NDArray
 
 from ..core.errors import InvalidParameter, NoPatches
-from ..core.progress import Report
+from ..core.progress import SAVING, Report
 from ..core.sentences import count
 from ..core.table import pair_ids
 from ..dataset.brain_runs import (
@@ -236,7 +236,7 @@ def update_visualization(
             )
         with tracker.stage("Placing new points", _SHARE_PLACE):
             points = place_points(embedded.vectors, points, run.method, graph)
-        with tracker.stage("Saving", _SHARE_SAVE, final=True):
+        with tracker.stage(SAVING, _SHARE_SAVE):
             points_field, config.points_field = config.points_field, None
             record = RunRecord(graph, table.boxes, keys)
             results = save_visualization(

@@ -53,7 +53,15 @@ class RunStopped(BaseException):
 
 
 class RunCancelled(RunStopped):
-    """The user cancelled the run."""
+    """The user cancelled the run.
+
+    Args:
+        still: for how long its progress has stood still, where that was asked
+    """
+
+    def __init__(self, still: Standstill | None = None) -> None:
+        super().__init__()
+        self.still = still
 
 
 class RunLost(RunStopped):
@@ -104,8 +112,9 @@ class Claim:
         )
         if document is None and queue().find_one({**self._taken, "labelvet.ended": True}):
             raise RunEnded
-        self._raise_if_stopped(document)
-        return standstill(document)
+        still = None if document is None else standstill(document)
+        self._raise_if_stopped(document, still)
+        return still
 
     def report(self, fraction: float | None, line: str | None) -> None:
         """Says how far the run is; a database that does not answer is told the next time.
@@ -193,11 +202,13 @@ class Claim:
         return bool(queue().update_one(self._mine, update).matched_count)
 
     @staticmethod
-    def _raise_if_stopped(document: Mapping[str, Any] | None) -> None:
+    def _raise_if_stopped(
+        document: Mapping[str, Any] | None, still: Standstill | None = None
+    ) -> None:
         if document is None:
             raise RunLost
         if document.get("labelvet", {}).get("cancel"):
-            raise RunCancelled
+            raise RunCancelled(still)
 
 
 def claim_next(target: str, worker: str, take_over: bool = False) -> Claim | None:

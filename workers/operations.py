@@ -75,7 +75,7 @@ class Operation:
         inputs: what was filled in, by name
         error: why it failed, in one line
         attempts: how many workers took it
-        cancelling: whether it was asked to stop
+        cancelling: whether it was asked to stop, and has not yet
         stalled: a sentence, where it has made no progress for longer than fits its stage
     """
 
@@ -325,11 +325,14 @@ def _facts(document: Mapping[str, Any]) -> dict[str, Any]:
     request = (document.get("context") or {}).get("request_params") or {}
     ours, scheduler = document.get("labelvet") or {}, request.get("labelvet") or {}
     status, still = document.get("status") or {}, standstill(document)
+    state, line, cancel = document["run_state"], status.get("label"), bool(ours.get("cancel"))
+    if state == COMPLETED and cancel:
+        line = f"{line or ''} It was done before it could be cancelled.".lstrip()
     return {
         "id": str(document["_id"]),
         "operator": document["operator"],
         "label": document.get("label") or document["operator"],
-        "state": document["run_state"],
+        "state": state,
         "target": document.get("delegation_target"),
         "worker": ours.get("worker"),
         "dataset_id": document.get("dataset_id"),
@@ -340,11 +343,11 @@ def _facts(document: Mapping[str, Any]) -> dict[str, Any]:
         "started": _utc(document.get("started_at")),
         "finished": _utc(document.get("completed_at") or document.get("failed_at")),
         "progress": status.get("progress"),
-        "line": status.get("label"),
+        "line": line,
         "inputs": request.get("params") or {},
         "error": _sentence(document.get("error")),
         "attempts": ours.get("attempts") or 0,
-        "cancelling": bool(ours.get("cancel")),
+        "cancelling": cancel and state == RUNNING,
         "stalled": still.warning if still is not None and still.stalled else None,
     }
 

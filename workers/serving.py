@@ -3,6 +3,7 @@ watches over it."""
 
 from __future__ import annotations
 
+import itertools
 import os
 import socket
 import tempfile
@@ -32,8 +33,10 @@ from .targets import HEARTBEAT_SECONDS, Registration, Worker
 _ROOT = Path(__file__).resolve().parents[1]
 
 _POLL_SECONDS = 1.0
-_SETTLE_SECONDS = 5.0
-# A run that was cancelled has so long to stop by itself, and to free what it holds on a cluster.
+# after so many heartbeats a worker looks for runs whose workers are lost
+_HEARTBEATS_PER_LOOK = 2
+# A run that was cancelled has so long to stop by itself, and to free what it holds on a cluster,
+# unless it is writing already.
 _GRACE_SECONDS = 10.0
 
 
@@ -74,16 +77,12 @@ def serve(
 
     registration = Registration(worker)
     say(f"'{worker.name}' serves this database: {worker.description}. Ctrl-C ends it.")
-    heart = Thread(target=_keep_registered, args=(registration, stop), daemon=True)
+    heart = Thread(target=_keep_in_touch, args=(registration, stop), daemon=True)
     heart.start()
-    settled = 0.0
     try:
         with _plugin_folder() as plugins:
             while not stop.is_set():
                 try:
-                    if time.monotonic() - settled > _SETTLE_SECONDS:
-                        settle_lost()
-                        settled = time.monotonic()
                     claim = claim_next(worker.name, str(worker), take_over)
                     if claim is None:
                         stop.wait(_POLL_SECONDS)
@@ -122,10 +121,18 @@ def _watch(
     say: Callable[[str], None],
 ) -> None:
     """Watches over a run to its end, whatever that is."""
-    reason = None
+    reason = deadline = None
     try:
-        while process.is_running and not stop.is_set():
-            still = claim.beat(process.log, process.has_computed())
+        while process.is_running and not (stop.is_set() and deadline is None):
+            try:
+                still = claim.beat(process.log, process.has_computed())
+            except RunCancelled as cancelled:
+                # it notices by itself as soon as it reports progress
+                deadline = deadline or time.monotonic() + _GRACE_SECONDS
+                if reason := _overdue(cancelled.still, deadline):
+                    break
+                process.wait(_POLL_SECONDS)
+                continue
             if still is not None and hangs(still):
                 process.kill()
                 if claim.hand_on():
@@ -136,10 +143,6 @@ def _watch(
                     "re-run it, and it goes on from there."
                 )
             process.wait(HEARTBEAT_SECONDS)
-    except RunCancelled:
-        reason = CANCELLED
-        # it notices by itself as soon as it reports progress
-        process.wait(_GRACE_SECONDS)
     except RunEnded:
         process.wait(_GRACE_SECONDS)
     except RunLost:
@@ -147,6 +150,8 @@ def _watch(
     finally:
         ended = process.kill()
     claim.keep_log(process.log)
+    if deadline is not None:
+        reason = reason or CANCELLED
     if stop.is_set() and reason is None:
         claim.release()
     else:
@@ -159,10 +164,32 @@ def _watch(
     say(f"Run {claim.operation} ended")
 
 
-def _keep_registered(registration: Registration, stop: Event) -> None:
-    while not stop.wait(HEARTBEAT_SECONDS):
+def _overdue(still: Standstill | None, deadline: float) -> str | None:
+    """Returns why a cancelled run is ended now, None where it has more time.
+
+    Args:
+        still: for how long it has stood still
+        deadline: until when it may go on if it is not writing, as ``time.monotonic`` counts
+    """
+    if still is None or not still.is_final:
+        return CANCELLED if time.monotonic() > deadline else None
+    if not still.stalled:
+        return None
+    return (
+        f"Cancelled, and ended after {still} at '{still.stage}': part of it may have been written. "
+        "Re-run it to write the rest."
+    )
+
+
+def _keep_in_touch(registration: Registration, stop: Event) -> None:
+    """Says that the worker is there, and settles the runs of those that are not any more."""
+    for beat in itertools.count():
+        if stop.wait(HEARTBEAT_SECONDS):
+            return
         with suppress(PyMongoError):  # the next one will do
             registration.renew()
+            if beat % _HEARTBEATS_PER_LOOK == 0:
+                settle_lost()
 
 
 @contextmanager

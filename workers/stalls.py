@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ..core.progress import is_final
+
 # the first batch takes longest: a model is loaded or downloaded, a cluster waits for a node
 _COUNTING_SECONDS = 600.0
 _SILENT_SECONDS = 3600.0
@@ -44,6 +46,11 @@ class Standstill:
         """Whether that is longer than fits its stage."""
         limit = _COUNTING_SECONDS if self._counts else _SILENT_SECONDS
         return self.seconds > limit or self.idle > _IDLE_SECONDS
+
+    @property
+    def is_final(self) -> bool:
+        """Whether it is writing what it found, and goes on to its end even if it is cancelled."""
+        return is_final(self.stage)
 
     @property
     def warning(self) -> str:

@@ -47,6 +47,16 @@ def test_a_run_through_its_life(queue, scheduled):
     assert queue("list_operations", limit=10)["counts"] == {"failed": 1}
 
 
+def test_a_run_that_was_cancelled_is_not_stopping_any_more(queue, scheduled):
+    claim = claim_next("shelf", "a worker")
+    assert queue("cancel", id=scheduled)["sentence"] == "Stopping: what was done is kept."
+    (row,) = queue("list_operations", limit=10)["operations"]
+    assert row["cancelling"] and row["state"] == "running"
+    claim.fail("Cancelled.")
+    (row,) = queue("list_operations", limit=10)["operations"]
+    assert not row["cancelling"] and row["state"] == "failed"
+
+
 def test_a_run_that_stands_still_is_listed_as_such(queue, scheduled):
     claim = claim_next("shelf", "a worker")
     claim.report(0.5, "Embedding patches · 3 of 40 patches")

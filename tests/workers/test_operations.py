@@ -81,6 +81,14 @@ def test_the_chosen_target_is_honoured(coco128):
     assert str(claim_next("another", "w").operation) == id_
 
 
+def test_operations_of_other_plugins_are_not_taken(coco128):
+    context = {"request_params": {"dataset_name": coco128.name, "params": {}}}
+    for uri in ("@others/plugin/do", "@labelvet/labelvet_too/do"):
+        DelegatedOperationService().queue_operation(uri, delegation_target="shelf", context=context)
+    assert claim_next("shelf", "w") is None
+    assert count_states(coco128._doc.id) == {"queued": 2}
+
+
 def test_a_lost_run_fails_with_a_sentence(claimed, impatient):
     claim, id_ = claimed
     settle_lost()
@@ -307,6 +315,27 @@ def test_the_form_warns_of_workers_of_another_version(coco128):
         choices = [choice.value for choice in inputs["schedule_on"].view.choices]
         assert choices == ["attic", "shelf"] and offered == ["attic"]
         assert form(schedule_on="shelf")[1] == ["shelf"]
+    finally:
+        for worker in workers:
+            worker.leave()
+
+
+def test_the_orchestrators_of_fiftyone_enterprise_are_left_alone(coco128, monkeypatch):
+    from fiftyone.internal import util
+    from fiftyone.operators.executor import ExecutionContext
+    from labelvet.operators.compute_visualization import ComputeVisualization
+    from labelvet.workers.targets import Registration, Worker
+
+    request = {"dataset_name": coco128.name, "params": {"brain_key": "k"}}
+    operator, ctx = ComputeVisualization(), ExecutionContext(request_params=request)
+    monkeypatch.setattr(util, "has_encryption_key", lambda: True)
+    monkeypatch.setattr(util, "has_api_key", lambda: True)
+    workers = [Registration(Worker(name, "machine", "a machine")) for name in ("attic", "shelf")]
+    try:
+        options = operator.resolve_execution_options(ctx)
+        assert options.available_orchestrators == []
+        inputs = operator.resolve_input(ctx).type.properties
+        assert not {"schedule_on", "no_workers"} & set(inputs)
     finally:
         for worker in workers:
             worker.leave()

@@ -7,12 +7,16 @@ import signal
 import subprocess
 import sys
 import textwrap
+import time
 from pathlib import Path
 
+import fiftyone.core.odm as foo
 import labelvet
 import numpy as np
 import psutil
 import pytest
+from bson import ObjectId
+from fiftyone.operators.delegated import DelegatedOperationService
 from labelvet.core.mongod import free_port, private_mongod
 from labelvet.workers.child import CANCELLED
 from labelvet.workers.operations import cancel, get_operation
@@ -25,7 +29,11 @@ def names():
 
 
 def test_a_worker_registers_runs_what_is_scheduled_and_leaves(coco128, start_worker):
+    refused, others = _queue_what_is_refused(coco128)
     worker = start_worker("shelf")
+    for id_, sentence in refused.items():
+        assert wait_for_state(id_, "failed", "completed").error.startswith(sentence)
+    assert get_operation(others).state == "queued"
     assert names() == ["shelf"]
     id_ = schedule(coco128.limit(10), "on_the_shelf", "shelf")
     elsewhere = schedule(coco128.limit(10), "elsewhere", "another")
@@ -38,6 +46,28 @@ def test_a_worker_registers_runs_what_is_scheduled_and_leaves(coco128, start_wor
     assert wait_for_state(elsewhere, "queued")
     assert worker.stop() == 0
     wait_until(lambda: names() == [])
+
+
+def _queue_what_is_refused(coco128):
+    """Queues what a worker must not run: what it says of each, by id, and one of another plugin."""
+    database = foo.get_db_conn()
+    old = schedule(coco128.limit(2), "old", "shelf")
+    database.delegated_ops.update_one(
+        {"_id": ObjectId(old)}, {"$set": {"context.request_params.labelvet.version": "0.0.9"}}
+    )
+    clone = coco128.limit(2).clone()
+    gone = schedule(clone, "gone", "shelf")
+    # FiftyOne would delete the operation as well
+    database.datasets.delete_one({"_id": clone._doc.id})
+    others = DelegatedOperationService().queue_operation(
+        "@others/plugin/do",
+        delegation_target="shelf",
+        context={"request_params": {"dataset_name": coco128.name, "params": {}}},
+    )
+    return {
+        old: "It was scheduled by labelvet 0.0.9, but 'shelf' runs",
+        gone: f"The dataset '{clone.name}' was deleted before the run started: nothing was done.",
+    }, str(others.id)
 
 
 def test_a_worker_outlives_every_end_of_a_run(coco128, start_worker, tmp_path):
@@ -99,6 +129,37 @@ def test_a_run_that_is_done_keeps_its_whole_log(coco128, start_worker):
         worker.wait_for(f"Run {id_} ended")
         assert get_operation(id_).log.splitlines()[-1] == "Completed."
     assert "deleted, marked as failed or taken over" not in worker.printed
+
+
+def test_a_run_that_is_cancelled_while_it_saves_comes_to_its_end(coco128, start_worker):
+    worker = start_worker("shelf")
+    id_ = schedule(coco128.limit(2), "saved", "shelf")
+    saving = {"_id": ObjectId(id_), "status.label": "Saving"}
+    asked = {"$set": {"labelvet.cancel": True}}
+    queue = foo.get_db_conn().delegated_ops
+    wait_until(lambda: queue.update_one(saving, asked).matched_count, pause=0.001)
+    (child,) = psutil.Process(worker.process.pid).children()
+    child.suspend()
+    time.sleep(14)  # a run that is not saving is killed after 10 s
+    assert get_operation(id_).state == "running"
+    child.resume()
+    done = wait_for_state(id_, "completed", "failed")
+    assert done.state == "completed", done.trace
+    assert "points under 'saved'" in done.line
+    assert done.line.endswith(" It was done before it could be cancelled.")
+    coco128.reload()
+    assert coco128.has_brain_run("saved")
+
+    # one that does not answer before that is killed
+    id_ = schedule(coco128.limit(2), "silent", "shelf")
+    worker.wait_for(f"Run {id_} starts")
+    (child,) = wait_until(psutil.Process(worker.process.pid).children)
+    child.suspend()
+    cancel(id_)
+    began = time.monotonic()
+    assert wait_for_state(id_, "failed").error == CANCELLED
+    assert 9 < time.monotonic() - began < 20
+    assert not child.is_running()
 
 
 @pytest.mark.parametrize("take_over", [False, True])
@@ -183,3 +244,9 @@ def test_a_scheduled_model_file_runs_no_code(coco128, start_worker, tmp_path):
     assert not sprung.exists(), worker.printed
     coco128.reload()
     assert "trapped" not in coco128.list_brain_runs()
+
+    # whoever starts a worker may trust a folder
+    start_worker("trusting", "--trust-models", str(tmp_path), cwd=tmp_path)
+    id_ = schedule(coco128.limit(2), "trusted", "trusting", model=file)
+    wait_for_state(id_, "failed", "completed")
+    assert sprung.exists()
