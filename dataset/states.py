@@ -7,7 +7,7 @@ docs/auto-labeling.md has too:
 state      tag               the word that leads to it, and the tags that it takes away
 =========  ================  ======================================================================
 open       none              any undo or tag that is removed
-reviewed   ``reviewed``      *right* or *wrong class* in the review: ``needs-review``, ``rejected``
+reviewed   ``reviewed``      *right*, *wrong class*, *badly placed*: ``needs-review``, ``rejected``
 basket     ``for-approval``  *add for approval*: ``needs-review``, ``rejected``
 flagged    ``needs-review``  *flag*: ``rejected``, ``reviewed``
 rejected   ``rejected``      *not an object*: ``for-approval``, ``needs-review``, ``reviewed``

@@ -134,6 +134,8 @@ class Loop(RuleBasedStateMachine):
             return
         label = labels[place]
         self.touched |= {label.id, getattr(label, "approved_from", None)}
+        if field == TRUTH:  # what was approved because it covers them
+            self.touched |= self.covered(label.id)
         if edit:
             sample = self.dataset.match_labels(ids=[label.id], fields=field).first()
             (its,) = (one for one in sample[field].detections if one.id == label.id)
@@ -141,6 +143,15 @@ class Loop(RuleBasedStateMachine):
             sample.save()
         else:
             self.dataset.delete_labels(ids=[label.id], fields=field)
+
+    def covered(self, in_truth):
+        """The labels of both fields that a label of ground truth covers."""
+        for document in self.documents():
+            for one in (document[TRUTH] or {}).get("detections", []):
+                if str(one["_id"]) == in_truth:
+                    others = (label for name in FIELDS for label in document[name]["detections"])
+                    return {str(label["_id"]) for label in others if covers(label, one)}
+        return set()
 
     @invariant()
     def every_sample_opens(self):
@@ -159,15 +170,16 @@ class Loop(RuleBasedStateMachine):
                         continue
                     approved.add(str(label["_id"]))
                     there = str(label["_id"]) in own or any(covers(label, one) for one in truth)
-                    assert there or self.touched, f"{label} is not in ground truth"
+                    by_hand = str(label["_id"]) in self.touched
+                    assert there or by_hand, f"{label} is not in ground truth"
             for label in truth:
                 original = label.get("approved_from")
                 assert original in approved or original in self.touched, f"{label} has no original"
 
 
 Loop.TestCase.settings = settings(
-    max_examples=10,
-    stateful_step_count=12,
+    max_examples=20,
+    stateful_step_count=14,
     deadline=None,
     suppress_health_check=list(HealthCheck),
 )

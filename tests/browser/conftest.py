@@ -24,9 +24,19 @@ def app() -> Iterator[Callable[[str], str]]:
         yield lambda name: running.enter_context(run_app(name, free_port()))
 
 
+_failed = pytest.StashKey[bool]()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item):
+    report = yield
+    item.stash[_failed] = report.when == "call" and report.failed
+    return report
+
+
 @pytest.fixture
-def page():
-    """A page of the browser."""
+def page(request: pytest.FixtureRequest):
+    """A page of the browser, of which there is a picture where its test failed."""
     if CHROMIUM is None:
         pytest.skip("chromium is not installed: apt-get install chromium")
     from playwright.sync_api import sync_playwright
@@ -34,7 +44,10 @@ def page():
     ARTIFACTS.mkdir(exist_ok=True)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS))
-        yield new_page(browser)
+        shown = new_page(browser)
+        yield shown
+        if request.node.stash.get(_failed, False):
+            shown.screenshot(path=ARTIFACTS / f"failed-{request.node.name}.png")
         browser.close()
 
 

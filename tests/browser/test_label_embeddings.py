@@ -84,15 +84,6 @@ def count(page, what: str) -> int:
     return int(match[1].replace(",", "")) if match else 0
 
 
-def settled(page, what: str) -> int:
-    """That number once it does not change any more, as the slider's last filter was answered."""
-    before, now = -1, count(page, what)
-    while before != now:
-        page.wait_for_timeout(2_000)
-        before, now = now, count(page, what)
-    return now
-
-
 def grid_count(page) -> str:
     return page.locator('[data-cy="entry-counts"]').inner_text()
 
@@ -180,11 +171,12 @@ def test_analyze_patch_embeddings(app, page, mapped, screenshot, noise, request)
     least.focus()
     for _ in range(60):
         page.keyboard.press("ArrowRight")
-    sure = settled(page, "in view")
-    page.keyboard.press("a")
-    page.locator(".lv-count", has_text="selected").wait_for()
+    at_least = {"$gte": ["$$this.confidence", float(least.input_value())]}
+    sure = alike.filter_labels(FIELD, at_least).count(f"{FIELD}.detections")
     assert 0 < sure < alike.count(f"{FIELD}.detections")
-    assert count(page, "selected") == sure
+    wait_for_count(page, f"{sure:,} in view")
+    page.keyboard.press("a")
+    wait_for_count(page, f"{sure:,} selected")
     screenshot(f"label-embeddings-class-and-confidence{kind}")
     page.keyboard.press("Escape")
     page.locator('[data-cy="btn-clear-view-bar"]').click()

@@ -99,6 +99,10 @@ def test_schedule_on_the_cluster_watch_and_open(app, page, coco128, worker, scre
     coco128.reload()
     before = coco128.get_brain_info(KEY).timestamp
     row.get_by_role("button", name="Re-run").click()
+    page.get_by_role("alertdialog").get_by_text("replaces the map").wait_for()
+    assert page.locator(".lv-run").count() == 1
+    screenshot("runs-replace")
+    page.locator('[data-cy="confirm"]').click()
     page.locator(".lv-run").nth(1).wait_for()
     row = page.locator(".lv-run").first
     page.locator('.lv-run[data-state="completed"]').nth(1).wait_for(timeout=120_000)

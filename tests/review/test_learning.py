@@ -1,0 +1,33 @@
+"""How many issues are left: the number and its interval speak of the same labels."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from clusters import clusters
+from labelvet.issues.kinds import DUPLICATE, RIGHT
+from labelvet.issues.suspicion import find_suspects
+from labelvet.review.learning import learn
+
+
+@pytest.mark.parametrize("answers", [0, 10, 60])
+@pytest.mark.parametrize("confidence", [True, False])
+def test_duplicates_count_in_the_number_and_in_its_interval(confidence, answers):
+    table, vectors, flipped, _ = clusters(300, confidence=confidence)
+    doubled = np.arange(100, 120)
+    rows = np.concatenate([np.arange(len(table)), doubled])
+    more = table.take(rows)
+    labels = np.array([f"{row:024x}" for row in range(len(rows))])
+    found = find_suspects(replace(more, label_ids=labels), vectors[rows])
+    repeated = found.likeliest == DUPLICATE
+    assert repeated[300:].sum() + repeated[doubled].sum() >= 20
+
+    wrong = np.append(flipped, np.ones(20, bool))
+    asked = np.argsort(-found.suspicion, kind="stable")[:answers]
+    learned = learn(found, asked, wrong[asked])
+    estimate = learned.estimate
+    if not answers:
+        assert estimate.left == pytest.approx((1 - found.kinds[:, RIGHT]).sum(), rel=1e-3)
+    # an end that was moved to the number, as the number is not between the ends, would equal it
+    assert estimate.low < estimate.left < estimate.high
+    assert estimate.left == pytest.approx(wrong[learned.queue].sum(), rel=0.3, abs=2.5)
