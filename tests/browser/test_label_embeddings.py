@@ -189,9 +189,24 @@ def test_analyze_patch_embeddings(app, page, mapped, screenshot, noise, request)
     assert noise == []
 
 
-def test_sidebar_and_panel_reflect_each_other(app, page, mapped, noise):
+@pytest.fixture
+def named_colors(mapped):
+    """Classes have colors that the dataset's color scheme gives by their CSS names."""
+    given = [{"value": "person", "color": "tomato"}, {"value": "dog", "color": "rebeccapurple"}]
+    scheme = fo.ColorScheme(fields=[{"path": FIELD, "valueColors": given}])
+    mapped.app_config.color_scheme = scheme
+    mapped.save()
+    yield {"person": "rgb(255, 99, 71)", "dog": "rgb(102, 51, 153)"}
+    mapped.app_config.color_scheme = None
+    mapped.save()
+
+
+def test_sidebar_and_panel_reflect_each_other(app, page, mapped, named_colors, noise):
     open_map(page, app(mapped.name))
-    page.locator(".lv-legend", has_text="person").wait_for()
+    for name, color in named_colors.items():
+        swatch = page.locator(".lv-legend li", has=page.get_by_text(name, exact=True)).locator("i")
+        swatch.wait_for()
+        assert swatch.evaluate("one => one.style.background") == color
     # hidden in the legend: the sidebar says so
     page.locator(".lv-legend li button", has_text="person").click()
     others = mapped.filter_labels(FIELD, {"$ne": ["$$this.label", "person"]})
