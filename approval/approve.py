@@ -48,14 +48,7 @@ from ..issues.attributes import ATTRIBUTES as ISSUES
 from .candidates import Candidates
 from .label_updates import update_labels
 from .rounds import APPROVAL, APPROVED_AT, progress, settle_run
-
-# rule of merging → what the form says of it
-RULES = {
-    "keep": "Keep the existing label",
-    "replace": "Replace it with the approved one",
-    "refuse": "Approve nothing",
-}
-IOU = 0.7
+from .rules import IOU, RULES
 
 _MOMENT = {APPROVED_AT: Attribute(fo.DateTimeField, "When it was approved")}
 _PROVENANCE = {

@@ -32,6 +32,7 @@ from ..embeddings.decoding import DecodingThreads, UnreadableImage, num_workers_
 from .detectors import Detector, load_detector
 from .replacing import MARK, begin_replacement, of_run, open_replacement, replaced
 from .runs import (
+    DEFAULT_CONFIDENCE,
     REPLACE,
     RUN_ATTRIBUTE,
     RUN_FAILED,
@@ -89,7 +90,7 @@ def auto_label(
     run_name: str,
     *,
     classes: Sequence[str] | None = None,
-    confidence: float = 0.25,
+    confidence: float = DEFAULT_CONFIDENCE,
     existing: str | None = None,
     device: str | None = None,
     batch_size: int | None = None,

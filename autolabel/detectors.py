@@ -29,6 +29,7 @@ from ..embeddings.devices import choose_device
 from ..embeddings.model_files import refuse_address
 from ..embeddings.ultralytics_models import is_ultralytics_model, load_ultralytics
 from ..embeddings.zoo_backbones import load_zoo_model
+from .runs import DEFAULT_CONFIDENCE
 
 # what a sentence lists of a model's classes
 _LISTED = 20
@@ -56,7 +57,7 @@ class Detector(Protocol):
 def load_detector(
     model: str | Any,
     classes: Sequence[str] | None = None,
-    confidence: float = 0.25,
+    confidence: float = DEFAULT_CONFIDENCE,
     device: str | None = None,
 ) -> Detector:
     """Loads a detector.

@@ -21,6 +21,9 @@ from ..core.errors import InvalidParameter, UnknownField, UnknownRun
 from ..dataset.documents import run_documents
 from ..dataset.storage import Storage
 
+# labels that a detector is less sure of are left out
+DEFAULT_CONFIDENCE = 0.25
+
 RUN_ATTRIBUTE = "auto_label_run"
 
 RUN_GENERATING, RUN_IN_REVIEW = "generating", "in_review"

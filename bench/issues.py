@@ -20,7 +20,6 @@ from labelvet.embeddings.catalog import DEFAULT_BACKBONE
 from labelvet.embeddings.neighbors import build_neighbor_graph
 from labelvet.issues.kinds import BADLY_PLACED, KINDS, RIGHT, WRONG_CLASS, KindModel
 from labelvet.issues.missed import score_uncovered
-from labelvet.issues.numerics import box_overlaps
 from labelvet.issues.opinions import Opinions, align, ask
 from labelvet.issues.suspicion import Suspicion, find_suspects
 from labelvet.review.learning import learn
@@ -70,6 +69,7 @@ from .issues_measures import (
     spread,
     told,
 )
+from .overlaps import box_overlaps
 from .report import Target, quick, write
 
 _SHARES = (0.01, 0.05, 0.1, 0.3)

@@ -13,10 +13,11 @@ from labelvet.dataset.patches import PatchTable
 from labelvet.embeddings.backbones import load_backbone
 from labelvet.embeddings.embedder import embed_patches
 from labelvet.issues.kinds import BACKGROUND, BADLY_PLACED, DUPLICATE, RIGHT, WRONG_CLASS
-from labelvet.issues.numerics import box_overlaps, unit_rows
+from labelvet.issues.numerics import unit_rows
 from numpy.typing import NDArray
 
 from .data import COCO128, ROOT, STAMPS
+from .overlaps import box_overlaps
 
 # detector → (its file, the confidence above which its boxes are accepted)
 DETECTORS = {

@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 from labelvet.dataset.patches import PatchTable
 from labelvet.issues.kinds import KINDS, RIGHT
-from labelvet.issues.numerics import box_overlaps
 from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score, roc_auc_score
+
+from .overlaps import box_overlaps
 
 FALSE_ALARMS = 0.1
 

@@ -14,7 +14,7 @@ def add(commands: Any) -> None:
 
 
 def _cache(arguments: argparse.Namespace) -> None:
-    from labelvet.embeddings.store import clear_store, summarize_store
+    from labelvet.embeddings.store import DEFAULT_MAX_BYTES, clear_store, summarize_store
 
     if arguments.clear:
         print(f"Freed {_megabytes(clear_store())}.")
@@ -26,7 +26,8 @@ def _cache(arguments: argparse.Namespace) -> None:
     print(f"{summary.patches:,} embeddings, {_megabytes(summary.size)}, in '{summary.folder}':")
     for backbone, size in sorted(summary.backbones.items()):
         print(f"  {backbone}: {_megabytes(size)}")
-    print("'labelvet cache --clear' removes them; LABELVET_CACHE_GB limits them (20).")
+    limit = f"LABELVET_CACHE_GB limits them ({DEFAULT_MAX_BYTES >> 30})"
+    print(f"'labelvet cache --clear' removes them; {limit}.")
 
 
 def _megabytes(size: int) -> str:

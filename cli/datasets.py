@@ -8,6 +8,8 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+from labelvet.approval.rules import RULES
+
 
 def add(commands: Any) -> None:
     """Adds the commands."""
@@ -93,7 +95,7 @@ def add(commands: Any) -> None:
     approve.add_argument(
         "--rule",
         default="keep",
-        choices=("keep", "replace", "refuse"),
+        choices=tuple(RULES),
         help="what becomes of a label that is in the ground truth already; keep by default",
     )
     tag = _add(commands, "tag", _tag, "tag labels or samples", "What 'Tag labels or samples' does.")

@@ -6,9 +6,10 @@ from typing import Any
 
 import fiftyone.operators.types as types
 
-from ..approval.approve import RULES, Approved, approve
+from ..approval.approve import Approved, approve
 from ..approval.basket import add_labels
 from ..approval.candidates import Selection, find_candidates, read_candidates
+from ..approval.rules import RULES
 from ..approval.undo import undo
 from ..core.errors import LabelvetError
 from ..core.sentences import count

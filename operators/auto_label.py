@@ -14,6 +14,7 @@ import fiftyone.operators.types as types
 from ..approval.candidates import list_candidate_fields
 from ..autolabel.replacing import count_elsewhere
 from ..autolabel.runs import (
+    DEFAULT_CONFIDENCE,
     RUN_FAILED,
     RUN_GENERATING,
     AutoLabelRun,
@@ -30,8 +31,6 @@ from ..dataset.storage import home_of
 from .forms import advanced_switch, batch_inputs, device_input, filled, problem, refuse
 from .long_operator import LongOperator, schedule_on
 from .summary import list_skipped, show_lines
-
-DEFAULT_CONFIDENCE = 0.25
 
 _MODELS = {
     "yolov8s-world.pt": "YOLO-World: finds whatever classes you name",

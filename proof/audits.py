@@ -33,9 +33,10 @@ from ..review.answers import CORRECTED, RIGHT
 from .bounds import Population
 from .targets import NestedSets
 
+DEFAULT_CONFIDENCE = 0.95
+
 _STORE, _BUCKET = "labelvet_audits", "labelvet_audits"
 _KEPT_BYTES = 128 * 2**20
-_CONFIDENCE = 0.95
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,7 +91,7 @@ class Audit:
 def begin_audit(
     dataset: fo.Dataset,
     brain_key: str,
-    confidence: float = _CONFIDENCE,
+    confidence: float = DEFAULT_CONFIDENCE,
     by: str | None = None,
     seed: int | None = None,
     target: float | None = None,

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from pymongo import UpdateOne
 
 from ..core.errors import InvalidParameter, UnknownUndo
-from ..dataset.changes import Change, begin, find_change, undone_once
+from ..dataset.changes import Change, begin, undone_once
 from ..dataset.documents import (
     Ids,
     now,
@@ -103,7 +103,7 @@ class Answered:
     Attributes:
         changed: how many labels they were written into
         refused: how many labels were changed, approved or deleted since the reviewer saw them
-        token: what :func:`take_back` takes; None where nothing was written
+        token: finds the change that :func:`take_back_change` takes; None where nothing was written
         sentence: says so
     """
 
@@ -181,21 +181,12 @@ def give_answers(dataset: fo.Dataset, field: str, answers: list[Answer], user: s
     )
 
 
-def take_back(dataset: fo.Dataset, token: Any) -> Answered:
+@undone_once
+def take_back_change(change: Change) -> Answered:
     """Takes answers back: the labels are what they were, unless someone changed them since.
 
     Raises:
-        UnknownUndo: if the dataset has no such answers, or they were taken back before
-    """
-    return take_back_change(find_change(dataset, token))
-
-
-@undone_once
-def take_back_change(change: Change) -> Answered:
-    """Takes the answers of a change back; see :func:`take_back`.
-
-    Raises:
-        UnknownUndo: if it is a change of another kind
+        UnknownUndo: if it is a change of another kind, or was taken back before
         FieldGone: if the field of the labels is not there any more
     """
     if change.kind != KIND:

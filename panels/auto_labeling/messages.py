@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
-from ...approval.approve import IOU, RULES
+from ...approval.rules import IOU, RULES
 from ...autolabel.runs import RUN_STATES
 from ...dataset.states import LOOP_STATES
 from ..binary import Counts

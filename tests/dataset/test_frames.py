@@ -26,10 +26,11 @@ from labelvet.maps.map import list_maps, load_map
 from labelvet.maps.selection import select_stages, visible_rows
 from labelvet.maps.thumbnails import make_thumbnails
 from labelvet.operators import SaveTaggedView
-from labelvet.review.answers import Answer, give_answers, take_back
+from labelvet.review.answers import Answer, give_answers
 from labelvet.review.queue import next_issues
 from labelvet.visualization.update import find_changes, update_visualization
 from PIL import Image
+from taking_back import take_back
 
 FIELD = "frames.det.detections"
 

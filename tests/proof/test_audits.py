@@ -8,8 +8,9 @@ from labelvet.core.errors import InvalidParameter, UnknownRun
 from labelvet.dataset.documents import hex_ids
 from labelvet.proof.audits import begin_audit, current_audit
 from labelvet.proof.results import percent, read_result
-from labelvet.review.answers import Answer, give_answers, take_back
+from labelvet.review.answers import Answer, give_answers
 from labelvet.review.queue import next_issues
+from taking_back import take_back
 
 FIELD = "labels"
 

@@ -8,10 +8,11 @@ import pytest
 from labelvet.core.errors import InvalidParameter
 from labelvet.dataset.changes import list_changes
 from labelvet.issues.find import find_label_issues
-from labelvet.review.answers import Answer, give_answers, take_back
+from labelvet.review.answers import Answer, give_answers
 from labelvet.review.boxes import checked_box
 from labelvet.review.queue import next_issues
 from labelvet.visualization.update import find_changes, update_visualization
+from taking_back import take_back
 
 FIELD = "predictions"
 NEW = [0.15, 0.25, 0.3, 0.2]

@@ -14,8 +14,9 @@ from labelvet.dataset.states import FLAGGED_TAG
 from labelvet.dataset.tags import tag_view
 from labelvet.issues.find import find_label_issues, remove_label_issues
 from labelvet.panels.undoing import undo
-from labelvet.review.answers import Answer, give_answers, take_back
+from labelvet.review.answers import Answer, give_answers
 from labelvet.review.queue import next_issues
+from taking_back import take_back
 
 FIELD = "labels"
 
