@@ -12,9 +12,9 @@ help:
 	@echo "make web    builds the web half of the panels into dist/ (needs Node 20)"
 	@echo "make bench  NAME=..., QUICK=1 for a smaller run; without NAME it lists them"
 	@echo "make setup  the virtual environment .venv that the others use"
-	@echo "make walkthrough  the pictures of docs/walkthrough.md, taken anew"
+	@echo "make walkthrough  the pictures of docs/walkthrough.md, taken again"
 	@echo "make matrix  the fast tests on every Python and FiftyOne that is promised"
-	@echo "make constraints  the exact versions of constraints.txt, anew (needs uv)"
+	@echo "make constraints  the exact versions of constraints.txt, resolved again (needs uv)"
 	@echo "make clean  removes what make created"
 
 setup:

@@ -322,9 +322,9 @@ def _is_unfinished(earlier: AutoLabelRun, run: AutoLabelRun) -> bool:
 def _reason(error: BaseException, replaces: bool) -> str:
     if isinstance(error, Cancelled) and replaces:
         return (
-            "Cancelled: the images that were done have new labels, the others those of before. "
-            "Undo brings back all that were replaced."
+            "Canceled: the images that were done have new labels, the rest keep their old ones. "
+            "Undo restores everything that was replaced."
         )
     if isinstance(error, Cancelled):
-        return "Cancelled: the images that were done keep their labels."
+        return "Canceled: the images that were done keep their labels."
     return f"{first_line(error)}."

@@ -120,7 +120,8 @@ def check_label_field(dataset: fo.Dataset, label_field: Any) -> None:
         return
     if getattr(schema_field, "document_type", None) is not fo.Detections:
         raise UnknownField(
-            f"The field '{label_field}' holds no Detections: choose one that does, or a new name."
+            f"The field '{label_field}' does not hold Detections: choose one that does, or a new "
+            "name."
         )
 
 

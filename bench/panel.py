@@ -195,7 +195,7 @@ def _judge(page: Any) -> dict[str, Any]:
     figures["lassoed"] = _number(text, "selected")
     page.wait_for_timeout(3000)
     browser.start(page)
-    for key, said, name in (("t", "was added", "tag"), ("z", "no more", "undo")):
+    for key, said, name in (("t", "was added", "tag"), ("z", "no longer", "undo")):
         start = time.perf_counter()
         page.keyboard.press(key)
         page.locator(".lv-status", has_text=said).wait_for()

@@ -69,7 +69,7 @@ def _write(name: str, field: str, file: Path) -> None:
         raise BadDataset(f"'{name}' holds {dataset.media_type}: only images can be checked.")
     fields = list(dataset.get_field_schema(embedded_doc_type=fo.Detections))
     if field and field not in fields:
-        raise BadDataset(f"'{field}' is no field of detections of '{name}': {_listed(fields)}.")
+        raise BadDataset(f"'{field}' is not a Detections field of '{name}': {_listed(fields)}.")
     if not field and len(fields) != 1:
         raise BadDataset(f"Say with --field which labels of '{name}' to check: {_listed(fields)}.")
     root = f"{field or fields[0]}.detections"

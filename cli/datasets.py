@@ -34,7 +34,7 @@ def add(commands: Any) -> None:
         commands,
         "update",
         _update,
-        "bring a map up to date with its labels",
+        "update a map for new and deleted labels",
         "What 'Update visualization' does.",
     )
     update.add_argument("--brain-key", required=True, metavar="KEY", help="the name of the run")
@@ -47,7 +47,11 @@ def add(commands: Any) -> None:
     )
     issues.add_argument("--brain-key", required=True, metavar="KEY", help="the name of the run")
     issues.add_argument(
-        "--second", action="append", default=[], metavar="FIELD", help="other labels to ask"
+        "--second",
+        action="append",
+        default=[],
+        metavar="FIELD",
+        help="another label field to compare with",
     )
     boxes = _add(
         commands,
@@ -81,8 +85,8 @@ def add(commands: Any) -> None:
         "What 'Merge classes' does.",
     )
     merge.add_argument("--field", required=True, help="the labels")
-    merge.add_argument("label", metavar="CLASS", help="the class that goes")
-    merge.add_argument("into", metavar="INTO", help="the class that it becomes")
+    merge.add_argument("label", metavar="CLASS", help="the class to rename")
+    merge.add_argument("into", metavar="INTO", help="the class to rename it to")
     approve = _add(
         commands,
         "approve",

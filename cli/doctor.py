@@ -1,4 +1,4 @@
-"""``labelvet doctor``: what is missing or out of date, and how to mend it."""
+"""``labelvet doctor``: what is missing or out of date, and how to fix it."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def add(commands: Any) -> None:
     """Adds the command."""
     doctor = commands.add_parser(
         "doctor",
-        help="say what is missing or out of date, and how to mend it",
+        help="say what is missing or out of date, and how to fix it",
         description="Looks at everything that labelvet needs. The exit code is 1 where something "
         "is missing that it cannot work without.",
     )
@@ -57,8 +57,8 @@ def _doctor(arguments: argparse.Namespace) -> None:
         if finding.mend:
             print(f"{'':21}{finding.mend}", flush=True)
     if bad:
-        sys.exit(f"{count(bad, 'thing')} to mend.")
-    print("Nothing to mend.")
+        sys.exit(f"{count(bad, 'thing')} to fix.")
+    print("Nothing to fix.")
 
 
 def examine() -> Iterator[Finding]:

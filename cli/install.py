@@ -55,7 +55,7 @@ def _install(arguments: argparse.Namespace) -> None:
         return
     link = plugins / _LINK
     if not link.is_symlink() and link.exists():
-        raise NotInstalled(f"'{link}' is there already and is no labelvet: move it away first.")
+        raise NotInstalled(f"'{link}' already exists and is not labelvet: move it away first.")
     _link(link)
     print(f"The plugin is in FiftyOne's plugins folder: '{link}' is '{PLUGIN}'.")
     print(f"Restart the App if it is open. '{command()} doctor' says what else it needs.")
@@ -124,7 +124,7 @@ def _uninstall(arguments: argparse.Namespace) -> None:
         print(f"Removed '{each}'.")
     left = list(installed_plugins(plugins))
     if left:
-        print(f"'{left[0]}' is no link: 'fiftyone plugins delete {PLUGIN_NAME}' removes it.")
+        print(f"'{left[0]}' is not a link: 'fiftyone plugins delete {PLUGIN_NAME}' removes it.")
     elif not removed:
         print(f"There is no labelvet in '{plugins}'.")
     else:

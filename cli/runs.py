@@ -24,7 +24,7 @@ def add(commands: Any) -> None:
         ("show", _show_run, "show the inputs, progress, error and log of a run"),
         ("cancel", _cancel_run, "stop a run and keep what is done"),
         ("rerun", None, "queue a run again with the same inputs"),
-        ("mark-failed", _mark_run_failed, "mark a run as failed that no worker runs any more"),
+        ("mark-failed", _mark_run_failed, "mark as failed a run that no worker is running anymore"),
         ("delete", _delete_run, "remove a run from the list"),
     ):
         parser = actions.add_parser(name, help=description)

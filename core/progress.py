@@ -60,7 +60,7 @@ class Progress:
     def check_cancelled(self) -> None:
         """Raises ``Cancelled`` if the run was cancelled before its final stage."""
         if self._cancelled is not None and self._cancelled.is_set() and not self._final:
-            raise Cancelled("Cancelled: nothing was changed.")
+            raise Cancelled("Canceled: nothing was changed.")
 
     def send(self, fraction: float, line: str, force: bool = False) -> None:
         """Reports ``fraction`` beyond the finished stages, at most four times a second."""

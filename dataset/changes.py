@@ -34,7 +34,7 @@ _STORE = "labelvet_undo"
 _UNDO_SECONDS = 30 * 24 * 3600
 _MOMENT_SECONDS = 3600
 _LISTED = 200
-_CLOSED = "This was already undone, or Finish was clicked since."
+_CLOSED = "This was already undone, or closed by Finish."
 _T = TypeVar("_T")
 
 _RECORDED = ("kind", "sentence", "by", "at", "what", "expires", "closed")

@@ -225,8 +225,8 @@ def undo_tags(change: Change) -> Undone:
     change.close()
     what = count(changed, "sample" if field is None else "label")
     verb = "have" if changed != 1 else "has"
-    again = "again" if remove else "no more"
-    return Undone(changed, f"{what} {verb} the tag '{tag}' {again}.")
+    said = f"{verb} the tag '{tag}' again" if remove else f"no longer {verb} the tag '{tag}'"
+    return Undone(changed, f"{what} {said}.")
 
 
 def describe(tagged: Tagged, tag: str, what: str, remove: bool) -> str:

@@ -78,13 +78,13 @@ def _read_jpeg(path: str) -> NDArray[np.uint8]:
     """Decodes by torchvision, which gives the same pixels as Pillow in three quarters of the time.
 
     Raises:
-        RuntimeError: if it is no JPEG
+        RuntimeError: if it is not a JPEG
     """
     from torchvision.io import ImageReadMode, decode_jpeg, read_file
 
     with open(path, "rb") as file:  # of what is none, no more than this is read
         if file.read(len(_JPEG)) != _JPEG:
-            raise RuntimeError("it is no JPEG")
+            raise RuntimeError("it is not a JPEG")
     data = read_file(path)
     width, height, has_exif = _jpeg_header(data.numpy().data)
     _check_size(width, height)

@@ -58,9 +58,9 @@ def load_json(path: Path) -> Any:
     try:
         return json.loads(read_text(path))
     except ValueError as error:
-        raise BadDataset(f"'{path}' is no JSON: {error}.") from None
+        raise BadDataset(f"'{path}' is not valid JSON: {error}.") from None
     except RecursionError:
-        raise BadDataset(f"'{path}' is no COCO JSON: it is nested too deeply.") from None
+        raise BadDataset(f"'{path}' is not a COCO JSON file: it is nested too deeply.") from None
 
 
 def looks_like(path: Path) -> bool:
@@ -92,7 +92,9 @@ def read(path: Path, images: Path | None = None) -> Source:
     parts = [content.get(name) if isinstance(content, dict) else None for name in
              ("images", "annotations", "categories")]  # fmt: skip
     if not all(isinstance(part, list) for part in parts):
-        raise BadDataset(f"'{path}' is no COCO dataset: it needs images, annotations, categories.")
+        raise BadDataset(
+            f"'{path}' is not a COCO dataset: it needs images, annotations and categories."
+        )
     listed, annotations, kinds = (part or [] for part in parts)
     try:
         categories = {int(kind["id"]): str(kind["name"]) for kind in kinds}
@@ -155,7 +157,7 @@ def _labels(
             crowds += 1
         elif category not in categories:
             faults.add(
-                "label has a category that has no name|labels have categories that have no name",
+                "label has a category without a name|labels have categories without a name",
                 where, str(category),
             )  # fmt: skip
         elif image not in files:
@@ -177,7 +179,7 @@ def relative_box(
 ) -> Box | None:
     """Returns COCO's box in pixels relative to its image, None where it does not lie in it."""
     if len(values) != 4:
-        faults.add("box has not four numbers|boxes have not four numbers", where)
+        faults.add("box does not have four numbers|boxes do not have four numbers", where)
         return None
     width, height = size
     x, y, w, h = values
@@ -187,7 +189,7 @@ def relative_box(
 def _image_folder(path: Path, given: Path | None, names: list[str]) -> Path:
     if given is not None:
         if not given.is_dir():
-            raise BadDataset(f"'{given}', where the images should be, is no folder.")
+            raise BadDataset(f"'{given}', given as the image folder, is not a folder.")
         return given
     # as in coco/annotations/instances_val2017.json beside coco/val2017 or coco/images/val2017
     split = path.stem.rpartition("_")[2]

@@ -36,7 +36,7 @@ def read_source(path: Path, images: Path | None = None, split: str | None = None
     if path.suffix.lower() == ".json":
         return coco.read(path, images)
     raise BadDataset(
-        f"'{path}' is of no format that is read: give a YOLO yaml, a COCO json, a VOC folder or "
+        f"'{path}' is not in a supported format: give a YOLO yaml, a COCO json, a VOC folder or "
         "fiftyone:NAME."
     )
 
@@ -58,7 +58,7 @@ def _in_folder(folder: Path) -> Path:
         )
     if not found:
         raise BadDataset(
-            f"'{folder}' is no dataset that is read: it has no YOLO yaml, no COCO json and no XML "
+            f"'{folder}' is not a supported dataset: it has no YOLO yaml, no COCO json and no XML "
             "files in Annotations beside JPEGImages."
         )
     return found[0]

@@ -186,7 +186,7 @@ def check_box(values: Iterable[float], where: object, faults: Faults) -> Box | N
     x, y, width, height = values
     shown = f"{x:.3g}, {y:.3g}, {width:.3g}, {height:.3g}"
     if not all(abs(value) < 1e6 for value in (x, y, width, height)):
-        faults.add("box is no box of numbers|boxes are no boxes of numbers", where, shown)
+        faults.add("box is not four numbers|boxes are not four numbers", where, shown)
         return None
     if width <= 0 or height <= 0:
         faults.add("box has no area|boxes have no area", where, shown)
@@ -210,13 +210,13 @@ def read_text(path: Path) -> str:
     """Returns the text of a file.
 
     Raises:
-        BadDataset: if it cannot be read, or is no text
+        BadDataset: if it cannot be read, or is not text
     """
     try:
         with open(path, encoding="utf-8", newline="") as file:  # line ends stay as they are
             return file.read()
     except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is no text"
+        reason = error.strerror if isinstance(error, OSError) else "it is not text"
         raise BadDataset(f"'{path}' cannot be read: {reason}.") from None
 
 
@@ -244,6 +244,6 @@ class Correction:
 def unknown_class(name: str, where: object) -> InvalidParameter:
     """Returns the error for a class that a format has to name before a label can have it."""
     return InvalidParameter(
-        f"'{name}' is no class of '{where}', so nothing was written: add it there, or give the "
-        "labels another class."
+        f"'{name}' is not a class of '{where}', so nothing was written: add it there, or give "
+        "the labels another class."
     )

@@ -152,7 +152,7 @@ def _label(
         number = -1.0
     if len(values) < 4 or (len(values) > 5 and len(values) % 2):
         faults.add(
-            "line is no label|lines are no labels", where,
+            "line is not a label|lines are not labels", where,
             f"'{line[:40]}' is not a class number and a box, x y width height",
         )  # fmt: skip
         return None
@@ -209,8 +209,8 @@ def correct(source: Source, corrections: list[Correction]) -> Iterator[tuple[Pat
             if one.box is not None:
                 if len(words) > _MOST_WORDS_OF_A_BOX:
                     raise InvalidParameter(
-                        f"'{one.place}' is an outline, whose box cannot be moved, so nothing was "
-                        "written: undo that, or remove the label."
+                        f"'{one.place}' is an outline, and its box cannot be moved: nothing was "
+                        "written. Undo that, or remove the label."
                     )
                 words[1:5] = _words(one.box)
             lines[row] = " ".join(words) + ending

@@ -112,14 +112,14 @@ class LabelIssues:
         sentences = [f"{self.checked:,} labels checked: {found or 'nothing stands out'}."]
         if self.elsewhere:
             sentences.append(
-                f"{self.elsewhere:,} labels of other fields overlap no accepted label."
+                f"{self.elsewhere:,} labels in other fields overlap no accepted label."
             )
         if any(self.geometry.values()):
             sentences.append(describe_geometry(self.geometry))
         if self.missing:
             sentences.append(
-                f"{self.missing:,} labels have no embedding any more, or no box that can be "
-                "compared: not checked."
+                f"{self.missing:,} labels were not checked: their embedding is gone, or their box "
+                "cannot be compared."
             )
         return " ".join(sentences + self.notes)
 
@@ -527,7 +527,7 @@ def _write(
         nonlocal done
         check_labels(storage, field, done)
         collection.bulk_write(updates, ordered=False)
-        done = "the labels before have what was found of them"
+        done = "the labels before that were updated"
 
     for sample, ids in zip(samples, labels, strict=True):
         where: dict[str, Any] = {"_id": ObjectId(sample)}

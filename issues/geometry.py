@@ -110,7 +110,7 @@ def _far_from_class(
     codes: NDArray[np.int32], values: NDArray[np.float64], usable: NDArray[np.bool_]
 ) -> NDArray[np.bool_]:
     """Returns which values lie far from those of their class: medians and quartiles are not drawn
-    towards what is looked for."""
+    toward what is looked for."""
     far = np.zeros(len(codes), dtype=bool)
     rows = np.flatnonzero(usable & (codes >= 0))
     order = rows[np.lexsort((values[rows], codes[rows]))]

@@ -350,7 +350,7 @@ def _fit_classes(
     lonely = int((np.bincount(codes) == 1).sum())
     if lonely:
         notes.append(
-            f"{lonely:,} of {len(used):,} classes have a single label, which nothing can confirm: "
+            f"{lonely:,} of {len(used):,} classes have only one label, so nothing can confirm it: "
             "it is judged by how well the other classes fit."
         )
     if not labeled.all():

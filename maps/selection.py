@@ -119,8 +119,8 @@ def select_stages(shown: Map, rows: Rows, view: Any) -> dict[str, dict[str, Any]
     """
     if len(rows) > MAX_SELECTED:
         raise InvalidParameter(
-            f"{len(rows):,} are more than the grid can show of a selection, which is "
-            f"{MAX_SELECTED:,}: lasso fewer, or filter in the sidebar."
+            f"{len(rows):,} labels are more than the grid can show ({MAX_SELECTED:,}): select "
+            "fewer, or filter in the sidebar."
         )
     if shown.info.frames and not storage_of(view).frames:
         raise InvalidParameter(

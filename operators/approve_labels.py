@@ -73,7 +73,7 @@ class ApproveLabels(FormOperator):
             min_confidence: the lowest confidence, None for any
             max_confidence: the highest confidence, None for any
             classes: the classes, None for all
-            rule: of an object that is there already: "keep" it, "replace" it, or "refuse"
+            rule: what to do if an object already exists: "keep" it, "replace" it, or "refuse"
 
         Raises:
             LabelvetError: if an argument cannot be used, or no labels match

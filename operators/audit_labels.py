@@ -8,14 +8,14 @@ import fiftyone.operators.types as types
 
 from ..core.errors import LabelvetError
 from ..proof.approval import fill_basket
-from ..proof.audits import begin_audit, current_audit
+from ..proof.audits import DEFAULT_CONFIDENCE, begin_audit, current_audit
 from ..proof.results import read_result
 from .form_operator import FormOperator
 from .forms import nothing, one_of, problem, run_input
 
-_ASK = "It is asked in the review of *Label embeddings* (**q**, then **a**), with the same keys."
-_ASKED = "Its labels are asked for; run Find label issues first"
-_AUDIT = {"go on": "Go on with the audit that there is", "anew": "Begin a new one"}
+_ASK = "Answer in the review of *Label embeddings* (**q**, then **a**), with the same keys."
+_ASKED = "Its labels are audited; run Find label issues first"
+_AUDIT = {"go on": "Continue the current audit", "restart": "Start a new one"}
 _STEPS = {"ask": "Ask for answers", "fill": "Make the basket the proven set"}
 
 
@@ -24,26 +24,30 @@ class AuditLabels(FormOperator):
 
     name = "audit_labels"
     label = "How many labels are wrong?"
-    description = "Ask for a random sample, and say how many labels are wrong, with an interval"
+    description = "Estimate how many labels are wrong from a random sample, with an interval"
     icon = "percent"
 
     def fill(self, ctx: Any, inputs: types.Object) -> None:
         key = run_input(ctx, inputs, _ASKED)
         if key is None:
             return
-        anew = one_of(ctx, inputs, "which", _AUDIT, "Audit") == "anew"
-        if anew or not _says(ctx, inputs, key, None):
-            _percent(inputs, "confidence", 95, "Confidence, %", "How sure the interval is to hold")
+        restart = one_of(ctx, inputs, "which", _AUDIT, "Audit") == "restart"
+        if restart or not _says(ctx, inputs, key, None):
+            _confidence(inputs, "How confident to be that the interval holds")
 
     def __call__(
-        self, dataset: Any, brain_key: str, anew: bool = False, confidence: float = 0.95
+        self,
+        dataset: Any,
+        brain_key: str,
+        restart: bool = False,
+        confidence: float = DEFAULT_CONFIDENCE,
     ) -> Any:
         """Begins an audit, or goes on with the one that there is.
 
         Args:
             dataset: the dataset
             brain_key: a visualization whose label issues were found
-            anew: whether one that goes on makes room for a new one
+            restart: whether to start a new audit in place of the current one
             confidence: of a new one, how sure its bounds are to hold
 
         Returns:
@@ -52,7 +56,7 @@ class AuditLabels(FormOperator):
         Raises:
             LabelvetError: if label issues were not looked for, or an argument cannot be used
         """
-        audit = None if anew else current_audit(dataset, brain_key)
+        audit = None if restart else current_audit(dataset, brain_key)
         if audit is None or audit.target is not None:
             audit = begin_audit(dataset, brain_key, confidence)
         return read_result(dataset, audit)
@@ -62,8 +66,8 @@ class AuditLabels(FormOperator):
         result = self(
             ctx.dataset,
             params["brain_key"],
-            params.get("which") == "anew",
-            params.get("confidence", 95) / 100,
+            params.get("which") == "restart",
+            params.get("confidence", 100 * DEFAULT_CONFIDENCE) / 100,
         )
         lines = [result.sentence, *result.notes, _ASK]
         return {"summary": "\n\n".join(lines)}
@@ -74,7 +78,7 @@ class ApproveToTarget(FormOperator):
 
     name = "approve_to_target"
     label = "Approve to a target"
-    description = "Find the largest set of labels that answers prove to be right, say to 98 %"
+    description = "Find the largest set of labels that your answers prove to be, say, 98 % right"
     icon = "workspace_premium"
 
     def fill(self, ctx: Any, inputs: types.Object) -> None:
@@ -87,11 +91,15 @@ class ApproveToTarget(FormOperator):
             if not goes_on:
                 nothing(inputs, "none", "Ask for answers first")
             return
-        _percent(inputs, "target", 98, "Target, %", "At least so many of the labels are right")
-        _percent(inputs, "confidence", 95, "Confidence, %", "How sure that is to hold")
+        _percent(inputs, "target", 98, "Target, %", "At least this share of the labels is right")
+        _confidence(inputs, "How confident to be that this holds")
 
     def __call__(
-        self, dataset: Any, brain_key: str, target: float = 0.98, confidence: float = 0.95
+        self,
+        dataset: Any,
+        brain_key: str,
+        target: float = 0.98,
+        confidence: float = DEFAULT_CONFIDENCE,
     ) -> Any:
         """Begins to ask for the answers that prove a set of labels.
 
@@ -121,9 +129,13 @@ class ApproveToTarget(FormOperator):
             ctx.dataset,
             params["brain_key"],
             params.get("target", 98) / 100,
-            params.get("confidence", 95) / 100,
+            params.get("confidence", 100 * DEFAULT_CONFIDENCE) / 100,
         )
         return {"summary": f"{result.sentence}\n\n{_ASK}"}
+
+
+def _confidence(inputs: types.Object, about: str) -> None:
+    _percent(inputs, "confidence", 100 * DEFAULT_CONFIDENCE, "Confidence, %", about)
 
 
 def _percent(inputs: types.Object, name: str, default: float, label: str, about: str) -> None:

@@ -223,7 +223,9 @@ def _field_and_run(ctx: Any, inputs: types.Object) -> None:
 
 def _existing(inputs: types.Object, earlier: AutoLabelRun, samples: Any) -> None:
     had = f"{count(earlier.labels, 'label')} in {count(earlier.images, 'image')}"
-    ended = {RUN_GENERATING: " and did not end", RUN_FAILED: " and failed"}.get(earlier.state, "")
+    ended = {RUN_GENERATING: " and did not finish", RUN_FAILED: " and failed"}.get(
+        earlier.state, ""
+    )
     group = types.RadioGroup(orientation="vertical")
     for value, text in _EXISTING.items():
         group.add_choice(value, label=text)

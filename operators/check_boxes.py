@@ -33,8 +33,8 @@ class CheckBoxes(LongOperator):
         if not fields:
             nothing(inputs, "none", "This dataset has no labels with boxes: add some first")
         about = (
-            "All its labels are checked. What stands out is written into their attribute "
-            "'geometry', by which the sidebar filters"
+            "All its labels are checked. Unusual boxes are listed in the attribute 'geometry', "
+            "which the sidebar can filter by"
         )
         drop_down(ctx, inputs, "field", fields, "Label field", about)
         schedule_on(ctx, inputs)

@@ -321,12 +321,12 @@ def _advanced(ctx: Any, inputs: types.Object, samples: Any) -> None:
                 "upright",
                 default=False,
                 label="Upright crops",
-                description="Of rotated boxes: closed polylines of four corners",
+                description="For rotated boxes: closed polylines with four corners",
             )
         if outlines:
             _choose(
                 inputs, "background", BACKGROUNDS, KEPT, "Background",
-                "What becomes of what a label's mask, or the area of its polyline, leaves out",
+                "What happens to the pixels outside a label's mask or polyline",
             )  # fmt: skip
         inputs.str(
             "weights",

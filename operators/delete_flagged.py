@@ -17,7 +17,7 @@ from .forms import nothing, one_of, problem
 
 _WHICH = {
     "flagged": "Labels tagged needs-review",
-    "rejected": "Labels that were rejected as no object",
+    "rejected": "Labels rejected as not an object",
     "both": "Both",
 }
 
@@ -57,8 +57,8 @@ class DeleteFlagged(FormOperator):
             agree.values(),
             required=True,
             label="Are you sure?",
-            description=f"They go to the field '{field}_removed'. Undo is in the history of Auto "
-            "Labeling, until Finish deletes them for good",
+            description=f"They move to '{field}_removed'. Undo them from the history of Auto "
+            "Labeling until Finish deletes them for good",
             view=agree,
         )
 

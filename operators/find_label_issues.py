@@ -42,8 +42,9 @@ class FindLabelIssues(LongOperator):
             types.String(),
             label="Other fields to compare with",
             description="Labels of other models, ground truth or another annotator, on the same "
-            "images. A second detector is the strongest evidence there is on a detector's boxes: "
-            "Auto label makes one. What these fields have and the labels lack is missed",
+            "images. A second detector is the strongest evidence about a detector's boxes: Auto "
+            "label can make one. Objects that these fields have and the labels lack are reported "
+            "as missed",
             view=fields,
         )
         schedule_on(ctx, inputs)

@@ -26,7 +26,7 @@ class LabelReport(FormOperator):
             "json",
             default=False,
             label="As JSON",
-            description="For machines; by default a page for people, which needs no server",
+            description="For scripts; the default is a page for people that needs no server",
         )
 
     def __call__(

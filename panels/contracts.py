@@ -1,7 +1,7 @@
 """Written by ``make types``: the version of each panel's messages, by component."""
 
 CONTRACTS = {
-    "LabelEmbeddings": "5717b404e02017f6",
+    "LabelEmbeddings": "973c28c1ab78a75c",
     "AutoLabeling": "2244bff3c21618a1",
     "Runs": "3c0b497c83ef58f6",
 }

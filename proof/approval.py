@@ -33,7 +33,7 @@ def fill_basket(dataset: fo.Dataset, audit: Audit | None) -> Chosen:
             labels of the set changed since that the proof does not hold for the rest
     """
     if audit is None or audit.target is None:
-        raise InvalidParameter("Say a target first, and answer what it asks in the review.")
+        raise InvalidParameter("Set a target first, then answer its questions in the review.")
     result = read_result(dataset, audit)
     if result.proof is None or not result.proof.size:
         raise InvalidParameter(result.sentence)

@@ -127,8 +127,8 @@ def begin_audit(
     findings = load_findings(dataset, brain_key)
     if findings is None:
         raise UnknownRun(
-            f"Label issues of '{brain_key}' were not looked for yet: run Find label issues first, "
-            "an audit uses what they know."
+            f"Label issues of '{brain_key}' have not been found yet: run Find label issues first; "
+            "an audit uses them."
         )
     rows, sure = _left(dataset, findings, target is not None, run)
     if not len(rows):

@@ -252,10 +252,10 @@ def write_report(
     """
     page = Path(path).expanduser() if isinstance(path, str | Path) and str(path) else None
     if page is None or page.suffix != ".html" or "\0" in str(page):
-        raise InvalidParameter("Say a file for the report that ends in .html.")
+        raise InvalidParameter("Give the report a file name that ends in .html.")
     data = page.with_suffix(".json")
     if not page.parent.is_dir():
-        raise InvalidParameter(f"There is no folder '{page.parent}': make it first.")
+        raise InvalidParameter(f"There is no folder '{page.parent}': create it first.")
     for file in (page, data):
         if file.exists() and not overwrite:
             raise InvalidParameter(f"'{file}' exists already: choose another name, or overwrite.")

@@ -319,12 +319,12 @@ def _of_target(result: Result, proof: Proof, target: float) -> str:
     if proof.size:
         said = f"Proven: the {proof.size:,} least suspicious labels are at least {goal}, {after}."
         if proof.next_size:
-            said += f" The next {proof.next_size:,} are {proof.evidence:.0%} of the way."
+            said += f" The next {proof.next_size:,} are {proof.evidence:.0%} of the way there."
         return said
     if not result.answers:
         return (
-            f"To prove which labels are at least {goal}, a random sample of the least suspicious "
-            "is asked for. Answer as in the queue; you may look and stop whenever you like."
+            f"To prove which labels are at least {goal}, answer a random sample of the least "
+            "suspicious ones as you would the queue; you may look and stop at any time."
         )
     if not result.waiting:
         return (
@@ -333,7 +333,7 @@ def _of_target(result: Result, proof: Proof, target: float) -> str:
         )
     said = (
         f"Nothing is proven to be at least {goal} yet, {after}: the first {proof.next_size:,} "
-        f"labels are {proof.evidence:.0%} of the way."
+        f"labels are {proof.evidence:.0%} of the way there."
     )
     if result.found > 2 * (1 - target) * result.answers and result.answers >= _OF_A_CLASS:
         said += " So many are wrong that a lower target, or better label issues, would help more."

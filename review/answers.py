@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from pymongo import UpdateOne
 
 from ..core.errors import InvalidParameter, UnknownUndo
+from ..core.sentences import count
 from ..dataset.changes import Change, begin, undone_once
 from ..dataset.documents import (
     Ids,
@@ -203,7 +204,7 @@ def take_back_change(change: Change) -> Answered:
     refused = given - changed
     what = "1 answer was" if changed == 1 else f"{changed:,} answers were"
     rest = f" {refused:,} labels were changed since: they stay." if refused else ""
-    return Answered(changed, refused, None, f"{what} taken back.{rest}")
+    return Answered(changed, refused, None, f"{what} undone.{rest}")
 
 
 def read_known(dataset: fo.Dataset, field: str) -> Known:
@@ -420,7 +421,9 @@ def _describe(answers: list[Answer], refused: int) -> str:
         )
     if len(answers) > 1:
         rest = (
-            f" {refused:,} were changed, approved or deleted since: they stay." if refused else ""
+            f" {refused:,} were changed, approved or deleted since: they were left as they are."
+            if refused
+            else ""
         )
         return f"{_describe_many(answers, len(answers) - refused)}{rest}"
     (answer,) = answers
@@ -441,7 +444,7 @@ def _describe_many(answers: list[Answer], given: int) -> str:
         return f"{labels} now '{label}'."
     if not alike and verdict == NOT_AN_OBJECT:
         return f"{labels} rejected: not an object."
-    return f"{given:,} answer{' is' if given == 1 else 's are'} kept."
+    return f"{count(given, 'answer')} saved."
 
 
 def _cut_off(answer: Answer) -> str:
@@ -452,6 +455,6 @@ def _cut_off(answer: Answer) -> str:
 def _describe_moved(label: dict[str, Any]) -> str:
     who = label.get("reviewed_by")
     return (
-        f"Its box was changed since you saw it{f', by {who}' if who else ''}: nothing was written, "
-        "and that box stays. Correct it where you find it next, or undo that change."
+        f"Its box was changed after you saw it{f', by {who}' if who else ''}: nothing was written. "
+        "Correct it the next time it comes up, or undo that change."
     )

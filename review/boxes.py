@@ -26,7 +26,7 @@ def checked_box(box: Sequence[float] | None) -> list[float]:
     x, y, width, height = box
     if min(width, height) < _LEAST:
         raise InvalidParameter(
-            "The box was dragged to nothing: drag its corners apart, or say that it is not an "
+            "The box was shrunk to nothing: drag its corners apart, or answer that it is not an "
             "object."
         )
     left, top = max(x, 0.0), max(y, 0.0)

@@ -159,10 +159,11 @@ def _question(way: str, label: str | None, answers: list[Answer], stay: Counter[
     if not answers:
         return f"Nothing would change.{others}"
     what = count(len(answers), "label")
+    objects = "an object" if len(answers) == 1 else "objects"
     verdicts = Counter(answer.verdict for answer in answers)
     question = {
         RELABEL: f"Make {what} '{label}'?",
-        REJECT: f"Reject {what} as no object?",
+        REJECT: f"Reject {what} as not {objects}?",
         SUGGESTION: (
             f"Take the suggestion for {what}? {verdicts[WRONG_CLASS]:,} would get another class, "
             f"{verdicts[BADLY_PLACED]:,} another box."

@@ -118,11 +118,10 @@ def merge_classes(
     if not changed:
         change.drop()
         raise InvalidParameter(
-            f"The labels of the class '{label}' were changed in this very moment: nothing was "
-            "written."
+            f"The labels of the class '{label}' were changed at the same time: nothing was written."
         )
     are = "label is" if changed == 1 else "labels are"
-    sentence = f"{changed:,} {are} now '{into}', and no more '{label}'."
+    sentence = f"{changed:,} {are} now '{into}' instead of '{label}'."
     change.say(sentence)
     return Merged(changed, change.token, sentence)
 
@@ -139,7 +138,7 @@ def undo_merge(change: Change) -> str:
         FieldGone: if the field is
     """
     if change.kind != KIND:
-        raise UnknownUndo("This was no merge of classes: undo it where it was made.")
+        raise UnknownUndo("This was not a class merge: undo it where it was made.")
     what = change.what
     field, label, into = what["field"], what["label"], what["into"]
     storage = locate(change.dataset, field)

@@ -81,8 +81,8 @@ class Queue:
             return self.estimate.sentence
         what = "1 label was" if self.passed == 1 else f"{self.passed:,} labels were"
         return (
-            f"{self.estimate.sentence} {what} changed or deleted since: find label issues again "
-            "to have them judged anew."
+            f"{self.estimate.sentence} {what} changed or deleted since: run Find label issues "
+            "again to judge them."
         )
 
 

@@ -20,7 +20,7 @@ from ..core.errors import LabelvetError
 from ..core.sentences import first_line
 from .claims import Claim, RunCancelled, RunLost
 
-CANCELLED = "Cancelled. What was done until then is kept."
+CANCELLED = "Canceled. Everything done so far is kept."
 
 
 def main() -> None:

@@ -181,15 +181,15 @@ def cancel(id_: str) -> str:
     """
     operations, waiting = queue(), {"$in": [QUEUED, SCHEDULED]}
     if operations.update_one(
-        {"_id": _id(id_), "run_state": waiting}, failure("Cancelled before it started.")
+        {"_id": _id(id_), "run_state": waiting}, failure("Canceled before it started.")
     ).matched_count:
-        return "Cancelled: it had not started."
+        return "Canceled: it had not started."
     if operations.update_one(
         {"_id": _id(id_), "run_state": RUNNING, "labelvet.claim": {"$exists": True}},
         {"$set": {"labelvet.cancel": True}},
     ).matched_count:
-        return "Stopping: what was done is kept."
-    return mark_failed(id_, "Cancelled.")
+        return "Stopping: everything done so far is kept."
+    return mark_failed(id_, "Canceled.")
 
 
 def mark_failed(id_: str, reason: str = "Marked as failed.") -> str:
@@ -203,7 +203,7 @@ def mark_failed(id_: str, reason: str = "Marked as failed.") -> str:
     )
     if not changed.matched_count:
         state = get_operation(id_).state
-        raise InvalidParameter(f"This run has {state} already.")
+        raise InvalidParameter(f"This run has already {state}.")
     return reason
 
 
@@ -229,8 +229,8 @@ def rerun(id_: str, replace: bool = False) -> str:
     map_ = before.inputs.get("brain_key")
     if completed and before.operator.endswith(_MAPPING) and map_ and not replace:
         raise InvalidParameter(
-            f"'{map_}' was made by this run, and is replaced when it runs again: say that it may "
-            "be, with --replace, or compute another under a new brain key."
+            f"'{map_}' was made by this run and will be replaced when it runs again: confirm with "
+            "--replace, or compute another under a new brain key."
         )
     # it made the runs that have its brain keys now
     consents = ("overwrite_brain_key", "overwrite_similarity_key") if completed else ()

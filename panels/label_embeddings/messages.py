@@ -443,7 +443,7 @@ class Cluster(Answer):
     Attributes:
         code: its code in the column of codes
         label: the class that most of its points have, null where they have none
-        purity: the part of its labelled points that have that class
+        purity: the part of its labeled points that have that class
         strangers: rows of its points of another class
     """
 

@@ -155,7 +155,7 @@ def test_an_approval_is_undone_without_a_trace(predicted):
     with pytest.raises(UnknownUndo, match="already undone"):
         undo(predicted, done.token)
     assert approve(find_candidates(predicted, FIELD), TRUTH).approved == 6
-    undo(predicted, added.token)  # what is approved is no more in the basket, and stays approved
+    undo(predicted, added.token)  # what is approved is no longer in the basket, and stays approved
     assert numbers(predicted, TRUTH) == [*range(5, 11)]
 
 

@@ -252,7 +252,7 @@ def test_label_issues_are_not_written_into_a_field_that_went(
 
     monkeypatch.setattr(find, "check_labels", go)
     monkeypatch.setattr(find, "_SAMPLES_PER_WRITE", batch)
-    says = "nothing was written" if check == 2 else "the labels before"
+    says = "nothing was written" if check == 2 else "the labels before that were updated"
     with pytest.raises(FieldGone, match=f"'labels' was renamed or deleted: {says}"):
         find_label_issues(dataset, "map")
 

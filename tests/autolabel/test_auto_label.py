@@ -161,7 +161,7 @@ def test_a_cancelled_run_keeps_what_is_done(scenes, detector_file):
     with pytest.raises(Cancelled, match="keep their labels"):
         label(scenes, detector_file, batch_size=1, progress=cancel, cancelled=cancelled)
     run = get_run(scenes, RUN)
-    assert run.state == RUN_FAILED and "Cancelled" in run.error and 0 < run.images < 12
+    assert run.state == RUN_FAILED and "Canceled" in run.error and 0 < run.images < 12
     assert scenes.count(ROOT) == run.labels
     done = label(scenes, detector_file)
     assert (done.before, done.run.images, done.run.error) == (run.images, 12, None)
@@ -304,7 +304,7 @@ def test_a_replacement_that_was_cancelled_says_what_was_kept(scenes, detector_fi
         if "images" in line and " 0 of" not in line:
             cancelled.set()
 
-    with pytest.raises(Cancelled, match="the others those of before"):
+    with pytest.raises(Cancelled, match="the rest keep their old ones"):
         label(
             scenes, detector_file, batch_size=1, progress=cancel, cancelled=cancelled,
             existing="replace", confidence=0.5,

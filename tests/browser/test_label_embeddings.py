@@ -147,7 +147,7 @@ def test_analyze_patch_embeddings(app, page, mapped, screenshot, noise, request)
     page.locator(".lv-bars", has_text=TAG).wait_for()
     screenshot(f"label-embeddings-tagged{kind}")
     page.keyboard.press("z")
-    page.locator(".lv-status", has_text="no more").wait_for()
+    page.locator(".lv-status", has_text="no longer").wait_for()
     assert mapped.count_label_tags(FIELD) == {}
     page.keyboard.press("t")
     page.locator(".lv-status", has_text="was added").wait_for()
@@ -417,7 +417,7 @@ def test_two_tabs_an_empty_view_and_another_dataset(app, page, mapped, make_data
     other.keyboard.press("t")
     other.locator(".lv-status", has_text="Nothing changed").wait_for()
     page.keyboard.press("z")
-    page.locator(".lv-status", has_text="no more").wait_for()
+    page.locator(".lv-status", has_text="no longer").wait_for()
     assert mapped.count_label_tags(FIELD) == {}
     other.close()
 

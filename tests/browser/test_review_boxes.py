@@ -69,7 +69,7 @@ def test_boxes_are_corrected(app, page, misplaced, screenshot):
     ((now, before, said),) = corrected(misplaced)
     assert now == said and before != now
     page.keyboard.press("z")
-    wait_for(page, "taken back")
+    wait_for(page, "undone")
     assert corrected(misplaced) == [] and before in [
         one["bounding_box"] for one in labels(misplaced)
     ]

@@ -100,7 +100,7 @@ def test_review_queue(app, page, mapped, screenshot):
     # what was typed is taken as it is, though a longer name begins alike
     for typed in ("zeb", "zebra"):
         page.keyboard.press("z")
-        wait_for(page, "taken back")
+        wait_for(page, "undone")
         page.keyboard.press("o")
         page.get_by_label("Search classes").fill(typed)
         page.keyboard.press("Enter")
@@ -115,7 +115,7 @@ def test_review_queue(app, page, mapped, screenshot):
 
     # the same key as ever takes one back
     page.keyboard.press("z")
-    wait_for(page, "taken back")
+    wait_for(page, "undone")
     assert mapped.count_values(f"{LABELS}.review")["wrong class"] == 1
 
     # a page of crops: a click chooses, the keys answer
@@ -127,7 +127,7 @@ def test_review_queue(app, page, mapped, screenshot):
     page.keyboard.press("n")
     wait_for(page, "not an object")
     page.keyboard.press("Shift+Y")
-    wait_for(page, "24 answers are kept")
+    wait_for(page, "24 answers saved")
     page.locator(".lv-review header", has_text="29 reviewed").wait_for()
 
     # another day: what was answered is not asked again

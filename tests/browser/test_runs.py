@@ -127,8 +127,8 @@ def test_without_a_worker_the_form_and_the_panel_say_how_to_start_one(
     row.wait_for()
     row.get_by_role("button", name="Cancel").click()
     failed = wait_for_state(id_, "failed")
-    assert failed.error == "Cancelled before it started."
-    page.get_by_text("Cancelled before it started.").wait_for()
+    assert failed.error == "Canceled before it started."
+    page.get_by_text("Canceled before it started.").wait_for()
     row.locator("button[aria-expanded]").click()
     row.get_by_text("@labelvet/labelvet/compute_visualization").wait_for()
     screenshot("runs-cancelled")

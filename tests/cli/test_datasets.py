@@ -27,7 +27,7 @@ def test_boxes_are_checked_and_classes_compared_and_merged(judged, labelvet, cap
     printed = labelvet("classes", judged.name, "--brain-key", "ours")
     assert "spelled alike: 1 'Cat' and 15 'cat' may be one class" in printed
     printed = labelvet("merge", judged.name, "Cat", "cat", "--field", "predictions")
-    assert printed.startswith("1 label is now 'cat', and no more 'Cat'.")
+    assert printed.startswith("1 label is now 'cat' instead of 'Cat'.")
     judged.reload()
     assert judged.count_values("predictions.detections.label") == {"cat": 16, "dog": 8}
     with pytest.raises(SystemExit):

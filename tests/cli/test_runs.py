@@ -49,7 +49,7 @@ def test_runs_through_their_life(coco128, scheduled, runs):
     assert scheduled in listed and "queued" in listed and "Compute visualization: never" in listed
     assert "No runs match" in runs("list", "--state", "running")
     assert "had not started" in runs("cancel", scheduled)
-    assert "Cancelled before it started." in runs("list", "--state", "failed")
+    assert "Canceled before it started." in runs("list", "--state", "failed")
     again = runs("rerun", scheduled).removeprefix("Queued as ").strip(" .\n")
     assert "Marked" in runs("mark-failed", again)
     assert "Deleted" in runs("delete", again)

@@ -96,7 +96,7 @@ def test_answers_are_taken_back_batch_by_batch(judged, monkeypatch):
     ]
     done = give_answers(judged, FIELD, given, "ada")
     assert done.changed == 24 and judged.count_values(f"{FIELD}.detections.label") == {"bird": 24}
-    assert undo(judged, done.token)[1] == "24 answers were taken back."
+    assert undo(judged, done.token)[1] == "24 answers were undone."
     assert [one[FIELD] for one in samples_of(judged).find()] == before
 
 
@@ -126,7 +126,7 @@ def test_sixty_thousand_answers_are_written_down(make_dataset, monkeypatch):
     assert done.changed == 60_000
     entries = [one for batch in written for one in batch]
     written.clear()
-    assert undo(dataset, done.token)[1] == "60,000 answers were taken back."
+    assert undo(dataset, done.token)[1] == "60,000 answers were undone."
     assert [one for batch in written for one in batch] == entries
     left = {"store_name": "labelvet_undo", "dataset_id": dataset._doc.id}
     assert collection_named("execution_store").count_documents({**left, "value.entries": {
@@ -168,7 +168,7 @@ def test_a_process_that_died_holds_no_change(judged):
         {"key": tagged.token},
         {"$set": {"value.undoing": {"writer": writer, "since": ObjectId()}}},
     )
-    assert "24 labels have the tag 'seen' no more" in undo(judged, tagged.token)[1]
+    assert "24 labels no longer have the tag 'seen'" in undo(judged, tagged.token)[1]
 
 
 def test_what_was_undone_is_forgotten_after_thirty_days_and_rounds_that_stand_are_not(judged):

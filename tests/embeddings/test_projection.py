@@ -193,7 +193,7 @@ def test_an_approximate_search_is_stopped_where_it_is():
     def cancel_once_it_searches():
         searching.extend(child for child in searches() if child.cpu_times().user > 3)
         if searching:
-            raise Cancelled("Cancelled.")
+            raise Cancelled("Canceled.")
 
     with pytest.raises(Cancelled):
         build_neighbor_graph(vectors, 15, check=cancel_once_it_searches)

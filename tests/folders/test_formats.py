@@ -132,7 +132,7 @@ def test_a_class_that_the_files_do_not_name_is_refused(images, tmp_path):
     for number, write in enumerate((write_yolo, write_coco)):
         source = read_source(write(tmp_path / str(number), images, TRUTH, CLASSES))
         image, label = next(source.labels())
-        with pytest.raises(InvalidParameter, match="'horse' is no class"):
+        with pytest.raises(InvalidParameter, match="'horse' is not a class"):
             list(correct(source, [Correction(image.path, label.place, "horse", None)]))
 
 
@@ -166,7 +166,7 @@ def test_every_fault_of_yolo_is_a_sentence(images, tmp_path):
         said,
         [
             "1 label has a class number that has no name, in", "1 box lies outside its image",
-            "1 line is no label", "1 box has no area", "1 image has no label file",
+            "1 line is not a label", "1 box has no area", "1 image has no label file",
             "1 image cannot be read",
         ],
         strict=True,
@@ -192,7 +192,7 @@ def test_every_fault_of_coco_is_a_sentence(images, tmp_path):
     assert "outside its image" in said[2] and "image that is not listed" in said[3]
     assert "lacks image_id" in said[4]
     for text, words in (
-        ("", "is no JSON"), ("{", "is no JSON"), ("[1]", "is no COCO dataset"),
+        ("", "is not valid JSON"), ("{", "is not valid JSON"), ("[1]", "is not a COCO dataset"),
         ('{"images": [{}], "annotations": [], "categories": []}', "image needs id"),
         ("[" * 100_000, "nested too deeply"),
     ):  # fmt: skip
@@ -221,8 +221,8 @@ def test_every_fault_of_voc_is_a_sentence(images, tmp_path):
 
 def test_what_is_no_dataset_is_a_sentence(images, tmp_path):
     assert "There is no" in fault(tmp_path / "nothing")
-    assert "is no dataset that is read" in fault(tmp_path / "pictures")
-    assert "of no format" in fault(images[0])
+    assert "is not a supported dataset" in fault(tmp_path / "pictures")
+    assert "not in a supported format" in fault(images[0])
     yaml = tmp_path / "data.yaml"
     for text, words in (
         ("names: [a]", "names no images"), ("train: x", "has no names"),

@@ -78,7 +78,7 @@ def test_a_lonely_class_and_500_classes():
     codes = table.codes.copy()
     codes[-1] = 4
     lonely = replace(table, codes=codes, classes=np.append(table.classes, "rare"))
-    assert any("single label" in note for note in find_suspects(lonely, vectors).notes)
+    assert any("only one label" in note for note in find_suspects(lonely, vectors).notes)
     many = replace(
         table,
         codes=(np.arange(600) % 500).astype(np.int32),

@@ -77,11 +77,11 @@ def test_a_library_that_exits_ends_its_run_only(dataset, monkeypatch):
 
 def test_an_error_of_ours_is_its_own_sentence(dataset, monkeypatch, caplog):
     def fail():
-        raise Cancelled("Cancelled: nothing was changed.")
+        raise Cancelled("Canceled: nothing was changed.")
 
     with caplog.at_level(logging.ERROR):
         sent, _ = messages(dataset, fail, monkeypatch)
-    assert shown(sent)[1] == "Cancelled: nothing was changed."
+    assert shown(sent)[1] == "Canceled: nothing was changed."
     assert "Traceback" not in caplog.text
 
 

@@ -311,7 +311,7 @@ def test_a_review_asks_writes_and_takes_back(app):
     assert app.dataset.count_values(LABEL)["bird"] == 1
     assert app("next_issues", **about)["queue"]["reviewed"] == 2
     assert [one["token"] for one in app("changes")["changes"]][-1] == done["undo"]
-    assert "taken back" in app("undo", token=done["undo"])["sentence"]
+    assert "undone" in app("undo", token=done["undo"])["sentence"]
     assert "bird" not in app.dataset.count_values(LABEL)
 
 
@@ -332,7 +332,7 @@ def test_pairs_of_classes_are_shown_and_merged(app):
     assert (similar["labels"], similar["intoLabels"]) == (1, 15)
 
     done = app("merge_classes", label="Cats", into="cat", **about)
-    assert done["sentence"] == "1 label is now 'cat', and no more 'Cats'."
+    assert done["sentence"] == "1 label is now 'cat' instead of 'Cats'."
     assert "reload_samples" in app.triggered
     assert app.dataset.count_values(LABEL) == {"cat": 16, "dog": 8}
     (change,) = app("changes")["changes"]

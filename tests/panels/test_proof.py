@@ -76,7 +76,7 @@ def test_a_target_is_proven_and_fills_the_basket(dataset):
     assert (progress["target"], progress["proof"], progress["proven"]) == (None, None, 0)
     assert "No sample can prove" in approval("begin_target", **source, target=100)["error"]
     assert "must be" in approval("begin_target", **source, target=20)["error"]
-    assert "Say a target first" in approval("fill_basket", **source)["error"]
+    assert "Set a target first" in approval("fill_basket", **source)["error"]
     approval("begin_target", **source, target=80)
     answer(review, run, 45)
     progress = approval("review", **source)["progress"]
@@ -93,7 +93,7 @@ def test_a_target_is_proven_and_fills_the_basket(dataset):
 
 
 def test_the_operator_begins_a_target_and_fills_the_basket(dataset):
-    with pytest.raises(InvalidParameter, match="Say a target first"):
+    with pytest.raises(InvalidParameter, match="Set a target first"):
         execute(ApproveToTarget(), dataset, brain_key="map", step="fill")
     said = execute(ApproveToTarget(), dataset, brain_key="map", target=80)["summary"]
     assert said.startswith("To prove which labels are at least 80 % right")

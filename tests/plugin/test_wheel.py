@@ -98,7 +98,7 @@ def test_from_the_wheel_to_a_loaded_plugin(run, environment, tmp_path):
     assert link.resolve() == package
     run("labelvet", "install")  # once more is no fault
     said = run("labelvet", "doctor")
-    assert f"loaded from '{link}'" in said and "Nothing to mend" in said
+    assert f"loaded from '{link}'" in said and "Nothing to fix" in said
     listed = run("python", "-c", "import labelvet, fiftyone.operators as foo; "
                  "print(labelvet.__file__, *(o.uri for o in foo.list_operators()))")  # fmt: skip
     assert str(package / "__init__.py") in listed
@@ -157,7 +157,7 @@ def test_a_downloaded_plugin_has_the_command(run, environment, wheel, tmp_path):
         assert f"{environment}/bin/python {downloaded} worker --name NAME" in notice
         assert "python -m labelvet" in run("python", downloaded, "install")
         assert "embeddings" in run("python", "-m", "labelvet", "cache")
-        assert "is no link" in run("python", "-m", "labelvet", "uninstall")
+        assert "is not a link" in run("python", "-m", "labelvet", "uninstall")
         assert "No module named labelvet" in run("python", "-m", "labelvet", "cache", status=1)
     finally:
         shutil.move(hidden / "script", environment / "bin" / "labelvet")

@@ -72,7 +72,7 @@ def test_a_basket_that_is_changed_by_hand_has_no_proof(judged):
 
 def test_nothing_is_proven_by_no_answers_or_wrong_ones(judged):
     dataset, _ = judged
-    with pytest.raises(InvalidParameter, match="Say a target first"):
+    with pytest.raises(InvalidParameter, match="Set a target first"):
         fill_basket(dataset, current_audit(dataset, "map"))
     audit = begin_audit(dataset, "map", target=0.8, seed=1)
     with pytest.raises(InvalidParameter, match="To prove which labels are at least 80 % right"):

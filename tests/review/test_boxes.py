@@ -80,8 +80,8 @@ def test_two_reviewers_on_one_box(judged, dog):
 @pytest.mark.parametrize(
     ("drawn", "sentence"),
     [
-        ([0.2, 0.2, 0, 0.3], "dragged to nothing"),
-        ([0.2, 0.2, 0.1, -0.3], "dragged to nothing"),
+        ([0.2, 0.2, 0, 0.3], "shrunk to nothing"),
+        ([0.2, 0.2, 0.1, -0.3], "shrunk to nothing"),
         ([1.1, 0.2, 0.3, 0.3], "dragged out of the image"),
         ([-0.4, 0.2, 0.3, 0.3], "dragged out of the image"),
         ([0.2, float("nan"), 0.3, 0.3], "Say where"),

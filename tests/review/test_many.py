@@ -48,7 +48,7 @@ def test_all_are_rejected_but_what_is_approved(judged):
     dogs = F("label") == "dog"
     judged.limit(2).filter_labels(FIELD, dogs).tag_labels("approved", FIELD)
     plan = plan_answers(judged, FIELD, *selected(judged, dogs), "reject")
-    assert plan.sentence == "Reject 6 labels as no object? 2 are approved: they stay."
+    assert plan.sentence == "Reject 6 labels as not objects? 2 are approved: they stay."
     done = answer_many(judged, FIELD, *selected(judged, dogs), "reject", "ada")
     assert done.sentence == "6 labels are rejected: not an object."
     assert judged.count_label_tags(FIELD) == {"approved": 2, "rejected": 6}

@@ -47,7 +47,7 @@ def test_all_labels_of_a_class_become_another_and_back(blood):
     patches = blood.to_patches("labels")
     assert check_merge(blood, "labels", "Platetets", "Platelets") == 3
     done = merge_classes(blood, "labels", "Platetets", "Platelets", by="ann")
-    assert done.sentence == "3 labels are now 'Platelets', and no more 'Platetets'."
+    assert done.sentence == "3 labels are now 'Platelets' instead of 'Platetets'."
     assert count_classes(blood, "labels") == {"Platelets": 4, "RBC": 2}
     assert patches.count_values("labels.label") == {"Platelets": 4, "RBC": 2, None: 1}
     (change,) = list_changes(blood)
@@ -138,7 +138,7 @@ def test_the_operator_merges_and_says_so(blood):
         {"dataset": blood},
         params={"field": "labels", "label": "RBC", "into": "Platelets"},
     )
-    assert done.result["summary"] == "2 labels are now 'Platelets', and no more 'RBC'."
+    assert done.result["summary"] == "2 labels are now 'Platelets' instead of 'RBC'."
 
 
 def _pairs(found):

@@ -106,7 +106,7 @@ def test_what_others_changed_meanwhile_stays(judged):
     assert (done.changed, done.refused) == (1, 2) and "approved or deleted" in done.sentence
     assert not hasattr(label(dataset, changed.id), "review")
     queue = next_issues(dataset, "map", 5)
-    assert queue.passed == 2 and "judged anew" in queue.sentence
+    assert queue.passed == 2 and "again to judge them" in queue.sentence
 
     # an undo leaves alone what somebody changed after the answer
     rename(dataset, kept, "c9")

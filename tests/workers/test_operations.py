@@ -174,12 +174,12 @@ def test_cancelling(coco128, claimed):
     for notice in (lambda: claim.beat("log"), lambda: claim.report(0.5, "half")):
         with pytest.raises(RunCancelled):
             notice()
-    assert claim.fail("Cancelled.")
-    with pytest.raises(InvalidParameter, match="failed already"):
+    assert claim.fail("Canceled.")
+    with pytest.raises(InvalidParameter, match="already failed"):
         cancel(id_)
     waiting = schedule(coco128.limit(2), "never", "shelf")
     cancel(waiting)
-    assert get_operation(waiting).error == "Cancelled before it started."
+    assert get_operation(waiting).error == "Canceled before it started."
     assert claim_next("shelf", "w") is None
 
 

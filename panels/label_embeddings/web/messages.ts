@@ -406,7 +406,7 @@ export interface Cluster {
   size: number;
   /** the class that most of its points have, null where they have none */
   label: string | null;
-  /** the part of its labelled points that have that class */
+  /** the part of its labeled points that have that class */
   purity: number;
   center: number[];
   /** rows of its points of another class */
@@ -568,4 +568,4 @@ export interface Methods {
 }
 
 /** The version of these messages, which a page and the server must share. */
-export const CONTRACT = "5717b404e02017f6";
+export const CONTRACT = "973c28c1ab78a75c";
