@@ -20,7 +20,7 @@ from .audits import Audit, keep_basket, kept_basket
 from .results import Result, read_judged, read_result
 
 METHOD = "fixed sequence of sets, betting e-values"
-VOID = "The basket was changed since it was proven: the proof is void."
+VOID = "The basket has changed since it was proven, so the proof no longer holds."
 
 
 def fill_basket(dataset: fo.Dataset, audit: Audit | None) -> Chosen:

@@ -52,7 +52,7 @@ def test_audit(app, page, mapped, screenshot):  # noqa: F811
     page.keyboard.press("a")
     page.locator(".lv-expected", has_text="after 23 answers").wait_for()
     assert answered(page) == 23
-    page.get_by_role("button", name="Begin a new audit").click()
+    page.get_by_role("button", name="Start a new audit").click()
     # five were found to be no objects: they are on their way out
     page.locator(".lv-expected", has_text="Audit of 623 labels").wait_for()
     assert answered(page) == 0

@@ -88,7 +88,7 @@ def test_a_target_is_proven_and_fills_the_basket(dataset):
     approval("remove", **source, classes=[progress["inBasket"][-1][0]])
     assert not approval("review", **source)["progress"]["proofHolds"]
     approved = approval("approve", **source, into="truth")
-    assert approved["sentence"].endswith("the proof is void.")
+    assert approved["sentence"].endswith("the proof no longer holds.")
     assert approval("review", **source)["progress"]["rounds"][0]["proof"] is None
 
 

@@ -64,7 +64,7 @@ def test_two_reviewers_on_one_box(judged, dog):
     first = correct(judged, sample, label, seen=seen, user="bob")
     second = correct(judged, sample, label, [0, 0, 0.5, 0.5], seen=seen)
     assert (second.changed, second.refused, second.token) == (0, 1, None)
-    assert "changed since you saw it, by bob" in second.sentence
+    assert "changed after you saw it, by bob" in second.sentence
     assert box(judged, label).bounding_box == NEW
     # nor does an answer of another kind speak of a box that was not seen
     right = Answer(sample.id, label.id, "dog", "right", seen_box=seen)

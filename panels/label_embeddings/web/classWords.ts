@@ -11,7 +11,7 @@ export interface Merge {
 /** What a person is asked before two classes are merged. */
 export function mergeQuestion({ label, into, labels }: Merge, field: string): string {
   const what = labels === 1 ? "the one label" : `all ${labels.toLocaleString()} labels`;
-  return `Rename ${what} '${label}' in '${field}' to '${into}'? That is in the whole dataset, whatever the App shows now. It can be undone.`;
+  return `Rename ${what} '${label}' in '${field}' to '${into}'? This affects the whole dataset, whatever the App shows. You can undo it.`;
 }
 
 /** What makes two classes alike: their names, their look, or both. */

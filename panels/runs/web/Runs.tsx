@@ -106,7 +106,7 @@ export function Runs(props: PanelProps) {
       />
       <Question
         open={asking !== null}
-        text={`'${asking?.brainKey}' is computed again, and replaces the map of that key that is there now, with its label issues. This cannot be undone.`}
+        text={`'${asking?.brainKey}' will be computed again and replace the current map of that key and its label issues. This cannot be undone.`}
         confirm="Replace it"
         onConfirm={() => asking && act("rerun", asking, true)}
         onClose={() => setAsking(null)}

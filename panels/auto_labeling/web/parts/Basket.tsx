@@ -75,7 +75,8 @@ export function Basket({
             progress.proof
           ) : (
             <>
-              The basket was changed since it was proven: the proof is void. <s>{progress.proof}</s>
+              The basket has changed since it was proven, so the proof no longer holds.{" "}
+              <s>{progress.proof}</s>
             </>
           )}
         </p>

@@ -87,7 +87,7 @@ export function ClassTable({
                 <button
                   type="button"
                   className="lv-class"
-                  title={`Tick ${name ?? "no class"} alone`}
+                  title={`Select only ${name ?? "no class"}`}
                   onClick={() => onTick(new Set([row]))}
                 >
                   {name ?? "no class"}

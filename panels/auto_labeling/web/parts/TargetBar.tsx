@@ -37,7 +37,7 @@ export function TargetBar({
           icon="workspace_premium"
           data-cy="target-begin"
           disabled={busy || !given}
-          title="A random sample of the least suspicious labels is asked for, which proves how many are right"
+          title="Asks about a random sample of the least suspicious labels to prove how many are right"
           onClick={() => onBegin(Number(target), Number(confidence))}
         >
           {said === null ? "Prove it" : "Begin again"}
@@ -59,7 +59,7 @@ export function TargetBar({
         )}
         {proven > 0 && (
           <Button primary data-cy="target-fill" disabled={busy} onClick={onFill}>
-            Put the {proven.toLocaleString()} into the basket
+            Add these {proven.toLocaleString()} to the basket
           </Button>
         )}
       </div>

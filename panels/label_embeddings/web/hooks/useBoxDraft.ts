@@ -39,15 +39,14 @@ export function useBoxDraft(item: Item | undefined) {
     })),
     ...arrows.map(([key, x, y]) => ({
       key: `Shift+${key}`,
-      does: "Size the box",
+      does: "Resize the box",
       run: () => nudge(x, y, true),
       repeats: true,
     })),
-    { key: "+", does: "See the box from nearer", run: () => zoom(-1) },
-    { key: "-", does: "See more around the box", run: () => zoom(1) },
+    { key: "+", does: "Zoom in", run: () => zoom(-1) },
+    { key: "-", does: "Zoom out", run: () => zoom(1) },
   ];
-  if (drawn)
-    keys.push({ key: "Esc", does: "Forget the box that was drawn", run: () => draw(null) });
+  if (drawn) keys.push({ key: "Esc", does: "Discard the drawn box", run: () => draw(null) });
   return { drawn, draw, margin, zoom, keys };
 }
 

@@ -125,13 +125,8 @@ export function BoxEditor({
         )}
       </div>
       <div className="lv-box-zoom">
-        <IconButton icon="zoom_in" label="Nearer" shortcut="+" onClick={() => draft.zoom(-1)} />
-        <IconButton
-          icon="zoom_out"
-          label="More around it"
-          shortcut="-"
-          onClick={() => draft.zoom(1)}
-        />
+        <IconButton icon="zoom_in" label="Zoom in" shortcut="+" onClick={() => draft.zoom(-1)} />
+        <IconButton icon="zoom_out" label="Zoom out" shortcut="-" onClick={() => draft.zoom(1)} />
       </div>
     </div>
   );

@@ -37,7 +37,7 @@ export function ClassList({
     <aside className="lv-clusters lv-classes" aria-label="Classes">
       {found && found.similar.length > 0 && (
         <>
-          <h3>Maybe one class</h3>
+          <h3>Possibly the same class</h3>
           <ol>
             {found.similar.map((pair) => (
               <Similar
@@ -123,11 +123,7 @@ function Similar({
         ))}
         <b>{reasonOf(pair)}</b>
       </div>
-      <IconButton
-        icon="swap_vert"
-        label="The other way around"
-        onClick={() => setSwapped(!swapped)}
-      />
+      <IconButton icon="swap_vert" label="Swap" onClick={() => setSwapped(!swapped)} />
       <Button onClick={() => onMerge({ label: from.name, into: into.name, labels: from.labels })}>
         Merge
       </Button>

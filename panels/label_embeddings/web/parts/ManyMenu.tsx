@@ -52,7 +52,7 @@ export function ManyMenu({
           renderInput={(params) => (
             <TextField
               {...params}
-              label="They are all"
+              label="All are"
               inputProps={{ ...params.inputProps, "aria-label": "Class of all selected" }}
             />
           )}

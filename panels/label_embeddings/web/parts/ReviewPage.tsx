@@ -55,7 +55,7 @@ export function ReviewPage({
         )}
         <span className="lv-spring" />
         {audit.open && (
-          <IconButton icon="restart_alt" label="Begin a new audit" onClick={audit.beginAnew} />
+          <IconButton icon="restart_alt" label="Start a new audit" onClick={audit.beginAnew} />
         )}
         <IconButton
           icon="percent"
