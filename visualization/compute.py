@@ -38,7 +38,7 @@ from ..embeddings.neighbors import NeighborGraph, build_neighbor_graph
 from ..embeddings.projection import UMAP, Method, make_method, neighbors_needed, project
 from ..embeddings.store import shrink_store
 from ..embeddings.vectors import Embeddings
-from .sources import FromArray, FromBackbone, FromField, FromIndex, Source
+from .sources import EmbeddingSource, FromArray, FromBackbone, FromField, FromIndex
 
 # What each stage takes of the whole, as measured on a CPU with the default backbone; they only
 # place the progress bar.
@@ -294,7 +294,7 @@ def _source(
     embeddings: str | NDArray[np.floating] | None,
     similarity_index: str | None,
     backbone: FromBackbone,
-) -> Source:
+) -> EmbeddingSource:
     """Returns where the embeddings come from, which is a backbone unless they exist already."""
     if embeddings is not None and similarity_index is not None:
         raise InvalidParameter("Give embeddings or a similarity index, not both.")

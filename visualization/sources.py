@@ -22,7 +22,7 @@ from ..embeddings.vectors import Embeddings
 _PRECISIONS = {"float32": "fp32", "bfloat16": "bf16", "float16": "fp16"}
 
 
-class Source(Protocol):
+class EmbeddingSource(Protocol):
     """Where embeddings come from."""
 
     def embed(
@@ -68,7 +68,7 @@ class FromBackbone:
     def embed(
         self, samples: Any, table: PatchTable, progress: Progress, share: float
     ) -> tuple[Embeddings, dict[str, Any]]:
-        """See :class:`Source`."""
+        """See :class:`EmbeddingSource`."""
         from ..embeddings.embedder import embed_patches
         from ..embeddings.loader import load_for_run
 
@@ -111,7 +111,7 @@ class FromField:
     def embed(
         self, samples: Any, table: PatchTable, progress: Progress, share: float
     ) -> tuple[Embeddings, dict[str, Any]]:
-        """See :class:`Source`."""
+        """See :class:`EmbeddingSource`."""
         with progress.stage("Reading embeddings", share):
             embedded = read_embeddings_field(samples, table, self.name)
         return embedded, {"model": None, "embeddings_field": self.name}
@@ -126,7 +126,7 @@ class FromIndex:
     def embed(
         self, samples: Any, table: PatchTable, progress: Progress, share: float
     ) -> tuple[Embeddings, dict[str, Any]]:
-        """See :class:`Source`."""
+        """See :class:`EmbeddingSource`."""
         with progress.stage("Reading embeddings", share):
             embedded = read_similarity_index(samples, table, self.brain_key)
         return embedded, {"model": None, "similarity_index": self.brain_key}
@@ -141,12 +141,12 @@ class FromArray:
     def embed(
         self, samples: Any, table: PatchTable, progress: Progress, share: float
     ) -> tuple[Embeddings, dict[str, Any]]:
-        """See :class:`Source`."""
+        """See :class:`EmbeddingSource`."""
         with progress.stage("Reading embeddings", share):
             return align_vectors(table, self.vectors), {"model": None}
 
 
-def source_of(config: Any, backbone: FromBackbone) -> Source:
+def source_of(config: Any, backbone: FromBackbone) -> EmbeddingSource:
     """Returns the source that a run was made from.
 
     Args:
