@@ -12,7 +12,7 @@ from ..core.errors import BadDataset, InvalidParameter
 from ..core.progress import Report
 from ..core.sentences import count
 from ..core.versions import check_fiftyone
-from ..folders.source import Source
+from ..folders.source import LabelSource
 from ..review.answers import NOT_AN_OBJECT, WRONG_CLASS
 from .listing import PLACE, Listing, read_listing
 
@@ -37,8 +37,8 @@ class Request:
         start_over: whether answers that were given in the App and not exported may be lost
     """
 
-    source: Source
-    seconds: Sequence[Source] = ()
+    source: LabelSource
+    seconds: Sequence[LabelSource] = ()
     lenient: bool = False
     mapped: bool = False
     start_over: bool = False
@@ -104,7 +104,7 @@ def run_check(request: Request, report: Report) -> tuple[fo.Dataset, Listing]:
     )
 
 
-def checked_dataset(source: Source) -> fo.Dataset:
+def checked_dataset(source: LabelSource) -> fo.Dataset:
     """Returns the dataset of a source that was checked, as it is now.
 
     Raises:
@@ -123,7 +123,7 @@ def checked_dataset(source: Source) -> fo.Dataset:
     return dataset
 
 
-def mark_exported(dataset: fo.Dataset, source: Source) -> None:
+def mark_exported(dataset: fo.Dataset, source: LabelSource) -> None:
     """Writes down that the files hold every answer that was given until now."""
     dataset.info[_INFO] = {**dataset.info[_INFO], "exported": source.fingerprint()}
     dataset.save()

@@ -14,7 +14,7 @@ from ..core.errors import InvalidParameter
 from ..core.files import write_whole
 from ..dataset.states import REJECTED_TAG
 from ..folders.formats import correct
-from ..folders.source import Box, Correction, FileLabel, Source
+from ..folders.source import Box, Correction, FileLabel, LabelSource
 from .check import FIELD
 from .listing import PLACE
 
@@ -45,7 +45,7 @@ class Changed:
         return f"~ {where}  {', '.join(parts)}"
 
 
-def find_corrections(dataset: fo.Dataset, source: Source) -> list[Changed]:
+def find_corrections(dataset: fo.Dataset, source: LabelSource) -> list[Changed]:
     """Returns how the labels of a dataset differ from the files that they came from.
 
     Labels that were rejected, or deleted, are removed.
@@ -90,7 +90,7 @@ def find_corrections(dataset: fo.Dataset, source: Source) -> list[Changed]:
     return found + new
 
 
-def write_corrections(source: Source, changes: list[Changed], to: Path | None) -> list[Path]:
+def write_corrections(source: LabelSource, changes: list[Changed], to: Path | None) -> list[Path]:
     """Writes the files of labels, and returns those that changed.
 
     All of them are complete before the first takes its place.

@@ -16,12 +16,12 @@ from typing import Any
 
 from ..core.errors import BadDataset, LabelvetError
 from ..core.sentences import first_line
-from ..folders.source import Faults, FileLabel, ImageFile, Source, check_box, image_size
+from ..folders.source import Faults, FileLabel, ImageFile, LabelSource, check_box, image_size
 
 PREFIX = "fiftyone:"
 
 
-def read_fiftyone(name: str, field: str | None = None) -> Source:
+def read_fiftyone(name: str, field: str | None = None) -> LabelSource:
     """Reads a dataset of FiftyOne.
 
     Args:
@@ -55,7 +55,7 @@ def read_fiftyone(name: str, field: str | None = None) -> Source:
                 good.append(FileLabel(str(label), box, f"label {id_}", confidence))
         images.append(ImageFile(Path(path), good))
     identity = sha256(text.encode()).hexdigest()
-    return Source("FiftyOne", Path(name), None, images, [], faults, identity=identity)
+    return LabelSource("FiftyOne", Path(name), None, images, [], faults, identity=identity)
 
 
 def _write(name: str, field: str, file: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from labelvet.folders.source import Source
+    from labelvet.folders.source import LabelSource
 
 LIMIT_PASSED, BAD_INPUT = 1, 2
 
@@ -216,7 +216,7 @@ def _request(arguments: argparse.Namespace, mapped: bool = False) -> Any:
     return Request(source, seconds, arguments.lenient, mapped, arguments.start_over)
 
 
-def _source(arguments: argparse.Namespace) -> Source:
+def _source(arguments: argparse.Namespace) -> LabelSource:
     from labelvet.checking.fiftyone_source import PREFIX, read_fiftyone
     from labelvet.folders.formats import read_source
 
@@ -231,7 +231,7 @@ def _source(arguments: argparse.Namespace) -> Source:
     return source
 
 
-def _enter(arguments: argparse.Namespace, source: Source) -> None:
+def _enter(arguments: argparse.Namespace, source: LabelSource) -> None:
     from labelvet.checking.place import enter
 
     os.environ.setdefault("FIFTYONE_SHOW_PROGRESS_BARS", "false")

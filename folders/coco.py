@@ -20,7 +20,7 @@ from .source import (
     Faults,
     FileLabel,
     ImageFile,
-    Source,
+    LabelSource,
     check_box,
     image_size,
     read_text,
@@ -77,7 +77,7 @@ def looks_like(path: Path) -> bool:
     )
 
 
-def read(path: Path, images: Path | None = None) -> Source:
+def read(path: Path, images: Path | None = None) -> LabelSource:
     """Reads a dataset.
 
     Args:
@@ -115,7 +115,7 @@ def read(path: Path, images: Path | None = None) -> Source:
             told = isinstance(width, int) and isinstance(height, int) and min(width, height) > 0
             measured[id_] = (width, height) if told else size
     labels, crowds = _labels(annotations, categories, files, measured, path, faults)
-    source = Source(
+    source = LabelSource(
         "COCO",
         path,
         list(categories.values()),
@@ -203,7 +203,7 @@ def _image_folder(path: Path, given: Path | None, names: list[str]) -> Path:
     )
 
 
-def correct(source: Source, corrections: list[Correction]) -> Iterator[tuple[Path, str]]:
+def correct(source: LabelSource, corrections: list[Correction]) -> Iterator[tuple[Path, str]]:
     """Yields the JSON with its new text: only the annotations that were corrected are changed.
 
     Raises:

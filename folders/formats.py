@@ -7,12 +7,12 @@ from pathlib import Path
 
 from ..core.errors import BadDataset
 from . import coco, voc, yolo
-from .source import Correction, Source
+from .source import Correction, LabelSource
 
 _YAML = (".yaml", ".yml")
 
 
-def read_source(path: Path, images: Path | None = None, split: str | None = None) -> Source:
+def read_source(path: Path, images: Path | None = None, split: str | None = None) -> LabelSource:
     """Reads a dataset of YOLO (a yaml), COCO (a json) or VOC (a folder), or the folder of one.
 
     Args:
@@ -64,7 +64,7 @@ def _in_folder(folder: Path) -> Path:
     return found[0]
 
 
-def correct(source: Source, corrections: list[Correction]) -> Iterator[tuple[Path, str]]:
+def correct(source: LabelSource, corrections: list[Correction]) -> Iterator[tuple[Path, str]]:
     """Yields ``(file, new text)`` of each file of labels that corrections change.
 
     Args:

@@ -7,10 +7,10 @@ from typing import Any
 
 from ..core.errors import BadDataset
 from .coco import load_json, relative_box
-from .source import Faults, FileLabel, ImageFile, Source, check_box, image_size
+from .source import Faults, FileLabel, ImageFile, LabelSource, check_box, image_size
 
 
-def read_predictions(path: Path, source: Source) -> Source:
+def read_predictions(path: Path, source: LabelSource) -> LabelSource:
     """Reads predictions.
 
     COCO's results (a list with image_id, category_id, bbox in pixels and score), a COCO dataset
@@ -74,7 +74,7 @@ def read_predictions(path: Path, source: Source) -> Source:
     if not matched:
         raise BadDataset(f"None of the predictions of '{path}' is of an image of '{source.path}'.")
     found = [ImageFile(image_path, labels) for image_path, labels in images.items()]
-    return Source("predictions", path, None, found, [path], faults)
+    return LabelSource("predictions", path, None, found, [path], faults)
 
 
 def _key(entry: Any) -> str:

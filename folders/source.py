@@ -79,7 +79,7 @@ class Faults:
 
 
 @dataclass
-class Source:
+class LabelSource:
     """A dataset as its files have it.
 
     Attributes:

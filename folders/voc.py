@@ -17,7 +17,7 @@ from .source import (
     Faults,
     FileLabel,
     ImageFile,
-    Source,
+    LabelSource,
     check_box,
     image_size,
     list_images,
@@ -39,7 +39,7 @@ def layout(folder: Path) -> tuple[Path, Path] | None:
     return None
 
 
-def read(path: Path) -> Source:
+def read(path: Path) -> LabelSource:
     """Reads a dataset.
 
     Args:
@@ -70,7 +70,7 @@ def read(path: Path) -> Source:
             )  # fmt: skip
             if image_size(image_path, faults) is not None:
                 images.append(ImageFile(image_path.absolute(), []))
-    return Source("VOC", path, None, images, files, faults)
+    return LabelSource("VOC", path, None, images, files, faults)
 
 
 def _read_file(
@@ -112,7 +112,7 @@ def _read_file(
     return ImageFile(image.absolute(), labels)
 
 
-def correct(source: Source, corrections: list[Correction]) -> Iterator[tuple[Path, str]]:
+def correct(source: LabelSource, corrections: list[Correction]) -> Iterator[tuple[Path, str]]:
     """Yields ``(file, new text)`` of each XML file that changes; all else in it stays."""
     folders = layout(source.path)
     assert folders is not None

@@ -17,7 +17,7 @@ from .source import (
     Faults,
     FileLabel,
     ImageFile,
-    Source,
+    LabelSource,
     check_box,
     image_size,
     list_images,
@@ -39,7 +39,7 @@ def looks_like(path: Path) -> bool:
     return isinstance(content, dict) and "names" in content
 
 
-def read(path: Path, split: str | None = None) -> Source:
+def read(path: Path, split: str | None = None) -> LabelSource:
     """Reads a dataset.
 
     Args:
@@ -64,7 +64,7 @@ def read(path: Path, split: str | None = None) -> Source:
         if file is not None:
             files.append(file)
     names = [classes[number] for number in sorted(classes)]
-    return Source("YOLO", path, names, images, files, faults, categories=classes)
+    return LabelSource("YOLO", path, names, images, files, faults, categories=classes)
 
 
 def _classes(content: Any, path: Path) -> dict[int, str]:
@@ -180,7 +180,7 @@ def _corner_box(values: list[float]) -> Box:
     return min(xs), min(ys), max(xs) - min(xs), max(ys) - min(ys)
 
 
-def correct(source: Source, corrections: list[Correction]) -> Iterator[tuple[Path, str]]:
+def correct(source: LabelSource, corrections: list[Correction]) -> Iterator[tuple[Path, str]]:
     """Yields ``(file, new text)`` of each label file that changes; all other lines stay.
 
     Raises:
