@@ -59,7 +59,7 @@ _SHARE_SAVE = 0.05
 
 
 @dataclass(frozen=True)
-class Changes:
+class LabelChanges:
     """What happened to the labels of a run since it was computed, in numbers of labels.
 
     Attributes:
@@ -120,7 +120,7 @@ class Update:
 
     brain_key: str
     results: fbv.VisualizationResults
-    changes: Changes
+    changes: LabelChanges
     unreadable: dict[str, str]
     skipped: dict[str, str]
     notes: list[str] = field(default_factory=list)
@@ -134,7 +134,7 @@ class Update:
         return " ".join(sentences + self.notes)
 
 
-def find_changes(samples: fo.core.collections.SampleCollection, brain_key: str) -> Changes:
+def find_changes(samples: fo.core.collections.SampleCollection, brain_key: str) -> LabelChanges:
     """Compares a visualization with the labels that the view it was made of has now.
 
     Reads no images, but looks whether their files were replaced, for two seconds at most;
@@ -147,7 +147,7 @@ def find_changes(samples: fo.core.collections.SampleCollection, brain_key: str) 
     return _compare(_open(samples, brain_key))
 
 
-def recent_changes(dataset: fo.Dataset, brain_key: str) -> Changes:
+def recent_changes(dataset: fo.Dataset, brain_key: str) -> LabelChanges:
     """Returns what :func:`find_changes` says, or said within half a minute of the same labels.
 
     A form asks at every change of any of its inputs, and comparing is seconds of a large dataset.
@@ -162,7 +162,7 @@ def recent_changes(dataset: fo.Dataset, brain_key: str) -> Changes:
     return _recent.get(asked, lambda: find_changes(dataset, brain_key))
 
 
-_recent: Memory[Changes] = Memory(100, lambda changes: 1)
+_recent: Memory[LabelChanges] = Memory(100, lambda changes: 1)
 
 
 def update_visualization(
@@ -214,7 +214,7 @@ def update_visualization(
             raise NoPatches(
                 f"All labels of '{brain_key}' were changed or deleted: compute it again instead."
             )
-        changes = Changes(
+        changes = LabelChanges(
             new=len(table) - len(keep),
             changed=int((~same).sum()),
             deleted=len(run.pairs) - len(match_ids(run.pairs, run.table.pairs)[0]),
@@ -299,12 +299,12 @@ def _open(samples: Any, brain_key: str) -> _Run:
     return _Run(view, results, method, record, table, seen)
 
 
-def _compare(run: _Run) -> Changes:
+def _compare(run: _Run) -> LabelChanges:
     now, old = match_ids(run.table.pairs, run.pairs)
     unchanged = _unchanged(run.record, old, run.table.boxes[now], None)
     unchanged[_replaced(run, now, old)] = False
     same = int(unchanged.sum())
-    return Changes(
+    return LabelChanges(
         new=len(run.table) - len(now) - len(run.table.take(_others(run, now)).box_problems()),
         changed=len(now) - same,
         deleted=len(run.pairs) - len(now),

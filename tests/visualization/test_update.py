@@ -19,7 +19,7 @@ from labelvet.embeddings.insertion import place_points
 from labelvet.embeddings.neighbors import build_neighbor_graph
 from labelvet.embeddings.projection import make_method, project
 from labelvet.embeddings.store import DECODED, EmbeddingStore, clear_store
-from labelvet.visualization.update import Changes, find_changes
+from labelvet.visualization.update import LabelChanges, find_changes
 from PIL import Image
 from tables import fewest_steps
 
@@ -81,9 +81,9 @@ def test_what_is_new_is_placed_and_the_rest_stays(boxes, method, num_dims):
     old = by_id(compute(boxes, method=method, num_dims=num_dims, **fewest_steps(method)))
     run = find_run(boxes, "map")
     added, moved, deleted = edit(boxes)
-    assert find_changes(boxes, "map") == Changes(new=2, changed=1, deleted=1, unchanged=38)
+    assert find_changes(boxes, "map") == LabelChanges(new=2, changed=1, deleted=1, unchanged=38)
     done = update(boxes)
-    assert done.changes == Changes(new=2, changed=1, deleted=1, unchanged=38)
+    assert done.changes == LabelChanges(new=2, changed=1, deleted=1, unchanged=38)
     assert find_run(boxes, "map") != run
 
     boxes._brain_cache.clear()
@@ -117,7 +117,7 @@ def test_only_what_is_new_is_embedded(boxes, monkeypatch):
     clear_store()  # what the store has lost is embedded again, and stays where it is
     old = by_id(boxes.load_brain_results("map"))
     boxes.delete_labels(ids=[next(iter(old))])
-    assert update(boxes).changes == Changes(new=0, changed=0, deleted=1, unchanged=40)
+    assert update(boxes).changes == LabelChanges(new=0, changed=0, deleted=1, unchanged=40)
     assert sum(seen) == 3 + 40
 
 
@@ -127,7 +127,7 @@ def test_a_replaced_image_is_noticed(boxes, monkeypatch):
     assert not find_changes(boxes, "map")  # only a worker may see it
     Path(boxes.last().filepath + ".away").rename(boxes.last().filepath)
     Image.new("RGB", (80, 60), "red").save(boxes.first().filepath)
-    changes = Changes(new=0, changed=4, deleted=0, unchanged=36)
+    changes = LabelChanges(new=0, changed=4, deleted=0, unchanged=36)
     assert find_changes(boxes, "map") == changes
     monkeypatch.setattr("labelvet.visualization.update._LOOK_SECONDS", -1.0)
     assert not find_changes(boxes, "map")  # no time to look
@@ -169,9 +169,9 @@ def test_embeddings_from_elsewhere(boxes):
     )
     old = by_id(boxes.load_brain_results("stock"))
     added, moved, _ = edit(boxes)
-    assert update(boxes, "field").changes == Changes(2, 1, 1, 38)
+    assert update(boxes, "field").changes == LabelChanges(2, 1, 1, 38)
     # FiftyOne does not keep the boxes, so it cannot be known that one has moved
-    assert update(boxes, "stock").changes == Changes(2, 0, 1, 39)
+    assert update(boxes, "stock").changes == LabelChanges(2, 0, 1, 39)
     new = by_id(boxes.load_brain_results("stock"))
     np.testing.assert_allclose(new[moved], old[moved], rtol=1e-6)  # FiftyOne keeps 64 bits
     assert set(added) <= set(new)
@@ -269,8 +269,8 @@ def test_a_cancelled_update_changes_nothing(boxes):
 
 
 def test_recomputing_is_recommended_above_a_fifth():
-    assert not Changes(new=20, changed=0, deleted=500, unchanged=80).recompute
-    few = Changes(new=11, changed=10, deleted=0, unchanged=79)
+    assert not LabelChanges(new=20, changed=0, deleted=500, unchanged=80).recompute
+    few = LabelChanges(new=11, changed=10, deleted=0, unchanged=79)
     assert few.recompute and "More than a fifth" in few.sentence()
 
 
