@@ -14,7 +14,7 @@ from ..core.sentences import count
 from ..core.versions import check_fiftyone
 from ..folders.source import LabelSource
 from ..review.answers import NOT_AN_OBJECT, WRONG_CLASS
-from .listing import PLACE, Listing, read_listing
+from .result import PLACE, CheckResult, read_result
 
 NAME = "check"
 FIELD = "labels"
@@ -26,7 +26,7 @@ _IMPORT_SHARE, _MAP_SHARE = 0.1, 0.75
 
 
 @dataclass(frozen=True)
-class Request:
+class CheckSettings:
     """What is asked of a check.
 
     Attributes:
@@ -53,22 +53,22 @@ class Request:
         }
 
 
-def run_check(request: Request, report: Report) -> tuple[fo.Dataset, Listing]:
+def run_check(settings: CheckSettings, report: Report) -> tuple[fo.Dataset, CheckResult]:
     """Imports, embeds and judges what is not yet, and returns the dataset and what was found.
 
     Args:
-        request: what to check
+        settings: what to check
         report: told of progress
 
     Raises:
         BadDataset: if an image turns out to be broken
         InvalidParameter: if the files changed, and answers would be lost
     """
-    dataset = _imported(request, report)
+    dataset = _imported(settings, report)
     kept = dataset.info[_INFO]
-    method = "umap" if request.mapped else "pca"
+    method = "umap" if settings.mapped else "pca"
     known = dataset.get_brain_info(BRAIN_KEY) if dataset.has_brain_run(BRAIN_KEY) else None
-    if "notes" not in kept or (request.mapped and known and known.config.method != "umap"):
+    if "notes" not in kept or (settings.mapped and known and known.config.method != "umap"):
         # they load torch, which a run that finds all of it done does not need
         from ..issues.find import describe_geometry, find_label_issues
         from ..visualization.compute import compute_visualization
@@ -78,27 +78,27 @@ def run_check(request: Request, report: Report) -> tuple[fo.Dataset, Listing]:
             FIELD,
             BRAIN_KEY,
             method=method,
-            seed=None if request.mapped else 51,
+            seed=None if settings.mapped else 51,
             overwrite=True,
             progress=_part(report, _IMPORT_SHARE, _MAP_SHARE),
         )
-        if run.unreadable and not request.lenient:
+        if run.unreadable and not settings.lenient:
             first = next(iter(run.unreadable))
             raise BadDataset(f"{count(len(run.unreadable), 'image')} cannot be read, as '{first}'.")
         issues = find_label_issues(
             dataset,
             BRAIN_KEY,
-            second_fields=_second_fields(request),
+            second_fields=_second_fields(settings),
             progress=_part(report, _MAP_SHARE, 1.0),
         )
         notes = [*issues.notes, describe_geometry(issues.geometry)]
         dataset.info[_INFO] = {**kept, "notes": notes}
         dataset.save()
-    source = request.source
-    return dataset, read_listing(
+    source = settings.source
+    return dataset, read_result(
         dataset,
         FIELD,
-        _second_fields(request),
+        _second_fields(settings),
         f"{source.format} '{source.path}'",
         [*source.notes, *dataset.info[_INFO]["notes"]],
     )
@@ -129,16 +129,16 @@ def mark_exported(dataset: fo.Dataset, source: LabelSource) -> None:
     dataset.save()
 
 
-def _imported(request: Request, report: Report) -> fo.Dataset:
-    state = request.state()
+def _imported(settings: CheckSettings, report: Report) -> fo.Dataset:
+    state = settings.state()
     if fo.dataset_exists(NAME):
         dataset = fo.load_dataset(NAME)
         kept = dataset.info.get(_INFO, {})
-        if kept.get("state") == state and not request.start_over:
+        if kept.get("state") == state and not settings.start_over:
             return dataset
         answers = _count_answers(dataset)
         exported = kept.get("exported") == state["source"]
-        if answers and not exported and not request.start_over:
+        if answers and not exported and not settings.start_over:
             raise InvalidParameter(
                 f"What is checked changed since, and {count(answers, 'correction')} that you made "
                 "in the App would be lost: --start-over forgets them."
@@ -149,12 +149,12 @@ def _imported(request: Request, report: Report) -> fo.Dataset:
         fo.delete_dataset(building)
     dataset = fo.Dataset(building, persistent=True)
     report(0.0, "Importing labels")
-    fields = (FIELD, *_second_fields(request))
+    fields = (FIELD, *_second_fields(settings))
     by_field = [
         {image.path: image.labels for image in source.images}
-        for source in (request.source, *request.seconds)
+        for source in (settings.source, *settings.seconds)
     ]
-    images = [image.path for image in request.source.images]
+    images = [image.path for image in settings.source.images]
     for start in range(0, len(images), _SAMPLES_PER_WRITE):
         some = images[start : start + _SAMPLES_PER_WRITE]
         dataset.add_samples(
@@ -198,10 +198,10 @@ def _detections(labels: Sequence[Any], placed: bool) -> fo.Detections:
     )
 
 
-def _second_fields(request: Request) -> tuple[str, ...]:
+def _second_fields(settings: CheckSettings) -> tuple[str, ...]:
     return tuple(
         "second" if number == 0 else f"second_{number + 1}"
-        for number in range(len(request.seconds))
+        for number in range(len(settings.seconds))
     )
 
 

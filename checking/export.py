@@ -16,7 +16,7 @@ from ..dataset.states import REJECTED_TAG
 from ..folders.formats import correct
 from ..folders.source import Box, Correction, FileLabel, LabelSource
 from .check import FIELD
-from .listing import PLACE
+from .result import PLACE
 
 # what a database keeps of a number that was read from a file
 _SAME = 1e-6

@@ -114,7 +114,7 @@ def _check(arguments: argparse.Namespace) -> None:
         from labelvet.core.errors import InvalidParameter
 
         raise InvalidParameter("Name a file for the report that ends in .html.")
-    request = _request(arguments)
+    settings = _settings(arguments)
     # limits come with the issues' names, which load FiftyOne; they are checked before anything is
     # computed, but not before the database is entered
     from labelvet.checking.check import run_check
@@ -123,19 +123,19 @@ def _check(arguments: argparse.Namespace) -> None:
 
     limits = [parse_limit(rule) for rule in arguments.fail_if]
     with terminal_report() as report:
-        dataset, listing = run_check(request, report)
-    for line in listing.table(arguments.worst):
+        dataset, result = run_check(settings, report)
+    for line in result.table(arguments.worst):
         print(line)
     if arguments.json:
-        listing.write_json(arguments.json)
+        result.write_json(arguments.json)
         print(f"Written to '{arguments.json}'.")
     if arguments.report:
         from labelvet.checking.check import BRAIN_KEY
         from labelvet.proof.report import write_page
 
-        write_page(dataset, BRAIN_KEY, arguments.report, str(request.source.path))
+        write_page(dataset, BRAIN_KEY, arguments.report, str(settings.source.path))
         print(f"Written to '{arguments.report}'.")
-    passed = listing.passed(limits)
+    passed = result.passed(limits)
     if passed:
         sys.stdout.flush()
         print(f"Failed: {', '.join(map(str, passed))}.", file=sys.stderr)
@@ -143,7 +143,7 @@ def _check(arguments: argparse.Namespace) -> None:
 
 
 def _open(arguments: argparse.Namespace) -> None:
-    request = _request(arguments, mapped=True)
+    settings = _settings(arguments, mapped=True)
     from labelvet.checking.check import run_check
     from labelvet.core.progress import terminal_report
     from labelvet.core.signals import interrupt_on_signals, wait_for_interrupt
@@ -151,8 +151,8 @@ def _open(arguments: argparse.Namespace) -> None:
 
     interrupt_on_signals()
     with terminal_report() as report:
-        dataset, listing = run_check(request, report)
-    for line in listing.table(0):
+        dataset, result = run_check(settings, report)
+    for line in result.table(0):
         print(line)
     with app(dataset, arguments.port, review=True) as address:
         print(
@@ -201,7 +201,7 @@ def _export(arguments: argparse.Namespace) -> None:
         )
 
 
-def _request(arguments: argparse.Namespace, mapped: bool = False) -> Any:
+def _settings(arguments: argparse.Namespace, mapped: bool = False) -> Any:
     """Reads all that is given, and enters the database of the check."""
     source = _source(arguments)
     from labelvet.folders.predictions import read_predictions
@@ -211,9 +211,9 @@ def _request(arguments: argparse.Namespace, mapped: bool = False) -> Any:
         second.check(arguments.lenient)
     print(source.summary(), flush=True)
     _enter(arguments, source)
-    from labelvet.checking.check import Request
+    from labelvet.checking.check import CheckSettings
 
-    return Request(source, seconds, arguments.lenient, mapped, arguments.start_over)
+    return CheckSettings(source, seconds, arguments.lenient, mapped, arguments.start_over)
 
 
 def _source(arguments: argparse.Namespace) -> LabelSource:

@@ -57,7 +57,7 @@ class Issue:
 
 
 @dataclass(frozen=True)
-class Listing:
+class CheckResult:
     """What a check found.
 
     Attributes:
@@ -137,9 +137,9 @@ class Listing:
         write_whole({path: json.dumps(content, indent=1, ensure_ascii=False) + "\n"})
 
 
-def read_listing(
+def read_result(
     dataset: fo.Dataset, field: str, seconds: tuple[str, ...], source: str, notes: list[str]
-) -> Listing:
+) -> CheckResult:
     """Reads what :func:`labelvet.issues.find.find_label_issues` wrote.
 
     Args:
@@ -147,12 +147,12 @@ def read_listing(
         field: the field that was judged
         seconds: the fields that were asked
         source: what was checked, in words
-        notes: see :class:`Listing`
+        notes: see :class:`CheckResult`
     """
     issues = [issue for name in (field, *seconds) for issue in _issues(dataset, name)]
     issues.sort(key=lambda issue: -issue.probability)
     by_class = dataset.count_values(f"{field}.detections.label")
-    return Listing(
+    return CheckResult(
         source,
         sum(by_class.values()),
         {str(name): number for name, number in sorted(by_class.items(), key=lambda e: -e[1])},
