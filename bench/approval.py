@@ -11,7 +11,7 @@ from statistics import median
 from typing import Any
 
 from . import browser
-from .report import Target, quick, write
+from .report import Aim, quick, write
 
 _TURNS = 3
 _TRUTH, _PANEL = "approved", "auto_labeling"
@@ -28,20 +28,20 @@ def run(folder: Path) -> None:
     seen = figures["app"] = _in_the_app(folder, 4 * images)
     labels = f"{4 * images:,} labels"
     targets = [
-        Target(f"review of {labels}, s", steps["review"], "<=", 2.0),
-        Target("their patches, s", steps["patches"], "<=", 5.0),
-        Target("the patches within a range, s", steps["show"], "<=", 1.0),
-        Target(f"{steps['added']:,} into the basket, s", steps["add"], "<=", 5.0),
-        Target("and out again, s", steps["undo_add"], "<=", 5.0),
-        Target("approved into a new field, s", steps["approve"], "<=", 10.0),
-        Target("undone, s", steps["undo_approve"], "<=", 10.0),
-        Target("merged by IoU with as many, s", steps["merge"], "<=", 15.0),
-        Target("the rest removed, s", steps["finalize"], "<=", 10.0),
-        Target("and brought back, s", steps["undo_finalize"], "<=", 10.0),
-        Target("added, seen in the panel, s", seen["add"], "<=", 8.0),
-        Target("approved, seen in the panel, s", seen["approve"], "<=", 15.0),
-        Target("undone, seen in the panel, s", seen["undo"], "<=", 15.0),
-        Target("longest pause of the page meanwhile, s", seen["pause"], "<=", 1.0),
+        Aim(f"review of {labels}, s", steps["review"], "<=", 2.0),
+        Aim("their patches, s", steps["patches"], "<=", 5.0),
+        Aim("the patches within a range, s", steps["show"], "<=", 1.0),
+        Aim(f"{steps['added']:,} into the basket, s", steps["add"], "<=", 5.0),
+        Aim("and out again, s", steps["undo_add"], "<=", 5.0),
+        Aim("approved into a new field, s", steps["approve"], "<=", 10.0),
+        Aim("undone, s", steps["undo_approve"], "<=", 10.0),
+        Aim("merged by IoU with as many, s", steps["merge"], "<=", 15.0),
+        Aim("the rest removed, s", steps["finalize"], "<=", 10.0),
+        Aim("and brought back, s", steps["undo_finalize"], "<=", 10.0),
+        Aim("added, seen in the panel, s", seen["add"], "<=", 8.0),
+        Aim("approved, seen in the panel, s", seen["approve"], "<=", 15.0),
+        Aim("undone, seen in the panel, s", seen["undo"], "<=", 15.0),
+        Aim("longest pause of the page meanwhile, s", seen["pause"], "<=", 1.0),
     ]
     write("approval", figures, targets)
 

@@ -19,7 +19,7 @@ import numpy as np
 import psutil
 
 from .data import noise_table
-from .report import Target, quick, write
+from .report import Aim, quick, write
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "tests" / "helpers"))
 
@@ -59,9 +59,9 @@ def run(folder: Path) -> None:
         "cluster",
         figures,
         [
-            Target("two workers, rate over one worker's", two / one, ">=", 1.8),
-            Target("one worker, time over the plain engine's", plain / one, "<=", 1.1),
-            Target("5% of shards lost, time over none lost", two / lost, "<=", 1.1),
+            Aim("two workers, rate over one worker's", two / one, ">=", 1.8),
+            Aim("one worker, time over the plain engine's", plain / one, "<=", 1.1),
+            Aim("5% of shards lost, time over none lost", two / lost, "<=", 1.1),
         ],
     )
 

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from .data import real_boxes
-from .report import Target, quick, write
+from .report import Aim, quick, write
 
 BACKBONES = ("efficientnet-lite0", "mobilenet_v3_small", "resnet18")
 SETTINGS = [(size, workers) for size in (1, 16, 64) for workers in (0, 2)]
@@ -45,7 +45,7 @@ def run(folder: Path) -> None:
         progress=False,
     )
     figures: dict[str, Any] = {"images": name, "threads": torch.get_num_threads()}
-    targets: list[Target] = []
+    targets: list[Aim] = []
     for backbone in BACKBONES:
         figures[backbone] = _measure(dataset, backbone, folder)
         targets += _targets(backbone, figures[backbone])
@@ -131,23 +131,21 @@ def _measure(dataset: Any, name: str, folder: Path) -> dict[str, Any]:
     }
 
 
-def _targets(name: str, figures: dict[str, Any]) -> list[Target]:
+def _targets(name: str, figures: dict[str, Any]) -> list[Aim]:
     rate = figures["medians"]
     targets = []
     for side, suffix in ((name, ""), (f"{name}, torch alone", "_torch")):
         ours, bare = rate[f"ours{suffix}"], rate[f"bare{suffix}"]
         targets += [
-            Target(f"{side}: x stock default", ours / rate["stock_default"], ">=", 3),
-            Target(f"{side}: x stock best", ours / rate["stock_best"], ">=", 1.5),
-            Target(f"{side}: part of the bare forward pass", ours / bare, ">=", 0.85),
+            Aim(f"{side}: x stock default", ours / rate["stock_default"], ">=", 3),
+            Aim(f"{side}: x stock best", ours / rate["stock_best"], ">=", 1.5),
+            Aim(f"{side}: part of the bare forward pass", ours / bare, ">=", 0.85),
         ]
     targets += [
-        Target(f"{name}: least cosine, fp32", figures["cosine_fp32"], ">=", 0.999),
+        Aim(f"{name}: least cosine, fp32", figures["cosine_fp32"], ">=", 0.999),
     ]
     if not figures["precision"].startswith("float32"):
-        least = Target(
-            f"{name}: least cosine, {figures['precision']}", figures["cosine"], ">=", 0.99
-        )
+        least = Aim(f"{name}: least cosine, {figures['precision']}", figures["cosine"], ">=", 0.99)
         targets.append(least)
     return targets
 

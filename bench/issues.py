@@ -70,7 +70,7 @@ from .issues_measures import (
     told,
 )
 from .overlaps import box_overlaps
-from .report import Target, quick, write
+from .report import Aim, quick, write
 
 _SHARES = (0.01, 0.05, 0.1, 0.3)
 _FLIPS = {"at random": 0.0, "to the most similar class": 1.0}
@@ -115,11 +115,11 @@ def run(folder: Path) -> None:
     write("issues", figures, _targets(figures))
 
 
-def _targets(figures: dict[str, Any]) -> list[Target]:
-    targets: list[Target] = []
+def _targets(figures: dict[str, Any]) -> list[Aim]:
+    targets: list[Aim] = []
 
     def aim(name: str, value: float, comparison: str, target: float) -> None:
-        targets.append(Target(name, value, comparison, target))
+        targets.append(Aim(name, value, comparison, target))
 
     for name, measured in figures["a detector's boxes"].items():
         alone = measured["by confidence"]["average_precision"]

@@ -20,7 +20,7 @@ from typing import Any
 from labelvet.core.mongod import free_port
 
 from . import browser
-from .report import Target, quick, write
+from .report import Aim, quick, write
 
 _CLIENTS = 20
 _RUNS_LISTED = 200
@@ -122,8 +122,8 @@ def run(folder: Path) -> None:
         "filter_in_database": others,
     }
     targets = [
-        Target("rows under a filter, median, s", filters["median"], "<=", 2.0),
-        Target(
+        Aim("rows under a filter, median, s", filters["median"], "<=", 2.0),
+        Aim(
             "lists of runs a second, of FiftyOne's own calls",
             polls["per_second"] / stock["per_second"], ">=", 0.5,
         ),

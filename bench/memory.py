@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from .report import Target, quick, write
+from .report import Aim, quick, write
 
 _STAGES = """
 import json, resource, sys, time, warnings
@@ -86,13 +86,13 @@ def run(folder: Path) -> None:
         },
     }
     targets = [
-        Target(
+        Aim(
             f"{n} x 512 through store, neighbors and projection: peak GB",
             max(stage["peak_gb"] for stage in stages.values()),
             "<=",
             6,
         ),
-        Target(
+        Aim(
             f"embedding {many} patches: peak without the result, times that of {few}",
             peaks[many] / peaks[few],
             "<=",

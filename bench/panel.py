@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from . import browser
-from .report import Target, quick, write
+from .report import Aim, quick, write
 
 _TURNS = 3
 _TAG = "needs-review"
@@ -41,29 +41,29 @@ def run(folder: Path) -> None:
     python = figures["python"]
     wanted = python["selected"]
     targets = [
-        Target(f"color column of {labels:,} rows, cold, s", python["color_cold"], "<=", 1.5),
-        Target(f"color column of {labels:,} rows, warm, s", python["color_warm"], "<=", 0.2),
-        Target(f"stages, page and counts of {wanted:,} labels, s", python["select"], "<=", 2.0),
-        Target(f"tagging {wanted:,} labels, s", python["tag"], "<=", 5.0),
-        Target("undoing it, s", python["undo"], "<=", 5.0),
+        Aim(f"color column of {labels:,} rows, cold, s", python["color_cold"], "<=", 1.5),
+        Aim(f"color column of {labels:,} rows, warm, s", python["color_warm"], "<=", 0.2),
+        Aim(f"stages, page and counts of {wanted:,} labels, s", python["select"], "<=", 2.0),
+        Aim(f"tagging {wanted:,} labels, s", python["tag"], "<=", 5.0),
+        Aim("undoing it, s", python["undo"], "<=", 5.0),
     ]
     seen = figures["app"] = _in_the_app(folder, points)
     targets += [
-        Target(f"first picture of {points:,} points, s", seen["picture"]["ours"], "<=", 2.0),
-        Target(
+        Aim(f"first picture of {points:,} points, s", seen["picture"]["ours"], "<=", 2.0),
+        Aim(
             "first picture, ours over the native panel's",
             seen["picture"]["ours"] / seen["picture"]["native"], "<=", 1.0,
         ),
-        Target(f"recolored {labels:,} points, cold, s", seen["recolor_cold"], "<=", 1.5),
-        Target(f"recolored {labels:,} points, warm, s", seen["recolor_warm"], "<=", 0.2),
-        Target(f"lasso of {seen['lassoed']:,} until the grid shows, s", seen["grid"], "<=", 2.0),
-        Target("tagged, seen in the panel, s", seen["tag"], "<=", 5.0),
-        Target("undone, seen in the panel, s", seen["undo"], "<=", 5.0),
-        Target(
+        Aim(f"recolored {labels:,} points, cold, s", seen["recolor_cold"], "<=", 1.5),
+        Aim(f"recolored {labels:,} points, warm, s", seen["recolor_warm"], "<=", 0.2),
+        Aim(f"lasso of {seen['lassoed']:,} until the grid shows, s", seen["grid"], "<=", 2.0),
+        Aim("tagged, seen in the panel, s", seen["tag"], "<=", 5.0),
+        Aim("undone, seen in the panel, s", seen["undo"], "<=", 5.0),
+        Aim(
             "questions to Python while panning and lassoing",
             seen["asked_while_panning_and_lassoing"], "<=", 0,
         ),
-        Target("longest pause of the page meanwhile, s", seen["pause"], "<=", 1.0),
+        Aim("longest pause of the page meanwhile, s", seen["pause"], "<=", 1.0),
     ]  # fmt: skip
     write("panel", figures, targets)
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from scipy.stats import beta
 
 from .proof_data import Scored, scored_sets
-from .report import Target, quick, write
+from .report import Aim, quick, write
 
 _ERROR = 0.05
 _ANSWERS = 140
@@ -45,14 +45,14 @@ def run(folder: Path) -> None:
     write("proof", figures, _promises(figures))
 
 
-def _promises(figures: dict[str, Any]) -> list[Target]:
+def _promises(figures: dict[str, Any]) -> list[Aim]:
     promises = []
     for name, found in figures["audit"].items():
         promises += [
-            Target(f"{name}: coverage at all times", found["coverage"], ">=", 0.95),
-            Target(f"{name}: width, times without guesses", found["times no guesses"], "<=", 0.75),
-            Target(f"{name}: width, times a binomial's", found["times binomial"], "<=", 0.75),
-            Target(
+            Aim(f"{name}: coverage at all times", found["coverage"], ">=", 0.95),
+            Aim(f"{name}: width, times without guesses", found["times no guesses"], "<=", 0.75),
+            Aim(f"{name}: width, times a binomial's", found["times binomial"], "<=", 0.75),
+            Aim(
                 f"{name}: coverage, reviewer wrong in 5 %",
                 found["reviewer wrong in 5 %"]["coverage with 5 % added"], ">=", 0.95,
             ),
@@ -60,16 +60,16 @@ def _promises(figures: dict[str, Any]) -> list[Target]:
     for name, targets in figures["targets"].items():
         for target, found in targets.items():
             title = f"{name}, {target} right"
-            promises.append(Target(f"{title}: met", found["met"], ">=", 0.95))
+            promises.append(Aim(f"{title}: met", found["met"], ">=", 0.95))
             if "answers, part of all" in found:
                 promises += [
-                    Target(f"{title}: answers for the best threshold's number, part of all",
+                    Aim(f"{title}: answers for the best threshold's number, part of all",
                            found["answers, part of all"], "<=", 0.2),
-                    Target(f"{title}: approved, beside an audited threshold",
+                    Aim(f"{title}: approved, beside an audited threshold",
                            found["approved"] - found["approved by an audited threshold"], ">=", 0),
                 ]  # fmt: skip
     seconds = figures["speed"]["next question of a target, s"]
-    promises.append(Target(f"next question, {_CANDIDATES:,} candidates, s", seconds, "<=", 0.3))
+    promises.append(Aim(f"next question, {_CANDIDATES:,} candidates, s", seconds, "<=", 0.3))
     return promises
 
 

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from .report import Target, quick, write
+from .report import Aim, quick, write
 
 SIZES = [(10_000, 1280, 4.0), (100_000, 512, 2.0)]
 # scikit-learn's trustworthiness is quadratic in memory, so it is taken of a part
@@ -50,16 +50,16 @@ print(json.dumps(seconds))
 def run(folder: Path) -> None:
     """Runs the bench."""
     figures: dict[str, Any] = {}
-    targets: list[Target] = []
+    targets: list[Aim] = []
     for n, dimension, times in SIZES[:1] if quick() else SIZES:
         key = f"{n} x {dimension}"
         measured = figures[key] = _measure(n, dimension, folder, turns=2)
         cold = measured["median_cold"]
         trust = measured["trustworthiness"]
         targets += [
-            Target(f"{key}: times as fast, cold", cold["default"] / cold["ours"], ">=", times),
-            Target(f"{key}: trustworthiness gained", trust["ours"] - trust["default"], ">=", -0.01),
-            Target(f"{key}: recall@15", measured["recall_at_15"], ">=", 0.95),
+            Aim(f"{key}: times as fast, cold", cold["default"] / cold["ours"], ">=", times),
+            Aim(f"{key}: trustworthiness gained", trust["ours"] - trust["default"], ">=", -0.01),
+            Aim(f"{key}: recall@15", measured["recall_at_15"], ">=", 0.95),
         ]
     write("reduce", figures, targets)
 

@@ -18,7 +18,7 @@ _COMPARE = {">=": lambda a, b: a >= b, "<=": lambda a, b: a <= b}
 
 
 @dataclass(frozen=True)
-class Target:
+class Aim:
     """One number that was promised, and what was measured."""
 
     name: str
@@ -37,7 +37,7 @@ def quick() -> bool:
     return os.environ.get("QUICK", "") not in ("", "0")
 
 
-def write(name: str, figures: dict[str, Any], targets: list[Target]) -> None:
+def write(name: str, figures: dict[str, Any], targets: list[Aim]) -> None:
     """Writes ``results/<name>.json`` (a quick run ``<name>-quick.json``) and prints the table."""
     RESULTS.mkdir(exist_ok=True)
     path = RESULTS / f"{name}{'-quick' if quick() else ''}.json"

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from .report import Target, quick, write
+from .report import Aim, quick, write
 
 _CODE = """
 import json, os, sys
@@ -67,8 +67,8 @@ def run(folder: Path) -> None:
         "embedded_twice": twice,
     }
     targets = [
-        Target("patches embedded twice, in shards", twice / SHARD_PATCHES, "<=", 1),
-        Target("the same embeddings to the last bit, fp32", float(same), ">=", 1),
+        Aim("patches embedded twice, in shards", twice / SHARD_PATCHES, "<=", 1),
+        Aim("the same embeddings to the last bit, fp32", float(same), ">=", 1),
     ]
     write("resume", figures, targets)
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from .report import Target, quick, write
+from .report import Aim, quick, write
 
 _START = """
 import json, time
@@ -51,9 +51,9 @@ def run(folder: Path) -> None:
     dataset = make_dataset(folder, "start", 500 if quick() else 5000, 20)
     forms = _forms(dataset)
     added = median(added for _, added in starts)
-    targets = [Target("seconds that the plugin adds to FiftyOne's start", added, "<=", 0.5)]
+    targets = [Aim("seconds that the plugin adds to FiftyOne's start", added, "<=", 0.5)]
     targets += [
-        Target(f"seconds to open {name}", seconds["median"], "<=", 0.2)
+        Aim(f"seconds to open {name}", seconds["median"], "<=", 0.2)
         for name, seconds in forms.items()
     ]
     figures = {

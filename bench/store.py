@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .report import Target, quick, write
+from .report import Aim, quick, write
 
 if TYPE_CHECKING:
     from labelvet.embeddings.vectors import Keys
@@ -55,7 +55,7 @@ def run(folder: Path) -> None:
     }
     figures["index_megabytes"] = round((store.folder / INDEX_NAME).stat().st_size / 2**20)
     what = f"{_ASKED} keys of {figures['gigabytes']} GB, s"
-    write("store", figures, [Target(what, figures["warm"], "<=", 0.2)])
+    write("store", figures, [Aim(what, figures["warm"], "<=", 0.2)])
 
 
 def _write_shard(path: Path, rng: np.random.Generator) -> Keys:

@@ -29,7 +29,7 @@ from .data import real_boxes, synthetic_embeddings
 from .issues_baselines import confident_learning, has_cleanlab
 from .issues_data import Labels, flip, scenes
 from .issues_measures import best_ranked
-from .report import Target, quick, write
+from .report import Aim, quick, write
 
 _SHARES = (0.01, 0.05, 0.2)
 _SCENES = 170
@@ -56,15 +56,13 @@ def run(folder: Path) -> None:
     write("types", figures, _targets(figures, tuple(sets)))
 
 
-def _targets(figures: dict[str, Any], sets: tuple[str, ...]) -> list[Target]:
-    targets = [
-        Target("masked crops: x plain ones", figures["masked crops"]["ratio"], "<=", _SLOWER)
-    ]
+def _targets(figures: dict[str, Any], sets: tuple[str, ...]) -> list[Aim]:
+    targets = [Aim("masked crops: x plain ones", figures["masked crops"]["ratio"], "<=", _SLOWER)]
     for name in sets:
         for share, measured in figures[name].items():
             if "cleanlab" in measured:
                 gained = measured["average_precision"] - measured["cleanlab"]
-                targets.append(Target(f"{name}, {share}: AP above cleanlab", gained, ">=", 0))
+                targets.append(Aim(f"{name}, {share}: AP above cleanlab", gained, ">=", 0))
     return targets
 
 
