@@ -22,7 +22,7 @@ from ..workers.claims import RunCancelled
 from ..workers.operations import mark_scheduled
 from ..workers.targets import VERSION, Target, list_targets
 from .form_operator import FormOperator
-from .progress import run_with_progress
+from .running import run_with_progress
 from .summary import failure
 
 logger = logging.getLogger(__name__)
