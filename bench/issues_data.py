@@ -245,15 +245,15 @@ def kinds_of(predictions: PatchTable, truth: PatchTable) -> NDArray[np.int64]:
         for place in np.argsort(-predictions.confidences[rows], kind="stable"):
             row = rows[place]
             same = np.array([name == names[row] for name in true_names[objects]])
-            its, of_others = np.where(same, iou[place], 0), np.where(same, 0, iou[place])
-            if (its * free).max() >= _MATCH_IOU:
+            of_class, of_others = np.where(same, iou[place], 0), np.where(same, 0, iou[place])
+            if (of_class * free).max() >= _MATCH_IOU:
                 kinds[row] = RIGHT
-                free[(its * free).argmax()] = False
-            elif its.max() >= _MATCH_IOU:
+                free[(of_class * free).argmax()] = False
+            elif of_class.max() >= _MATCH_IOU:
                 kinds[row] = DUPLICATE
             elif of_others.max() >= _MATCH_IOU:
                 kinds[row] = WRONG_CLASS
-            elif its.max() >= _PLACED_IOU:
+            elif of_class.max() >= _PLACED_IOU:
                 kinds[row] = BADLY_PLACED
     return kinds
 

@@ -77,12 +77,12 @@ def run(folder: Path) -> None:
     for size in (few, many):
         embedding[size] = _run(_EMBED, str(size), str(folder / "noise"))
         shutil.rmtree(os.environ["LABELVET_CACHE_DIR"])
-    peaks = {size: its["peak_gb"] - its["of_which_result_gb"] for size, its in embedding.items()}
+    peaks = {size: gb["peak_gb"] - gb["of_which_result_gb"] for size, gb in embedding.items()}
     figures = {
         f"{n} x 512": stages,
         "embedding": {
-            str(size): {name: round(gb, 3) for name, gb in its.items()}
-            for size, its in embedding.items()
+            str(images): {name: round(size, 3) for name, size in gb.items()}
+            for images, gb in embedding.items()
         },
     }
     targets = [

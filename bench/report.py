@@ -1,4 +1,4 @@
-"""What every bench writes: raw figures, the machine, and how they compare with the targets."""
+"""What every bench writes: raw figures, the machine, and how they compare with the aims."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def quick() -> bool:
     return os.environ.get("QUICK", "") not in ("", "0")
 
 
-def write(name: str, figures: dict[str, Any], targets: list[Aim]) -> None:
+def write(name: str, figures: dict[str, Any], aims: list[Aim]) -> None:
     """Writes ``results/<name>.json`` (a quick run ``<name>-quick.json``) and prints the table."""
     RESULTS.mkdir(exist_ok=True)
     path = RESULTS / f"{name}{'-quick' if quick() else ''}.json"
@@ -46,18 +46,15 @@ def write(name: str, figures: dict[str, Any], targets: list[Aim]) -> None:
         "quick": quick(),
         "machine": _machine(),
         "targets": [
-            {**asdict(t), "value": round(t.value, 4), "met": t.met} for t in targets
+            {**asdict(t), "value": round(t.value, 4), "met": t.met} for t in aims
         ],
         "figures": figures,
     }  # fmt: skip
     path.write_text(json.dumps(content, indent=1) + "\n")
-    width = max(len(target.name) for target in targets)
-    for target in targets:
-        verdict = "met" if target.met else "MISSED"
-        print(
-            f"{target.name:{width}}  {target.value:10.4g} {target.comparison} "
-            f"{target.target:<8g} {verdict}"
-        )
+    width = max(len(aim.name) for aim in aims)
+    for aim in aims:
+        verdict = "met" if aim.met else "MISSED"
+        print(f"{aim.name:{width}}  {aim.value:10.4g} {aim.comparison} {aim.target:<8g} {verdict}")
     print(f"Written to bench/results/{path.name}")
 
 

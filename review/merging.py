@@ -191,8 +191,8 @@ def _with_class(
     samples, found, names = read_labels(storage.documents, [match], root, not listed, "label")
     asked = set(pair_keys(sample_ids, ids))
     of_sample: dict[ObjectId, list[ObjectId]] = {}
-    for pair, its in zip(pair_keys(samples, found), names, strict=True):
-        if its == name and pair in asked:
+    for pair, found_name in zip(pair_keys(samples, found), names, strict=True):
+        if found_name == name and pair in asked:
             of_sample.setdefault(ObjectId(pair[0]), []).append(ObjectId(pair[1]))
     return of_sample
 

@@ -3,7 +3,7 @@
 import type { Review, Selection } from "./wire";
 
 /** Two edges by their places, both inclusive. */
-export type Range = [number, number];
+export type EdgeRange = [number, number];
 
 /** The columns of a class: one on each edge, one between each two, one below and above all, and one
  * for labels without a confidence. */
@@ -12,7 +12,7 @@ export function columnsOf(review: Review): number {
 }
 
 /** The range that is no restriction. */
-export function wholeRange(review: Review): Range {
+export function wholeRange(review: Review): EdgeRange {
   return [0, review.edges.length - 1];
 }
 
@@ -24,7 +24,11 @@ export function nearestEdge(review: Review, confidence: number): number {
 }
 
 /** What Python is asked for a range and classes: no bound at an end, no list where all are ticked. */
-export function selectionOf(review: Review, [low, high]: Range, ticked: Set<number>): Selection {
+export function selectionOf(
+  review: Review,
+  [low, high]: EdgeRange,
+  ticked: Set<number>,
+): Selection {
   const last = review.edges.length - 1;
   const all = review.classes.every((_, row) => ticked.has(row));
   return {
@@ -35,7 +39,7 @@ export function selectionOf(review: Review, [low, high]: Range, ticked: Set<numb
 }
 
 /** Counts the open labels of a class within a range, exactly as Python finds them. */
-export function countWithin(review: Review, row: number, [low, high]: Range): number {
+export function countWithin(review: Review, row: number, [low, high]: EdgeRange): number {
   const columns = columnsOf(review);
   const last = review.edges.length - 1;
   const whole = low === 0 && high === last;
@@ -47,7 +51,7 @@ export function countWithin(review: Review, row: number, [low, high]: Range): nu
 }
 
 /** Counts the open labels of the ticked classes within a range. */
-export function countSelected(review: Review, range: Range, ticked: Set<number>): number {
+export function countSelected(review: Review, range: EdgeRange, ticked: Set<number>): number {
   let sum = 0;
   for (const row of ticked) if (row < review.classes.length) sum += countWithin(review, row, range);
   return sum;

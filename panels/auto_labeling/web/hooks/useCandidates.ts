@@ -1,7 +1,7 @@
 import * as fos from "@fiftyone/state";
 import { useCallback, useEffect, useRef, useState } from "react";
 import { useRecoilValue } from "recoil";
-import { type Range, tickedAgain, wholeRange } from "../confidenceRange";
+import { type EdgeRange, tickedAgain, wholeRange } from "../confidenceRange";
 import { chosenStages } from "../showing";
 import type { LoopProgress, Review, SourceWire } from "../wire";
 
@@ -12,7 +12,7 @@ export function useCandidates(wire: SourceWire, edition: number) {
   const [review, setReview] = useState<Review | null>(null);
   const [progress, setProgress] = useState<LoopProgress | null>(null);
   const [problem, setProblem] = useState<string | null>(null);
-  const [range, setRange] = useState<Range | null>(null);
+  const [range, setRange] = useState<EdgeRange | null>(null);
   const [ticked, setTicked] = useState<Set<number>>(new Set());
   const [waiting, setWaiting] = useState(true);
   const latest = useRef({ review, ticked });

@@ -1,5 +1,5 @@
 import React, { useMemo, useState } from "react";
-import { countWithin, placesInOrder, type Range } from "../confidenceRange";
+import { countWithin, type EdgeRange, placesInOrder } from "../confidenceRange";
 import { LABEL_STATES, type LabelState, type Review } from "../wire";
 
 interface Column {
@@ -19,7 +19,7 @@ export function ClassTable({
   onTick,
 }: {
   review: Review;
-  range: Range;
+  range: EdgeRange;
   ticked: Set<number>;
   onTick: (rows: Set<number>) => void;
 }) {
@@ -105,7 +105,7 @@ export function ClassTable({
   );
 }
 
-function columnsOf(review: Review, range: Range): Column[] {
+function columnsOf(review: Review, range: EdgeRange): Column[] {
   const grouped = (value: number | string) => value.toLocaleString();
   const ofState = (state: LabelState) => (row: number) =>
     review.counts[row][LABEL_STATES.indexOf(state)];
