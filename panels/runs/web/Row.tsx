@@ -2,7 +2,7 @@ import { LinearProgress } from "@mui/material";
 import React, { useEffect, useState } from "react";
 import { Button } from "../../app/Button";
 import { Icon, IconButton } from "../../app/Icon";
-import { actionsFor, percent, timing } from "./describing";
+import { actionsFor, percentDone, timing } from "./describing";
 import type { Action, Details, Operation, Wire } from "./wire";
 
 const ACTIONS: Record<Action, { label: string; icon: string; hint: string }> = {
@@ -55,7 +55,7 @@ export function Row(props: RowProps) {
         <LinearProgress
           className="lv-run-bar"
           variant="determinate"
-          value={percent(operation)}
+          value={percentDone(operation)}
           aria-label={operation.label}
         />
       )}

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { actionsFor, duration, percent, replacedBy, timing } from "./describing";
+import { actionsFor, duration, percentDone, replacedBy, timing } from "./describing";
 import type { Operation } from "./wire";
 
 const START = Date.parse("2026-01-01T00:00:00Z");
@@ -67,8 +67,8 @@ test("the timing says what a state wants to know", () => {
 });
 
 test("the bar stays within itself", () => {
-  expect(percent(QUEUED)).toBe(0);
-  expect(percent(RUNNING)).toBe(43);
-  expect(percent({ ...RUNNING, progress: 1.2 })).toBe(100);
-  expect(percent({ ...RUNNING, state: "completed" })).toBe(100);
+  expect(percentDone(QUEUED)).toBe(0);
+  expect(percentDone(RUNNING)).toBe(43);
+  expect(percentDone({ ...RUNNING, progress: 1.2 })).toBe(100);
+  expect(percentDone({ ...RUNNING, state: "completed" })).toBe(100);
 });

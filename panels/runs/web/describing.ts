@@ -39,7 +39,7 @@ export function timing(operation: Operation, now: number): string {
 }
 
 /** The finished part of a run in percent. */
-export function percent(operation: Operation): number {
+export function percentDone(operation: Operation): number {
   if (operation.state === "completed") return 100;
   return Math.round(100 * Math.min(1, Math.max(0, operation.progress ?? 0)));
 }
