@@ -19,7 +19,7 @@ from pydantic_core import CoreSchema, core_schema
 from ..core.errors import InvalidParameter
 
 AnyRequest = TypeVar("AnyRequest", bound="Request")
-AnyAnswer = TypeVar("AnyAnswer", bound="Answer")
+AnyReply = TypeVar("AnyReply", bound="Reply")
 
 
 class Message(BaseModel):
@@ -56,11 +56,11 @@ class Request(Message):
         raise InvalidParameter(f"'{name}' should {rest or 'be valid'}.")
 
 
-class Answer(Message):
-    """What Python answers."""
+class Reply(Message):
+    """What Python replies."""
 
     @classmethod
-    def like(cls: type[AnyAnswer], thing: object, **others: Any) -> AnyAnswer:
+    def like(cls: type[AnyReply], thing: object, **others: Any) -> AnyReply:
         """Takes each field that is not given from the attribute of the same name."""
         alike = {
             name: getattr(thing, name)
@@ -70,7 +70,7 @@ class Answer(Message):
         return cls.model_validate(alike | others)
 
 
-class Nothing(Answer):
+class Nothing(Reply):
     """It is done."""
 
 

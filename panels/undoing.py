@@ -15,7 +15,7 @@ from ..review.answers import KIND as REVIEW
 from ..review.answers import take_back_change
 from ..review.merging import KIND as MERGE
 from ..review.merging import undo_merge
-from .message import Answer, Moment, Request, Text
+from .message import Moment, Reply, Request, Text
 from .web_panel import exposed
 
 # kind of change → what takes it back and says so
@@ -62,7 +62,7 @@ class UndoRequest(Request):
     token: Text
 
 
-class Undone(Answer):
+class Undone(Reply):
     """A change was taken back.
 
     Attributes:
@@ -76,7 +76,7 @@ class Undone(Answer):
     anew: bool = False
 
 
-class UndoableChange(Answer):
+class UndoableChange(Reply):
     """A change of the dataset that can be undone.
 
     Attributes:
@@ -92,7 +92,7 @@ class UndoableChange(Answer):
     at: Moment
 
 
-class Changes(Answer):
+class Changes(Reply):
     """What can be undone, the newest first."""
 
     changes: list[UndoableChange]

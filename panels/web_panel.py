@@ -14,7 +14,7 @@ from fiftyone.operators.executor import Executor
 from ..core.errors import LabelvetError, OtherDataset, OtherVersion, StaleRun
 from ..dataset.memory import forget_deleted
 from .contracts import CONTRACTS
-from .message import Answer, Request
+from .message import Reply, Request
 
 logger = logging.getLogger(__name__)
 
@@ -53,14 +53,14 @@ class WebPanel(foo.Panel):
         return types.Property(types.Object(), view=view)
 
     @classmethod
-    def methods(cls) -> dict[str, tuple[type[Request] | None, type[Answer]]]:
+    def methods(cls) -> dict[str, tuple[type[Request] | None, type[Reply]]]:
         """Returns what the browser can call, by name: what it asks, None for nothing, and what it
         is answered."""
         found = {name: getattr(getattr(cls, name), "messages", None) for name in dir(cls)}
         return {name: messages for name, messages in found.items() if messages is not None}
 
 
-def exposed(method: Callable[..., Answer]) -> Callable[[Any, Any], dict[str, Any]]:
+def exposed(method: Callable[..., Reply]) -> Callable[[Any, Any], dict[str, Any]]:
     """Makes a method callable from the browser.
 
     The method takes an execution context and, where it has one, a ``request``, whose type says what

@@ -10,7 +10,7 @@ from ...approval.rules import IOU, RULES
 from ...autolabel.runs import RUN_STATES
 from ...dataset.states import LOOP_STATES
 from ..binary import Counts
-from ..message import Answer, ClassName, Moment, OneOf, Request, Text
+from ..message import ClassName, Moment, OneOf, Reply, Request, Text
 
 if TYPE_CHECKING:
     from ...approval.counts import Review as CountedLabels
@@ -101,7 +101,7 @@ class FinalizeRequest(SourceRequest):
     count: int = Field(ge=0, le=10**12)
 
 
-class Run(Answer):
+class Run(Reply):
     """A run of auto labeling.
 
     Attributes:
@@ -126,7 +126,7 @@ class Run(Answer):
     line: str | None = None
 
 
-class Overview(Answer):
+class Overview(Reply):
     """What there is to review.
 
     Attributes:
@@ -137,7 +137,7 @@ class Overview(Answer):
     fields: list[str]
 
 
-class Review(Answer):
+class Review(Reply):
     """Labels of the App's view by class and confidence; see `Review` in approval/counts.py.
 
     Attributes:
@@ -166,7 +166,7 @@ class Review(Answer):
         )
 
 
-class Round(Answer):
+class Round(Reply):
     """One approval.
 
     Attributes:
@@ -187,7 +187,7 @@ class Round(Answer):
     proof: str | None
 
 
-class LoopProgress(Answer):
+class LoopProgress(Reply):
     """How far the loop is.
 
     Attributes:
@@ -232,20 +232,20 @@ class LoopProgress(Answer):
         )
 
 
-class Counted(Answer):
+class Counted(Reply):
     """What there is to review in the App's view, and how far the loop is."""
 
     review: Review
     progress: LoopProgress
 
 
-class ShownLabels(Answer):
+class ShownLabels(Reply):
     """How many labels the grid shows."""
 
     shown: int
 
 
-class Done(Answer):
+class Done(Reply):
     """What was done.
 
     Attributes:

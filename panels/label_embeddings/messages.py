@@ -13,7 +13,7 @@ from ...review.answers import VERDICTS
 from ...review.class_pairs import REASONS, SOURCES
 from ...review.many import WAYS
 from ..binary import Codes, Counts, Floats, Mask, RowSet
-from ..message import Answer, ClassName, Id, Moment, OneOf, Request, Text
+from ..message import ClassName, Id, Moment, OneOf, Reply, Request, Text
 
 if TYPE_CHECKING:
     from ...maps.columns import Column
@@ -218,7 +218,7 @@ class MergeRequest(RunRequest):
     into: ClassName
 
 
-class Run(Answer):
+class Run(Reply):
     """A visualization run of the dataset, by whomever it was computed.
 
     Attributes:
@@ -254,13 +254,13 @@ class Run(Answer):
         return cls.like(info, state="ready" if info.ready else "empty", **others)
 
 
-class Runs(Answer):
+class Runs(Reply):
     """The visualization runs of the dataset, those that are being computed first."""
 
     runs: list[Run]
 
 
-class Attribute(Answer):
+class Attribute(Reply):
     """What points can be colored by.
 
     Attributes:
@@ -275,7 +275,7 @@ class Attribute(Answer):
     scope: Scope
 
 
-class OpenedRun(Answer):
+class OpenedRun(Reply):
     """The points of a run, and what they can be colored by.
 
     Attributes:
@@ -290,7 +290,7 @@ class OpenedRun(Answer):
     confidence_path: str | None
 
 
-class ColorColumn(Answer):
+class ColorColumn(Reply):
     """A value for every row: codes into categories, or numbers.
 
     Attributes:
@@ -310,13 +310,13 @@ class ColorColumn(Answer):
         return cls.like(column, path=path, categories=list(column.categories))
 
 
-class ColorColumns(Answer):
+class ColorColumns(Reply):
     """Values for every row of some attributes, in the order of the question."""
 
     columns: list[ColorColumn]
 
 
-class VisibleRows(Answer):
+class VisibleRows(Reply):
     """The rows in the App's view under its filters.
 
     Attributes:
@@ -327,7 +327,7 @@ class VisibleRows(Answer):
     count: int
 
 
-class Stages(Answer):
+class Stages(Reply):
     """The view stages that make the App's grid show exactly some rows.
 
     Attributes:
@@ -338,7 +338,7 @@ class Stages(Answer):
     count: int
 
 
-class Crop(Answer):
+class Crop(Reply):
     """A picture of a row, or why there is none.
 
     Attributes:
@@ -361,13 +361,13 @@ class Crop(Answer):
     problem: str | None
 
 
-class Crops(Answer):
+class Crops(Reply):
     """Pictures of some rows."""
 
     crops: list[Crop]
 
 
-class Done(Answer):
+class Done(Reply):
     """What was done.
 
     Attributes:
@@ -403,7 +403,7 @@ class Answered(Done):
     refused: int = 0
 
 
-class Plan(Answer):
+class Plan(Reply):
     """What one answer for many labels would do.
 
     Attributes:
@@ -426,7 +426,7 @@ class SavedView(Done):
     created: bool
 
 
-class Similar(Answer):
+class Similar(Reply):
     """The rows nearest to some, nearest first.
 
     Attributes:
@@ -437,7 +437,7 @@ class Similar(Answer):
     source: Source
 
 
-class Cluster(Answer):
+class Cluster(Reply):
     """A cluster of points.
 
     Attributes:
@@ -455,7 +455,7 @@ class Cluster(Answer):
     strangers: Counts
 
 
-class Clusters(Answer):
+class Clusters(Reply):
     """The clusters of a map.
 
     Attributes:
@@ -466,7 +466,7 @@ class Clusters(Answer):
     clusters: list[Cluster]
 
 
-class ConfusedClasses(Answer):
+class ConfusedClasses(Reply):
     """The labels of one class that look like another.
 
     Attributes:
@@ -480,7 +480,7 @@ class ConfusedClasses(Answer):
     of: int
 
 
-class SimilarClasses(Answer):
+class SimilarClasses(Reply):
     """Two classes that may be one.
 
     Attributes:
@@ -499,7 +499,7 @@ class SimilarClasses(Answer):
     mixing: float | None
 
 
-class ClassPairs(Answer):
+class ClassPairs(Reply):
     """Pairs of classes.
 
     Attributes:
@@ -513,7 +513,7 @@ class ClassPairs(Answer):
     similar: list[SimilarClasses]
 
 
-class Item(Answer):
+class Item(Reply):
     """A label to look at.
 
     Attributes:
@@ -553,7 +553,7 @@ class Item(Answer):
         return cls.like(item, row=row, **near)
 
 
-class Queue(Answer):
+class Queue(Reply):
     """What is left to review, the most suspicious first; of an audit, in its random order.
 
     Attributes:
@@ -598,7 +598,7 @@ class Queue(Answer):
         )
 
 
-class NextIssues(Answer):
+class NextIssues(Reply):
     """The labels to look at next, ranked by all that is known now.
 
     Attributes:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from ...workers import operations
-from ..message import Answer, Moment, OneOf, Request, Text
+from ..message import Moment, OneOf, Reply, Request, Text
 
 # operators after which there is a map, or labels, to look at
 _MAPS = ("compute_visualization", "update_visualization", "find_label_issues")
@@ -47,7 +47,7 @@ class RerunRequest(OperationRequest):
     replace: bool = False
 
 
-class Source(Answer):
+class Source(Reply):
     """Labels that an operation found.
 
     Attributes:
@@ -58,7 +58,7 @@ class Source(Answer):
     run: str | None
 
 
-class Operation(Answer):
+class Operation(Reply):
     """An operation as a row of the list; moments are in ISO 8601.
 
     Attributes:
@@ -126,14 +126,14 @@ class Details(Operation):
         return cls.like(one, inputs=inputs, trace=trace, **_opens(one))
 
 
-class Target(Answer):
+class Target(Reply):
     """A compute target."""
 
     name: str
     description: str
 
 
-class Listing(Answer):
+class Listing(Reply):
     """The newest operations, how many there are in each state, and the targets.
 
     Attributes:
@@ -147,13 +147,13 @@ class Listing(Answer):
     command: str
 
 
-class UnfoldedOperation(Answer):
+class UnfoldedOperation(Reply):
     """All that is known of one operation."""
 
     operation: Details
 
 
-class Done(Answer):
+class Done(Reply):
     """What was done, in a sentence."""
 
     sentence: str
