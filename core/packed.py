@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from .errors import InvalidParameter, OtherVersion
 
-VERSION = 1
+FORMAT_VERSION = 1
 BARE = "bits:"
 
 _HEADER = struct.Struct("<4sBBxxI")
@@ -32,7 +32,9 @@ def pack(values: NDArray[Any], kind: str) -> str:
         data = np.packbits(np.asarray(values, bool), bitorder="little").tobytes()
     else:
         data = np.ascontiguousarray(values, f"<{kind}").tobytes()
-    return b64encode(_HEADER.pack(_MAGIC, VERSION, _KINDS[kind], np.size(values)) + data).decode()
+    return b64encode(
+        _HEADER.pack(_MAGIC, FORMAT_VERSION, _KINDS[kind], np.size(values)) + data
+    ).decode()
 
 
 def unpack_rows(text: str, n: int, name: str = "rows") -> NDArray[np.int64]:
@@ -53,11 +55,11 @@ def unpack_rows(text: str, n: int, name: str = "rows") -> NDArray[np.int64]:
     except (binascii.Error, ValueError):
         raise wrong from None
     if bare:
-        data = _HEADER.pack(_MAGIC, VERSION, _KINDS["rows"], n) + data
+        data = _HEADER.pack(_MAGIC, FORMAT_VERSION, _KINDS["rows"], n) + data
     if len(data) < _HEADER.size:
         raise wrong
     magic, version, kind, count = _HEADER.unpack_from(data)
-    if magic != _MAGIC or version != VERSION:
+    if magic != _MAGIC or version != FORMAT_VERSION:
         raise OtherVersion
     body = np.frombuffer(data, np.uint8, offset=_HEADER.size)
     if kind == _KINDS["rows"] and count == n and len(body) == (n + 7) // 8:

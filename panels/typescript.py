@@ -19,7 +19,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
-from ..core.packed import VERSION
+from ..core.packed import FORMAT_VERSION
 from .message import Message, OneOf, Request, TypeScript
 from .web_panel import WebPanel
 
@@ -150,7 +150,7 @@ def render(panels: tuple[type[WebPanel], ...]) -> dict[Path, str]:
     files, contracts = {}, {}
     for panel in panels:
         text = _Panel(panel).text()
-        digest = sha256(f"{text}{VERSION}".encode()).hexdigest()[:16]
+        digest = sha256(f"{text}{FORMAT_VERSION}".encode()).hexdigest()[:16]
         contracts[panel.component] = digest
         folder = Path(inspect.getfile(panel)).resolve().parent
         files[folder / "web" / "messages.ts"] = f'{_HEAD}{text}{_CONTRACT}"{digest}";\n'

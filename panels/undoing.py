@@ -11,10 +11,8 @@ from ..core.errors import UnknownUndo
 from ..dataset.changes import Change, find_change, list_changes
 from ..dataset.tags import KIND as TAGS
 from ..dataset.tags import undo_tags
-from ..review.answers import KIND as REVIEW
-from ..review.answers import take_back_change
-from ..review.merging import KIND as MERGE
-from ..review.merging import undo_merge
+from ..review.answers import REVIEW, take_back_change
+from ..review.merging import MERGE, undo_merge
 from .message import Moment, Reply, Request, Text
 from .web_panel import exposed
 

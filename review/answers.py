@@ -48,7 +48,7 @@ VERDICTS = (RIGHT, WRONG_CLASS, BADLY_PLACED, NOT_AN_OBJECT, SKIPPED)
 CORRECTED = (WRONG_CLASS, BADLY_PLACED)
 FOUND_WRONG = (*CORRECTED, NOT_AN_OBJECT)
 
-ATTRIBUTES = {
+REVIEW_ATTRIBUTES = {
     "review": Attribute(fo.StringField, f"A reviewer's answer: {', '.join(VERDICTS)}"),
     "reviewed_by": Attribute(fo.StringField, "Who answered"),
     "reviewed_at": Attribute(fo.DateTimeField, "When"),
@@ -67,7 +67,7 @@ _SAYS = {
 # what of a label an answer changes, beside what it says of it
 _CHANGED = ("label", "bounding_box")
 
-KIND = "review"
+REVIEW = "review"
 _MAX_CLASS = 200
 
 # what is written down of one answer is below a kilobyte, and a document of MongoDB holds 16 MB
@@ -166,9 +166,9 @@ def give_answers(dataset: fo.Dataset, field: str, answers: list[Answer], user: s
             return Answered(0, 1, None, _describe_moved(now_there))
         return Answered(0, len(answers), None, _describe(answers, len(answers)))
     check_labels(storage, storage.local(field))
-    declare_attributes(storage, root, ATTRIBUTES, _OWNER)
+    declare_attributes(storage, root, REVIEW_ATTRIBUTES, _OWNER)
     sentence = _describe([one for one, _ in taken], 0)
-    change = begin(dataset, KIND, sentence, user, field=field)
+    change = begin(dataset, REVIEW, sentence, user, field=field)
     changed = 0
     for start in range(0, len(entries), _BATCH):
         batch = entries[start : start + _BATCH]
@@ -190,7 +190,7 @@ def take_back_change(change: Change) -> Answered:
         UnknownUndo: if it is a change of another kind, or was taken back before
         FieldGone: if the field of the labels is not there any more
     """
-    if change.kind != KIND:
+    if change.kind != REVIEW:
         raise UnknownUndo("This was not an answer in a review: undo it where it was made.")
     field = change.what["field"]
     storage = locate(change.dataset, field)
@@ -311,7 +311,7 @@ def _was_moved(answer: Answer, label: dict[str, Any]) -> bool:
 
 def _entry(answer: Answer, label: dict[str, Any], user: str, moment: datetime) -> dict[str, Any]:
     """Returns what a label has before an answer and after it; what it lacks is None."""
-    before = {name: label.get(name) for name in ("label", *ATTRIBUTES)}
+    before = {name: label.get(name) for name in ("label", *REVIEW_ATTRIBUTES)}
     after = {**before, "review": answer.verdict, "reviewed_by": user, "reviewed_at": moment}
     if answer.verdict == WRONG_CLASS:
         after |= {"label": answer.label, "label_before": answer.seen}

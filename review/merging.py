@@ -23,7 +23,7 @@ from ..dataset.open_patches import write_patches
 from ..dataset.schema import check_labels
 from ..dataset.storage import Storage, locate
 
-KIND = "merged classes"
+MERGE = "merged classes"
 _SAMPLES_PER_WRITE = 5_000
 
 
@@ -107,7 +107,7 @@ def merge_classes(
     samples, ids = samples[rows], ids[rows]
     check_labels(storage, storage.local(field))
     sentence = f"'{label}' merged into '{into}' in '{field}'."
-    change = begin(dataset, KIND, sentence, by, field=field, label=label, into=into)
+    change = begin(dataset, MERGE, sentence, by, field=field, label=label, into=into)
     changed = 0
     for start, stop in _batches(samples):
         if changed:
@@ -137,7 +137,7 @@ def undo_merge(change: Change) -> str:
         UnknownUndo: if it is a change of another kind
         FieldGone: if the field is
     """
-    if change.kind != KIND:
+    if change.kind != MERGE:
         raise UnknownUndo("This was not a class merge: undo it where it was made.")
     what = change.what
     field, label, into = what["field"], what["label"], what["into"]

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from labelvet.core.errors import InvalidParameter, OtherVersion
-from labelvet.core.packed import VERSION, pack, unpack_rows
+from labelvet.core.packed import FORMAT_VERSION, pack, unpack_rows
 from labelvet.panels import PANELS, typescript
 from labelvet.panels.auto_labeling.messages import SelectionRequest
 from labelvet.panels.contracts import CONTRACTS
@@ -74,7 +74,7 @@ def test_a_set_of_rows_comes_as_bits_or_numbers():
     assert unpack_rows(pack(np.empty(0), "u4"), 24).tolist() == []
 
 
-@pytest.mark.parametrize("at, byte", [(0, 0), (4, VERSION + 1)])
+@pytest.mark.parametrize("at, byte", [(0, 0), (4, FORMAT_VERSION + 1)])
 def test_a_set_of_rows_of_another_version_says_so(at, byte):
     data = bytearray(base64.b64decode(pack(np.ones(24, bool), "rows")))
     data[at] = byte
@@ -133,11 +133,11 @@ def test_the_page_is_told_the_version_of_the_server(panel):
 def test_the_types_of_the_web_half_are_what_the_messages_say(tmp_path, monkeypatch, capsys):
     assert typescript.main(["--check"]) == 0
     # so that the check can fail: another word, another limit, another field
-    monkeypatch.setattr(typescript, "VERSION", VERSION + 1)
+    monkeypatch.setattr(typescript, "FORMAT_VERSION", FORMAT_VERSION + 1)
     assert typescript.main(["--check"]) == 1
     assert "run 'make types'" in capsys.readouterr().err
 
 
 def test_both_halves_pack_the_same_version():
     source = Path(typescript.__file__).with_name("app") / "binary.ts"
-    assert int(re.search(r"VERSION = (\d+)", source.read_text())[1]) == VERSION
+    assert int(re.search(r"VERSION = (\d+)", source.read_text())[1]) == FORMAT_VERSION
