@@ -157,7 +157,7 @@ def _labels(
             crowds += 1
         elif category not in categories:
             faults.add(
-                "label has a category without a name|labels have categories without a name",
+                "label has a category that has no name|labels have categories that have no name",
                 where, str(category),
             )  # fmt: skip
         elif image not in files:

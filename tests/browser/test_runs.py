@@ -99,7 +99,7 @@ def test_schedule_on_the_cluster_watch_and_open(app, page, coco128, worker, scre
     coco128.reload()
     before = coco128.get_brain_info(KEY).timestamp
     row.get_by_role("button", name="Re-run").click()
-    page.get_by_role("alertdialog").get_by_text("replaces the map").wait_for()
+    page.get_by_role("alertdialog").get_by_text("replace the current map").wait_for()
     assert page.locator(".lv-run").count() == 1
     screenshot("runs-replace")
     page.locator('[data-cy="confirm"]').click()

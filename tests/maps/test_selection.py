@@ -154,5 +154,5 @@ def test_nothing_selected_shows_nothing(judged):
 
 def test_more_than_a_view_can_name_is_refused(judged, monkeypatch):
     monkeypatch.setattr(selection, "MAX_SELECTED", 4)
-    with pytest.raises(InvalidParameter, match="lasso fewer"):
+    with pytest.raises(InvalidParameter, match="select fewer"):
         select_stages(load_map(judged, "ours"), ROWS, judged)

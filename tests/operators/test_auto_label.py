@@ -40,7 +40,7 @@ def test_a_confidence_that_is_none_is_refused(scenes):
 @pytest.mark.parametrize(
     ("name", "value", "problem"),
     [
-        ("label_field", "filepath", "holds no Detections"),
+        ("label_field", "filepath", "does not hold Detections"),
         ("label_field", "a b", "letters, digits"),
         ("run_name", "1st", "must not start with a digit"),
         ("run_name", "a" * 201, "has 201 characters: it may have 200 at most"),

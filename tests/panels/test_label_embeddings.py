@@ -159,7 +159,7 @@ def test_tag_save_exclude_undo(app):
     (listed,) = app("changes")["changes"]
     assert listed["token"] == done["undo"] and listed["by"] and listed["at"].startswith("20")
     assert listed["sentence"] == done["sentence"]
-    assert app("undo", token=done["undo"])["sentence"].startswith("3 labels have")
+    assert app("undo", token=done["undo"])["sentence"].startswith("3 labels no longer have")
     assert app("changes")["changes"] == []
     assert "already undone" in app("undo", token=done["undo"])["error"]
     samples = app("tag", rows=bits([0, 1, 5]), tag="x", target="samples", remove=False, **about)

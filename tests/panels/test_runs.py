@@ -36,9 +36,9 @@ def test_a_run_through_its_life(queue, scheduled):
     assert listing["counts"] == {"queued": 1} and listing["targets"] == []
     details = queue("details", id=scheduled)["operation"]
     assert details["inputs"]["patches_field"] == "predictions" and details["log"] == ""
-    assert queue("cancel", id=scheduled)["sentence"] == "Cancelled: it had not started."
+    assert queue("cancel", id=scheduled)["sentence"] == "Canceled: it had not started."
     (row,) = queue("list_operations", state="failed", limit=10)["operations"]
-    assert row["error"] == "Cancelled before it started."
+    assert row["error"] == "Canceled before it started."
     assert queue("rerun", id=scheduled)["sentence"] == "Queued again."
     newest = queue("list_operations", limit=1)["operations"][0]["id"]
     assert newest != scheduled
@@ -49,10 +49,10 @@ def test_a_run_through_its_life(queue, scheduled):
 
 def test_a_run_that_was_cancelled_is_not_stopping_any_more(queue, scheduled):
     claim = claim_next("shelf", "a worker")
-    assert queue("cancel", id=scheduled)["sentence"] == "Stopping: what was done is kept."
+    assert queue("cancel", id=scheduled)["sentence"] == "Stopping: everything done so far is kept."
     (row,) = queue("list_operations", limit=10)["operations"]
     assert row["cancelling"] and row["state"] == "running"
-    claim.fail("Cancelled.")
+    claim.fail("Canceled.")
     (row,) = queue("list_operations", limit=10)["operations"]
     assert not row["cancelling"] and row["state"] == "failed"
 

@@ -222,7 +222,7 @@ def test_a_repeated_run_is_whole_when_it_is_queued(claimed, monkeypatch):
         return operation
 
     monkeypatch.setattr(MongoDelegatedOperationRepo, "queue_operation", queue_and_look)
-    with pytest.raises(InvalidParameter, match="'map' was made by this run, and is replaced"):
+    with pytest.raises(InvalidParameter, match="'map' was made by this run and will be replaced"):
         operations.rerun(id_)
     assert not queued
     again = operations.rerun(id_, replace=True)
