@@ -16,7 +16,7 @@ from ..core.errors import InvalidParameter, UnknownField
 from ..dataset.documents import Ids, object_ids, pair_keys, read_labels, samples_of
 from ..dataset.expressions import Expression, in_list, is_state, keep
 from ..dataset.label_types import no_box
-from ..dataset.patches import sample_id_path
+from ..dataset.patches import sample_id_path, whole_groups
 from ..dataset.storage import FRAMES, Storage, locate
 
 # JSON, as which views travel, has no infinity
@@ -172,6 +172,7 @@ def read_candidates(
     sample_ids = np.frombuffer(b"".join(samples), np.uint8).reshape(-1, 12)
     if view is None or isinstance(view, fo.Dataset):
         return sample_ids, ids
+    view = whole_groups(view)
     root, is_list = view_root(candidates, view)
     collection, sample_id = samples_of(view._dataset), f"_{sample_id_path(view)}"
     shown = read_labels(collection, view._pipeline(), root, not is_list, sample_id=sample_id)

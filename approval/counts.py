@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ..dataset.documents import samples_of
 from ..dataset.expressions import Expression, each, in_list, keep, state
+from ..dataset.patches import whole_groups
 from ..dataset.states import LOOP_STATES
 from .candidates import Candidates, view_root
 
@@ -87,6 +88,7 @@ def _labels(candidates: Candidates, view: Any) -> tuple[Any, list[dict[str, Any]
         collection, stages, root = samples_of(candidates.dataset), [], candidates.root
         labels: Any = in_list(root)
     else:
+        view = whole_groups(view)
         root, is_list = view_root(candidates, view)
         collection, stages = samples_of(view._dataset), view._pipeline()
         labels = in_list(root) if is_list else [f"${root}"]

@@ -339,6 +339,12 @@ def sample_id_path(samples: fo.core.collections.SampleCollection) -> str:
     return str(samples._id_field) if is_patches_view(samples) else "id"
 
 
+def whole_groups(samples: Any) -> Any:
+    """Returns a view with all that its dynamic groups hold, of which its samples are the first;
+    other collections as they are."""
+    return samples.flatten() if samples._is_dynamic_groups else samples
+
+
 def as_images(samples: fo.core.collections.SampleCollection, sentence: str) -> Any:
     """Returns a collection as one of images: of a grouped one its active slice, which from then on
     stays the same, and of dynamic groups all that they hold.
@@ -351,8 +357,7 @@ def as_images(samples: fo.core.collections.SampleCollection, sentence: str) -> A
         NoPatches: if it has no samples and no media type yet
         InvalidParameter: if its media are not images
     """
-    if samples._is_dynamic_groups:
-        samples = samples.flatten()
+    samples = whole_groups(samples)
     check_images(samples, sentence)
     if samples.media_type == fom.GROUP:
         samples = samples.select_group_slices(samples.group_slice)

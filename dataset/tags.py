@@ -34,7 +34,7 @@ from .documents import (
     parse_ids,
 )
 from .expressions import Expression, each, keep
-from .patches import label_root, sample_id_path
+from .patches import label_root, sample_id_path, whole_groups
 from .schema import check_labels
 from .states import TAKES_AWAY
 from .storage import Patches, Storage, locate, storage_of, stored_name
@@ -158,7 +158,7 @@ def tag_view(
     """Adds a tag to all labels of a view, or removes it.
 
     Args:
-        view: a dataset or view, a patches view too
+        view: a dataset or view, a patches view too; of dynamic groups all that they hold
         field: the field of the labels; None for the samples
         tag: the tag
         remove: whether to remove it
@@ -168,7 +168,7 @@ def tag_view(
         InvalidParameter: if the tag is not valid, or the field is read-only
         UnknownField: if the field does not exist or holds no labels
     """
-    dataset = view._root_dataset
+    dataset, view = view._root_dataset, whole_groups(view)
     if field is None:
         if storage_of(view).frames:
             raise InvalidParameter(NO_FRAME_TAGS)

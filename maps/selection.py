@@ -15,7 +15,7 @@ from ..core.errors import InvalidParameter, LabelvetError
 from ..core.packed import pack, unpack_rows
 from ..dataset.documents import hex_ids, read_labels, revision, samples_of
 from ..dataset.memory import Memory
-from ..dataset.patches import is_patches_view, sample_id_path
+from ..dataset.patches import is_patches_view, sample_id_path, whole_groups
 from ..dataset.storage import storage_of
 from .label_filters import filtered_rows
 from .map import Map, load_map
@@ -45,6 +45,7 @@ def visible_rows(shown: Map, view: Any) -> NDArray[np.bool_] | None:
     """
     if isinstance(view, fo.Dataset) or (not view._all_stages and not _is_generated(view)):
         return None
+    view = whole_groups(view)
     patches_field = shown.info.patches_field
     if shown.info.frames and not storage_of(view).frames:
         return _visible_frames(shown, view)

@@ -271,6 +271,29 @@ def test_frames_of_videos_are_labeled_as_their_images_would_be(
     assert "truth" not in videos.get_field_schema()
 
 
+@pytest.mark.parametrize("how", ["a slice that is not active", "two slices", "dynamic groups"])
+def test_images_of_groups_are_labeled_and_no_others(make_dataset, scene_files, detector_file, how):
+    dataset = make_dataset()
+    if how == "dynamic groups":
+        dataset.add_samples(
+            [fo.Sample(file, scene=str(n % 2)) for n, file in enumerate(scene_files[:4])]
+        )
+        view, images = dataset.group_by("scene"), dataset
+    else:
+        dataset.add_group_field("group", default="left")
+        for number in range(2):
+            group = fo.Group()
+            for side, file in zip(("left", "right"), scene_files[2 * number :], strict=False):
+                dataset.add_sample(fo.Sample(file, group=group.element(side)))
+        chosen = "right" if how.startswith("a slice") else ["left", "right"]
+        view = images = dataset.select_group_slices(chosen)
+    done = label(view, detector_file)
+    assert (done.images, done.run.labels) == (images.count(), images.count(ROOT))
+    assert all(images.values(f"{ROOT}.label"))
+    if how.startswith("a slice"):
+        assert dataset.count(ROOT) == 0 and dataset.group_slice == "left"
+
+
 def everything(dataset):
     """All that a replacement may touch."""
     dataset.reload()

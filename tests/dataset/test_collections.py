@@ -6,14 +6,23 @@ import numpy as np
 import pytest
 from bson import ObjectId
 from fiftyone import ViewField as F
+from labelvet.approval.approve import approve
+from labelvet.approval.basket import add_labels
+from labelvet.approval.candidates import Selection, find_candidates
+from labelvet.approval.counts import review
+from labelvet.approval.finalize import finalize
 from labelvet.core.errors import InvalidParameter
 from labelvet.dataset import brain_runs
 from labelvet.dataset.patches import count_images, read_patches
 from labelvet.dataset.records import delete_tensors
+from labelvet.dataset.tags import tag_view
 from labelvet.issues.find import find_label_issues
 from labelvet.maps.columns import load_column
 from labelvet.maps.map import load_map
+from labelvet.maps.selection import visible_rows
 from labelvet.maps.thumbnails import make_thumbnails
+from labelvet.review.answers import Answer, give_answers
+from labelvet.review.queue import next_issues
 from labelvet.visualization.update import find_changes, update_visualization
 from PIL import Image
 
@@ -145,6 +154,44 @@ def test_dynamic_groups_are_all_that_they_hold(images):
     compute(images.group_by("scene"))
     assert sides(images) == {"a": 18} and not find_changes(images, "k")
     assert images.load_brain_view("k").count() == 6
+
+
+def test_what_is_done_to_dynamic_groups_is_done_to_all_that_they_hold(images):
+    view = images.group_by("scene").match(F("scene") == "s1")
+    compute(images)
+    assert visible_rows(load_map(images, "k"), view).sum() == 9
+    candidates = find_candidates(images, "det")
+    assert review(candidates, view).counts.sum() == 9
+    assert add_labels(candidates, Selection(), view).changed == 9
+    assert tag_view(view, "det", "mine").changed == tag_view(view, None, "mine").changed * 3 == 9
+    images.reload()
+    assert images.count_label_tags("det") == {"for-approval": 9, "mine": 9}
+
+
+def test_the_loop_on_a_slice_that_is_not_active(groups):
+    """Issues, an answer, a tag, an approval, and what is not approved removed."""
+    right = groups.select_group_slices("right")
+    compute(right)
+    find_label_issues(groups, "k")
+    groups.reload()
+    right = groups.select_group_slices("right")
+    assert right.count("det.detections.suspicion") == 12
+    assert groups.count("det.detections.suspicion") == 0
+    (first,) = next_issues(groups, "k", 1).items
+    assert first.sample_id in right.values("id")
+    rejects = Answer(first.sample_id, first.id, first.label, "not an object")
+    give_answers(groups, "det", [rejects], "ada")
+    flagged = right.exclude(first.sample_id).limit(1)
+    assert tag_view(flagged, "det", "needs-review").changed == 3
+    assert groups.count_label_tags("det") == {}
+
+    candidates = find_candidates(groups, "det")
+    assert add_labels(candidates, Selection(), right).changed == 12 - 1 - 3
+    done = approve(candidates, "truth")
+    assert right.count("truth.detections") == done.approved > 0 == groups.count("truth.detections")
+    both = groups.select_group_slices(["left", "right"])
+    assert finalize(candidates).removed == 24 - done.approved
+    assert both.count("det.detections") == done.approved
 
 
 @pytest.mark.parametrize("later", [False, True])
