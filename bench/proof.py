@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 from labelvet.proof.bounds import Draws, Population
-from labelvet.proof.targets import NestedSets
+from labelvet.proof.nested_sets import NestedSets
 from numpy.typing import NDArray
 from scipy.stats import beta
 

@@ -7,8 +7,8 @@ from typing import Any
 import fiftyone.operators.types as types
 
 from ..core.errors import LabelvetError
-from ..proof.approval import fill_basket
 from ..proof.audits import DEFAULT_CONFIDENCE, begin_audit, current_audit
+from ..proof.proven_basket import fill_basket
 from ..proof.results import read_result
 from .form_operator import FormOperator
 from .forms import nothing, one_of, problem, run_input
@@ -51,7 +51,7 @@ class AuditLabels(FormOperator):
             confidence: of a new one, how sure its bounds are to hold
 
         Returns:
-            a :class:`labelvet.proof.results.Result`
+            a :class:`labelvet.proof.results.AuditResult`
 
         Raises:
             LabelvetError: if label issues were not looked for, or an argument cannot be used
@@ -103,7 +103,7 @@ class ApproveToTarget(FormOperator):
     ) -> Any:
         """Begins to ask for the answers that prove a set of labels.
 
-        :func:`labelvet.proof.approval.fill_basket` makes the basket of what is proven.
+        :func:`labelvet.proof.proven_basket.fill_basket` makes the basket of what is proven.
 
         Args:
             dataset: the dataset
@@ -112,7 +112,7 @@ class ApproveToTarget(FormOperator):
             confidence: how sure that is to hold
 
         Returns:
-            a :class:`labelvet.proof.results.Result`
+            a :class:`labelvet.proof.results.AuditResult`
 
         Raises:
             LabelvetError: if label issues were not looked for, or an argument cannot be used

@@ -31,7 +31,7 @@ from ..dataset.stores import open_store
 from ..issues.findings import Findings, load_findings
 from ..review.answers import CORRECTED, RIGHT
 from .bounds import Population
-from .targets import NestedSets
+from .nested_sets import NestedSets
 
 DEFAULT_CONFIDENCE = 0.95
 

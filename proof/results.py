@@ -28,7 +28,7 @@ from ..review.answers import FOUND_WRONG, SKIPPED, VERDICTS, read_documents
 from ..review.queue import Item, read_items
 from .audits import Audit, current_audit, keep_answers, kept_answers
 from .bounds import Bounds, Draws, Population
-from .targets import Proof
+from .nested_sets import Proof
 
 _READ_AT_ONCE = 200
 _OF_A_CLASS = 20
@@ -52,7 +52,7 @@ class ClassBounds:
 
 
 @dataclass(frozen=True, eq=False)
-class Result:
+class AuditResult:
     """What an audit says so far.
 
     Attributes:
@@ -145,7 +145,7 @@ class Questions:
     """
 
     items: list[Item]
-    result: Result
+    result: AuditResult
     classes: tuple[str, ...]
 
 
@@ -154,7 +154,7 @@ def percent(share: float) -> str:
     return f"{100 * share:.1f} %"
 
 
-def read_result(dataset: fo.Dataset, audit: Audit, ahead: int = 0) -> Result:
+def read_result(dataset: fo.Dataset, audit: Audit, ahead: int = 0) -> AuditResult:
     """Reads what an audit says by the answers that there are now.
 
     Args:
@@ -175,7 +175,7 @@ def read_result(dataset: fo.Dataset, audit: Audit, ahead: int = 0) -> Result:
     n = len(rows)
     # the width goes with the root of 1/n - 1/N
     quarter = (1 / n - 1 / size) / 4 + 1 / size if n else 1.0
-    return Result(
+    return AuditResult(
         size + audit.sure,
         n,
         int(np.nansum(wrong)),
@@ -313,7 +313,7 @@ def _of_classes(
     return sorted(found, key=lambda one: -one.labels)
 
 
-def _of_target(result: Result, proof: Proof, target: float) -> str:
+def _of_target(result: AuditResult, proof: Proof, target: float) -> str:
     goal = f"{100 * target:g} % right ({result.confidence:.0%} confidence)"
     after = f"after {count(result.answers, 'answer')}, {result.found:,} of them wrong"
     if proof.size:

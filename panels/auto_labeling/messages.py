@@ -15,7 +15,7 @@ from ..message import ClassName, Moment, OneOf, Reply, Request, Text
 if TYPE_CHECKING:
     from ...approval.counts import Review as CountedLabels
     from ...approval.rounds import ApprovalProgress
-    from ...proof.results import Result
+    from ...proof.results import AuditResult
 
 RunState = Annotated[str, OneOf(RUN_STATES)]
 # the places of the states are those in the counts of a class
@@ -216,7 +216,7 @@ class LoopProgress(Reply):
 
     @classmethod
     def of(
-        cls, loop: ApprovalProgress, proof: tuple[str | None, bool], asked: Result | None
+        cls, loop: ApprovalProgress, proof: tuple[str | None, bool], asked: AuditResult | None
     ) -> LoopProgress:
         """Makes one of the engine's, with the proof of the basket and of a target."""
         basket = sorted(loop.in_basket.items(), key=lambda item: (-item[1], item[0] or ""))

@@ -32,9 +32,9 @@ from ...dataset.removed import is_ours
 from ...dataset.states import FLAGGED_TAG
 from ...dataset.storage import locate
 from ...dataset.tags import tag_view
-from ...proof.approval import VOID, field_of, fill_basket, proof_of_basket
 from ...proof.audits import begin_audit, current_target, judged_run
-from ...proof.results import Result, read_result
+from ...proof.proven_basket import VOID, field_of, fill_basket, proof_of_basket
+from ...proof.results import AuditResult, read_result
 from ..message import Nothing
 from ..undoing import Undoing
 from ..web_panel import WebPanel, exposed
@@ -166,7 +166,7 @@ def _candidates(ctx: Any, request: messages.SourceRequest) -> Candidates:
     return find_candidates(ctx.dataset, request.field, request.run)
 
 
-def _target(ctx: Any, candidates: Candidates) -> Result | None:
+def _target(ctx: Any, candidates: Candidates) -> AuditResult | None:
     """What is proven of the target that was said last, None where there is none."""
     audit = current_target(ctx.dataset, field_of(candidates), candidates.run)
     return None if audit is None else read_result(ctx.dataset, audit)

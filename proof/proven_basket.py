@@ -17,7 +17,7 @@ from ..dataset.states import BASKET_TAG
 from ..dataset.storage import locate
 from ..dataset.tags import tag_labels
 from .audits import Audit, keep_basket, kept_basket
-from .results import Result, read_judged, read_result
+from .results import AuditResult, read_judged, read_result
 
 METHOD = "fixed sequence of sets, betting e-values"
 VOID = "The basket has changed since it was proven, so the proof no longer holds."
@@ -64,7 +64,7 @@ def fill_basket(dataset: fo.Dataset, audit: Audit | None) -> Chosen:
     return Chosen(done.changed, done.token, sentence)
 
 
-def describe(audit: Audit, result: Result, labels: int) -> str:
+def describe(audit: Audit, result: AuditResult, labels: int) -> str:
     """Returns the sentence that stays with the labels: what was proven, how, by whom and when."""
     who = " and ".join(sorted(result.reviewers)) or audit.by
     return (

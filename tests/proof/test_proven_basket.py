@@ -10,8 +10,8 @@ from labelvet.approval.rounds import progress
 from labelvet.core.errors import InvalidParameter
 from labelvet.dataset.documents import hex_ids, parse_ids
 from labelvet.panels.undoing import undo
-from labelvet.proof.approval import fill_basket, proof_of_basket
 from labelvet.proof.audits import begin_audit, current_audit
+from labelvet.proof.proven_basket import fill_basket, proof_of_basket
 from labelvet.proof.results import read_result
 from labelvet.review.answers import Answer, give_answers
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from labelvet.proof.targets import NestedSets
+from labelvet.proof.nested_sets import NestedSets
 
 
 def labels(seed: int, n: int = 1500, rate: float = 0.25, spread: float = 0.4):
