@@ -87,7 +87,7 @@ def approve(
     rule: str = "keep",
     iou: float = IOU,
     by: str | None = None,
-    proof: str | None = None,
+    proof_sentence: str | None = None,
 ) -> Approved:
     """Makes ground truth of the labels in the basket, as they are now.
 
@@ -100,7 +100,7 @@ def approve(
             of whatever class
         iou: boxes that overlap as much are of one object, in (0, 1]
         by: who approves; by default the user of this process
-        proof: what is proven of the basket, a sentence that stays with the round and the labels
+        proof_sentence: what is proven of the basket, which stays with the round and the labels
 
     Raises:
         InvalidParameter: if the basket is empty, the field cannot be written or the rule refuses;
@@ -130,9 +130,9 @@ def approve(
         dataset, APPROVAL, f"Labels approved into '{into}'.", by, expires=False,
         field=candidates.field, run=candidates.run, into=into, moment=moment, iou=iou,
         replaces=rule == "replace", made=made, turned_down=before.flagged + before.rejected,
-        proof=proof,
+        proof=proof_sentence,
     )  # fmt: skip
-    update = _update(candidates, into, rule, iou, moment, by, proof)
+    update = _update(candidates, into, rule, iou, moment, by, proof_sentence)
     after = _after(candidates, _chosen(candidates), moment)
     update_labels(
         candidates, _concerned(candidates), update, candidates.belongs(), after,
@@ -359,7 +359,7 @@ def _update(
     iou: float,
     moment: datetime,
     by: str,
-    proof: str | None,
+    proof_sentence: str | None,
 ) -> dict[str, Any]:
     """What an approval sets in a document."""
     truth, root = in_list(f"{into}.detections"), candidates.root
@@ -367,7 +367,7 @@ def _update(
     chosen = _chosen(candidates)
     moves = {"$and": [chosen, fresh]} if rule == "refuse" else chosen
     arrives = chosen if rule == "replace" else {"$and": [chosen, fresh]}
-    new = each(keep(in_list(root), arrives), _as_truth(candidates, moment, by, proof))
+    new = each(keep(in_list(root), arrives), _as_truth(candidates, moment, by, proof_sentence))
     update: dict[str, Any] = {
         root: each(in_list(root), _after(candidates, moves, moment)),
         "last_modified_at": moment,
@@ -387,7 +387,9 @@ def _update(
     return update
 
 
-def _as_truth(candidates: Candidates, moment: datetime, by: str, proof: str | None) -> Expression:
+def _as_truth(
+    candidates: Candidates, moment: datetime, by: str, proof_sentence: str | None
+) -> Expression:
     """The label ``$$l`` as one of ground truth, with an id of its own and where it came from."""
     # the last sixteen digits of an ObjectId tell it from all others of other seconds
     digits = {"$substrBytes": [{"$toString": "$$l._id"}, 8, 16]}
@@ -405,8 +407,8 @@ def _as_truth(candidates: Candidates, moment: datetime, by: str, proof: str | No
         "approved_by": {"$literal": by},
         APPROVED_AT: moment,
     }
-    if proof is not None:
-        provenance["approved_proof"] = {"$literal": proof}
+    if proof_sentence is not None:
+        provenance["approved_proof"] = {"$literal": proof_sentence}
     return {"$mergeObjects": [without("$$l", *_LEFT_BEHIND), provenance]}
 
 

@@ -48,7 +48,7 @@ def test_the_basket_becomes_the_proven_set_and_its_proof_stays_with_the_round(ju
     assert "with 95% confidence: 45 answers by ada" in done.sentence
     candidates = find_candidates(dataset, FIELD)
     assert proof_of_basket(candidates) == (done.sentence, True)
-    approve(candidates, "truth", proof=done.sentence)
+    approve(candidates, "truth", proof_sentence=done.sentence)
     (round_,) = progress(candidates).rounds
     assert round_.proof == done.sentence
     assert dataset.distinct("truth.detections.approved_proof") == [done.sentence]
