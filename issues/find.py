@@ -24,6 +24,7 @@ from ..core.sentences import count
 from ..core.table import pair_ids
 from ..dataset.brain_runs import load_neighbor_graph, raise_if_deleted, run_field
 from ..dataset.documents import now
+from ..dataset.open_patches import WrittenLabel, remove_attributes, write_attributes
 from ..dataset.patches import (
     PatchTable,
     is_of_whole_images,
@@ -338,6 +339,8 @@ def remove_label_issues(
         ours = [path for path in paths if is_owned(storage.get_field(path), OWNER)]
         if ours:
             storage.delete_sample_fields(ours)
+            names = [path.removeprefix(f"{root}.") for path in ours]
+            remove_attributes(storage, storage.local(field), names)
         removed += map(storage.path, ours)
     forget(dataset, patches_field)
     return removed
@@ -521,12 +524,14 @@ def _write(
     row_of = dict(zip(table.pairs.tolist(), range(len(table)), strict=True))
     nothing, moment = (None,) * len(names), now()
     updates: list[UpdateOne] = []
+    written: list[WrittenLabel] = []
     count, done = 0, ""
 
     def write() -> None:
         nonlocal done
         check_labels(storage, field, done)
         collection.bulk_write(updates, ordered=False)
+        write_attributes(storage, field, written)
         done = "the labels before that were updated"
 
     for sample, ids in zip(samples, labels, strict=True):
@@ -540,22 +545,20 @@ def _write(
             count += row is not None
             at = f"{root}.{place}" if listed else root
             where[f"{at}._id"] = ObjectId(id_)
-            told = nothing if row is None else values[row]
-            for name, value in zip(names, told, strict=True):
-                if value is not None:
-                    what[f"{at}.{name}"] = value
-                elif name in before:
-                    empty[f"{at}.{name}"] = ""
-            for name in before:
-                if name not in columns:
-                    empty[f"{at}.{name}"] = ""
+            told = zip(names, nothing if row is None else values[row], strict=True)
+            given = {name: value for name, value in told if value is not None}
+            emptied = [name for name in before if name not in given]
+            what |= {f"{at}.{name}": value for name, value in given.items()}
+            empty |= {f"{at}.{name}": "" for name in emptied}
+            if given or emptied:
+                written.append(WrittenLabel(where["_id"], where[f"{at}._id"], given, emptied))
         if what or empty:
             change = {"$set": {**what, "last_modified_at": moment}}
             updates.append(UpdateOne(where, {**change, "$unset": empty} if empty else change))
         if len(updates) == _SAMPLES_PER_WRITE:
             write()
             advance(count)
-            updates, count = [], 0
+            updates, written, count = [], [], 0
     if updates:
         write()
         advance(count)
