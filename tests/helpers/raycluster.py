@@ -10,6 +10,7 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
+import psutil
 from labelvet.core.mongod import free_port
 
 RAY = str(Path(sys.executable).with_name("ray"))
@@ -83,6 +84,15 @@ class RayCluster:
             raise RuntimeError(f"Ray did not start:\n{log.read_text()}")
         return process
 
+    @property
+    def workers(self) -> list[psutil.Process]:
+        """The processes on its nodes that embed shards, or are about to."""
+        return shard_workers(self.pids)
+
+    @property
+    def pids(self) -> list[int]:
+        return [process.pid for process in self._processes]
+
     def stop(self) -> None:
         for process in reversed(self._processes):
             self.stop_node(process)
@@ -96,3 +106,20 @@ class RayCluster:
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
+
+
+def shard_workers(nodes: list[int], doing: str = "") -> list[psutil.Process]:
+    """The processes below those of nodes that embed shards; other clusters may run here as well.
+
+    Args:
+        nodes: the ids of the nodes' processes
+        doing: the method that they are in, as Ray says it in their titles
+    """
+    found = []
+    for node in nodes:
+        with suppress(psutil.NoSuchProcess):
+            for process in psutil.Process(node).children(recursive=True):
+                with suppress(psutil.NoSuchProcess):
+                    if f"ShardWorker{doing}" in " ".join(process.cmdline()):
+                        found.append(process)
+    return found

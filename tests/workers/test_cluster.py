@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -50,11 +51,6 @@ def test_the_cluster_embeds_what_this_machine_would(coco128, cluster_worker, tmp
     np.testing.assert_allclose(here.points, there.points, atol=1e-2)
 
 
-def shard_workers():
-    """The processes on this machine that embed shards."""
-    return [p for p in psutil.process_iter(["name"]) if "ShardWorker" in (p.info["name"] or "")]
-
-
 def embedding(id_):
     """How many patches are embedded, 0 before that begins."""
     line = get_operation(id_).line or ""
@@ -63,14 +59,14 @@ def embedding(id_):
 
 
 def test_a_run_survives_its_ray_worker_and_its_worker_and_stops_when_told(
-    coco128, cluster_worker, tmp_path
+    coco128, ray_cluster, cluster_worker, tmp_path
 ):
     store = {"LABELVET_CACHE_DIR": str(tmp_path / "store")}
     first = cluster_worker("--take-over", **store)
     id_ = schedule(coco128, "taken_over", "gpu-cluster", **SLOW)
     wait_until(lambda: embedding(id_) > 0, seconds=90)
     # a Ray worker dies, which costs its shard
-    shard_workers()[0].kill()
+    ray_cluster.workers[0].kill()
     before = embedding(id_)
     wait_until(lambda: embedding(id_) > before)
     assert get_operation(id_).state == "running"
@@ -88,10 +84,10 @@ def test_a_run_survives_its_ray_worker_and_its_worker_and_stops_when_told(
     # cancelled, it leaves nothing running on the cluster
     id_ = schedule(coco128, "stopped", "gpu-cluster", **SLOW, alpha=0.1)
     wait_until(lambda: embedding(id_) > 0, seconds=90)
-    assert shard_workers()
+    assert ray_cluster.workers
     cancel(id_)
     assert wait_for_state(id_, "failed").error == CANCELLED
-    wait_until(lambda: not shard_workers())
+    wait_until(lambda: not ray_cluster.workers)
     assert second.stop() == 0
 
 
@@ -99,12 +95,12 @@ def test_a_node_that_joins_is_used(coco128, ray_cluster, cluster_worker, tmp_pat
     cluster_worker(LABELVET_CACHE_DIR=str(tmp_path / "store"))
     id_ = schedule(coco128, "grown", "gpu-cluster", **SLOW, alpha=0.2)
     wait_until(lambda: embedding(id_) > 0, seconds=90)
-    busy = shard_workers()
+    busy = ray_cluster.workers
     for worker in busy:  # so that something is left to do when the node is there
         worker.suspend()
     node = ray_cluster.add_node()
     try:
-        wait_until(lambda: len(shard_workers()) > len(busy), seconds=60)
+        wait_until(lambda: len(ray_cluster.workers) > len(busy), seconds=60)
         before = embedding(id_)
         wait_until(lambda: embedding(id_) > before, seconds=60)
         for worker in busy:
@@ -141,16 +137,17 @@ def test_shards_shrink_towards_the_end():
 
 # of three shards the first loses its worker once, the second again and again
 LOSES_WORKERS = """
+    import json
     import sys
     import numpy as np
-    import psutil
     from labelvet.core.errors import ClusterUnavailable
     from labelvet.embeddings.crops import CropSettings
     from labelvet.embeddings.hardware import Hardware
     from labelvet.workers import cluster
 
-    helpers, address, *paths = sys.argv[1:]
+    helpers, nodes, address, *paths = sys.argv[1:]
     sys.path.append(helpers)
+    from raycluster import shard_workers
     from tables import make_table
 
     cluster._MAX_ATTEMPTS = 2
@@ -165,9 +162,7 @@ LOSES_WORKERS = """
             for rows, _ in backbone.embed_shards(table, iter(shards), CropSettings(), slow):
                 done += len(rows)
                 most = 1 if done < len(shards[0]) else 9
-                for process in psutil.process_iter(["cmdline"]):
-                    if "ShardWorker.embed" not in " ".join(process.info["cmdline"] or ()):
-                        continue
+                for process in shard_workers(json.loads(nodes), ".embed"):
                     if process.pid not in killed and len(killed) < most:
                         process.kill()
                         killed.append(process.pid)
@@ -181,9 +176,10 @@ def test_a_shard_that_kills_its_workers_is_given_up_and_those_behind_it_are_not(
     ray_cluster, coco128
 ):
     helpers = str(Path(__file__).parents[1] / "helpers")
-    script = [sys.executable, "-c", textwrap.dedent(LOSES_WORKERS), helpers, ray_cluster.address]
+    script = [sys.executable, "-c", textwrap.dedent(LOSES_WORKERS)]
+    arguments = [helpers, json.dumps(ray_cluster.pids), ray_cluster.address]
     result = subprocess.run(
-        [*script, *coco128.values("filepath")],
+        [*script, *arguments, *coco128.values("filepath")],
         env=ray_cluster.environment, capture_output=True, text=True, timeout=240,
     )  # fmt: skip
     said = result.stdout.splitlines()[-1:] or [result.stderr]
