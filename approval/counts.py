@@ -22,7 +22,7 @@ _ROUNDING = 0.001
 
 
 @dataclass(frozen=True, eq=False)
-class Review:
+class CandidateCounts:
     """The candidates of a view, by class and confidence.
 
     A range of two edges, inclusive on both sides, is a range of columns of ``open``: column
@@ -45,7 +45,7 @@ class Review:
     open: NDArray[np.int64]
 
 
-def review(candidates: Candidates, view: Any = None) -> Review:
+def count_candidates(candidates: Candidates, view: Any = None) -> CandidateCounts:
     """Counts the candidates that a view shows.
 
     Args:
@@ -78,7 +78,7 @@ def review(candidates: Candidates, view: Any = None) -> Review:
             columns[at, int(row["_id"]["column"])] += count
     with np.errstate(invalid="ignore"):
         mean = sums / np.where(known == 0, np.nan, known)
-    return Review(tuple(classes), counts, mean, edges, columns)
+    return CandidateCounts(tuple(classes), counts, mean, edges, columns)
 
 
 def _labels(candidates: Candidates, view: Any) -> tuple[Any, list[dict[str, Any]]]:

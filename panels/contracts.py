@@ -2,6 +2,6 @@
 
 CONTRACTS = {
     "LabelEmbeddings": "973c28c1ab78a75c",
-    "AutoLabeling": "2244bff3c21618a1",
+    "AutoLabeling": "fa9c7a96c9520caa",
     "Runs": "3c0b497c83ef58f6",
 }

@@ -13,7 +13,7 @@ from ..binary import Counts
 from ..message import ClassName, Moment, OneOf, Reply, Request, Text
 
 if TYPE_CHECKING:
-    from ...approval.counts import Review as CountedLabels
+    from ...approval.counts import CandidateCounts
     from ...approval.rounds import ApprovalProgress
     from ...proof.results import AuditResult
 
@@ -138,7 +138,7 @@ class Overview(Reply):
 
 
 class Review(Reply):
-    """Labels of the App's view by class and confidence; see `Review` in approval/counts.py.
+    """Labels of the App's view by class and confidence; see approval/counts.py.
 
     Attributes:
         classes: the most frequent first, null for labels without one
@@ -155,7 +155,7 @@ class Review(Reply):
     open: Counts
 
     @classmethod
-    def of(cls, found: CountedLabels) -> Review:
+    def of(cls, found: CandidateCounts) -> Review:
         """Makes one of what was counted."""
         return cls.like(
             found,

@@ -14,14 +14,14 @@ from ...approval.candidates import (
     find_candidates,
     list_candidate_fields,
 )
-from ...approval.counts import review
-from ...approval.finalize import finalize, finish
-from ...approval.review_view import (
-    review_view,
+from ...approval.candidates_view import (
+    candidates_view,
     with_new_patches,
+    without_candidate_filter,
     without_patches,
-    without_review,
 )
+from ...approval.counts import count_candidates
+from ...approval.finalize import finalize, finish
 from ...approval.rounds import progress
 from ...core.errors import InvalidParameter
 from ...core.sentences import count
@@ -66,7 +66,7 @@ class AutoLabeling(Undoing, WebPanel):
         """What there is to review in the App's view, and how far the loop is."""
         candidates = _candidates(ctx, request)
         return messages.Counted(
-            review=messages.Review.of(review(candidates, _view(ctx))),
+            review=messages.Review.of(count_candidates(candidates, _view(ctx))),
             progress=messages.LoopProgress.of(
                 progress(candidates), proof_of_basket(candidates), _target(ctx, candidates)
             ),
@@ -75,7 +75,7 @@ class AutoLabeling(Undoing, WebPanel):
     @exposed
     def show(self, ctx: Any, request: messages.ShowRequest) -> messages.ShownLabels:
         """Makes the grid show some labels as patches."""
-        view = review_view(
+        view = candidates_view(
             _view(ctx, anew=request.anew),
             _candidates(ctx, request),
             _selection(ctx, request),
@@ -178,7 +178,7 @@ def _target(ctx: Any, candidates: Candidates) -> AuditResult | None:
 
 def _view(ctx: Any, anew: bool = False) -> Any:
     """The App's view under the sidebar's filters, without what the review shows of it."""
-    stages = without_review(ctx.request_params.get("view"))
+    stages = without_candidate_filter(ctx.request_params.get("view"))
     if anew:
         stages = with_new_patches(stages)
     return view_without_selection(ctx.dataset, {**ctx.request_params, "view": stages})

@@ -5,7 +5,7 @@ from fiftyone import ViewField as F
 from hypothesis import given
 from hypothesis import strategies as st
 from labelvet.approval.candidates import Candidates, find_candidates
-from labelvet.approval.counts import review
+from labelvet.approval.counts import count_candidates
 from labelvet.core.errors import InvalidParameter, UnknownField
 from labelvet.dataset.documents import samples_of
 
@@ -22,7 +22,7 @@ def test_classes_are_counted_by_state(predicted):
     for place, tag in enumerate(["needs-review", "for-approval", "approved", "rejected"]):
         first.predictions.detections[place].tags = [tag]
     first.save()
-    found = review(find_candidates(predicted, FIELD))
+    found = count_candidates(find_candidates(predicted, FIELD))
     assert found.classes == ("cat", "dog")
     assert found.counts.tolist() == [[1, 0, 1, 0, 10], [0, 1, 0, 1, 10]]
     assert np.allclose(found.confidence, [0.44, 0.48])
@@ -33,12 +33,13 @@ def test_a_label_that_was_flagged_in_the_basket_is_flagged(predicted):
     first = predicted.first()
     first.predictions.detections[0].tags = ["for-approval", "needs-review"]
     first.save()
-    assert review(find_candidates(predicted, FIELD)).counts[0].tolist() == [0, 0, 1, 0, 11]
+    found = count_candidates(find_candidates(predicted, FIELD))
+    assert found.counts[0].tolist() == [0, 0, 1, 0, 11]
 
 
 @pytest.mark.parametrize("low, high", [(0, 100), (4, 8), (5, 7), (28, 29), (56, 58), (92, 92)])
 def test_a_range_of_edges_counts_what_the_filter_finds(predicted, low, high):
-    found = review(find_candidates(predicted, FIELD))
+    found = count_candidates(find_candidates(predicted, FIELD))
     confidence = np.array(predicted.values(f"{FIELD}.detections.confidence", unwind=True))
     expected = ((confidence >= low / 100) & (confidence <= high / 100)).sum()
     assert open_within(found, low, high) == expected
@@ -46,7 +47,7 @@ def test_a_range_of_edges_counts_what_the_filter_finds(predicted, low, high):
 
 @given(st.lists(st.floats(-1, 2, width=32) | st.integers(0, 100).map(lambda k: k / 100)))
 def test_every_confidence_has_the_column_of_its_place_among_the_edges(dataset_of, values):
-    found = review(dataset_of(values))
+    found = count_candidates(dataset_of(values))
     percent = np.mean(np.array(values) > 1.001) > 0.5 if values else False
     edges = np.arange(101) / (1 if percent else 100)
     columns = np.searchsorted(edges, values, "left") + np.searchsorted(edges, values, "right")
@@ -75,7 +76,7 @@ def dataset_of():
     [([0.2, 0.4, 1.0000001], 1), ([0.2, 57.0, 0.9], 1), ([0.5, 20.0, 99.0], 100), ([20, 1], 1)],
 )
 def test_a_single_confidence_does_not_say_percent(dataset_of, values, last):
-    assert review(dataset_of(values)).edges[-1] == last
+    assert count_candidates(dataset_of(values)).edges[-1] == last
 
 
 def test_labels_without_confidence_or_class_are_counted_apart(predicted):
@@ -84,7 +85,7 @@ def test_labels_without_confidence_or_class_are_counted_apart(predicted):
     first.predictions.detections[1].confidence = float("nan")
     first.predictions.detections[2].label = None
     first.save()
-    found = review(find_candidates(predicted, FIELD))
+    found = count_candidates(find_candidates(predicted, FIELD))
     assert found.classes == ("dog", "cat", None)
     assert found.open[:, -1].tolist() == [1, 1, 0]
     assert np.isfinite(found.confidence).all()
@@ -95,15 +96,15 @@ def test_only_what_a_view_shows_is_counted(predicted, patches):
     view = predicted.filter_labels(FIELD, F("label") == "cat").limit(3)
     if patches:
         view = view.to_patches(FIELD)
-    found = review(find_candidates(predicted, FIELD), view)
+    found = count_candidates(find_candidates(predicted, FIELD), view)
     assert found.classes == ("cat",) and found.counts.sum() == 6
     nothing = predicted.match(F("filepath") == "none")
-    assert review(find_candidates(predicted, FIELD), nothing).classes == ()
+    assert count_candidates(find_candidates(predicted, FIELD), nothing).classes == ()
 
 
 def test_a_run_is_reviewed_alone(predicted):
-    assert review(find_candidates(predicted, FIELD, "first")).counts.sum() == 12
-    assert review(find_candidates(predicted, FIELD, "gone")).classes == ()
+    assert count_candidates(find_candidates(predicted, FIELD, "first")).counts.sum() == 12
+    assert count_candidates(find_candidates(predicted, FIELD, "gone")).classes == ()
 
 
 def test_fields_that_cannot_be_reviewed_are_refused(predicted):
@@ -113,7 +114,7 @@ def test_fields_that_cannot_be_reviewed_are_refused(predicted):
         with pytest.raises(UnknownField):
             find_candidates(predicted, name)
     with pytest.raises(UnknownField, match="no labels of 'predictions'"):
-        review(find_candidates(predicted, FIELD), predicted.to_patches("other"))
+        count_candidates(find_candidates(predicted, FIELD), predicted.to_patches("other"))
     predicted.add_sample_field(
         "weather",
         fo.EmbeddedDocumentField,

@@ -9,7 +9,7 @@ from fiftyone import ViewField as F
 from labelvet.approval.approve import approve
 from labelvet.approval.basket import add_labels
 from labelvet.approval.candidates import Selection, find_candidates
-from labelvet.approval.counts import review
+from labelvet.approval.counts import count_candidates
 from labelvet.approval.finalize import finalize
 from labelvet.core.errors import InvalidParameter
 from labelvet.dataset import brain_runs
@@ -161,7 +161,7 @@ def test_what_is_done_to_dynamic_groups_is_done_to_all_that_they_hold(images):
     compute(images)
     assert visible_rows(load_map(images, "k"), view).sum() == 9
     candidates = find_candidates(images, "det")
-    assert review(candidates, view).counts.sum() == 9
+    assert count_candidates(candidates, view).counts.sum() == 9
     assert add_labels(candidates, Selection(), view).changed == 9
     assert tag_view(view, "det", "mine").changed == tag_view(view, None, "mine").changed * 3 == 9
     images.reload()

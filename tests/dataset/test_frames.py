@@ -10,9 +10,9 @@ from fiftyone.operators.executor import ExecutionContext, Executor
 from labelvet.approval.approve import approve
 from labelvet.approval.basket import add_labels
 from labelvet.approval.candidates import Selection, find_candidates, list_candidate_fields
-from labelvet.approval.counts import review
+from labelvet.approval.candidates_view import candidates_view
+from labelvet.approval.counts import count_candidates
 from labelvet.approval.finalize import finalize
-from labelvet.approval.review_view import review_view
 from labelvet.approval.undo import undo
 from labelvet.autolabel.runs import check_label_field
 from labelvet.core.errors import InvalidParameter
@@ -266,9 +266,9 @@ def test_labels_of_frames_become_ground_truth(videos, frames, name):
     candidates = find_candidates(videos, name)
     patches = frames.to_patches("det")
     add_labels(candidates, Selection((0.5, None)), frames.limit(4))
-    assert review(candidates, frames.limit(4)).counts.sum() == 12
+    assert count_candidates(candidates, frames.limit(4)).counts.sum() == 12
     for view in (frames, videos):
-        assert len(review_view(view, candidates, Selection(), "basket")) == 8
+        assert len(candidates_view(view, candidates, Selection(), "basket")) == 8
     done = approve(candidates, "truth")
     assert done.approved == 8 and videos.count("frames.truth.detections") == 8
     assert frames._dataset.view().count("truth.detections") == 8

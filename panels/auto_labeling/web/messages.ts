@@ -181,7 +181,7 @@ export interface Run {
   line: string | null;
 }
 
-/** Labels of the App's view by class and confidence; see `Review` in approval/counts.py. */
+/** Labels of the App's view by class and confidence; see approval/counts.py. */
 export interface Review {
   /** the most frequent first, null for labels without one */
   classes: (string | null)[];
@@ -269,4 +269,4 @@ export interface Methods {
 }
 
 /** The version of these messages, which a page and the server must share. */
-export const CONTRACT = "2244bff3c21618a1";
+export const CONTRACT = "fa9c7a96c9520caa";

@@ -22,7 +22,7 @@ _FILTER = "fiftyone.core.stages.FilterLabels"
 _PATCHES = "fiftyone.core.stages.ToPatches"
 
 
-def review_view(
+def candidates_view(
     view: Any,
     candidates: Candidates,
     selection: Selection,
@@ -55,14 +55,14 @@ def review_view(
     return patches.filter_labels(candidates.field, marked)
 
 
-def without_review(stages: list[dict[str, Any]] | None) -> list[dict[str, Any]]:
-    """Returns the stages of the App's view without what :func:`review_view` filters by."""
+def without_candidate_filter(stages: list[dict[str, Any]] | None) -> list[dict[str, Any]]:
+    """Returns the stages of the App's view without what :func:`candidates_view` filters by."""
     return [stage for stage in stages or () if not _is_marked(stage)]
 
 
 def without_patches(stages: list[dict[str, Any]] | None) -> list[dict[str, Any]]:
-    """Returns the stages of the App's view before the patches of :func:`review_view`."""
-    rest = without_review(stages)
+    """Returns the stages of the App's view before the patches of :func:`candidates_view`."""
+    rest = without_candidate_filter(stages)
     for number, stage in enumerate(rest):
         if stage.get("_cls") == _PATCHES:
             return rest[:number]
