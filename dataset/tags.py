@@ -396,7 +396,8 @@ def _parts(target: _Target, sample_ids: Ids, ids: Ids, tag: str) -> Iterator[_Pa
         return
     keys = byte_keys(sample_ids)
     asked = Counter(keys)
-    numbers = _numbers(target, [ObjectId(key) for key in asked], object_ids(ids), tag)
+    samples, labels = [ObjectId(key) for key in asked], object_ids(ids)
+    numbers = _numbers(target, samples, labels, tag)
     mixed = {key for key, (there, _) in numbers.items() if there > asked[key]}
     if len(mixed) == len(asked) > 1:  # each half has fewer
         mixed = set(list(asked)[len(asked) // 2 :])
@@ -406,7 +407,7 @@ def _parts(target: _Target, sample_ids: Ids, ids: Ids, tag: str) -> Iterator[_Pa
         yield from _parts(target, sample_ids[~apart], ids[~apart], tag)
         return
     there, tagged = map(sum, zip(*numbers.values(), strict=True)) if numbers else (0, 0)
-    yield _Part([ObjectId(key) for key in asked], object_ids(ids), there, tagged)
+    yield _Part(samples, labels, there, tagged)
 
 
 def _numbers(
