@@ -140,17 +140,21 @@ def auto_label(
     wanted = tuple(dict.fromkeys(classes)) if classes else None
     run = AutoLabelRun(run_name, label_field, name, wanted, confidence, user=user)
     check_label_field(dataset, label_field)
-    earlier = check_existing(dataset, run, existing)
+    check_existing(dataset, run, existing)
 
     with reporting(progress, cancelled) as tracker, raising_if_deleted(samples):
         with tracker.stage("Loading the model", _SHARE_LOAD):
             detector = load_detector(model, wanted, confidence, device)
+        # another process may have begun while the model was loaded
+        earlier = check_existing(dataset, run, existing)
         _declare(dataset, label_field)
         replacement = None
         if earlier is not None and existing == REPLACE and not _is_unfinished(earlier, run):
             replacement = begin_replacement(dataset, earlier, user)
+            run = replace(run, replacing=True)
         elif earlier is not None:
-            run = replace(run, created=earlier.created, user=earlier.user or user)
+            by = earlier.user or user
+            run = replace(run, created=earlier.created, user=by, replacing=earlier.replacing)
             # one that was cut off goes on as it was begun
             replacement = open_replacement(dataset, run)
             if replacement is not None:
@@ -302,6 +306,7 @@ def _finish(
         images=found["images"],
         unreadable=len(unreadable),
         error=why,
+        replacing=run.replacing and state == RUN_FAILED,
     )
     save_run(dataset, run)
     return run
@@ -315,8 +320,11 @@ def _declare(dataset: fo.Dataset, label_field: str) -> None:
 
 
 def _is_unfinished(earlier: AutoLabelRun, run: AutoLabelRun) -> bool:
-    # a replacement that was killed goes on, and does not start over
-    return earlier.state == RUN_GENERATING and asks_the_same(earlier, run)
+    # a replacement that was killed, cancelled or failed goes on, and does not start over
+    is_unfinished = earlier.state == RUN_GENERATING or (
+        earlier.state == RUN_FAILED and earlier.replacing
+    )
+    return is_unfinished and asks_the_same(earlier, run)
 
 
 def _reason(error: BaseException, replaces: bool) -> str:

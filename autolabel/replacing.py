@@ -7,7 +7,6 @@ new ones (:mod:`labelvet.dataset.removed`), so a replacement can be undone whene
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
@@ -25,7 +24,15 @@ from ..dataset.expressions import Expression, in_list, keep, where_there
 from ..dataset.patches import sample_id_path
 from ..dataset.schema import check_fields
 from ..dataset.storage import home_of
-from .runs import RUN_ATTRIBUTE, RUN_GENERATING, AutoLabelRun, list_runs, run_from, save_run
+from .runs import (
+    RUN_ATTRIBUTE,
+    AutoLabelRun,
+    as_stored,
+    check_not_labeling,
+    list_runs,
+    run_from,
+    save_run,
+)
 
 KIND = "replacement"
 
@@ -41,11 +48,10 @@ def begin_replacement(dataset: fo.Dataset, earlier: AutoLabelRun, user: str | No
     """
     field, name = earlier.label_field, earlier.name
     removed.prepare(dataset, field)
-    record = asdict(earlier)
-    record |= {"created": earlier.created.isoformat(), "seen": earlier.seen.isoformat()}
     change = begin(
         dataset, KIND, f"{count(earlier.labels, 'label')} of '{name}' replaced by a new run.", user,
-        expires=False, field=field, run=name, moment=unique_moment(dataset), record=record,
+        expires=False, field=field, run=name, moment=unique_moment(dataset),
+        record=as_stored(earlier),
     )  # fmt: skip
     marks = f"{field}.{MARK}"
     before = _marked_before(name, change.what["moment"])
@@ -174,10 +180,8 @@ def check_ended(dataset: fo.Dataset, name: str) -> None:
         InvalidParameter: if one does
     """
     for run in list_runs(dataset):
-        if run.name == name and run.state == RUN_GENERATING and not run.cut_off:
-            raise InvalidParameter(
-                f"The run '{name}' is still labeling images: wait until it ends, or cancel it."
-            )
+        if run.name == name:
+            check_not_labeling(run)
 
 
 def _marked_before(name: str, moment: datetime) -> str:

@@ -37,6 +37,7 @@ _METHOD = "labelvet_auto_label"
 _LONGEST_NAME = 200
 _SEEN_EVERY_SECONDS = 5.0
 _CUT_OFF_AFTER = timedelta(minutes=1)
+_NOW = {"$dateToString": {"date": "$$NOW", "format": "%Y-%m-%dT%H:%M:%S.%L+00:00"}}
 
 
 def _now() -> datetime:
@@ -55,12 +56,15 @@ class AutoLabelRun:
         confidence: the least confidence, in [0, 1]
         state: one of ``RUN_STATES``; a run that is killed stays "generating", and is ``cut_off``
         created: when it was started, in UTC
-        seen: when its process was last alive, in UTC; later states do not change it
+        seen: when its process was last alive, in UTC, by the database's clock; later states do not
+            change it
         labels: how many labels it wrote
         images: how many images it went through, the unreadable ones left out
         unreadable: how many images could not be read
         error: why it failed, a sentence
         user: who started it
+        replacing: whether it has yet to replace labels of an earlier run of its name
+        read_at: when it was read, in UTC, by the database's clock
     """
 
     name: str
@@ -76,11 +80,13 @@ class AutoLabelRun:
     unreadable: int = 0
     error: str | None = None
     user: str | None = None
+    replacing: bool = False
+    read_at: datetime = field(default_factory=_now, compare=False)
 
     @property
     def cut_off(self) -> bool:
-        """Whether its process ended without a word."""
-        return self.state == RUN_GENERATING and _now() - self.seen > _CUT_OFF_AFTER
+        """Whether its process ended without a word; a moment that lies ahead is none."""
+        return self.state == RUN_GENERATING and abs(self.read_at - self.seen) > _CUT_OFF_AFTER
 
 
 def check_run_name(dataset: fo.Dataset, name: Any) -> None:
@@ -131,7 +137,8 @@ def check_existing(
     """Returns the run that has a run's name already, if it may be replaced or gone on with.
 
     Raises:
-        InvalidParameter: if it has finished and nobody says what to do with it, or it is another
+        InvalidParameter: if it has finished and nobody says what to do with it, or it is another,
+            or a process labels images for it now with other settings
     """
     if existing not in (None, REPLACE, ONLY_NEW):
         raise InvalidParameter(f"existing must be '{REPLACE}' or '{ONLY_NEW}', not '{existing}'.")
@@ -145,6 +152,8 @@ def check_existing(
             f"The run '{run.name}' is in '{earlier.label_field}': label that field, or choose "
             "another name."
         )
+    if not asks_the_same(earlier, run):
+        check_not_labeling(earlier)
     if existing is None and earlier.state not in (RUN_GENERATING, RUN_FAILED):
         raise InvalidParameter(
             f"The run '{run.name}' exists already: replace it, label only new images, or choose "
@@ -158,6 +167,18 @@ def check_existing(
     return earlier
 
 
+def check_not_labeling(run: AutoLabelRun) -> None:
+    """Checks that no process labels images for a run now.
+
+    Raises:
+        InvalidParameter: if one does
+    """
+    if run.state == RUN_GENERATING and not run.cut_off:
+        raise InvalidParameter(
+            f"The run '{run.name}' is still labeling images: wait until it ends, or cancel it."
+        )
+
+
 def asks_the_same(one: AutoLabelRun, other: AutoLabelRun) -> bool:
     """Whether two runs ask the same of the same model."""
     return (one.model, one.classes, one.confidence) == (
@@ -168,7 +189,7 @@ def asks_the_same(one: AutoLabelRun, other: AutoLabelRun) -> bool:
 def list_runs(dataset: fo.Dataset) -> list[AutoLabelRun]:
     """Returns the runs of auto labeling, newest first, as the database has them now."""
     runs = [
-        run_from({**document["config"], "name": name})
+        run_from({**document["config"], "name": name, "read_at": document["read_at"]})
         for name, document in run_documents(dataset, "runs").items()
         if document["config"].get("method") == _METHOD
     ]
@@ -194,9 +215,8 @@ def save_run(dataset: fo.Dataset, run: AutoLabelRun) -> None:
         InvalidParameter: see :func:`check_run_name`
     """
     check_run_name(dataset, run.name)
-    values = asdict(run)
+    values = as_stored(run)
     del values["name"]
-    values |= {"created": run.created.isoformat(), "seen": run.seen.isoformat()}
     config = dataset.init_run(method=_METHOD, **values)
     document = run_documents(dataset, "runs").get(run.name)
     if document is None:
@@ -215,14 +235,18 @@ def heartbeat(dataset: fo.Dataset, run: AutoLabelRun) -> Iterator[None]:
     done = Event()
 
     def say() -> None:
-        while not done.wait(_SEEN_EVERY_SECONDS):
-            # a database that is away for a while does not stop a run
-            with suppress(PyMongoError):
-                foo.get_db_conn().runs.update_one(
-                    {"_id": document["_id"]}, {"$set": {"config.seen": _now().isoformat()}}
-                )
+        # a database that is away for a while does not stop a run
+        with suppress(PyMongoError):
+            foo.get_db_conn().runs.update_one(
+                {"_id": document["_id"]}, [{"$set": {"config.seen": _NOW}}]
+            )
 
-    thread = Thread(target=say, name="labelvet-seen", daemon=True)
+    def go_on() -> None:
+        while not done.wait(_SEEN_EVERY_SECONDS):
+            say()
+
+    say()
+    thread = Thread(target=go_on, name="labelvet-seen", daemon=True)
     thread.start()
     try:
         yield
@@ -231,12 +255,21 @@ def heartbeat(dataset: fo.Dataset, run: AutoLabelRun) -> Iterator[None]:
         thread.join()
 
 
+def as_stored(run: AutoLabelRun) -> dict[str, Any]:
+    """Turns a run into what is stored of it."""
+    values = asdict(run)
+    del values["read_at"]
+    return values | {"created": run.created.isoformat(), "seen": run.seen.isoformat()}
+
+
 def run_from(config: dict[str, Any]) -> AutoLabelRun:
     """Makes a run of what is stored of it."""
     known = {attribute.name for attribute in fields(AutoLabelRun)}
     values = {key: value for key, value in config.items() if key in known}
     values["created"] = datetime.fromisoformat(values["created"])
     values["seen"] = datetime.fromisoformat(config.get("seen") or config["created"])
+    if "read_at" in values:
+        values["read_at"] = values["read_at"].replace(tzinfo=timezone.utc)
     if values["classes"] is not None:
         values["classes"] = tuple(values["classes"])
     return AutoLabelRun(**values)

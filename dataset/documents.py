@@ -57,7 +57,8 @@ def collection_named(name: str) -> Any:
 def run_documents(dataset: fo.Dataset, kind: str = "brain_methods") -> dict[str, dict[str, Any]]:
     """Returns ``{key: document}`` of the dataset's runs, as the database has them now.
 
-    Empty where the dataset was deleted. Whether a run is of frames is ``frames`` of its document.
+    Empty where the dataset was deleted. Whether a run is of frames is ``frames`` of its document,
+    and ``read_at`` what time it was, by the database's clock.
 
     Args:
         dataset: the dataset
@@ -72,7 +73,7 @@ def run_documents(dataset: fo.Dataset, kind: str = "brain_methods") -> dict[str,
     found = database.runs.aggregate(
         [
             {"$match": {"_id": {"$in": list(keys)}}},
-            {"$set": {"frames": {"$anyElementTrue": [stages]}}},
+            {"$set": {"frames": {"$anyElementTrue": [stages]}, "read_at": "$$NOW"}},
             {"$unset": "view_stages"},
         ]
     )

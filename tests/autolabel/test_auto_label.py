@@ -8,6 +8,8 @@ import subprocess
 import sys
 import textwrap
 from contextlib import ExitStack
+from dataclasses import replace
+from datetime import datetime, timezone
 from threading import Event
 
 import fiftyone as fo
@@ -18,6 +20,7 @@ from labelvet.approval.approve import approve
 from labelvet.approval.basket import add_labels
 from labelvet.approval.candidates import Selection, find_candidates
 from labelvet.approval.finalize import finish
+from labelvet.autolabel import auto_label as auto_labeling
 from labelvet.autolabel.replacing import undo_replacement
 from labelvet.autolabel.runs import (
     RUN_FAILED,
@@ -446,3 +449,61 @@ def test_images_are_not_labeled_in_a_field_that_only_the_schema_has_yet(
             label(scenes, Corner(), existing=existing, progress=go)
     check_opens(scenes)
     assert not scenes.has_sample_field(FIELD)
+
+
+def test_another_process_does_not_replace_a_run_that_goes_on(scenes):
+    """Neither from the start, nor where the other one began while the model was loaded."""
+    refused = []
+
+    def meanwhile(fraction, line):
+        if "6 of 12" in line and not refused:
+            for existing in ("replace", None, "only_new"):
+                with pytest.raises(InvalidParameter, match="still labeling images") as error:
+                    label(scenes, Corner(), confidence=0.5, existing=existing)
+                refused.append(error)
+            # with the same settings, it helps
+            label(scenes, Corner(), batch_size=2, existing="replace")
+
+    label(scenes, Corner(), batch_size=2, progress=meanwhile)
+    assert len(refused) == 3 and scenes.count(ROOT) == 12
+    assert list_changes(scenes, ("replacement",)) == []
+
+
+def test_a_run_that_began_while_the_model_was_loaded_is_not_replaced(scenes, monkeypatch):
+    label(scenes, Corner())
+    loads = auto_labeling.load_detector
+
+    def load(*args):
+        going = replace(get_run(scenes, RUN), state=RUN_GENERATING, seen=datetime.now(timezone.utc))
+        save_run(scenes, going)
+        return loads(*args)
+
+    monkeypatch.setattr(auto_labeling, "load_detector", load)
+    with pytest.raises(InvalidParameter, match="still labeling images"):
+        label(scenes, Corner(), confidence=0.5, existing="replace")
+    assert scenes.count(ROOT) == 12 and get_run(scenes, RUN).confidence == 0.1
+
+
+def test_a_replacement_that_was_cancelled_goes_on_when_it_is_run_again(scenes):
+    label(scenes, Corner())
+    before, cancelled = everything(scenes), Event()
+
+    def cancel(fraction, line):
+        if "6 of 12" in line:
+            cancelled.set()
+
+    again = {"existing": "replace", "confidence": 0.5, "batch_size": 2}
+    with pytest.raises(Cancelled):
+        label(scenes, Corner(), progress=cancel, cancelled=cancelled, **again)
+    kept = get_run(scenes, RUN).images
+    assert 0 < kept < 12
+    done = label(scenes, Corner(), **again)
+    assert (done.before, done.images) == (kept, 12 - kept)
+    (change,) = list_changes(scenes, ("replacement",))
+    # it is done: from now on, to replace is to replace it all
+    assert label(scenes, Corner(), **again).before == 0
+    newest, _ = list_changes(scenes, ("replacement",))
+    undo(scenes, newest.token)
+    undo(scenes, change.token)
+    assert everything(scenes) == before
+    check_opens(scenes)

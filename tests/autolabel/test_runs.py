@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta, timezone
 
 import fiftyone as fo
 import pytest
@@ -75,6 +75,19 @@ def test_a_run_of_another_kind_is_left_alone(make_dataset):
     with pytest.raises(InvalidParameter, match="another kind"):
         save_run(dataset, replace(RUN, name="theirs"))
     assert list_runs(dataset) == []
+
+
+@pytest.mark.parametrize("hours", [-1, 1])
+def test_a_process_whose_clock_is_wrong_is_told_from_one_that_ended(make_dataset, hours):
+    wrong = datetime.now(timezone.utc) + timedelta(hours=hours)
+    dataset, run = make_dataset(), replace(RUN, seen=wrong)
+    save_run(dataset, run)
+    assert get_run(dataset, RUN.name).cut_off
+    with heartbeat(dataset, run):
+        seen = get_run(dataset, RUN.name)
+        assert not seen.cut_off
+        assert abs(seen.seen - datetime.now(timezone.utc)) < timedelta(seconds=20)
+    assert not get_run(dataset, RUN.name).cut_off
 
 
 def test_a_run_whose_process_ended_is_cut_off(make_dataset, monkeypatch):
