@@ -108,7 +108,7 @@ def write_corrections(source: LabelSource, changes: list[Changed], to: Path | No
         write_whole(texts)
         return list(texts)
     if to.exists() and (not to.is_dir() or any(to.iterdir())):
-        raise InvalidParameter(f"'{to}' holds something already: name a new folder.")
+        raise InvalidParameter(f"'{to}' is not empty: choose a new folder.")
     files = {*source.files, *texts}
     root = Path(os.path.commonpath([file.absolute().parent for file in files]))
     for file in files:

@@ -100,7 +100,7 @@ def add(commands: Any) -> None:
         "--rule",
         default="keep",
         choices=tuple(RULES),
-        help="what becomes of a label that is in the ground truth already; keep by default",
+        help="what to do if an object already exists in the ground truth; keep by default",
     )
     tag = _add(commands, "tag", _tag, "tag labels or samples", "What 'Tag labels or samples' does.")
     tag.add_argument("tag", metavar="TAG")

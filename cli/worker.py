@@ -22,7 +22,7 @@ def add(commands: Any) -> None:
     worker.add_argument(
         "--take-over",
         action="store_true",
-        help="if this worker is lost, or its run hangs, let another of its name go on with the run",
+        help="if this worker is lost, or its run hangs, let another of its name continue the run",
     )
     worker.add_argument(
         "--stall-limit",

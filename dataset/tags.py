@@ -232,8 +232,8 @@ def undo_tags(change: Change) -> Undone:
 def describe(tagged: Tagged, tag: str, what: str, remove: bool) -> str:
     """Says what a change of tags did; ``what`` is "label" or "sample"."""
     if not tagged.changed:
-        had = "did not have" if remove else "had"
-        return f"Nothing changed: {count(tagged.unchanged, what)} {had} the tag '{tag}' already."
+        had = "did not have" if remove else "already had"
+        return f"Nothing changed: {count(tagged.unchanged, what)} {had} the tag '{tag}'."
     did = f"removed from {count(tagged.changed, what)}" if remove else (
         f"added to {count(tagged.changed, what)}"
     )  # fmt: skip

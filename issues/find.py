@@ -387,7 +387,7 @@ def read_run(
     rows, vectors = match_ids(table.pairs, wanted)
     if not len(rows):
         raise NoPatches(
-            f"None of the labels of '{brain_key}' exist any more with a box: compute it again."
+            f"None of the labels of '{brain_key}' still exist with a box: compute it again."
         )
     missing = len(results.label_ids) - len(rows)
     graph = None if missing else load_neighbor_graph(dataset, brain_key)

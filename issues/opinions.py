@@ -130,7 +130,7 @@ def ask(table: PatchTable, others: list[PatchTable]) -> Opinions:
         equal = table.codes[pairs.rows] == other.codes[pairs.others]
         if _is_copy(table, other, pairs, equal):
             notes.append(
-                f"{name} has the same labels and was not used: a copy is no second opinion."
+                f"{name} has the same labels and was not used: a copy is not a second opinion."
             )
             continue
         same = equal & (table.codes[pairs.rows] >= 0)  # no class is not one class

@@ -41,7 +41,7 @@ class UpdateVisualization(LongOperator):
             choices.values(),
             required=True,
             label="Brain key",
-            description="The visualization to bring up to date; its other points stay in place",
+            description="The visualization to update; its other points stay in place",
             view=choices,
         )
         if key := ctx.params.get("brain_key"):

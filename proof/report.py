@@ -258,7 +258,7 @@ def write_report(
         raise InvalidParameter(f"There is no folder '{page.parent}': create it first.")
     for file in (page, data):
         if file.exists() and not overwrite:
-            raise InvalidParameter(f"'{file}' exists already: choose another name, or overwrite.")
+            raise InvalidParameter(f"'{file}' already exists: choose another name, or overwrite.")
     report = label_report(dataset, brain_key)
     try:
         write_whole(

@@ -203,7 +203,7 @@ def take_back_change(change: Change) -> Answered:
     change.close()
     refused = given - changed
     what = "1 answer was" if changed == 1 else f"{changed:,} answers were"
-    rest = f" {refused:,} labels were changed since: they stay." if refused else ""
+    rest = f" {refused:,} labels were changed since: they were left as they are." if refused else ""
     return Answered(changed, refused, None, f"{what} undone.{rest}")
 
 

@@ -68,12 +68,12 @@ def check_merge(dataset: fo.Dataset, field: str, label: str, into: str) -> int:
         UnknownField: if there is no such field of labels
     """
     if label == into:
-        raise InvalidParameter(f"It is '{into}' already: choose another class to merge into.")
+        raise InvalidParameter(f"It is already '{into}': choose another class to merge into.")
     counts = count_classes(dataset, field)
     for name in (label, into):
         if name not in counts:
             raise InvalidParameter(
-                f"'{field}' has no labels of the class '{name}' any more: choose another."
+                f"'{field}' has no labels of the class '{name}': choose another."
             )
     return counts[label]
 

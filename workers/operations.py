@@ -167,7 +167,7 @@ def get_operation(id_: str) -> OperationDetails:
     """
     document = queue().find_one({"_id": _id(id_)}, _DETAILED)
     if document is None:
-        raise InvalidParameter(f"There is no run '{id_}' any more.")
+        raise InvalidParameter(f"The run '{id_}' no longer exists.")
     trace = (document.get("result") or {}).get("error")
     log = (document.get("labelvet") or {}).get("log") or ""
     return OperationDetails(**_facts(document), trace=trace, log=log)
@@ -275,7 +275,7 @@ def delete(id_: str) -> None:
         InvalidParameter: if it does not exist
     """
     if not queue().delete_one({"_id": _id(id_)}).deleted_count:
-        raise InvalidParameter(f"There is no run '{id_}' any more.")
+        raise InvalidParameter(f"The run '{id_}' no longer exists.")
 
 
 def queue() -> Collection[Any]:
@@ -327,7 +327,7 @@ def _facts(document: Mapping[str, Any]) -> dict[str, Any]:
     status, still = document.get("status") or {}, standstill(document)
     state, line, cancel = document["run_state"], status.get("label"), bool(ours.get("cancel"))
     if state == COMPLETED and cancel:
-        line = f"{line or ''} It was done before it could be cancelled.".lstrip()
+        line = f"{line or ''} It finished before it could be canceled.".lstrip()
     return {
         "id": str(document["_id"]),
         "operator": document["operator"],

@@ -91,7 +91,7 @@ def test_of_two_samples_whose_labels_share_an_id_each_keeps_its_own(blood):
 @pytest.mark.parametrize(
     ("label", "into", "sentence"),
     [
-        ("RBC", "RBC", "It is 'RBC' already"),
+        ("RBC", "RBC", "It is already 'RBC'"),
         ("none", "RBC", "no labels of the class 'none'"),
         ("RBC", "rbc", "no labels of the class 'rbc'"),
     ],

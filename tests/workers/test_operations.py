@@ -275,7 +275,7 @@ def test_a_dataset_that_was_deleted_before_the_start_is_named(make_dataset):
         f"The dataset '{dataset.name}' was deleted before the run started: nothing was done."
     )
     dataset.delete()
-    assert "any more" in find_obstacle(claim, "shelf")
+    assert "no longer exists" in find_obstacle(claim, "shelf")
 
 
 def test_the_end_of_a_trace_is_its_sentence():

@@ -146,7 +146,7 @@ def test_a_run_that_is_cancelled_while_it_saves_comes_to_its_end(coco128, start_
     done = wait_for_state(id_, "completed", "failed")
     assert done.state == "completed", done.trace
     assert "points under 'saved'" in done.line
-    assert done.line.endswith(" It was done before it could be cancelled.")
+    assert done.line.endswith(" It finished before it could be canceled.")
     coco128.reload()
     assert coco128.has_brain_run("saved")
 
