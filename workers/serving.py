@@ -176,8 +176,8 @@ def _overdue(still: Standstill | None, deadline: float) -> str | None:
     if not still.stalled:
         return None
     return (
-        f"Cancelled, and ended after {still} at '{still.stage}': part of it may have been written. "
-        "Re-run it to write the rest."
+        f"Canceled, and stopped after {still} at '{still.stage}': part of it may have been "
+        "written. Re-run it to write the rest."
     )
 
 

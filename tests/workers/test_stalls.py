@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
+from labelvet.workers.child import CANCELLED
 from labelvet.workers.claims import claim_next
 from labelvet.workers.operations import get_operation, list_operations
+from labelvet.workers.serving import _overdue
+from labelvet.workers.stalls import Standstill
 from running import age, schedule
 
 COUNTING = "Embedding patches · 3 of 40 patches · 2.0/s · 0:18 left"
 SILENT = "Finding neighbors"
+WRITING = "Writing attributes · 3 of 40 labels"
 
 
 @pytest.fixture
@@ -37,6 +43,19 @@ def test_a_time_that_fits_the_stage(claimed, line, moved, busy, stalled):
     for said in (get_operation(str(claimed.operation)).stalled, list_operations()[0].stalled):
         assert said == (stalled and f"It may be stuck: {stalled}. Cancel it and re-run it; what "
                         "was done is kept.")  # fmt: skip
+
+
+def test_a_canceled_run_may_write_for_as_long_as_it_moves():
+    def overdue(stage, seconds):
+        return _overdue(Standstill(seconds, 0.0, stage), deadline=0.0)
+
+    assert overdue(COUNTING, 1) == _overdue(None, deadline=0.0) == CANCELLED
+    assert _overdue(None, deadline=time.monotonic() + 9) is None
+    assert overdue("Saving", 3500) is None and overdue(WRITING, 500) is None
+    assert overdue(WRITING, 660) == (
+        f"Canceled, and stopped after no progress for 11 min at '{WRITING}': part of it may have "
+        "been written. Re-run it to write the rest."
+    )
 
 
 def test_only_progress_is_progress(claimed):
