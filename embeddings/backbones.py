@@ -90,12 +90,13 @@ def load_backbone(
             return load_efficientnet_lite(model, weights, device, dtype)
         if model in torchvision_names():
             return load_torchvision(model, weights, device, dtype)
-        if model in zoo_names():
-            _no_weights(weights, "a model of FiftyOne's zoo")
-            return load_zoo_backbone(model, device)
+        # a cluster's nodes may have no FiftyOne, which is asked last
         if is_ultralytics_model(model):
             _no_weights(weights, "an ultralytics model")
             return load_ultralytics_backbone(model, device, dtype)
+        if model in zoo_names():
+            _no_weights(weights, "a model of FiftyOne's zoo")
+            return load_zoo_backbone(model, device)
     except LabelvetError:
         raise
     # urllib, ssl, torch.hub, the zoo's downloader or a missing package
