@@ -86,12 +86,15 @@ class RayCluster:
 
     @property
     def workers(self) -> list[psutil.Process]:
-        """The processes on its nodes that embed shards, or are about to."""
-        return shard_workers(self.pids)
-
-    @property
-    def pids(self) -> list[int]:
-        return [process.pid for process in self._processes]
+        """The processes on its nodes that embed shards; other clusters may run here as well."""
+        found = []
+        for node in self._processes:
+            with suppress(psutil.NoSuchProcess):
+                for process in psutil.Process(node.pid).children(recursive=True):
+                    with suppress(psutil.NoSuchProcess):
+                        if "ShardWorker" in process.name():
+                            found.append(process)
+        return found
 
     def stop(self) -> None:
         for process in reversed(self._processes):
@@ -106,20 +109,3 @@ class RayCluster:
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
-
-
-def shard_workers(nodes: list[int], doing: str = "") -> list[psutil.Process]:
-    """The processes below those of nodes that embed shards; other clusters may run here as well.
-
-    Args:
-        nodes: the ids of the nodes' processes
-        doing: the method that they are in, as Ray says it in their titles
-    """
-    found = []
-    for node in nodes:
-        with suppress(psutil.NoSuchProcess):
-            for process in psutil.Process(node).children(recursive=True):
-                with suppress(psutil.NoSuchProcess):
-                    if f"ShardWorker{doing}" in " ".join(process.cmdline()):
-                        found.append(process)
-    return found

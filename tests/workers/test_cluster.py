@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import re
-import subprocess
-import sys
-import textwrap
 from contextlib import suppress
-from pathlib import Path
 
 import numpy as np
 import psutil
@@ -133,58 +128,6 @@ def test_shards_shrink_towards_the_end():
     # half of a worker's share of what is left
     assert shard_size(4000, workers=2) == 1000
     assert shard_size(100, workers=2) == 64
-
-
-# of three shards the first loses its worker once, the second again and again
-LOSES_WORKERS = """
-    import json
-    import sys
-    import numpy as np
-    from labelvet.core.errors import ClusterUnavailable
-    from labelvet.embeddings.crops import CropSettings
-    from labelvet.embeddings.hardware import Hardware
-    from labelvet.workers import cluster
-
-    helpers, nodes, address, *paths = sys.argv[1:]
-    sys.path.append(helpers)
-    from raycluster import shard_workers
-    from tables import make_table
-
-    cluster._MAX_ATTEMPTS = 2
-    table = make_table(paths, np.tile([0.1, 0.1, 0.5, 0.5], (4 * len(paths), 1)))
-    shards = np.array_split(np.arange(len(table)), 3)
-    settings = cluster.ClusterSettings(address, max_workers=1)
-    done, killed = 0, []
-    with cluster._connected(address):
-        backbone = cluster.RayBackbone(settings, "efficientnet-lite0", {"precision": "fp32"})
-        slow = Hardware(batch_size=1, num_workers=1)
-        try:
-            for rows, _ in backbone.embed_shards(table, iter(shards), CropSettings(), slow):
-                done += len(rows)
-                most = 1 if done < len(shards[0]) else 9
-                for process in shard_workers(json.loads(nodes), ".embed"):
-                    if process.pid not in killed and len(killed) < most:
-                        process.kill()
-                        killed.append(process.pid)
-        except ClusterUnavailable as given_up:
-            print(len(killed), given_up)
-        backbone.close()
-"""
-
-
-def test_a_shard_that_kills_its_workers_is_given_up_and_those_behind_it_are_not(
-    ray_cluster, coco128
-):
-    helpers = str(Path(__file__).parents[1] / "helpers")
-    script = [sys.executable, "-c", textwrap.dedent(LOSES_WORKERS)]
-    arguments = [helpers, json.dumps(ray_cluster.pids), ray_cluster.address]
-    result = subprocess.run(
-        [*script, *arguments, *coco128.values("filepath")],
-        env=ray_cluster.environment, capture_output=True, text=True, timeout=240,
-    )  # fmt: skip
-    # once with the first, which had the second behind it, and twice with the second
-    said = re.search(r"^(\d+) A shard was lost on the cluster 2 times", result.stdout, re.MULTILINE)
-    assert said is not None and said[1] == "3", result.stdout + result.stderr
 
 
 def test_a_model_file_runs_no_code_on_the_cluster(coco128, cluster_worker, tmp_path):
