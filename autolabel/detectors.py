@@ -27,7 +27,7 @@ from ..core.errors import InvalidParameter, ModelUnavailable
 from ..core.sentences import first_line
 from ..embeddings.devices import choose_device
 from ..embeddings.model_files import refuse_address
-from ..embeddings.ultralytics_models import is_ultralytics_model, load_ultralytics
+from ..embeddings.ultralytics_models import is_ultralytics_model, load_ultralytics, set_classes
 from ..embeddings.zoo_backbones import load_zoo_model
 from .runs import DEFAULT_CONFIDENCE
 
@@ -173,7 +173,9 @@ def _load_ultralytics(
         return _UltralyticsDetector(name, yolo, None, confidence, device)
     if hasattr(yolo, "set_classes"):  # YOLO-World and YOLOE
         try:
-            yolo.set_classes(classes)
+            set_classes(yolo, classes)
+        except InvalidParameter:
+            raise
         except Exception as error:
             raise ModelUnavailable(
                 f"'{name}' reads the classes with a text encoder, which could not be fetched or "

@@ -41,6 +41,9 @@ _OWN_FUNCTIONS = {"forward", "forward_fuse"}
 # packages whose objects may be called, beside layers: the transforms of a classifier and losses
 _OWN_CALLABLES = ("torchvision.transforms.", "ultralytics.utils.")
 
+# ultralytics' text encoders: OpenAI's, which is told by its digest, and those that it has files of
+_CLIP, _MOBILE_ENCODERS = "clip:ViT-B/32", ("mobileclip", "mobileclip2")
+
 _loading = Lock()
 
 
@@ -109,6 +112,35 @@ def load_ultralytics(model: str) -> Any:
     if not (trusted or is_export(model)):
         _refuse_calls(yolo.model, model, file)
     return yolo
+
+
+def set_classes(yolo: Any, classes: list[str]) -> None:
+    """Has a YOLO-World or YOLOE model find classes that are named, which a text encoder reads.
+
+    The encoder is fetched into a folder of our own: ultralytics would take a file of its name in
+    the working directory, and the one that a checkpoint names, which can run code.
+
+    Raises:
+        InvalidParameter: if the model names an encoder that is not ultralytics' own
+        Exception: whatever ultralytics raises where its encoder cannot be fetched or started
+    """
+    encoder = str(getattr(yolo.model, "text_model", _CLIP))
+    if encoder != _CLIP and encoder.partition(":")[0] not in _MOBILE_ENCODERS:
+        raise InvalidParameter(
+            f"This model reads classes with '{encoder}', which is no text encoder of ultralytics "
+            "and could run code: leave the classes empty, or choose another model."
+        )
+    from ultralytics.utils import downloads
+
+    fetch = downloads.attempt_download_asset
+    with _loading:
+        downloads.attempt_download_asset = lambda file: fetch(
+            fetched_models_folder() / Path(file).name
+        )
+        try:
+            yolo.set_classes(classes)
+        finally:
+            downloads.attempt_download_asset = fetch
 
 
 def _suffix(model: str) -> str:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 import zipfile
 from pathlib import Path
+from types import ModuleType, SimpleNamespace
 
 import pytest
 import torch
@@ -14,7 +16,7 @@ from labelvet.core.errors import InvalidParameter, LabelvetError, ModelUnavailab
 from labelvet.embeddings import model_files
 from labelvet.embeddings.backbones import load_backbone
 from labelvet.embeddings.model_files import TRUSTED_MODELS, is_trusted, trust
-from labelvet.embeddings.ultralytics_models import load_ultralytics
+from labelvet.embeddings.ultralytics_models import load_ultralytics, set_classes
 from running import Trap
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -393,3 +395,23 @@ def test_an_onnx_file_says_what_it_needs(tmp_path, monkeypatch):
         load_detector(str(file))
     with pytest.raises(InvalidParameter, match=r"no embeddings: use the \.pt"):
         load_backbone(str(file))
+
+
+def test_a_text_encoder_is_never_a_file_that_lies_around(tmp_path, offline, monkeypatch):
+    opened = []
+    monkeypatch.setattr(torch.jit, "load", lambda file, **_: opened.append(str(file)))
+    clip = ModuleType("clip")  # which ultralytics would install
+    clip.clip = SimpleNamespace(tokenize=None)
+    monkeypatch.setitem(sys.modules, "clip", clip)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mobileclip_blt.ts").write_bytes(b"as large as an encoder" * 10_000)
+    with pytest.raises(ModelUnavailable, match="text encoder, which could not be fetched"):
+        load_detector("yoloe-11n-seg.yaml", ["car"])
+    assert opened == []
+
+
+def test_a_checkpoint_does_not_name_a_text_encoder_of_its_own(tmp_path):
+    yolo = load_ultralytics("yoloe-11n-seg.yaml")
+    yolo.model.text_model = f"clip:{tmp_path / 'encoder.pt'}"
+    with pytest.raises(InvalidParameter, match="which is no text encoder of ultralytics"):
+        set_classes(yolo, ["car"])
