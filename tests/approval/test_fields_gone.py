@@ -10,6 +10,8 @@ from labelvet.approval.approve import approve
 from labelvet.approval.basket import add_labels
 from labelvet.approval.candidates import Selection, find_candidates
 from labelvet.approval.finalize import finalize, finish
+from labelvet.autolabel.replacing import begin_replacement
+from labelvet.autolabel.runs import RUN_IN_REVIEW, AutoLabelRun, save_run
 from labelvet.core.errors import FieldGone, LabelvetError
 from labelvet.dataset import checked_writes, schema, tags
 from labelvet.dataset.changes import begin, list_changes, unique_moment
@@ -20,6 +22,7 @@ from labelvet.issues.find import find_label_issues
 from labelvet.panels.undoing import undo
 from labelvet.review import answers
 from labelvet.review.answers import Answer, give_answers
+from labelvet.review.merging import merge_classes
 from leaving_fields import leaving
 
 FIELD, TRUTH = "predictions", "truth"
@@ -44,24 +47,29 @@ def raw(dataset):
 @pytest.mark.parametrize("which", [FIELD, TRUTH])
 def test_an_undo_of_what_touched_it_is_refused(predicted, which, how):
     candidates = find_candidates(predicted, FIELD)
+    run = AutoLabelRun("first", FIELD, "best.pt", None, 0.2, state=RUN_IN_REVIEW)
+    save_run(predicted, run)
+    replaced = begin_replacement(predicted, run, "ada")
+    merged = merge_classes(predicted, FIELD, "cat", "dog")
     tagged = tag_view(predicted, FIELD, "seen")
     added = add_labels(candidates, Selection((0.5, None)))
     approved = approve(candidates, TRUTH, "replace")
     removed = finalize(candidates)
     gone(predicted, which, how)
     before = raw(predicted)
-    tokens = {FIELD: (removed, approved, added, tagged), TRUTH: (approved,)}[which]
-    for done in tokens:
+    every = (removed, approved, added, tagged, merged, replaced)
+    for done in every if which == FIELD else (approved,):
         with pytest.raises(LabelvetError, match=which):
             undo(predicted, done.token)
         assert raw(predicted) == before
         check_opens(predicted)
     if how == "renamed":
         predicted.rename_sample_field(f"{which}_before", which)
-        for done in (removed, approved, added, tagged):
+        for done in every:
             undo(predicted, done.token)
         check_opens(predicted)
         assert predicted.count_label_tags(FIELD) == {}
+        assert predicted.count_values(f"{FIELD}.detections.label") == {"cat": 12, "dog": 12}
 
 
 @pytest.mark.parametrize("which", [FIELD, TRUTH])
