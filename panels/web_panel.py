@@ -84,9 +84,9 @@ def exposed(method: Callable[..., Reply]) -> Callable[[Any, Any], dict[str, Any]
                 dataset = ctx.dataset
             except ValueError:  # of a name it is DatasetNotFoundError, of an id its base
                 dataset = None
+            forget_deleted()
             if dataset is None:
                 return {"error": "The dataset was deleted: open another.", "stale": True}
-            forget_deleted()
             # a page says its version; a script, which has none, is of this one
             contract = CONTRACTS[self.component]
             if ctx.params.get("contract", contract) != contract:
