@@ -12,7 +12,7 @@ import fiftyone as fo
 import fiftyone.operators as foo
 import fiftyone.operators.types as types
 
-from ..core.errors import BrainKeyInUse, LabelvetError
+from ..core.errors import BrainKeyInUse, Cancelled, LabelvetError
 from ..core.progress import Report
 from ..dataset.brain_runs import check_brain_key
 from ..dataset.patches import (
@@ -149,6 +149,9 @@ class ComputeVisualization(LongOperator):
                 progress=_part(progress, _MAP_SHARE, 1),
                 cancelled=cancelled,
             )
+        except Cancelled:
+            told = "Label issues were not looked for to the end: cancelled. The map is complete."
+            return replace(run, notes=[*run.notes, told])
         except LabelvetError as error:  # the map is complete whatever comes of its labels
             return replace(run, notes=[*run.notes, f"Label issues could not be found. {error}"])
         return replace(run, notes=[*run.notes, issues.summary()])

@@ -10,7 +10,9 @@ import pytest
 import tifffile
 from labelvet.embeddings import decoding
 from labelvet.embeddings.decoding import UnreadableImage, read_pixels
+from labelvet.embeddings.embedder import embed_patches
 from PIL import Image, ImageOps
+from tables import make_table
 
 ORIENTATION = 0x0112
 
@@ -216,3 +218,48 @@ def test_the_header_of_a_jpeg_is_found_behind_what_comes_first(tmp_path):
     assert decoding._jpeg_header(memoryview(filled)) == (70, 50, True)
     for cut in range(40):
         decoding._jpeg_header(memoryview(data[:cut]))
+
+
+def test_a_turned_photo_is_embedded_as_the_upright_one(tmp_path):
+    """Of a patch, and not of the part of the stored picture that has its place."""
+    exif = Image.Exif()
+    exif[ORIENTATION] = 6
+    turned = Image.fromarray(corners())
+    turned.save(tmp_path / "turned.png", exif=exif)
+    upright = np.asarray(turned.rotate(-90, expand=True))
+    Image.fromarray(upright).save(tmp_path / "upright.png")
+    vectors = embedded(tmp_path / "turned.png", tmp_path / "upright.png")
+    np.testing.assert_array_equal(*vectors)
+    np.testing.assert_allclose(vectors[0][:3], [0, 0, 255], atol=1)  # lower left of what is stored
+
+
+@pytest.mark.parametrize("name, dtype", [("a.png", np.uint16), ("a.tiff", np.uint32)])
+def test_deep_grays_are_embedded_as_what_is_shown_of_them(tmp_path, name, dtype):
+    shown = ramp(0, 255, np.uint8)
+    deep = shown.astype(dtype) * (np.iinfo(dtype).max // 255)
+    if name.endswith(".png"):
+        cv2.imwrite(str(tmp_path / name), deep)
+    else:
+        tifffile.imwrite(tmp_path / name, deep, photometric="minisblack")
+    Image.fromarray(shown).save(tmp_path / "shown.png")
+    vectors = embedded(tmp_path / name, tmp_path / "shown.png")
+    np.testing.assert_allclose(*vectors, atol=1)
+    assert 0 < vectors[0].mean() < 128
+
+
+class MeanColor:
+    """A backbone whose embeddings are the mean color of a crop, twice."""
+
+    name, fingerprint, precision, device = "mean", "0", "float32", "cpu"
+
+    def prepare(self, crop):
+        return np.tile(crop.mean(axis=(0, 1)), 2)
+
+    def embed(self, inputs):
+        return np.array(inputs, dtype=np.float32)
+
+
+def embedded(*paths):
+    """The embeddings of the upper left quarter of some files, (n, 6)."""
+    table = make_table([str(path) for path in paths], [[0, 0, 0.5, 0.5]] * len(paths))
+    return embed_patches(table, MeanColor(), use_store=False).vectors

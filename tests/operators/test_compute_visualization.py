@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from threading import Event
+
 import fiftyone as fo
 import fiftyone.operators as foo
 import numpy as np
@@ -80,6 +82,8 @@ def test_the_form_counts_patches(dataset):
     assert inputs["estimate"].view.label == "12 patches in 6 images will be embedded"
     inputs = form(dataset, dataset.limit(2), patches_field="predictions")
     assert inputs["estimate"].view.label == "4 patches in 2 images will be embedded"
+    inputs = form(dataset, dataset.to_patches("predictions"), patches_field="predictions")
+    assert inputs["estimate"].view.label == "12 patches in 6 images will be embedded"
     nothing = dataset.filter_labels("predictions", fo.ViewField("label") == "b")
     inputs = form(dataset, nothing, patches_field="predictions")
     assert inputs["nothing"].invalid
@@ -139,6 +143,24 @@ def test_runs_from_python(dataset):
     assert len(dataset.load_brain_results("map").points) == 12
     compute_visualization(dataset.limit(2), "small", method="pca", num_dims=2)
     assert len(dataset.load_brain_results("small").points) == 2
+
+
+def test_a_map_is_told_of_where_its_label_issues_are_cancelled(dataset):
+    params = {"brain_key": "map", "patches_field": "predictions", "method": "pca"}
+    request = {"dataset_name": dataset.name, "view": []}
+    ctx = ExecutionContext(request_params=request | {"params": params | {"label_issues": True}})
+    cancelled = Event()
+
+    def cancel(fraction, line):
+        if line.startswith("Reading labels and embeddings"):
+            cancelled.set()
+
+    run = ComputeVisualization().call(ctx, cancel, cancelled)
+    assert run.notes[-1].startswith("Label issues were not looked for to the end: cancelled.")
+    assert "nothing was changed" not in " ".join(run.notes)
+    dataset.reload()
+    assert dataset.list_brain_runs() == ["map"]
+    assert dataset.get_field("predictions.detections.suspicion") is None
 
 
 def test_label_issues_on_request(dataset):

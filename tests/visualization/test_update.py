@@ -253,6 +253,19 @@ def test_other_weights_are_refused(boxes, tmp_path):
     assert update(boxes, weights=tmp_path / "one.pt").changes.new == 2
 
 
+def test_an_update_that_is_cancelled_while_it_saves_is_saved(boxes):
+    compute(boxes)
+    sample, cancelled = boxes.first(), threading.Event()
+    sample.boxes.detections = sample.boxes.detections[1:]
+    sample.save()
+    done = update_visualization(
+        boxes, "map", cancelled=cancelled,
+        progress=lambda _, line: line.startswith("Saving") and cancelled.set(),
+    )  # fmt: skip
+    assert cancelled.is_set() and done.results.total_index_size == 39
+    assert len(boxes.load_brain_results("map").points) == 39
+
+
 def test_a_cancelled_update_changes_nothing(boxes):
     compute(boxes)
     run = find_run(boxes, "map")
