@@ -32,14 +32,24 @@ def import_openvino() -> Any:
 
 
 def import_ultralytics() -> Any:
-    """Imports ultralytics with its installer and its telemetry off.
+    """Imports ultralytics with its installer and its telemetry off, and without the question to a
+    name server by which it tells whether there is internet.
 
     Raises:
         ImportError: if it is not installed
     """
     quiet_ultralytics()
-    import ultralytics
-
+    before = os.environ.get("YOLO_OFFLINE")
+    os.environ["YOLO_OFFLINE"] = "true"
+    try:
+        import ultralytics
+        import ultralytics.utils
+    finally:
+        # a download asks later whether to try again
+        if before is None:
+            del os.environ["YOLO_OFFLINE"]
+        else:
+            os.environ["YOLO_OFFLINE"] = before
     quiet_ultralytics()
     return ultralytics
 

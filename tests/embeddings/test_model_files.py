@@ -16,6 +16,7 @@ from labelvet.core.errors import InvalidParameter, LabelvetError, ModelUnavailab
 from labelvet.embeddings import model_files
 from labelvet.embeddings.backbones import load_backbone
 from labelvet.embeddings.model_files import TRUSTED_MODELS, is_trusted, trust
+from labelvet.embeddings.optional_libraries import import_ultralytics
 from labelvet.embeddings.ultralytics_models import load_ultralytics, set_classes
 from running import Trap
 
@@ -282,6 +283,19 @@ def test_a_model_of_the_zoo_that_is_ultralytics_installs_and_reports_nothing(mon
     monkeypatch.setattr(foz, "load_zoo_model", load)
     load_zoo_model("yolo11n-coco-torch")
     assert seen == [("false", False, False)]
+
+
+def test_ultralytics_that_somebody_imported_before_installs_and_reports_nothing(monkeypatch):
+    from ultralytics.utils import checks
+    from ultralytics.utils.events import events
+
+    monkeypatch.setenv("YOLO_AUTOINSTALL", "true")
+    monkeypatch.setattr(checks, "AUTOINSTALL", True)
+    monkeypatch.setattr(events, "enabled", True)
+    import_ultralytics()
+    assert (os.environ["YOLO_AUTOINSTALL"], checks.AUTOINSTALL, events.enabled) == (
+        "false", False, False,
+    )  # fmt: skip
 
 
 def test_a_source_that_was_added_to_the_zoo_is_not_run(tmp_path, sprung, load, monkeypatch):

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import textwrap
+from pathlib import Path
 
 import pytest
 from running import schedule, wait_for_state
@@ -44,6 +45,21 @@ run = labelvet.compute_visualization(
 assert "openvino" in sys.modules and run.num_points == 24, run.summary()
 print(run.summary())
 """
+
+LABEL = """
+import sys
+import fiftyone as fo
+import labelvet
+
+done = labelvet.auto_label(
+    fo.load_dataset(sys.argv[1]), "yolo11n.yaml", "found", "first", device="cpu", progress=False
+)
+assert "ultralytics" in sys.modules and done.images == 7 and len(done.unreadable) == 1, done
+print(done.summary())
+"""
+
+# what the tests have set so that libraries ask nobody, and a user has not
+_QUIET = ("YOLO_OFFLINE", "YOLO_AUTOINSTALL", "FIFTYONE_DO_NOT_TRACK")
 
 
 @pytest.fixture
@@ -103,6 +119,25 @@ def test_a_run_forks_nobody_and_calls_nobody(judged, watched):
     assert len(listen("starts")) >= 1
     assert listen("forks") == [] and listen("connects") == [] and listen("asks for") == []
     assert not os.path.exists(os.path.join(env["HOME"], "intel"))
+
+
+@pytest.mark.processes
+def test_auto_label_forks_nobody_and_calls_nobody(judged, watched):
+    """With a model that is not trained, and an image that cannot be read."""
+    pytest.importorskip("ultralytics")
+    env, listen = watched
+    Path(judged.first().filepath).write_bytes(b"\xff\xd8 this is no JPEG")
+    result = subprocess.run(
+        [sys.executable, "-c", LABEL, judged.name],
+        env={name: value for name, value in os.environ.items() if name not in _QUIET} | env,
+        capture_output=True,
+        text=True,
+        timeout=280,
+    )
+    assert result.returncode == 0, result.stderr
+    assert len(listen("starts")) >= 1
+    assert listen("forks") == [] and listen("connects") == [] and listen("asks for") == []
+    assert not [line for line in listen("starts") if "pip" in line]
 
 
 def test_a_worker_forks_nobody_and_calls_nobody(judged, watched, start_worker, empty_queue):
