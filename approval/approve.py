@@ -22,7 +22,7 @@ from ..core.sentences import count
 from ..core.user import current_user
 from ..dataset import removed
 from ..dataset.changes import Change, begin, past_changes, undone_once, unique_moment
-from ..dataset.documents import now, samples_of
+from ..dataset.documents import delete_field, now, samples_of
 from ..dataset.expressions import (
     Expression,
     covers_any,
@@ -190,7 +190,7 @@ def undo_approval(change: Change) -> str:
         removed.drop_empty(dataset, into, moment)
     change.close()
     if what["made"] and not _is_used(dataset, into):
-        dataset.delete_sample_field(into, error_level=1)
+        delete_field(dataset, into)
     settle_run(candidates)
     sentence = f"{count(number, 'label')} went back from '{into}' into the basket."
     if edited:

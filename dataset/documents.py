@@ -44,6 +44,16 @@ def is_our_moment(moment: datetime) -> bool:
     return moment in _our_moments
 
 
+def delete_field(dataset: fo.Dataset | Storage, field: str) -> None:
+    """Deletes a field, if it is there. FiftyOne says of every document that it changed then, which
+    was this process."""
+    dataset.delete_sample_field(field, error_level=1)
+    told = {"last_modified_at": 1}
+    first = samples_of(dataset).find_one({}, told, sort=[("$natural", 1)]) or {}
+    if moment := first.get("last_modified_at"):
+        _our_moments.append(moment)
+
+
 def samples_of(dataset: fo.Dataset | Storage) -> Any:
     """Returns the MongoDB collection of a dataset's samples, or of its frames for their storage."""
     return locate(dataset, None).documents

@@ -12,7 +12,7 @@ from typing import Any
 import fiftyone as fo
 
 from .changes import list_marked
-from .documents import samples_of
+from .documents import delete_field, samples_of
 from .expressions import Expression, each, in_list, keep, without
 from .schema import declare_detections, is_owned
 from .storage import Storage
@@ -130,7 +130,7 @@ def drop_empty(dataset: fo.Dataset, field: str, but: datetime | None = None) -> 
         and samples_of(dataset).find_one(there, {"_id": 1}) is None
         and not _is_awaited(dataset, field, but)
     ):
-        dataset.delete_sample_field(removed_field(field))
+        delete_field(dataset, removed_field(field))
 
 
 def _is_awaited(dataset: fo.Dataset, field: str, but: datetime | None) -> bool:
