@@ -24,6 +24,7 @@ from PIL import Image, UnidentifiedImageError
 MAX_PIXELS = 500_000_000
 
 _JPEG = b"\xff\xd8\xff"
+_SAMPLE_FORMAT = 339  # TIFF's: 1 for unsigned integers, the default
 _EXIF_ORIENTATION = 0x0112
 _MAX_WORKERS = 16
 # so many images are decoded for each thread before the first of them is needed
@@ -107,6 +108,8 @@ def _read_any(path: str) -> NDArray[np.uint8]:
             _check_size(*image.size)
             if image.mode == "F" or image.mode.startswith("I"):
                 values = np.asarray(image)
+                if image.mode == "I" and image.format == "TIFF" and _is_unsigned(image):
+                    values = values.view(np.uint32)  # Pillow knows integers with a sign alone
             elif any(";16" in str(tile[3]) for tile in getattr(image, "tile", ())):
                 values, alpha = _read_by_opencv(path, "it cannot be read with 16-bit channels")
             elif image.has_transparency_data:
@@ -149,6 +152,11 @@ def _read_by_opencv(path: str, reason: str) -> tuple[NDArray[Any], NDArray[Any] 
     if read.ndim == 2:
         return read, None
     return read[..., 2::-1], read[..., 3:] if read.shape[2] == 4 else None
+
+
+def _is_unsigned(tiff: Any) -> bool:
+    formats = tiff.tag_v2.get(_SAMPLE_FORMAT, 1)
+    return bool(np.all(np.asarray(formats) == 1))
 
 
 def _opaque(alpha: NDArray[Any]) -> float:

@@ -167,7 +167,7 @@ def get_operation(id_: str) -> OperationDetails:
     """
     document = queue().find_one({"_id": _id(id_)}, _DETAILED)
     if document is None:
-        raise InvalidParameter(f"The run '{id_}' no longer exists.")
+        raise InvalidParameter(f"There is no run '{id_}'.")
     trace = (document.get("result") or {}).get("error")
     log = (document.get("labelvet") or {}).get("log") or ""
     return OperationDetails(**_facts(document), trace=trace, log=log)
@@ -275,7 +275,7 @@ def delete(id_: str) -> None:
         InvalidParameter: if it does not exist
     """
     if not queue().delete_one({"_id": _id(id_)}).deleted_count:
-        raise InvalidParameter(f"The run '{id_}' no longer exists.")
+        raise InvalidParameter(f"There is no run '{id_}'.")
 
 
 def queue() -> Collection[Any]:

@@ -235,7 +235,7 @@ def test_duplicates_are_refused(with_truth, labels_with):
         approve(find_candidates(with_truth, FIELD), TRUTH, "refuse")
     add(with_truth)
     with pytest.raises(
-        InvalidParameter, match="2 labels of 24 in the basket are in 'ground_truth'"
+        InvalidParameter, match="2 labels of 24 in the basket are already in 'ground_truth'"
     ):
         approve(find_candidates(with_truth, FIELD), TRUTH, "refuse")
     assert birds(with_truth) == 3 and labels_with("approved") == [] and len(before) == 24

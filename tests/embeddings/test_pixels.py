@@ -112,6 +112,7 @@ def ramp(least, most, dtype):
         ("a.tiff", ramp(-500, 3000, np.int16)),  # Hounsfield units
         ("a.tiff", ramp(-(2**31), 2**31 - 1, np.int32)),
         ("a.tiff", ramp(10**9, 10**9 + 400, np.int32)),
+        ("a.tiff", ramp(0, 2**32 - 1, np.uint32)),
         ("a.tiff", ramp(0.2, 0.7, np.float32)),
         ("a.tiff", ramp(-1e38, 1e38, np.float32)),
         ("a.tiff", ramp(20.5, 36.75, np.float64)),
