@@ -92,4 +92,4 @@ def test_the_command_writes_it(audited, tmp_path, capsys):
     assert capsys.readouterr().out.split() == [str(file), str(file.with_suffix(".json"))]
     with pytest.raises(SystemExit):
         main(["report", dataset.name, str(file), "--brain-key", "map"])
-    assert "exists already" in capsys.readouterr().err
+    assert "already exists" in capsys.readouterr().err
