@@ -16,7 +16,7 @@ import fiftyone as fo
 
 from ..core.errors import FieldGone
 from . import removed
-from .documents import is_our_moment, now
+from .documents import first_document, is_our_moment, now
 from .schema import check_fields, created_at, gone, missing_fields
 from .storage import Storage
 
@@ -74,7 +74,7 @@ def _write(
     before: str,
     after: str,
 ) -> None:
-    first = _first(storage)
+    first = first_document(storage.documents)
     if first is None:  # there are no documents
         return
     for name in names:
@@ -104,13 +104,6 @@ def _give(storage: Storage, name: str, which: Filter, first: dict[str, Any], bef
     if _has_lost(storage, first, name):
         storage.unfill(name, {"$and": [which, {name: {"$type": "null"}}]})
         raise FieldGone(gone(name, before))
-
-
-def _first(storage: Storage) -> dict[str, Any] | None:
-    """What tells the document that FiftyOne changes first, as it is now."""
-    told = {"last_modified_at": 1}
-    found: dict[str, Any] | None = storage.documents.find_one({}, told, sort=[("$natural", 1)])
-    return found
 
 
 def _has_lost(storage: Storage, first: dict[str, Any], name: str) -> bool:

@@ -48,10 +48,16 @@ def delete_field(dataset: fo.Dataset | Storage, field: str) -> None:
     """Deletes a field, if it is there. FiftyOne says of every document that it changed then, which
     was this process."""
     dataset.delete_sample_field(field, error_level=1)
-    told = {"last_modified_at": 1}
-    first = samples_of(dataset).find_one({}, told, sort=[("$natural", 1)]) or {}
-    if moment := first.get("last_modified_at"):
+    if moment := (first_document(samples_of(dataset)) or {}).get("last_modified_at"):
         _our_moments.append(moment)
+
+
+def first_document(documents: Any) -> dict[str, Any] | None:
+    """Returns the id and the ``last_modified_at`` of the document of a collection that FiftyOne
+    changes first when it changes all; None where there is none."""
+    told = {"last_modified_at": 1}
+    found: dict[str, Any] | None = documents.find_one({}, told, sort=[("$natural", 1)])
+    return found
 
 
 def samples_of(dataset: fo.Dataset | Storage) -> Any:

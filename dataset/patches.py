@@ -367,11 +367,9 @@ def as_images(samples: fo.core.collections.SampleCollection, sentence: str) -> A
 def check_images(samples: fo.core.collections.SampleCollection, sentence: str) -> None:
     """Checks that a collection is of images; arguments and errors are those of
     :func:`as_images`."""
+    samples = whole_groups(samples)
     media_type: Any = samples.media_type
     if media_type == fom.GROUP:
-        if samples._is_dynamic_groups:
-            check_images(samples.flatten(), sentence)
-            return
         media_type = (samples.group_media_types or {}).get(samples.group_slice)
     if media_type is None and not samples.count():
         raise NoPatches("There are no samples in this view: add images, or choose another view.")

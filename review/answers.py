@@ -349,8 +349,12 @@ def _write(
     """Turns labels that are as ``old`` says into what ``new`` says; returns how many were."""
     if not entries:
         return 0
-    updates = [UpdateOne(*_update(entry, root, listed, "_id", old, new)) for entry in entries]
-    written = storage.documents.bulk_write(updates, ordered=False).matched_count
+
+    def updates(root: str, listed: bool, key: str) -> list[UpdateOne]:
+        return [UpdateOne(*_update(entry, root, listed, key, old, new)) for entry in entries]
+
+    documents = storage.documents
+    written = documents.bulk_write(updates(root, listed, "_id"), ordered=False).matched_count
     if not written:
         return 0
     if written < len(entries):
@@ -361,15 +365,8 @@ def _write(
         ]
     samples = list(dict.fromkeys(entry["sample"] for entry in entries))
     storage.refresh([str(sample) for sample in samples])
-    write_patches(
-        storage,
-        storage.local(field),
-        samples,
-        [entry["label"] for entry in entries],
-        lambda root, listed, key: [
-            UpdateOne(*_update(entry, root, listed, key, old, new)) for entry in entries
-        ],
-    )
+    ids = [entry["label"] for entry in entries]
+    write_patches(storage, storage.local(field), samples, ids, updates)
     return int(written)
 
 

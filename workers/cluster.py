@@ -242,9 +242,9 @@ class RayBackbone:
                             f"A shard was lost on the cluster {attempt} times ({lost}): see "
                             "whether its nodes have enough memory. What was embedded is kept."
                         ) from lost
-                    its = [one for one, (of, _, _) in running.items() if of == worker]
+                    queued = [one for one, (of, _, _) in running.items() if of == worker]
                     # those behind this one had not begun
-                    for one in reversed(its[its.index(call) + 1 :]):
+                    for one in reversed(queued[queued.index(call) + 1 :]):
                         _, unbegun, before = running.pop(one)
                         waiting.appendleft((unbegun, before))
                     del running[call]

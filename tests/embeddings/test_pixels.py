@@ -11,6 +11,7 @@ import tifffile
 from labelvet.embeddings import decoding
 from labelvet.embeddings.decoding import UnreadableImage, read_pixels
 from labelvet.embeddings.embedder import embed_patches
+from mean_color import MeanColor
 from PIL import Image, ImageOps
 from tables import make_table
 
@@ -248,19 +249,7 @@ def test_deep_grays_are_embedded_as_what_is_shown_of_them(tmp_path, name, dtype)
     assert 0 < vectors[0].mean() < 128
 
 
-class MeanColor:
-    """A backbone whose embeddings are the mean color of a crop, twice."""
-
-    name, fingerprint, precision, device = "mean", "0", "float32", "cpu"
-
-    def prepare(self, crop):
-        return np.tile(crop.mean(axis=(0, 1)), 2)
-
-    def embed(self, inputs):
-        return np.array(inputs, dtype=np.float32)
-
-
 def embedded(*paths):
     """The embeddings of the upper left quarter of some files, (n, 6)."""
     table = make_table([str(path) for path in paths], [[0, 0, 0.5, 0.5]] * len(paths))
-    return embed_patches(table, MeanColor(), use_store=False).vectors
+    return embed_patches(table, MeanColor(times=2), use_store=False).vectors

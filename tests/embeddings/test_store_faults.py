@@ -17,23 +17,12 @@ from labelvet.embeddings.crops import CropSettings
 from labelvet.embeddings.embedder import embed_patches
 from labelvet.embeddings.shards import read_keys, read_rows, write_shard
 from labelvet.embeddings.store import EmbeddingStore, patch_keys
+from mean_color import MeanColor
 from PIL import Image
 from safetensors.numpy import load_file, save_file
 from safetensors.torch import load_file as load_torch_file
 from safetensors.torch import save_file as save_torch_file
 from tables import make_table, shards
-
-
-class MeanColor:
-    """A backbone whose embeddings are the mean color of a crop, four times."""
-
-    name, fingerprint, precision, device = "mean", "0", "float32", "cpu"
-
-    def prepare(self, crop):
-        return np.tile(crop.mean(axis=(0, 1)), 4)
-
-    def embed(self, inputs):
-        return np.array(inputs, dtype=np.float32)
 
 
 @pytest.fixture(autouse=True)

@@ -104,13 +104,12 @@ def test_the_watching_can_find_something(watched):
     assert len(listen("forks")) == len(listen("connects")) == len(listen("starts")) == 2
 
 
-@pytest.mark.processes
-def test_a_run_forks_nobody_and_calls_nobody(judged, watched):
-    pytest.importorskip("openvino", reason="pip install 'labelvet[openvino]'")
+def run_quietly(code, dataset, watched, environment):
+    """Runs a program on a dataset in a process that forks nobody and calls nobody."""
     env, listen = watched
     result = subprocess.run(
-        [sys.executable, "-c", COMPUTE, judged.name],
-        env=os.environ | env,
+        [sys.executable, "-c", code, dataset.name],
+        env=environment | env,
         capture_output=True,
         text=True,
         timeout=280,
@@ -118,6 +117,13 @@ def test_a_run_forks_nobody_and_calls_nobody(judged, watched):
     assert result.returncode == 0, result.stderr
     assert len(listen("starts")) >= 1
     assert listen("forks") == [] and listen("connects") == [] and listen("asks for") == []
+
+
+@pytest.mark.processes
+def test_a_run_forks_nobody_and_calls_nobody(judged, watched):
+    pytest.importorskip("openvino", reason="pip install 'labelvet[openvino]'")
+    env, _ = watched
+    run_quietly(COMPUTE, judged, watched, os.environ)
     assert not os.path.exists(os.path.join(env["HOME"], "intel"))
 
 
@@ -125,18 +131,10 @@ def test_a_run_forks_nobody_and_calls_nobody(judged, watched):
 def test_auto_label_forks_nobody_and_calls_nobody(judged, watched):
     """With a model that is not trained, and an image that cannot be read."""
     pytest.importorskip("ultralytics")
-    env, listen = watched
+    _, listen = watched
+    as_of_a_user = {name: value for name, value in os.environ.items() if name not in _QUIET}
     Path(judged.first().filepath).write_bytes(b"\xff\xd8 this is no JPEG")
-    result = subprocess.run(
-        [sys.executable, "-c", LABEL, judged.name],
-        env={name: value for name, value in os.environ.items() if name not in _QUIET} | env,
-        capture_output=True,
-        text=True,
-        timeout=280,
-    )
-    assert result.returncode == 0, result.stderr
-    assert len(listen("starts")) >= 1
-    assert listen("forks") == [] and listen("connects") == [] and listen("asks for") == []
+    run_quietly(LABEL, judged, watched, as_of_a_user)
     assert not [line for line in listen("starts") if "pip" in line]
 
 
