@@ -277,8 +277,8 @@ def find_obstacle(claim: Claim, target: str) -> str | None:
     """
     try:
         operation = get_operation(str(claim.operation))
-    except InvalidParameter as deleted:
-        return str(deleted)
+    except InvalidParameter:
+        return "The run was deleted before it started: nothing was done."
     if operation.version not in (None, VERSION):
         return (
             f"It was scheduled by labelvet {operation.version}, but '{target}' runs {VERSION}: "

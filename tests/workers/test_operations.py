@@ -275,7 +275,9 @@ def test_a_dataset_that_was_deleted_before_the_start_is_named(make_dataset):
         f"The dataset '{dataset.name}' was deleted before the run started: nothing was done."
     )
     dataset.delete()
-    assert "no longer exists" in find_obstacle(claim, "shelf")
+    assert find_obstacle(claim, "shelf") == (
+        "The run was deleted before it started: nothing was done."
+    )
 
 
 def test_the_end_of_a_trace_is_its_sentence():
