@@ -215,10 +215,13 @@ class _Work:
                 yield self._embed_batch(waiting[:batch_size], inputs[:batch_size])
                 waiting, inputs = waiting[batch_size:], inputs[batch_size:]
         if inputs:
+            if self.backbone.device != "cpu":
+                # a GPU prepares its kernels for each size of a batch, which takes up to two seconds
+                inputs = inputs + inputs[-1:] * (batch_size - len(inputs))
             yield self._embed_batch(waiting, inputs)
 
     def _embed_batch(self, rows: NDArray[np.int64], inputs: list[Any]) -> tuple[int, Embeddings]:
-        vectors = _embed_within_memory(self.backbone, inputs)
+        vectors = _embed_within_memory(self.backbone, inputs)[: len(rows)]
         good = are_comparable(vectors)
         failed = {str(id_): _NOT_A_NUMBER for id_ in self.table.ids[rows[~good]]}
         return len(rows), Embeddings(rows[good], vectors[good], failed=failed)
@@ -345,11 +348,12 @@ def _embed_within_memory(backbone: Backbone, inputs: list[Any]) -> NDArray[np.fl
     except torch.cuda.OutOfMemoryError:
         if len(inputs) == 1:
             raise
-        torch.cuda.empty_cache()
-        half = len(inputs) // 2
-        return np.concatenate(
-            [
-                _embed_within_memory(backbone, inputs[:half]),
-                _embed_within_memory(backbone, inputs[half:]),
-            ]
-        )
+    # not in the handler: the error's frames hold what the batch has allocated
+    torch.cuda.empty_cache()
+    half = len(inputs) // 2
+    return np.concatenate(
+        [
+            _embed_within_memory(backbone, inputs[:half]),
+            _embed_within_memory(backbone, inputs[half:]),
+        ]
+    )

@@ -6,6 +6,7 @@ Importing this module loads neither FiftyOne nor torch.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from PIL import Image
 from ..core.errors import InvalidParameter
 from .catalog import DEFAULT_BACKBONE
 from .model_files import how_to_trust, is_trusted
-from .optional_libraries import quiet_ultralytics
+from .optional_libraries import import_ultralytics, quiet_ultralytics
 
 
 def zoo_names() -> frozenset[str]:
@@ -60,7 +61,10 @@ def load_zoo_model(name: str, **options: Any) -> Any:
                 f"'{name}' is not of FiftyOne's own zoo but of a source that was added to it, "
                 f"whose code loads it. {how_to_trust(file)}"
             )
-    quiet_ultralytics()  # which some models are of
+    quiet_ultralytics()  # which some models use
+    if ".ultralytics." in str((model.default_deployment_config_dict or {}).get("type")):
+        with suppress(ImportError):  # the zoo says how to install it
+            import_ultralytics()
     loaded = foz.load_zoo_model(name, **options)
     quiet_ultralytics()
     return loaded

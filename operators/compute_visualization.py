@@ -150,7 +150,7 @@ class ComputeVisualization(LongOperator):
                 cancelled=cancelled,
             )
         except Cancelled:
-            told = "Label issues were not looked for to the end: cancelled. The map is complete."
+            told = "Label issues were not looked for to the end: canceled. The map is complete."
             return replace(run, notes=[*run.notes, told])
         except LabelvetError as error:  # the map is complete whatever comes of its labels
             return replace(run, notes=[*run.notes, f"Label issues could not be found. {error}"])

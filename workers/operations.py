@@ -14,11 +14,13 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any
 
+import fiftyone as fo
 from bson import ObjectId
 from bson.errors import InvalidId
 from fiftyone.operators.delegated import DelegatedOperationService as DelegatedOperationService
 from pymongo.collection import Collection
 
+from ..autolabel.runs import ONLY_NEW, REPLACE, RUN_FAILED, RUN_GENERATING, list_runs
 from ..core.errors import InvalidParameter
 from ..core.user import current_user
 from ..core.versions import PLUGIN_NAME
@@ -218,9 +220,13 @@ def rerun(id_: str, replace: bool = False) -> str:
         InvalidParameter: if it does not exist or must not be repeated
     """
     before = get_operation(id_)
-    completed = before.state == COMPLETED and before.operator.startswith(PLUGIN)
-    labels = before.operator.endswith(_LABELING)
-    if completed and labels and before.inputs.get("existing") != "only_new":
+    ours = before.operator.startswith(PLUGIN)
+    completed = ours and before.state == COMPLETED
+    labels = ours and before.operator.endswith(_LABELING)
+    existing = before.inputs.get("existing")
+    if labels and (
+        (completed and existing != ONLY_NEW) or (existing == REPLACE and _labeled_since(before))
+    ):
         raise InvalidParameter(
             f"'{before.inputs.get('run_name')}' has finished, and its labels may have been "
             "reviewed: start Auto label again, which asks whether to replace them or to label "
@@ -241,6 +247,19 @@ def rerun(id_: str, replace: bool = False) -> str:
     except ValueError as error:
         raise InvalidParameter(f"This run cannot be repeated: {error}.") from error
     return str(again.id)
+
+
+def _labeled_since(operation: Operation) -> bool:
+    """Whether a run of auto labeling of the name that an operation asks for began after it was
+    scheduled, and has finished: nobody agreed that its labels go."""
+    if operation.queued is None or operation.dataset not in fo.list_datasets():
+        return False
+    return any(
+        run.name == operation.text("run_name")
+        and run.state not in (RUN_GENERATING, RUN_FAILED)
+        and run.created > operation.queued
+        for run in list_runs(fo.load_dataset(operation.dataset))
+    )
 
 
 class _Amended:

@@ -268,20 +268,22 @@ def test_fetched_weights_of_torchvision_run_no_code(sprung, offline):
 
 def test_a_model_of_the_zoo_that_is_ultralytics_installs_and_reports_nothing(monkeypatch):
     import fiftyone.zoo as foz
-    from labelvet.embeddings.zoo_backbones import load_zoo_model
+    from labelvet.embeddings import zoo_backbones
     from ultralytics.utils import checks
     from ultralytics.utils.events import events
 
     monkeypatch.setenv("YOLO_AUTOINSTALL", "true")
     monkeypatch.setattr(checks, "AUTOINSTALL", True)
     monkeypatch.setattr(events, "enabled", True)
-    seen = []
+    seen, imported = [], []
+    monkeypatch.setattr(zoo_backbones, "import_ultralytics", lambda: imported.append(True))
 
     def load(name):
+        assert imported  # the first import would ask a name server
         seen.append((os.environ["YOLO_AUTOINSTALL"], checks.AUTOINSTALL, events.enabled))
 
     monkeypatch.setattr(foz, "load_zoo_model", load)
-    load_zoo_model("yolo11n-coco-torch")
+    zoo_backbones.load_zoo_model("yolo11n-coco-torch")
     assert seen == [("false", False, False)]
 
 

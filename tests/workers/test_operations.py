@@ -13,6 +13,7 @@ import pytest
 from bson import BSON, ObjectId
 from fiftyone.factory.repos.delegated_operation import MongoDelegatedOperationRepo
 from fiftyone.operators.delegated import DelegatedOperationService
+from labelvet.autolabel.runs import RUN_IN_REVIEW, AutoLabelRun, save_run
 from labelvet.core.errors import InvalidParameter
 from labelvet.workers import claims, operations
 from labelvet.workers.claims import (
@@ -252,6 +253,32 @@ def test_a_repeated_run_replaces_no_labels_unasked(coco128, claimed, existing):
     else:
         with pytest.raises(InvalidParameter, match="'first' has finished"):
             operations.rerun(id_)
+
+
+@pytest.mark.parametrize("began", [-60, 60])
+def test_a_repeated_run_replaces_no_labels_that_another_made_since(coco128, claimed, began):
+    claim, id_ = claimed
+    foo.get_db_conn().delegated_ops.update_one(
+        {"_id": claim.operation},
+        {
+            "$set": {
+                "operator": "@labelvet/labelvet/auto_label",
+                "context.request_params.params": {"run_name": "first", "existing": "replace"},
+            }
+        },
+    )
+    claim.fail("It broke.", None)
+    started = get_operation(id_).queued + timedelta(seconds=began)
+    finished = AutoLabelRun("first", "found", "m.pt", None, 0.2, RUN_IN_REVIEW, created=started)
+    save_run(coco128, finished)
+    try:
+        if began < 0:  # it was there when somebody agreed to replace it
+            assert get_operation(operations.rerun(id_)).inputs["existing"] == "replace"
+        else:
+            with pytest.raises(InvalidParameter, match="'first' has finished"):
+                operations.rerun(id_)
+    finally:
+        coco128.delete_run("first")
 
 
 def test_another_version_is_refused_with_a_sentence(claimed):
