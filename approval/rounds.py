@@ -9,7 +9,7 @@ from typing import Any
 
 import fiftyone as fo
 
-from ..autolabel import replacing
+from ..autolabel.replacing import REPLACEMENT
 from ..autolabel.runs import RUN_APPROVED, RUN_IN_REVIEW, get_run, save_run
 from ..core.errors import UnknownRun
 from ..dataset.changes import Change, past_changes
@@ -23,7 +23,7 @@ from .candidates import Candidates
 APPROVED_AT = "approved_at"
 
 # the kinds of changes that the loop consists of, until Finish closes them
-APPROVAL, REMOVAL, REPLACEMENT = "approval", "removal", replacing.KIND
+APPROVAL, REMOVAL = "approval", "removal"
 LOOP_KINDS = (APPROVAL, REMOVAL, REPLACEMENT)
 
 

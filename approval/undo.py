@@ -6,8 +6,7 @@ from typing import Any
 
 import fiftyone as fo
 
-from ..autolabel.replacing import KIND as REPLACEMENT
-from ..autolabel.replacing import undo_replacement
+from ..autolabel.replacing import REPLACEMENT, undo_replacement
 from ..dataset.changes import Change, find_change
 from ..dataset.tags import undo_tags
 from . import approve, finalize

@@ -34,7 +34,7 @@ from .runs import (
     save_run,
 )
 
-KIND = "replacement"
+REPLACEMENT = "replacement"
 
 # the names of the runs that went through an image, beside the list of its labels
 MARK = "auto_label_runs"
@@ -49,7 +49,8 @@ def begin_replacement(dataset: fo.Dataset, earlier: AutoLabelRun, user: str | No
     field, name = earlier.label_field, earlier.name
     removed.prepare(dataset, field)
     change = begin(
-        dataset, KIND, f"{count(earlier.labels, 'label')} of '{name}' replaced by a new run.", user,
+        dataset, REPLACEMENT,
+        f"{count(earlier.labels, 'label')} of '{name}' replaced by a new run.", user,
         expires=False, field=field, run=name, moment=unique_moment(dataset),
         record=as_stored(earlier),
     )  # fmt: skip
@@ -87,7 +88,7 @@ def count_elsewhere(samples: Any, run: AutoLabelRun) -> tuple[int, int]:
 def open_replacement(dataset: fo.Dataset, run: AutoLabelRun) -> Change | None:
     """Returns the newest replacement of a run that can be undone, None if there is none."""
     of_run = (run.label_field, run.name)
-    for change in past_changes(dataset, (KIND,)):
+    for change in past_changes(dataset, (REPLACEMENT,)):
         if (change.what["field"], change.what["run"]) == of_run and not change.closed:
             return change
     return None

@@ -40,8 +40,8 @@ ALONE = (
     "company", "border", "wrong class",
 )  # fmt: skip
 ANNOTATED = ("size", "contains", "within", "repeats", "class", "wrong class", "company", "border")
-SECONDED = ALONE[:-1] + opinions.EVIDENCE
-ANNOTATED_SECONDED = ANNOTATED + opinions.EVIDENCE
+SECONDED = ALONE[:-1] + opinions.OTHERS_EVIDENCE
+ANNOTATED_SECONDED = ANNOTATED + opinions.OTHERS_EVIDENCE
 
 COMPOSED, ANNOTATOR = "composed scenes", "annotator"
 _SCENES, _SCENES_SEED = 120, 11

@@ -42,7 +42,7 @@ from .storage import Patches, Storage, locate, storage_of, stored_name
 # labels per update: the ids of one fit into a command of MongoDB many times over
 _BATCH = 50_000
 
-KIND = "tags"
+TAGGING = "tags"
 _MAX_TAG = 100
 
 NO_FRAME_TAGS = "Frames have no tags of their own: tag their labels, or the videos."
@@ -202,7 +202,7 @@ def undo_tags(change: Change) -> Undone:
     Raises:
         UnknownUndo: if it is a change of another kind
     """
-    if change.kind != KIND:
+    if change.kind != TAGGING:
         raise UnknownUndo("This was not a change of tags: undo it where it was made.")
     field, tag, remove = (change.what[name] for name in ("field", "tag", "remove"))
     target = _Target(change.dataset, field)
@@ -258,7 +258,7 @@ def _change(
     what = "sample" if target.field is None else "label"
     sentence = f"'{tag}' {'removed from' if remove else 'added to'} {what}s."
     change = begin(
-        target.dataset, KIND, sentence, by, field=target.field, tag=tag, remove=remove
+        target.dataset, TAGGING, sentence, by, field=target.field, tag=tag, remove=remove
     )  # fmt: skip
     changed = unchanged = 0
     others = target.contradicted(tag, remove)

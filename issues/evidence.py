@@ -13,7 +13,7 @@ from .boxes import overlapping
 from .classes import ClassFit
 from .opinions import SAME_OBJECT
 
-EVIDENCE = (
+OWN_EVIDENCE = (
     "confidence", "size", "contains", "within", "repeats", "class", "wrong class",
     "neighbors' confidence", "company", "border", "shape",
 )  # fmt: skip
@@ -24,7 +24,7 @@ class OwnEvidence:
     """The evidence on n labels.
 
     Attributes:
-        columns: ``{name: (n,)}``, of ``EVIDENCE``
+        columns: ``{name: (n,)}``, of ``OWN_EVIDENCE``
         original: (n,) int32 row of the more trusted label of the class that covers this one, -1
             where there is none
         overlap: (n,) float32 the overlap with it

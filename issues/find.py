@@ -64,7 +64,7 @@ from .attributes import (
     SUGGESTED_BOX,
     SUSPICION,
 )
-from .findings import forget, keep
+from .findings import delete_findings, save_findings
 from .geometry import count_geometry, find_geometry, name_geometry
 from .kinds import BACKGROUND, BADLY_PLACED, RIGHT, WRONG_CLASS
 from .kinds import DUPLICATE as REPEATED
@@ -272,7 +272,7 @@ def write_label_issues(
         columns[GEOMETRY] = name_geometry(geometry)
         _write(dataset, every, columns, stage.advance)
         elsewhere = sum(_write_second(dataset, other, table, found) for other in others)
-        keep(dataset, brain_key, table, found)
+        save_findings(dataset, brain_key, table, found)
     counts = {name: int((issues == name).sum()) for name in ISSUES}
     return LabelIssues(
         field, len(table), counts, 0, elsewhere, found.notes, count_geometry(geometry)
@@ -342,7 +342,7 @@ def remove_label_issues(
             names = [path.removeprefix(f"{root}.") for path in ours]
             remove_attributes(storage, storage.local(field), names)
         removed += map(storage.path, ours)
-    forget(dataset, patches_field)
+    delete_findings(dataset, patches_field)
     return removed
 
 

@@ -83,7 +83,7 @@ class Findings:
         return {key: row for row, key in enumerate(byte_keys(self.ids))}
 
 
-def keep(dataset: fo.Dataset, brain_key: str, table: PatchTable, found: Suspicion) -> None:
+def save_findings(dataset: fo.Dataset, brain_key: str, table: PatchTable, found: Suspicion) -> None:
     """Keeps what was found of a run, in place of what was kept before."""
     run = find_run(dataset, brain_key)
     if run is None:
@@ -138,7 +138,7 @@ def load_findings(dataset: fo.Dataset, brain_key: str) -> Findings | None:
     return kept
 
 
-def forget(dataset: fo.Dataset, patches_field: str | None) -> None:
+def delete_findings(dataset: fo.Dataset, patches_field: str | None) -> None:
     """Removes what is kept of the dataset's runs of a field, of all for None."""
     for key in dataset.list_brain_runs(type="visualization"):
         field = run_field(dataset, key)

@@ -17,7 +17,7 @@ from .opinions import SAME_OBJECT
 
 SLIVER, TINY, NESTED, CUT_OFF = "sliver", "tiny", "nested", "cut off"
 OUTSIDE, NO_AREA, ODD_SIZE, ODD_SHAPE = "outside", "no area", "odd size", "odd shape"
-GEOMETRY = (SLIVER, TINY, NESTED, CUT_OFF, OUTSIDE, NO_AREA, ODD_SIZE, ODD_SHAPE)
+GEOMETRY_KINDS = (SLIVER, TINY, NESTED, CUT_OFF, OUTSIDE, NO_AREA, ODD_SIZE, ODD_SHAPE)
 
 # one side of a sliver is so many times the other
 _SLIVER = 8.0
@@ -43,7 +43,7 @@ def find_geometry(table: PatchTable, sizes: NDArray[np.float64]) -> dict[str, ND
         sizes: (n, 2) width and height of each label's image in pixels, NaN where not known
 
     Returns:
-        ``{name: (n,)}`` of :data:`GEOMETRY`:
+        ``{name: (n,)}`` of :data:`GEOMETRY_KINDS`:
 
         - *sliver*: one side is at least 8 times the other
         - *tiny*: the longer side has at most 8 pixels; of an image of unknown size, 1 %
@@ -56,7 +56,7 @@ def find_geometry(table: PatchTable, sizes: NDArray[np.float64]) -> dict[str, ND
           standard deviations from the median of its class, which has at least 20 labels
     """
     if table.of_whole_images:  # which have no boxes
-        return {name: np.zeros(len(table), dtype=bool) for name in GEOMETRY}
+        return {name: np.zeros(len(table), dtype=bool) for name in GEOMETRY_KINDS}
     finite = np.asarray(np.isfinite(table.boxes).all(axis=1))
     boxes = np.where(finite[:, None], table.boxes, 0.0)  # which no other lies in
     known = np.asarray((sizes > 0).all(axis=1))  # of NaN none is
@@ -79,7 +79,7 @@ def find_geometry(table: PatchTable, sizes: NDArray[np.float64]) -> dict[str, ND
     }
     found = {name: which & area & finite for name, which in found.items()}
     found |= {OUTSIDE: outside & finite, NO_AREA: ~area & finite}
-    return {name: found[name] for name in GEOMETRY}
+    return {name: found[name] for name in GEOMETRY_KINDS}
 
 
 def name_geometry(found: dict[str, NDArray[np.bool_]]) -> list[list[str] | None]:

@@ -22,7 +22,7 @@ _COPY = 0.99
 # a box that is trusted less is not suggested: what it mends it spoils elsewhere
 _SUGGESTED = 0.2
 
-EVIDENCE = (
+OTHERS_EVIDENCE = (
     "same class", "other class", "anything near", "overlap of the class", "partly the class",
     "agrees", "contradicts",
 )  # fmt: skip
@@ -35,7 +35,7 @@ class Opinions:
     Attributes:
         names: the fields that were asked
         known: (n, f) whether each of them knows the label's class
-        evidence: ``{name: (n,)}``, of ``EVIDENCE``; 0 where none was asked
+        evidence: ``{name: (n,)}``, of ``OTHERS_EVIDENCE``; 0 where none was asked
         agreeing: (n,) int32 the field whose box of the label's class is trusted the most there, -1
             for none
         agreement: (n,) the overlap with it
@@ -110,7 +110,7 @@ def ask(table: PatchTable, others: list[PatchTable]) -> Opinions:
     n = len(table)
     notes: list[str] = []
     names: list[str] = []
-    total = {name: np.zeros(n) for name in EVIDENCE}
+    total = {name: np.zeros(n) for name in OTHERS_EVIDENCE}
     knowing: list[NDArray[np.bool_]] = []
     agreeing, opposing = np.full(n, -1, np.int32), np.full(n, -1, np.int32)
     opposed = np.full(n, -1, np.int32)
@@ -175,7 +175,7 @@ def _no_opinions(n: int, notes: list[str]) -> Opinions:
     """Returns the opinions of no field on n labels."""
     none = np.full(n, -1, np.int32)
     return Opinions(
-        (), np.zeros((n, 0), dtype=bool), {name: np.zeros(n) for name in EVIDENCE}, none,
+        (), np.zeros((n, 0), dtype=bool), {name: np.zeros(n) for name in OTHERS_EVIDENCE}, none,
         np.zeros(n), np.full((n, 4), np.nan), none, none,
         (np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0)), notes,
     )  # fmt: skip
@@ -184,7 +184,7 @@ def _no_opinions(n: int, notes: list[str]) -> Opinions:
 def _evidence(
     n: int, pairs: Pairs, same: NDArray[np.bool_], trust: NDArray[np.float64]
 ) -> dict[str, NDArray[np.float64]]:
-    """Returns what one field says, in the order of ``EVIDENCE``."""
+    """Returns what one field says, in the order of ``OTHERS_EVIDENCE``."""
     close, part = pairs.iou >= SAME_OBJECT, pairs.iou >= SOME_OVERLAP
     weighed = trust * pairs.iou**2
     columns = (
@@ -196,7 +196,10 @@ def _evidence(
         np.where(same & close, trust, 0),
         np.where(~same & close, trust, 0),
     )
-    return {name: pairs.greatest(column, n) for name, column in zip(EVIDENCE, columns, strict=True)}
+    return {
+        name: pairs.greatest(column, n)
+        for name, column in zip(OTHERS_EVIDENCE, columns, strict=True)
+    }
 
 
 def _trust(other: PatchTable, pairs: Pairs, same: NDArray[np.bool_]) -> NDArray[np.float64]:

@@ -24,7 +24,7 @@ from ..core.table import PatchTable
 from ..embeddings.neighbors import EXACT_UP_TO, NeighborGraph, build_neighbor_graph
 from .class_clues import ClassedPatches
 from .classes import SUGGESTED, ClassFit, fit_classes
-from .evidence import EVIDENCE, OwnEvidence, gather
+from .evidence import OWN_EVIDENCE, OwnEvidence, gather
 from .kinds import (
     BACKGROUND,
     BADLY_PLACED,
@@ -107,7 +107,7 @@ class Suspicion:
 
     def evidence_of(self, name: str) -> NDArray[np.float32]:
         """Returns a column of the evidence, (n,), by its name in :mod:`.evidence`."""
-        return np.asarray(self.clues[:, 1 + EVIDENCE.index(name)])
+        return np.asarray(self.clues[:, 1 + OWN_EVIDENCE.index(name)])
 
     @property
     def likeliest(self) -> NDArray[np.int64]:

@@ -32,7 +32,7 @@ _KEPT_BYTES = 128 * 2**20
 
 
 @dataclass(frozen=True)
-class Attribute:
+class ColorableAttribute:
     """An attribute of the labels or samples of a map.
 
     Attributes:
@@ -53,7 +53,7 @@ class Column:
     """A value for each of n rows.
 
     Attributes:
-        kind: see :class:`Attribute`; whole numbers of few values are "categorical"
+        kind: see :class:`ColorableAttribute`; whole numbers of few values are "categorical"
         codes: (n,) uint16, 0 for none and else one more than an index in ``categories``; None for
             continuous ones
         categories: at most ``MAX_CATEGORIES``; of more, the most frequent
@@ -73,20 +73,20 @@ class Column:
         return numbers.nbytes + sum(map(len, self.categories))
 
 
-def list_attributes(dataset: fo.Dataset, info: MapInfo) -> list[Attribute]:
+def list_attributes(dataset: fo.Dataset, info: MapInfo) -> list[ColorableAttribute]:
     """Lists what the points of a map can be colored by: attributes of labels first.
 
     Raises:
         UnknownField: if the map's patches field does not exist any more
     """
-    attributes: list[Attribute] = []
+    attributes: list[ColorableAttribute] = []
     storage = info.storage(dataset)
     if info.patches_field is not None:
         root = label_path(storage, info.patches_field)
         labels: Any = storage.get_field(root)
         schema = getattr(labels, "field", labels).get_field_schema()
         attributes += [
-            Attribute(f"{root}.{name}", name, kind, "label")
+            ColorableAttribute(f"{root}.{name}", name, kind, "label")
             for name, field in schema.items()
             if name not in _HIDDEN and (kind := _kind(field)) is not None
         ]
@@ -96,7 +96,7 @@ def list_attributes(dataset: fo.Dataset, info: MapInfo) -> list[Attribute]:
     return attributes
 
 
-def find_attribute(dataset: fo.Dataset, info: MapInfo, path: str) -> Attribute:
+def find_attribute(dataset: fo.Dataset, info: MapInfo, path: str) -> ColorableAttribute:
     """Returns the attribute of that path.
 
     Raises:
@@ -132,7 +132,7 @@ def load_column(dataset: fo.Dataset, shown: Map, path: str) -> Column:
 _columns: Memory[Column] = Memory(_KEPT_BYTES, lambda column: column.nbytes)
 
 
-def _column(shown: Map, attribute: Attribute, path: str, integers: bool) -> Column:
+def _column(shown: Map, attribute: ColorableAttribute, path: str, integers: bool) -> Column:
     values = _values(shown, attribute, path)
     if attribute.kind == "continuous":
         if integers and len(present := set(values)) <= _FEW_INTEGERS + (None in present):
@@ -143,7 +143,7 @@ def _column(shown: Map, attribute: Attribute, path: str, integers: bool) -> Colu
     return _encode(attribute.kind, [None if v is None else str(v) for v in values])
 
 
-def _values(shown: Map, attribute: Attribute, path: str) -> list[Any]:
+def _values(shown: Map, attribute: ColorableAttribute, path: str) -> list[Any]:
     """Reads a list of the rows' values in one query, None where there is none any more."""
     collection = collection_named(shown.collection)
     if attribute.scope == "sample" or shown.info.patches_field is None:
@@ -189,14 +189,14 @@ def _encode(kind: str, names: list[str | None]) -> Column:
 
 def _sample_attributes(
     schema: dict[str, Any], patches_field: str | None, prefix: str = "", depth: int = 1
-) -> list[Attribute]:
-    attributes: list[Attribute] = []
+) -> list[ColorableAttribute]:
+    attributes: list[ColorableAttribute] = []
     for name, field in schema.items():
         path = prefix + name
         if name in _HIDDEN or path == patches_field:
             continue
         if (kind := _kind(field)) is not None:
-            attributes.append(Attribute(path, path, kind, "sample"))
+            attributes.append(ColorableAttribute(path, path, kind, "sample"))
         elif isinstance(field, fo.EmbeddedDocumentField) and depth < _DEPTH:
             attributes += _sample_attributes(
                 field.get_field_schema(), patches_field, f"{path}.", depth + 1

@@ -2,6 +2,6 @@
 
 CONTRACTS = {
     "LabelEmbeddings": "973c28c1ab78a75c",
-    "AutoLabeling": "fa9c7a96c9520caa",
+    "AutoLabeling": "5118ace34a0f81f1",
     "Runs": "3c0b497c83ef58f6",
 }

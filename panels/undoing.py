@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ..approval.rounds import LOOP_KINDS, REMOVAL, REPLACEMENT
+from ..approval.rounds import LOOP_KINDS, REMOVAL
 from ..approval.undo import undo_change
+from ..autolabel.replacing import REPLACEMENT
 from ..core.errors import UnknownUndo
 from ..dataset.changes import Change, find_change, list_changes
-from ..dataset.tags import KIND as TAGS
-from ..dataset.tags import undo_tags
+from ..dataset.tags import TAGGING, undo_tags
 from ..review.answers import REVIEW, take_back_change
 from ..review.merging import MERGE, undo_merge
 from .message import Moment, Reply, Request, Text
@@ -18,7 +18,7 @@ from .web_panel import exposed
 
 # kind of change → what takes it back and says so
 _UNDO: dict[str, Callable[[Change], str]] = {
-    TAGS: lambda change: undo_tags(change).sentence,
+    TAGGING: lambda change: undo_tags(change).sentence,
     REVIEW: lambda change: take_back_change(change).sentence,
     MERGE: undo_merge,
     **dict.fromkeys(LOOP_KINDS, undo_change),

@@ -56,5 +56,7 @@ export interface Source {
 
 /** The brain key of the run that *Label embeddings* shows. */
 export const openMaps = new Opening<string>("label_embeddings");
+/** Whether *Label embeddings* is asked for the random sample of the audit that was begun last. */
+export const openSamples = new Opening<true>("label_embeddings");
 /** The labels that *Auto Labeling* shows. */
 export const openSources = new Opening<Source>("auto_labeling");

@@ -197,6 +197,7 @@ class LoopProgress(Reply):
         proof: what was proven of the basket when it was filled, null for nothing
         proof_holds: whether the basket is what it was then
         target: what is proven of a target so far, null where none was said
+        target_key: the brain key of the map in whose review its sample is answered
         proven: how many labels are proven to meet it
     """
 
@@ -212,13 +213,19 @@ class LoopProgress(Reply):
     proof: str | None
     proof_holds: bool
     target: str | None
+    target_key: str | None
     proven: int
 
     @classmethod
     def of(
-        cls, loop: ApprovalProgress, proof: tuple[str | None, bool], asked: AuditResult | None
+        cls,
+        loop: ApprovalProgress,
+        proof: tuple[str | None, bool],
+        target: tuple[str, AuditResult] | None,
     ) -> LoopProgress:
-        """Makes one of the engine's, with the proof of the basket and of a target."""
+        """Makes one of the engine's, with the proof of the basket, and of a target with the brain
+        key of its map."""
+        key, asked = target or (None, None)
         basket = sorted(loop.in_basket.items(), key=lambda item: (-item[1], item[0] or ""))
         proven = asked.proof.size if asked is not None and asked.proof is not None else 0
         return cls.like(
@@ -228,6 +235,7 @@ class LoopProgress(Reply):
             proof=proof[0],
             proof_holds=proof[1],
             target=None if asked is None else asked.sentence,
+            target_key=key,
             proven=proven,
         )
 

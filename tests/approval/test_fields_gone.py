@@ -286,7 +286,7 @@ def test_labels_of_a_field_that_went_are_not_said_to_be_tagged(
         done = "8 labels had been changed" if check == 2 and batch == 8 else ""
         with pytest.raises(FieldGone, match=f"'{FIELD}' was renamed or deleted: {done}"):
             tag_view(predicted, FIELD, "seen")
-    changes = list_changes(predicted, (tags.KIND,))
+    changes = list_changes(predicted, (tags.TAGGING,))
     assert len(changes) == check - 1
     if how == "renamed" and changes:
         predicted.rename_sample_field(f"{FIELD}_before", FIELD)

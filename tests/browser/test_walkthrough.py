@@ -15,6 +15,8 @@ import fiftyone as fo
 import numpy as np
 import pytest
 from fiftyone import ViewField as F
+from labelvet import auto_label, compute_visualization
+from labelvet.issues.find import find_label_issues
 from PIL import Image
 from running import wait_until
 
@@ -352,3 +354,111 @@ def test_from_images_to_ground_truth(app, page, unlabeled, worker, picture):
     assert dataset.list_saved_views() == [TAG]
     # and that of the scenes: what was approved is more often right than what was found
     assert precision(dataset, APPROVED_LABELS, scenes) > 0.6
+
+
+def some_objects(scene) -> fo.Detections:
+    """Three of four objects of a scene, as they are."""
+    objects = list(zip(scene.labels, scene.boxes.tolist(), strict=True))
+    return fo.Detections(
+        detections=[
+            fo.Detection(label=label, bounding_box=box)
+            for number, (label, box) in enumerate(objects)
+            if number % 4 != 3
+        ]
+    )
+
+
+@pytest.fixture
+def judged_scenes(unlabeled, detector_file, tmp_path, monkeypatch):
+    """The scenes with labels, a map and label issues, for which a careful person was asked who has
+    labeled three of four objects; the review begins with a bad box and a wrong class."""
+    dataset, scenes = unlabeled
+    dataset.set_values(
+        "by_hand", [some_objects(scenes[path]) for path in dataset.values("filepath")]
+    )
+    shutil.copy(detector_file, tmp_path / "scenes.pt")
+    monkeypatch.chdir(tmp_path)
+    auto_label(dataset, "scenes.pt", FIELD, RUN, confidence=0.1, progress=False)
+    compute_visualization(dataset, FIELD, KEY, seed=51, progress=False)
+    find_label_issues(dataset, KEY, second_fields=["by_hand"])
+    dataset.reload()
+    for issue, suggestion in (("misplaced", "suggested_box"), ("mislabeled", "suggested_labels")):
+        doubted = dataset.filter_labels(FIELD, (F("issue") == issue) & F(suggestion).exists())
+        scores = dict(
+            zip(*doubted.values([f"{LABELS}.id", f"{LABELS}.{issue}"], unwind=True), strict=True)
+        )
+        dataset.select_labels(ids=max(scores, key=scores.get)).tag_labels(TAG, FIELD)
+    return dataset
+
+
+def answer_sample(page, begin: int, end: int) -> None:
+    """Answers a random sample, as a reviewer would who agrees with the scores."""
+    for number in range(begin, end):
+        chip = page.locator(".lv-chips span", has_text="suspicious").inner_text()
+        page.keyboard.press("n" if int(chip.split("%")[0]) >= 50 else "y")
+        page.locator(".lv-review header", has_text=f"{number + 1} answered").wait_for()
+
+
+@pytest.mark.timeout(600)
+def test_the_review_and_the_proof(app, page, judged_scenes, picture):
+    dataset, found = judged_scenes, judged_scenes.count(LABELS)
+    page.set_viewport_size({"width": 1200, "height": 900})
+    address = app(NAME)
+    open_dataset(page, address)
+    open_panel(page, "label_embeddings")
+    choose_run(page, KEY, found)
+    page.keyboard.press("q")
+    kinds = set()
+    for _ in range(2):
+        kind = page.locator(".lv-chips b[data-issue]").first
+        kinds.add(issue := kind.get_attribute("data-issue"))
+        page.locator(".lv-review-crop img").wait_for()
+        page.locator(".lv-beside img").first.wait_for()
+        picture({"misplaced": "15-bad-box", "mislabeled": "16-wrong-class"}[issue])
+        page.keyboard.press("b" if issue == "misplaced" else "w")
+        wait_for_said(page, "has a new box" if issue == "misplaced" else "is now")
+    assert kinds == {"misplaced", "mislabeled"}
+
+    # how many labels are wrong?
+    page.keyboard.press("a")
+    page.get_by_role("heading", name="Audit").wait_for()
+    page.locator(".lv-expected", has_text="Audit of").wait_for()
+    answer_sample(page, 0, 25)
+    page.locator(".lv-expected", has_text="after 25 answers").wait_for()
+    page.locator(".lv-review-crop img").wait_for()
+    picture("17-audit")
+
+    # a target for the basket: said, answered, proven, approved
+    replace_panel(page, "label_embeddings", "Label embeddings", "auto_labeling")
+    cy(page, f"auto-labeling-run-{RUN}").click()
+    page.locator('input[data-cy="target"]').fill("80")
+    cy(page, "target-begin").click()
+    cy(page, "target-says").wait_for()
+    page.wait_for_timeout(5000)  # the grid shows other patches
+    picture("18-target")
+    cy(page, "target-answer").click()
+    page.get_by_role("heading", name="Audit").wait_for()
+    page.set_viewport_size({"width": 1600, "height": 900})  # for two panels
+    said = page.locator(".lv-expected")
+    page.locator(".lv-review header", has_text="answered").wait_for()
+    header = page.locator(".lv-review header").inner_text()
+    done = int(re.search(r"([\d,]+) answered", header)[1])
+    for end in range(done + 10, done + 121, 10):
+        answer_sample(page, done, end)
+        done = end
+        page.wait_for_timeout(1000)
+        if said.inner_text().startswith("Proven"):
+            break
+    cy(page, "target-fill").wait_for()
+    picture("19-proven")
+    cy(page, "target-fill").click()
+    wait_for_said(page, "At least 80 % of these")
+    cy(page, "grid-basket").click()
+    cy(page, "approve-into").fill(TRUTH)
+    page.wait_for_timeout(5000)  # as above
+    picture("20-proven-basket")
+    cy(page, "approve").click()
+    wait_for_said(page, f"approved into '{TRUTH}'")
+    dataset.reload()
+    proofs = dataset.distinct(f"{APPROVED_LABELS}.approved_proof")
+    assert len(proofs) == 1 and proofs[0].startswith("At least 80 % of these")

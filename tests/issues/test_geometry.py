@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from labelvet.core.errors import InvalidParameter
 from labelvet.issues.find import check_boxes, find_label_issues, remove_label_issues
-from labelvet.issues.geometry import GEOMETRY, find_geometry, name_geometry
+from labelvet.issues.geometry import GEOMETRY_KINDS, find_geometry, name_geometry
 from tables import make_table
 
 SIZE = (1000.0, 500.0)
@@ -94,7 +94,7 @@ def test_mirrored_images_and_shuffled_labels_have_the_same_geometry(seed, sized)
     names = _names(boxes, size, codes)
     assert [names[row] for row in order] == _names(boxes[order], size, codes[order])
     assert _names(mirrored, size, codes) == names
-    assert all(set(some or ()) <= set(GEOMETRY) for some in names)
+    assert all(set(some or ()) <= set(GEOMETRY_KINDS) for some in names)
 
 
 def test_boxes_of_a_dataset_are_checked_without_a_visualization(make_dataset):

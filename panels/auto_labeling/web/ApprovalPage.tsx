@@ -28,12 +28,15 @@ export function ApprovalPage({
   source,
   run,
   fields,
+  onAnswer,
   onBack,
 }: {
   wire: Wire;
   source: Source;
   run: Run | null;
   fields: string[];
+  /** shows the sample of a target in the review of the map of a brain key */
+  onAnswer: (key: string) => void;
   onBack: () => void;
 }) {
   const { field, run: runName } = source;
@@ -152,6 +155,7 @@ export function ApprovalPage({
           <TargetBar
             {...{ progress, busy }}
             onBegin={(target, confidence) => perform(() => ours.beginTarget(target, confidence))}
+            onAnswer={onAnswer}
             onFill={() => perform(() => ours.fillBasket())}
           />
           <Basket

@@ -1,7 +1,7 @@
 import * as fos from "@fiftyone/state";
 import React, { useMemo } from "react";
 import { useRecoilValue } from "recoil";
-import { openSources, type Source, useOpened } from "../../app/opening";
+import { openMaps, openSamples, openSources, type Source, useOpened } from "../../app/opening";
 import { type PanelProps, usePython } from "../../app/panel";
 import panelCss from "../../app/panel.css?inline";
 import { ApprovalPage } from "./ApprovalPage";
@@ -33,6 +33,10 @@ export function AutoLabeling(props: PanelProps) {
           source={source}
           run={overview?.runs.find(({ name }) => name === source.run) ?? null}
           fields={overview?.fields ?? []}
+          onAnswer={(key) => {
+            openSamples.set(datasetName, true);
+            openMaps.show(datasetName, key);
+          }}
           onBack={() => open(null)}
         />
       ) : overview ? (

@@ -215,6 +215,8 @@ export interface LoopProgress {
   proofHolds: boolean;
   /** what is proven of a target so far, null where none was said */
   target: string | null;
+  /** the brain key of the map in whose review its sample is answered */
+  targetKey: string | null;
   /** how many labels are proven to meet it */
   proven: number;
 }
@@ -269,4 +271,4 @@ export interface Methods {
 }
 
 /** The version of these messages, which a page and the server must share. */
-export const CONTRACT = "fa9c7a96c9520caa";
+export const CONTRACT = "5118ace34a0f81f1";

@@ -3,7 +3,7 @@ import { LinearProgress } from "@mui/material";
 import React, { useCallback, useEffect, useMemo } from "react";
 import { useRecoilValue } from "recoil";
 import { Button } from "../../app/Button";
-import { openMaps, useOpened } from "../../app/opening";
+import { openMaps, openSamples, useOpened } from "../../app/opening";
 import { type PanelProps, usePython } from "../../app/panel";
 import css from "../../app/panel.css?inline";
 import { useOpenRun } from "./hooks/useOpenRun";
@@ -24,6 +24,7 @@ export function LabelEmbeddings(props: PanelProps) {
   const { runs, problem: listProblem, refresh } = useRuns(wire, datasetName);
   const chosen = useOpened(openMaps, datasetName);
   const key = chosen ?? null;
+  const asksSample = useOpened(openSamples, datasetName) === true;
   const { opened, problem: openProblem, reopen } = useOpenRun(wire, key);
 
   const open = useCallback(
@@ -58,6 +59,8 @@ export function LabelEmbeddings(props: PanelProps) {
           opened={opened}
           picker={picker}
           beginReview={beginReview}
+          asksSample={asksSample && opened.run.key === key}
+          onSample={() => openSamples.set(datasetName, null)}
           onStale={() => {
             reopen();
             refresh();

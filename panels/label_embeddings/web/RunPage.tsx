@@ -35,6 +35,8 @@ export function RunPage({
   opened,
   picker,
   beginReview,
+  asksSample,
+  onSample,
   onStale,
 }: {
   wire: Wire;
@@ -42,6 +44,9 @@ export function RunPage({
   picker: React.ReactNode;
   /** whether the page begins with the review, asked once */
   beginReview: () => boolean;
+  /** whether another panel asks for the random sample, until `onSample` was called */
+  asksSample: boolean;
+  onSample: () => void;
   onStale: () => void;
 }) {
   const { points, dims, attributes, labelPath } = opened;
@@ -106,6 +111,13 @@ export function RunPage({
   });
   const reviewer = useReviewer(review, openRow, report);
   const startReview = () => setReviewing(hasLabels);
+  // biome-ignore lint/correctness/useExhaustiveDependencies: what it calls is another each time
+  useEffect(() => {
+    if (!asksSample) return;
+    onSample();
+    startReview();
+    audit.goOn();
+  }, [asksSample]);
   const endReview = () => {
     setReviewing(false);
     changed();

@@ -1,13 +1,15 @@
 import * as fos from "@fiftyone/state";
 import { useCallback, useEffect, useRef, useState } from "react";
 import { useRecoilValue } from "recoil";
+import { useAnswered } from "../../../app/answered";
 import { type EdgeRange, tickedAgain, wholeRange } from "../confidenceRange";
 import { chosenStages } from "../showing";
 import type { LoopProgress, Review, SourceWire } from "../wire";
 
 const SETTLE_MS = 150;
 
-/** What there is to review in the App's view, read again when it or the dataset changes. */
+/** What there is to review in the App's view, read again when it or the dataset changes, by answers
+ * in a review too. */
 export function useCandidates(wire: SourceWire, edition: number) {
   const [review, setReview] = useState<Review | null>(null);
   const [progress, setProgress] = useState<LoopProgress | null>(null);
@@ -21,6 +23,7 @@ export function useCandidates(wire: SourceWire, edition: number) {
   // the grid shows what is selected here: that is no other view to review
   const stages = JSON.stringify(chosenStages(useRecoilValue(fos.view)));
   const filters = useRecoilValue(fos.filters);
+  const answered = useAnswered();
 
   // biome-ignore lint/correctness/useExhaustiveDependencies: Python reads view and filters itself
   useEffect(() => {
@@ -49,7 +52,7 @@ export function useCandidates(wire: SourceWire, edition: number) {
       current = false;
       clearTimeout(timer);
     };
-  }, [wire, stages, filters, edition]);
+  }, [wire, stages, filters, edition, answered]);
 
   const tick = useCallback((rows: Set<number>) => setTicked(rows), []);
   return { review, progress, problem, range, setRange, ticked, tick, waiting };

@@ -1,4 +1,3 @@
-import { executeOperator } from "@fiftyone/operators";
 import { TextField } from "@mui/material";
 import React, { useState } from "react";
 import { Button } from "../../../app/Button";
@@ -9,17 +8,20 @@ export function TargetBar({
   progress,
   busy,
   onBegin,
+  onAnswer,
   onFill,
 }: {
   progress: LoopProgress;
   busy: boolean;
   /** the target and the confidence, in percent */
   onBegin: (target: number, confidence: number) => void;
+  /** shows the sample in the review of the map of a brain key */
+  onAnswer: (key: string) => void;
   onFill: () => void;
 }) {
   const [target, setTarget] = useState("98");
   const [confidence, setConfidence] = useState("95");
-  const { target: said, proven } = progress;
+  const { target: said, targetKey, proven } = progress;
   const given = [target, confidence].every((text) => text.trim() !== "" && Number(text) >= 0);
   return (
     <section className="lv-target" aria-label="Approve to a target" data-cy="target">
@@ -42,17 +44,11 @@ export function TargetBar({
         >
           {said === null ? "Prove it" : "Begin again"}
         </Button>
-        {said !== null && (
+        {targetKey !== null && (
           <Button
             data-cy="target-answer"
-            title="In Label embeddings: q for the review, then a for the sample"
-            onClick={() =>
-              executeOperator("open_panel", {
-                name: "label_embeddings",
-                isActive: true,
-                layout: "horizontal",
-              })
-            }
+            title="Opens the sample in the review of Label embeddings"
+            onClick={() => onAnswer(targetKey)}
           >
             Answer
           </Button>

@@ -5,13 +5,13 @@ import type { RunWire } from "../wire";
 
 /** Whether the review asks for a random sample of the labels, which says how many are wrong. */
 export function useAudit(run: RunWire, report: Report) {
-  /** how many were begun here: each has another order */
+  /** how many were begun or opened here: each has another order */
   const [begun, setBegun] = useState(0);
   const [open, setOpen] = useState(false);
-  const begin = (anew: boolean) =>
+  const begin = (anew: boolean, another = anew) =>
     run.beginAudit(anew).then(
       (done) => {
-        if (anew) setBegun((n) => n + 1);
+        if (another) setBegun((n) => n + 1);
         setOpen(true);
         report.say(done.sentence);
       },
@@ -24,7 +24,15 @@ export function useAudit(run: RunWire, report: Report) {
   const keys: Shortcut[] = [
     { key: "a", does: "How many labels are wrong: a random sample, or the queue", run: toggle },
   ];
-  return { open, begun, toggle, beginAnew: () => begin(true), keys };
+  return {
+    open,
+    begun,
+    toggle,
+    beginAnew: () => begin(true),
+    /** goes on with the one that was begun last, maybe elsewhere */
+    goOn: () => begin(false, true),
+    keys,
+  };
 }
 
 export type Audit = ReturnType<typeof useAudit>;

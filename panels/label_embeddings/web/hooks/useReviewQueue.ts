@@ -1,4 +1,5 @@
 import { useCallback, useEffect, useRef, useState } from "react";
+import { tellAnswered } from "../../../app/answered";
 import type { PythonError } from "../../../app/panel";
 import { Polling } from "../../../app/polling";
 import { WHILE_IDLE_MS } from "../../../app/usePolled";
@@ -101,6 +102,7 @@ export function useReviewQueue({
       setReviewed((n) => n - given.length);
       report.say(done.sentence);
       refresh();
+      tellAnswered();
     }, failed);
 
   const answer = (given: Item[], verdict: Verdict, correction: Correction = {}) => {
@@ -116,6 +118,7 @@ export function useReviewQueue({
         setReviewed((n) => n - done.refused);
         const token = done.undo;
         if (token) remember(() => takeBack(given, token), token);
+        tellAnswered();
         sinceLearned.current += given.length;
         if (sinceLearned.current >= every || rest.length < LEARN_EVERY) refresh();
       },

@@ -67,25 +67,21 @@ export function ReviewOne({
           {item.flagged && <b>flagged for review</b>}
         </div>
         {item.reason && <p>{item.reason}</p>}
-        {item.examples.length > 0 && item.suggested !== null && (
-          <Beside
-            title={`What ${named(item.suggested)} looks like`}
-            rows={item.examples}
-            crops={small}
-            onOpen={onOpen}
-          />
-        )}
-        {item.neighbors.length > 0 && (
-          <Beside
-            title="The most similar patches"
-            rows={item.neighbors.slice(0, BESIDE)}
-            crops={small}
-            onOpen={onOpen}
-          />
-        )}
+        {compared(item).map(([title, rows]) => (
+          <Beside key={title} {...{ title, rows, onOpen }} crops={small} />
+        ))}
       </div>
     </div>
   );
+}
+
+/** What the label is compared with: first the suggested class, where it is the class that is doubted. */
+function compared(item: Item): [title: string, rows: number[]][] {
+  const { examples, neighbors, suggested, issue } = item;
+  const similar: [string, number[]] = ["The most similar patches", neighbors.slice(0, BESIDE)];
+  const other: [string, number[]] = [`What ${named(suggested)} looks like`, examples];
+  const parts = issue === "mislabeled" ? [other, similar] : [similar, other];
+  return parts.filter(([, rows]) => rows.length > 0);
 }
 
 function Beside({

@@ -1,0 +1,31 @@
+// What was answered in a review, told to the panels that count labels. Other pages and other people's
+// answers are seen when a panel reads again for another reason.
+import { useEffect, useState } from "react";
+
+/** A panel reads again once nobody has answered for so long. */
+const PAUSE_MS = 1000;
+
+const listeners = new Set<() => void>();
+
+/** Says that labels were answered, or answers taken back. */
+export function tellAnswered(): void {
+  for (const listener of listeners) listener();
+}
+
+/** A number that is another one after every pause in a review. */
+export function useAnswered(): number {
+  const [pauses, setPauses] = useState(0);
+  useEffect(() => {
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const listener = () => {
+      clearTimeout(timer);
+      timer = setTimeout(() => setPauses((n) => n + 1), PAUSE_MS);
+    };
+    listeners.add(listener);
+    return () => {
+      clearTimeout(timer);
+      listeners.delete(listener);
+    };
+  }, []);
+  return pauses;
+}
