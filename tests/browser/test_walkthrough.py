@@ -60,15 +60,19 @@ def worker(start_worker, empty_queue, detector_file, tmp_path):
 
 @pytest.fixture
 def picture(page):
-    """Keeps a small picture of the page."""
-    folder = DOCS if os.environ.get("LABELVET_WALKTHROUGH") else ARTIFACTS / "walkthrough"
+    """Keeps a picture of the page: a small one of a page at rest for the docs, else at once."""
+    for_docs = bool(os.environ.get("LABELVET_WALKTHROUGH"))
+    folder = DOCS if for_docs else ARTIFACTS / "walkthrough"
     folder.mkdir(parents=True, exist_ok=True)
 
     def take(name):
         page.locator(".lv-count", has_text="asking").wait_for(state="detached")
         page.get_by_text("counting…").first.wait_for(state="detached")
         page.locator('[data-cy="looker"]').first.wait_for()
-        page.wait_for_timeout(2500)  # images are drawn, and what slides in has arrived
+        if not for_docs:
+            page.screenshot(path=folder / f"{name}.png")
+            return
+        page.wait_for_timeout(6000)  # images are drawn, and what slides in has arrived
         with Image.open(io.BytesIO(page.screenshot())) as shot:
             # without the refinement, the few pixels of a map's dots lose their colors
             small = shot.convert("RGB").quantize(112, kmeans=1, dither=Image.Dither.NONE)
@@ -434,7 +438,6 @@ def test_the_review_and_the_proof(app, page, judged_scenes, picture):
     page.locator('input[data-cy="target"]').fill("80")
     cy(page, "target-begin").click()
     cy(page, "target-says").wait_for()
-    page.wait_for_timeout(5000)  # the grid shows other patches
     picture("18-target")
     cy(page, "target-answer").click()
     page.get_by_role("heading", name="Audit").wait_for()
@@ -455,7 +458,6 @@ def test_the_review_and_the_proof(app, page, judged_scenes, picture):
     wait_for_said(page, "At least 80 % of these")
     cy(page, "grid-basket").click()
     cy(page, "approve-into").fill(TRUTH)
-    page.wait_for_timeout(5000)  # as above
     picture("20-proven-basket")
     cy(page, "approve").click()
     wait_for_said(page, f"approved into '{TRUTH}'")
