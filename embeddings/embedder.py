@@ -26,6 +26,7 @@ from .vectors import Embeddings, Keys, are_comparable
 
 BATCH_SIZE_CPU = 8
 _BATCH_SIZE_GPU = 256
+_LEAST_BATCH_GPU = 32
 # A crowded image is cut in portions, so that its crops never fill the memory.
 _CROPS_PER_TASK = 256
 # What a process of a cluster has done is sent so often: that much is lost when it dies.
@@ -215,9 +216,10 @@ class _Work:
                 yield self._embed_batch(waiting[:batch_size], inputs[:batch_size])
                 waiting, inputs = waiting[batch_size:], inputs[batch_size:]
         if inputs:
-            if self.backbone.device != "cpu":
-                # a GPU prepares its kernels for each size of a batch, which takes up to two seconds
-                inputs = inputs + inputs[-1:] * (batch_size - len(inputs))
+            if self.backbone.device.startswith("cuda"):
+                # a GPU takes up to two seconds for its kernels of a batch's size: there are few
+                size = min(batch_size, max(_LEAST_BATCH_GPU, 1 << (len(inputs) - 1).bit_length()))
+                inputs = inputs + inputs[-1:] * (size - len(inputs))
             yield self._embed_batch(waiting, inputs)
 
     def _embed_batch(self, rows: NDArray[np.int64], inputs: list[Any]) -> tuple[int, Embeddings]:

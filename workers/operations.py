@@ -250,14 +250,14 @@ def rerun(id_: str, replace: bool = False) -> str:
 
 
 def _labeled_since(operation: Operation) -> bool:
-    """Whether a run of auto labeling of the name that an operation asks for began after it was
-    scheduled, and has finished: nobody agreed that its labels go."""
-    if operation.queued is None or operation.dataset not in fo.list_datasets():
+    """Whether a run of auto labeling of the name that an operation asks for labeled images after it
+    was scheduled, and has finished: nobody agreed that its labels go."""
+    if operation.queued is None or not fo.dataset_exists(operation.dataset or ""):
         return False
     return any(
         run.name == operation.text("run_name")
         and run.state not in (RUN_GENERATING, RUN_FAILED)
-        and run.created > operation.queued
+        and run.seen > operation.queued
         for run in list_runs(fo.load_dataset(operation.dataset))
     )
 

@@ -3,13 +3,19 @@
 import { useEffect, useState } from "react";
 
 /** A panel reads again once nobody has answered for so long. */
-const PAUSE_MS = 1000;
+const PAUSE_MS = 3000;
 
 const listeners = new Set<() => void>();
 
-/** Says that labels were answered, or answers taken back. */
-export function tellAnswered(): void {
-  for (const listener of listeners) listener();
+/** Says, once it is made, that a change gave answers, took some back, or began to ask for others. */
+export function telling<Done>(change: Promise<Done>): Promise<Done> {
+  change.then(
+    () => {
+      for (const listener of listeners) listener();
+    },
+    () => {},
+  );
+  return change;
 }
 
 /** A number that is another one after every pause in a review. */

@@ -56,7 +56,8 @@ export interface Source {
 
 /** The brain key of the run that *Label embeddings* shows. */
 export const openMaps = new Opening<string>("label_embeddings");
-/** Whether *Label embeddings* is asked for the random sample of the audit that was begun last. */
-export const openSamples = new Opening<true>("label_embeddings");
+/** The brain key of the map in whose review *Label embeddings* is asked for the random sample of the
+ * audit that was begun last, until it shows it. */
+export const openSamples = new Opening<string>("label_embeddings");
 /** The labels that *Auto Labeling* shows. */
 export const openSources = new Opening<Source>("auto_labeling");

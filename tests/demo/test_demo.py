@@ -49,7 +49,7 @@ def test_opens_ends_and_opens_again_in_seconds(folder):
     assert opened.status == 200
 
     refused = start(folder)
-    assert "already running" in refused.communicate(timeout=60)[0]
+    assert "already running" in refused.communicate(timeout=120)[0]
     assert refused.returncode == 1
 
     deadline = time.monotonic() + 60
@@ -60,7 +60,7 @@ def test_opens_ends_and_opens_again_in_seconds(folder):
     assert any("worker" in process.cmdline() for process in started)
     assert any("mongod" in process.name() for process in started)
     first.send_signal(signal.SIGINT)
-    assert "Stopped" in first.communicate(timeout=60)[0]
+    assert "Stopped" in first.communicate(timeout=120)[0]
     assert first.returncode == 0
     assert not psutil.wait_procs(started, timeout=20)[1]
 
@@ -69,7 +69,7 @@ def test_opens_ends_and_opens_again_in_seconds(folder):
     address_of(second)
     seconds = time.monotonic() - begin
     second.send_signal(signal.SIGTERM)
-    said = second.communicate(timeout=60)[0]
+    said = second.communicate(timeout=120)[0]
     assert second.returncode == 0
     assert "Computing" not in said and "Composing" not in said and "Finding" not in said
     # generous, for it was 6 s on two cores: the first start took over a minute

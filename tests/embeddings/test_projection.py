@@ -170,7 +170,7 @@ print(sum(kept.cache_hits.values()))
                 capture_output=True,
                 text=True,
                 check=True,
-                timeout=180,
+                timeout=280,
             ).stdout.splitlines()[-1]
         )
         for _ in range(2)

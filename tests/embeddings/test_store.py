@@ -305,6 +305,23 @@ def test_a_batch_that_the_gpu_cannot_hold_is_halved(table, backbone, monkeypatch
         embed_patches(table, backbone, use_store=False)
 
 
+def test_the_batches_of_a_gpu_have_few_sizes(table, backbone, monkeypatch):
+    hardware = Hardware(batch_size=36)
+    expected = embed_patches(table, backbone, use_store=False, hardware=hardware).vectors
+    embed, sizes = backbone.embed, []
+
+    def note(inputs):
+        sizes.append(len(inputs))
+        return embed(inputs)
+
+    monkeypatch.setattr(backbone, "embed", note)
+    monkeypatch.setattr(backbone, "device", "cuda:0")
+    embedded = embed_patches(table, backbone, use_store=False, hardware=hardware)
+    assert sizes == [36, 32]  # of 40 patches
+    assert len(embedded.rows) == 40
+    np.testing.assert_allclose(embedded.vectors, expected, atol=0.05)
+
+
 @pytest.mark.parametrize("use_store", [True, False])
 def test_an_embedding_that_is_no_number_is_left_out_and_not_kept(
     table, backbone, monkeypatch, own_store, use_store

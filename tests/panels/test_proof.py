@@ -81,6 +81,7 @@ def test_a_target_is_proven_and_fills_the_basket(dataset):
     answer(review, run, 45)
     progress = approval("review", **source)["progress"]
     assert progress["proven"] > 0 and progress["target"].startswith("Proven: the")
+    assert progress["targetKey"] == "map"
     done = approval("fill_basket", **source)
     progress = approval("review", **source)["progress"]
     assert progress["basket"] == done["changed"] > 0

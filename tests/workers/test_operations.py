@@ -255,8 +255,8 @@ def test_a_repeated_run_replaces_no_labels_unasked(coco128, claimed, existing):
             operations.rerun(id_)
 
 
-@pytest.mark.parametrize("began", [-60, 60])
-def test_a_repeated_run_replaces_no_labels_that_another_made_since(coco128, claimed, began):
+@pytest.mark.parametrize(("began", "ended"), [(-60, -30), (-60, 60), (30, 60)])
+def test_a_repeated_run_replaces_no_labels_that_another_made_since(coco128, claimed, began, ended):
     claim, id_ = claimed
     foo.get_db_conn().delegated_ops.update_one(
         {"_id": claim.operation},
@@ -268,11 +268,13 @@ def test_a_repeated_run_replaces_no_labels_that_another_made_since(coco128, clai
         },
     )
     claim.fail("It broke.", None)
-    started = get_operation(id_).queued + timedelta(seconds=began)
-    finished = AutoLabelRun("first", "found", "m.pt", None, 0.2, RUN_IN_REVIEW, created=started)
+    created, seen = (get_operation(id_).queued + timedelta(seconds=s) for s in (began, ended))
+    finished = AutoLabelRun(
+        "first", "found", "m.pt", None, 0.2, RUN_IN_REVIEW, created=created, seen=seen
+    )
     save_run(coco128, finished)
     try:
-        if began < 0:  # it was there when somebody agreed to replace it
+        if ended < 0:  # it was there when somebody agreed to replace it
             assert get_operation(operations.rerun(id_)).inputs["existing"] == "replace"
         else:
             with pytest.raises(InvalidParameter, match="'first' has finished"):

@@ -34,7 +34,7 @@ export function AutoLabeling(props: PanelProps) {
           run={overview?.runs.find(({ name }) => name === source.run) ?? null}
           fields={overview?.fields ?? []}
           onAnswer={(key) => {
-            openSamples.set(datasetName, true);
+            openSamples.set(datasetName, key);
             openMaps.show(datasetName, key);
           }}
           onBack={() => open(null)}

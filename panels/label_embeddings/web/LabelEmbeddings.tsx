@@ -24,11 +24,12 @@ export function LabelEmbeddings(props: PanelProps) {
   const { runs, problem: listProblem, refresh } = useRuns(wire, datasetName);
   const chosen = useOpened(openMaps, datasetName);
   const key = chosen ?? null;
-  const asksSample = useOpened(openSamples, datasetName) === true;
+  const sampled = useOpened(openSamples, datasetName);
   const { opened, problem: openProblem, reopen } = useOpenRun(wire, key);
 
   const open = useCallback(
     (next: string | null) => {
+      openSamples.set(datasetName, null);
       openMaps.set(datasetName, next);
       refresh();
     },
@@ -59,7 +60,7 @@ export function LabelEmbeddings(props: PanelProps) {
           opened={opened}
           picker={picker}
           beginReview={beginReview}
-          asksSample={asksSample && opened.run.key === key}
+          asksSample={sampled === key && opened.run.key === key}
           onSample={() => openSamples.set(datasetName, null)}
           onStale={() => {
             reopen();

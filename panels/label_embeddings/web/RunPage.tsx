@@ -115,8 +115,7 @@ export function RunPage({
   useEffect(() => {
     if (!asksSample) return;
     onSample();
-    startReview();
-    audit.goOn();
+    audit.goOn().then((goesOn) => goesOn && startReview());
   }, [asksSample]);
   const endReview = () => {
     setReviewing(false);

@@ -1,5 +1,6 @@
 // Calls of the Python half, with what is binary on the way packed and unpacked. Nothing else in the
 // panel knows how messages travel.
+import { telling } from "../../app/answered";
 import { packRows, unpack } from "../../app/binary";
 import type { CallPython } from "../../app/panel";
 import type { Box } from "./boxes";
@@ -103,7 +104,7 @@ export class Wire {
   }
 
   undo(token: string): Promise<Done> {
-    return this.call("undo", { token });
+    return telling(this.call("undo", { token }));
   }
 }
 
@@ -218,11 +219,11 @@ export class RunWire {
 
   /** @param anew whether an audit that goes on makes room for a new one */
   beginAudit(anew: boolean): Promise<Done> {
-    return this.call("begin_audit", { ...this.about, anew });
+    return telling(this.call("begin_audit", { ...this.about, anew }));
   }
 
   answer(answers: GivenAnswer[]): Promise<Answered> {
-    return this.call("answer", {
+    const change = this.call("answer", {
       ...this.about,
       answers: answers.map(({ item, verdict, correction }) => ({
         id: item.id,
@@ -234,6 +235,7 @@ export class RunWire {
         seenBox: item.box,
       })),
     });
+    return telling(change);
   }
 
   planMany(rows: Rows, way: Way, label: string | null): Promise<Plan> {
@@ -241,7 +243,7 @@ export class RunWire {
   }
 
   answerMany(rows: Rows, way: Way, label: string | null): Promise<Answered> {
-    return this.call("answer_many", { ...this.about, rows: packRows(rows), way, label });
+    return telling(this.call("answer_many", { ...this.about, rows: packRows(rows), way, label }));
   }
 
   openSample(row: number): Promise<object> {

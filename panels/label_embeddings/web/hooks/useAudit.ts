@@ -8,14 +8,18 @@ export function useAudit(run: RunWire, report: Report) {
   /** how many were begun or opened here: each has another order */
   const [begun, setBegun] = useState(0);
   const [open, setOpen] = useState(false);
-  const begin = (anew: boolean, another = anew) =>
+  const begin = (anew: boolean) =>
     run.beginAudit(anew).then(
       (done) => {
-        if (another) setBegun((n) => n + 1);
+        setBegun((n) => n + 1);
         setOpen(true);
         report.say(done.sentence);
+        return true;
       },
-      (error: Error) => report.fail(error.message),
+      (error: Error) => {
+        report.fail(error.message);
+        return false;
+      },
     );
   const toggle = () => {
     if (open) setOpen(false);
@@ -29,8 +33,8 @@ export function useAudit(run: RunWire, report: Report) {
     begun,
     toggle,
     beginAnew: () => begin(true),
-    /** goes on with the one that was begun last, maybe elsewhere */
-    goOn: () => begin(false, true),
+    /** goes on with the one that was begun last, maybe elsewhere; false where it cannot */
+    goOn: () => begin(false),
     keys,
   };
 }

@@ -1,5 +1,4 @@
 import { useCallback, useEffect, useRef, useState } from "react";
-import { tellAnswered } from "../../../app/answered";
 import type { PythonError } from "../../../app/panel";
 import { Polling } from "../../../app/polling";
 import { WHILE_IDLE_MS } from "../../../app/usePolled";
@@ -61,6 +60,7 @@ export function useReviewQueue({
   // what the other kind of review asked for is not asked in this one
   // biome-ignore lint/correctness/useExhaustiveDependencies: it is the change that counts
   useEffect(() => {
+    answered.current.clear();
     setQueue(undefined);
     setItems([]);
   }, [audit]);
@@ -102,7 +102,6 @@ export function useReviewQueue({
       setReviewed((n) => n - given.length);
       report.say(done.sentence);
       refresh();
-      tellAnswered();
     }, failed);
 
   const answer = (given: Item[], verdict: Verdict, correction: Correction = {}) => {
@@ -118,7 +117,6 @@ export function useReviewQueue({
         setReviewed((n) => n - done.refused);
         const token = done.undo;
         if (token) remember(() => takeBack(given, token), token);
-        tellAnswered();
         sinceLearned.current += given.length;
         if (sinceLearned.current >= every || rest.length < LEARN_EVERY) refresh();
       },
