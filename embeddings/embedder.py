@@ -219,6 +219,8 @@ class _Work:
             if self.backbone.device.startswith("cuda"):
                 # a GPU takes up to two seconds for its kernels of a batch's size: there are few
                 size = min(batch_size, max(_LEAST_BATCH_GPU, 1 << (len(inputs) - 1).bit_length()))
+                if len(rows) >= batch_size <= _BATCH_SIZE_GPU:
+                    size = batch_size  # whose kernels are there
                 inputs = inputs + inputs[-1:] * (size - len(inputs))
             yield self._embed_batch(waiting, inputs)
 

@@ -305,8 +305,9 @@ def test_a_batch_that_the_gpu_cannot_hold_is_halved(table, backbone, monkeypatch
         embed_patches(table, backbone, use_store=False)
 
 
-def test_the_batches_of_a_gpu_have_few_sizes(table, backbone, monkeypatch):
-    hardware = Hardware(batch_size=36)
+@pytest.mark.parametrize(("size", "batches"), [(36, [36, 36]), (50, [50]), (300, [64])])
+def test_the_batches_of_a_gpu_have_few_sizes(table, backbone, monkeypatch, size, batches):
+    hardware = Hardware(batch_size=size)
     expected = embed_patches(table, backbone, use_store=False, hardware=hardware).vectors
     embed, sizes = backbone.embed, []
 
@@ -317,7 +318,7 @@ def test_the_batches_of_a_gpu_have_few_sizes(table, backbone, monkeypatch):
     monkeypatch.setattr(backbone, "embed", note)
     monkeypatch.setattr(backbone, "device", "cuda:0")
     embedded = embed_patches(table, backbone, use_store=False, hardware=hardware)
-    assert sizes == [36, 32]  # of 40 patches
+    assert sizes == batches  # of 40 patches
     assert len(embedded.rows) == 40
     np.testing.assert_allclose(embedded.vectors, expected, atol=0.05)
 
