@@ -8,6 +8,7 @@ or delete a field while labels are written into it, or before that is undone: so
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -21,6 +22,9 @@ from .storage import Storage
 
 _INFO = "labelvet"
 _DETECTIONS = "fiftyone.core.labels.Detections"
+
+# fields are added by one thread at a time, and as often where somebody else reloads the schema
+_ADDING, _TRIES = threading.Lock(), 20
 
 
 @dataclass(frozen=True)
@@ -133,20 +137,28 @@ def ensure_field(
 ) -> None:
     """Adds a field to a dataset, if nobody did; arguments are those of ``add_sample_field``.
 
+    FiftyOne keeps one schema per dataset and process, which threads may reload between the two
+    steps of adding a field: what was added is looked for in the database, and added again.
+
     Raises:
         FieldGone: if it is an attribute of a field that is not there any more
     """
     if dataset.get_field(path) is not None:
         return
-    try:
-        dataset.add_sample_field(path, type_, **options)
-    except ValueError:  # somebody else added it in this very moment
-        dataset.reload()
-        if dataset.get_field(path) is not None:
-            return
-        if dataset.get_field(path.partition(".")[0]) is None and "." in path:
-            raise FieldGone(gone(path.partition(".")[0])) from None
-        raise
+    with _ADDING:
+        for _ in range(_TRIES):
+            failure: ValueError | None = None
+            try:
+                dataset.add_sample_field(path, type_, **options)
+            except ValueError as error:  # somebody may have added it, or deleted what it is part of
+                failure = error
+            dataset.reload()
+            if dataset.get_field(path) is not None:
+                return
+    root, _, attribute = path.partition(".")
+    if attribute and dataset.get_field(root) is None:
+        raise FieldGone(gone(root)) from None
+    raise failure or FieldGone(gone(path))
 
 
 def missing_fields(
