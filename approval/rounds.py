@@ -158,7 +158,7 @@ def settle_run(candidates: Candidates) -> None:
         run = get_run(candidates.dataset, candidates.run)
     except UnknownRun:  # its labels can be approved without it
         return
-    if run.state not in (RUN_APPROVED, RUN_IN_REVIEW):
+    if not run.finished:
         return
     now = progress(candidates)
     state = RUN_APPROVED if now.approved and not now.left else RUN_IN_REVIEW

@@ -84,6 +84,11 @@ class AutoLabelRun:
     read_at: datetime = field(default_factory=_now, compare=False)
 
     @property
+    def finished(self) -> bool:
+        """Whether it went through all its images."""
+        return self.state in (RUN_IN_REVIEW, RUN_APPROVED)
+
+    @property
     def cut_off(self) -> bool:
         """Whether its process ended without a word; a moment that lies ahead is none."""
         return self.state == RUN_GENERATING and abs(self.read_at - self.seen) > _CUT_OFF_AFTER
@@ -154,7 +159,7 @@ def check_existing(
         )
     if not asks_the_same(earlier, run):
         check_not_labeling(earlier)
-    if existing is None and earlier.state not in (RUN_GENERATING, RUN_FAILED):
+    if existing is None and earlier.finished:
         raise InvalidParameter(
             f"The run '{run.name}' exists already: replace it, label only new images, or choose "
             "another name."

@@ -217,10 +217,7 @@ class _Work:
                 waiting, inputs = waiting[batch_size:], inputs[batch_size:]
         if inputs:
             if self.backbone.device.startswith("cuda"):
-                # a GPU takes up to two seconds for its kernels of a batch's size: there are few
-                size = min(batch_size, max(_LEAST_BATCH_GPU, 1 << (len(inputs) - 1).bit_length()))
-                if len(rows) >= batch_size <= _BATCH_SIZE_GPU:
-                    size = batch_size  # whose kernels are there
+                size = _last_batch_on_gpu(len(inputs), batch_size, len(rows))
                 inputs = inputs + inputs[-1:] * (size - len(inputs))
             yield self._embed_batch(waiting, inputs)
 
@@ -250,6 +247,15 @@ class _Work:
 
 def _default_batch_size(backbone: Backbone) -> int:
     return BATCH_SIZE_CPU if backbone.device == "cpu" else _BATCH_SIZE_GPU
+
+
+def _last_batch_on_gpu(left: int, batch_size: int, of: int) -> int:
+    """Returns to how many patches the last batch is filled up, which has ``left`` of the ``of``
+    patches of a shard. A GPU takes up to two seconds for its kernels of a batch's size, so there
+    are few: that of the batches before it, unless those are large, or a power of two."""
+    if of >= batch_size and batch_size <= _BATCH_SIZE_GPU:
+        return batch_size
+    return min(batch_size, max(_LEAST_BATCH_GPU, 1 << (left - 1).bit_length()))
 
 
 class _OtherDimension(Exception):

@@ -67,7 +67,7 @@ class AuditResult:
         reviewers: how many answers each gave
         proof: what is proven of the target, None for an audit without one
         more: how many answers more would halve the interval
-        target, confidence: of the audit
+        target, confidence, brain_key: of the audit
     """
 
     labels: int
@@ -83,6 +83,7 @@ class AuditResult:
     target: float | None
     more: int
     confidence: float
+    brain_key: str
 
     @property
     def notes(self) -> list[str]:
@@ -189,6 +190,7 @@ def read_result(dataset: fo.Dataset, audit: Audit, ahead: int = 0) -> AuditResul
         audit.target,
         max(0, int(np.ceil(1 / quarter)) - n) if n else 0,
         audit.confidence,
+        audit.brain_key,
     )
 
 

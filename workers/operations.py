@@ -20,7 +20,7 @@ from bson.errors import InvalidId
 from fiftyone.operators.delegated import DelegatedOperationService as DelegatedOperationService
 from pymongo.collection import Collection
 
-from ..autolabel.runs import ONLY_NEW, REPLACE, RUN_FAILED, RUN_GENERATING, list_runs
+from ..autolabel.runs import ONLY_NEW, REPLACE, list_runs
 from ..core.errors import InvalidParameter
 from ..core.user import current_user
 from ..core.versions import PLUGIN_NAME
@@ -255,9 +255,7 @@ def _labeled_since(operation: Operation) -> bool:
     if operation.queued is None or not fo.dataset_exists(operation.dataset or ""):
         return False
     return any(
-        run.name == operation.text("run_name")
-        and run.state not in (RUN_GENERATING, RUN_FAILED)
-        and run.seen > operation.queued
+        run.name == operation.text("run_name") and run.finished and run.seen > operation.queued
         for run in list_runs(fo.load_dataset(operation.dataset))
     )
 

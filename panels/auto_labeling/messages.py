@@ -218,14 +218,9 @@ class LoopProgress(Reply):
 
     @classmethod
     def of(
-        cls,
-        loop: ApprovalProgress,
-        proof: tuple[str | None, bool],
-        target: tuple[str, AuditResult] | None,
+        cls, loop: ApprovalProgress, proof: tuple[str | None, bool], asked: AuditResult | None
     ) -> LoopProgress:
-        """Makes one of the engine's, with the proof of the basket, and of a target with the brain
-        key of its map."""
-        key, asked = target or (None, None)
+        """Makes one of the engine's, with the proof of the basket and of a target."""
         basket = sorted(loop.in_basket.items(), key=lambda item: (-item[1], item[0] or ""))
         proven = asked.proof.size if asked is not None and asked.proof is not None else 0
         return cls.like(
@@ -235,7 +230,7 @@ class LoopProgress(Reply):
             proof=proof[0],
             proof_holds=proof[1],
             target=None if asked is None else asked.sentence,
-            target_key=key,
+            target_key=None if asked is None else asked.brain_key,
             proven=proven,
         )
 

@@ -170,11 +170,10 @@ def _candidates(ctx: Any, request: messages.SourceRequest) -> Candidates:
     return find_candidates(ctx.dataset, request.field, request.run)
 
 
-def _target(ctx: Any, candidates: Candidates) -> tuple[str, AuditResult] | None:
-    """What is proven of the target that was said last, with the brain key of its map; None where
-    there is none."""
+def _target(ctx: Any, candidates: Candidates) -> AuditResult | None:
+    """What is proven of the target that was said last, None where there is none."""
     audit = current_target(ctx.dataset, field_of(candidates), candidates.run)
-    return None if audit is None else (audit.brain_key, read_result(ctx.dataset, audit))
+    return None if audit is None else read_result(ctx.dataset, audit)
 
 
 def _view(ctx: Any, anew: bool = False) -> Any:

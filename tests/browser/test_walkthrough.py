@@ -21,6 +21,7 @@ from PIL import Image
 from running import wait_until
 
 from .conftest import ARTIFACTS, choose_run, color_by, open_dataset, open_panel
+from .test_audit import answered
 
 NAME = "scenes"
 FIELD, RUN, KEY, TAG, TRUTH = (
@@ -151,9 +152,14 @@ def wait_for_grid(page, text: str) -> None:
     page.locator('[data-cy="entry-counts"]', has_text=re.compile(f"^{text}$")).wait_for()
 
 
+def values_by_id(samples, ids: str, values: str) -> dict[str, float]:
+    """``{id: value}`` of labels, by the paths of what tells them apart and of the values."""
+    return dict(zip(*samples.values([ids, values], unwind=True), strict=True))
+
+
 def confidences(samples, ids: str, labels: str) -> dict[str, float]:
     """``{id: confidence}`` of labels, by the path of what tells them apart."""
-    return dict(zip(*samples.values([ids, f"{labels}.confidence"], unwind=True), strict=True))
+    return values_by_id(samples, ids, f"{labels}.confidence")
 
 
 def doubtful_cluster(dataset: fo.Dataset) -> np.ndarray:
@@ -388,16 +394,15 @@ def judged_scenes(unlabeled, detector_file, tmp_path, monkeypatch):
     dataset.reload()
     for issue, suggestion in (("misplaced", "suggested_box"), ("mislabeled", "suggested_labels")):
         doubted = dataset.filter_labels(FIELD, (F("issue") == issue) & F(suggestion).exists())
-        scores = dict(
-            zip(*doubted.values([f"{LABELS}.id", f"{LABELS}.{issue}"], unwind=True), strict=True)
-        )
+        scores = values_by_id(doubted, f"{LABELS}.id", f"{LABELS}.{issue}")
         dataset.select_labels(ids=max(scores, key=scores.get)).tag_labels(TAG, FIELD)
     return dataset
 
 
-def answer_sample(page, begin: int, end: int) -> None:
-    """Answers a random sample, as a reviewer would who agrees with the scores."""
-    for number in range(begin, end):
+def answer_more(page, answers: int) -> None:
+    """Answers more of a random sample, as a reviewer would who agrees with the scores."""
+    before = answered(page)
+    for number in range(before, before + answers):
         chip = page.locator(".lv-chips span", has_text="suspicious").inner_text()
         page.keyboard.press("n" if int(chip.split("%")[0]) >= 50 else "y")
         page.locator(".lv-review header", has_text=f"{number + 1} answered").wait_for()
@@ -427,7 +432,7 @@ def test_the_review_and_the_proof(app, page, judged_scenes, picture):
     page.keyboard.press("a")
     page.get_by_role("heading", name="Audit").wait_for()
     page.locator(".lv-expected", has_text="Audit of").wait_for()
-    answer_sample(page, 0, 25)
+    answer_more(page, 25)
     page.locator(".lv-expected", has_text="after 25 answers").wait_for()
     page.locator(".lv-review-crop img").wait_for()
     picture("17-audit")
@@ -444,11 +449,8 @@ def test_the_review_and_the_proof(app, page, judged_scenes, picture):
     page.set_viewport_size({"width": 1600, "height": 900})  # for two panels
     said = page.locator(".lv-expected")
     page.locator(".lv-review header", has_text="answered").wait_for()
-    header = page.locator(".lv-review header").inner_text()
-    done = int(re.search(r"([\d,]+) answered", header)[1])
-    for end in range(done + 10, done + 121, 10):
-        answer_sample(page, done, end)
-        done = end
+    for _ in range(12):
+        answer_more(page, 10)
         page.wait_for_timeout(1000)
         if said.inner_text().startswith("Proven"):
             break
