@@ -79,6 +79,10 @@ _began = pytest.StashKey[datetime]()
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
     item.stash[_began] = datetime.now(timezone.utc).replace(tzinfo=None) - timedelta(seconds=1)
+    if "labelvet.dataset.changes" in sys.modules:
+        from invariants import check_after_each_change
+
+        check_after_each_change()
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from functools import cache, wraps
+
 import fiftyone as fo
+from labelvet.dataset.changes import Change
 from labelvet.dataset.documents import collection_named
 
 _OPENED = 200
@@ -13,12 +16,11 @@ _NAMES = [
 ]
 
 
-def check_opens(dataset):
-    """Every sample and frame has the fields of the schema alone, and FiftyOne opens those of the
-    first images."""
+def check_schema(dataset):
+    """Every sample and frame has the fields of the schema alone, as the database says."""
     document = collection_named("datasets").find_one({"_id": dataset._doc.id})
     for kind in ("sample", "frame"):
-        collection = document.get(f"{kind}_collection_name")
+        collection = (document or {}).get(f"{kind}_collection_name")
         if not collection:
             continue
         schema = document.get(f"{kind}_fields") or []
@@ -27,12 +29,34 @@ def check_opens(dataset):
         # what FiftyOne keeps in a document beside the fields begins with an underscore
         names = {name for name in found if not name.startswith("_")}
         assert names <= known, f"fields that are in no schema: {names - known}"
+
+
+def check_opens(dataset):
+    """The schema knows all fields of a dataset, and FiftyOne opens its first images."""
+    check_schema(dataset)
     dataset.reload()
     samples = dataset
     if dataset.media_type == "group":
         samples = dataset.select_group_slices(_force_mixed=True)
     for sample in samples.limit(_OPENED):
         assert sample.to_dict(include_frames=True)
+
+
+@cache
+def check_after_each_change():
+    """From now on, the schema is checked whenever a change of many labels has ended or is undone:
+    what a later one would mend is seen, too."""
+    for name in ("say", "close", "drop"):
+        setattr(Change, name, _checked(getattr(Change, name)))
+
+
+def _checked(method):
+    @wraps(method)
+    def ending(change, *args):
+        method(change, *args)
+        check_schema(change.dataset)
+
+    return ending
 
 
 def check_all_open(since):
