@@ -6,7 +6,7 @@ that was cut off at any moment goes on with the images that have no mark, and la
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from threading import Event
@@ -30,7 +30,14 @@ from ..dataset.schema import Attribute, declare_attributes, declare_detections
 from ..dataset.storage import home_of
 from ..embeddings.decoding import DecodingThreads, UnreadableImage, num_workers_beside, read_pixels
 from .detectors import Detector, load_detector
-from .replacing import MARK, begin_replacement, of_run, open_replacement, replaced
+from .replacing import (
+    MARK,
+    begin_replacement,
+    marked_since,
+    of_run,
+    open_replacement,
+    replaced,
+)
 from .runs import (
     DEFAULT_CONFIDENCE,
     REPLACE,
@@ -167,7 +174,7 @@ def auto_label(
                 images, before = _label_images(
                     samples, detector, run, moment, batch_size, num_workers, unreadable, tracker
                 )
-                _drop_unmarked(dataset, run, moment)
+                _drop_unmarked(dataset, run, moment, unreadable)
         except BaseException as error:
             raise_if_deleted(samples)
             reason = _reason(error, replacement is not None)
@@ -243,7 +250,9 @@ def _label_batch(
         updates[ObjectId(id_)] = _labeling(run, moment, documents)
 
     def write(there: dict[str, Any]) -> None:
-        bulk = [UpdateOne({"_id": id_, **there}, update) for id_, update in updates.items()]
+        # another process of the run may have come to an image meanwhile, and somebody reviewed it
+        asked = {f"{run.label_field}.{MARK}": {"$ne": run.name}, **there}
+        bulk = [UpdateOne({"_id": id_, **asked}, update) for id_, update in updates.items()]
         samples_of(dataset).bulk_write(bulk, ordered=False)
 
     removing = None if moment is None else run.label_field
@@ -261,23 +270,34 @@ def _labeling(
     run gave it before, which can come back; labels of others stay."""
     path = run.label_field
     kept = keep(in_list(f"{path}.detections"), {"$not": [of_run("$$l", run.name)]})
+    marks = [run.name, *([] if moment is None else [marked_since(run.name, moment)])]
     labels = {
         "detections": {"$concatArrays": [kept, {"$literal": documents}]},
-        MARK: {"$setUnion": [in_list(f"{path}.{MARK}"), [run.name]]},
+        MARK: {"$setUnion": [in_list(f"{path}.{MARK}"), marks]},
     }
     before = {"$ifNull": [f"${path}", {"_cls": "Detections"}]}
     update = {path: {"$mergeObjects": [before, labels]}, "last_modified_at": now()}
     return [{"$set": update if moment is None else {**update, **replaced(run, moment)}}]
 
 
-def _drop_unmarked(dataset: fo.Dataset, run: AutoLabelRun, moment: datetime | None) -> None:
-    """Drops what a replaced run left in images that the new one does not have."""
+def _drop_unmarked(
+    dataset: fo.Dataset,
+    run: AutoLabelRun,
+    moment: datetime | None,
+    unreadable: Mapping[str, str],
+) -> None:
+    """Drops what a replaced run left in images that the new one does not have; those that could not
+    be read keep it."""
     if moment is None:
         return
     path = run.label_field
     rest = keep(in_list(f"{path}.detections"), {"$not": [of_run("$$l", run.name)]})
     update = {f"{path}.detections": rest, "last_modified_at": now(), **replaced(run, moment)}
-    left = {f"{path}.{MARK}": {"$ne": run.name}, f"{path}.detections.{RUN_ATTRIBUTE}": run.name}
+    left = {
+        f"{path}.{MARK}": {"$ne": run.name},
+        f"{path}.detections.{RUN_ATTRIBUTE}": run.name,
+        "filepath": {"$nin": list(unreadable)},
+    }
 
     def write(there: dict[str, Any]) -> None:
         samples_of(dataset).update_many({"$and": [left, there]}, [{"$set": update}])

@@ -2,7 +2,9 @@
 
 The labels that are replaced go to the field ``<field>_removed`` in the very updates that write the
 new ones (:mod:`labelvet.dataset.removed`), so a replacement can be undone whenever it ended, until
-*Finish*.
+*Finish*. The marks of an image say how far it is: ``<run> before <moment>`` where the replaced run
+went through it, ``<run> since <moment>`` where the new one did. Undo takes both away as it brings
+the labels back, so that one which was cut off is finished by the next.
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ from ..dataset.documents import now, samples_of
 from ..dataset.expressions import Expression, in_list, keep, where_there
 from ..dataset.patches import sample_id_path
 from ..dataset.schema import check_fields
+from ..dataset.states import APPROVED_TAG
 from ..dataset.storage import home_of
 from .runs import (
     RUN_ATTRIBUTE,
@@ -98,8 +101,6 @@ def replaced(run: AutoLabelRun, moment: datetime) -> dict[str, Any]:
     """What an update sets so that the labels can come back which a document had of a run before."""
     field = run.label_field
     labels = keep(in_list(f"{field}.detections"), of_run("$$l", run.name))
-    anew = {"$in": [run.name, in_list(f"{field}.{MARK}")]}  # by another worker, just now
-    labels = {"$cond": [anew, [], labels]}
     return {removed.removed_field(field): removed.kept(field, labels, moment)}
 
 
@@ -116,7 +117,8 @@ def undo_replacement(change: Change) -> str:
         a sentence about it
 
     Raises:
-        InvalidParameter: if the run was replaced again since, or is going on
+        InvalidParameter: if the run was replaced again since, is going on, or labels of it were
+            approved since
         UnknownUndo: if the field that held them is gone
         FieldGone: if the field that they go back to is
     """
@@ -135,15 +137,21 @@ def undo_replacement(change: Change) -> str:
     newest = open_replacement(dataset, run)
     if newest is not None and newest.token != change.token:
         raise InvalidParameter(f"'{name}' was replaced again since: undo that first.")
+    approved = samples_of(dataset).count_documents(_approved_since(field, name, moment))
+    if approved:
+        raise InvalidParameter(
+            f"Labels of '{name}' were approved since it was replaced, in "
+            f"{count(approved, 'image')}: undo their approval first."
+        )
     number = removed.count_at(dataset, field, moment)
-    marks, before = in_list(f"{field}.{MARK}"), _marked_before(name, moment)
-    rest = {
-        "$filter": {"input": marks, "as": "m", "cond": {"$not": [{"$in": ["$$m", [name, before]]}]}}
-    }
+    marks = in_list(f"{field}.{MARK}")
+    before, since = _marked_before(name, moment), marked_since(name, moment)
+    ours = {"$in": ["$$m", [name, before, since]]}
+    rest = {"$filter": {"input": marks, "as": "m", "cond": {"$not": [ours]}}}
     # an image that the new run did not come to has the labels of before still
     labels = in_list(f"{field}.detections")
     others = keep(labels, {"$not": [of_run("$$l", name)]})
-    stay = {"$cond": [{"$in": [name, marks]}, others, labels]}
+    stay = {"$cond": [{"$in": [since, marks]}, others, labels]}
     update = {
         f"{field}.detections": {"$concatArrays": [stay, removed.of_moment(field, moment)]},
         f"{field}.{MARK}": {
@@ -156,11 +164,9 @@ def undo_replacement(change: Change) -> str:
         update[held] = where_there(held, removed.all_but_moment(field, moment))
     which = {
         "$or": [
-            {f"{field}.{MARK}": {"$in": [name, before]}},
-            {f"{field}.detections.{RUN_ATTRIBUTE}": name},
-            removed.at_moment(field, moment),
+            {f"{field}.{MARK}": {"$in": [before, since]}}, removed.at_moment(field, moment)
         ]
-    }
+    }  # fmt: skip
     fields = [field, *([removed.removed_field(field)] if is_held else [])]
 
     def write(there: dict[str, Any]) -> None:
@@ -185,6 +191,20 @@ def check_ended(dataset: fo.Dataset, name: str) -> None:
             check_not_labeling(run)
 
 
+def marked_since(name: str, moment: datetime) -> str:
+    """How an image is marked that a run went through since it replaced another at a moment."""
+    return f"{name} since {moment.isoformat()}"
+
+
 def _marked_before(name: str, moment: datetime) -> str:
     """How an image is marked that a run went through before it was replaced."""
     return f"{name} before {moment.isoformat()}"
+
+
+def _approved_since(field: str, name: str, moment: datetime) -> dict[str, Any]:
+    """The filter of the images in which labels of a run were approved after a replacement."""
+    approved = {RUN_ATTRIBUTE: name, "tags": APPROVED_TAG}
+    return {
+        f"{field}.{MARK}": marked_since(name, moment),
+        f"{field}.detections": {"$elemMatch": approved},
+    }

@@ -21,6 +21,7 @@ from labelvet.approval.basket import add_labels
 from labelvet.approval.candidates import Selection, find_candidates
 from labelvet.approval.finalize import finish
 from labelvet.autolabel import auto_label as auto_labeling
+from labelvet.autolabel import replacing
 from labelvet.autolabel.replacing import undo_replacement
 from labelvet.autolabel.runs import (
     RUN_FAILED,
@@ -355,6 +356,88 @@ def test_a_replacement_is_undone_once(scenes, detector_file):
     with pytest.raises(UnknownUndo, match="already undone"):
         undo_replacement(other)
     assert everything(scenes) == before
+
+
+def test_undo_that_was_cut_off_is_finished_by_the_next(scenes, monkeypatch):
+    label(scenes.limit(8), Corner())
+    before = everything(scenes)
+    label(scenes, Corner(), existing="replace", confidence=0.5)
+    (listed,) = list_changes(scenes, ("replacement",))
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(replacing.removed, "drop_empty", interrupted)
+        undo(scenes, listed.token)
+    undo(scenes, listed.token)
+    paths, *columns = everything(scenes)
+    # a list that is empty now was not there before
+    columns = [[labels or None for labels in column] for column in columns]
+    assert [paths, *columns] == list(before)
+    check_opens(scenes)
+
+
+def test_what_was_to_be_replaced_stays_where_that_was_cut_off(scenes, monkeypatch):
+    """It was written down, and no image was marked for it yet."""
+    label(scenes, Corner())
+    before = everything(scenes)
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(replacing, "samples_of", interrupted)
+        label(scenes, Corner(), existing="replace", confidence=0.5)
+    (first,) = list_changes(scenes, ("replacement",))
+    label(scenes, Corner(), existing="replace", confidence=0.4)
+    second, _ = list_changes(scenes, ("replacement",))
+    undo(scenes, second.token)
+    assert everything(scenes) == before
+    undo(scenes, first.token)
+    assert everything(scenes) == before and get_run(scenes, RUN).confidence == 0.1
+
+
+def interrupted(*_):
+    raise KeyboardInterrupt
+
+
+def test_a_replacement_whose_labels_were_approved_is_not_undone(scenes):
+    label(scenes, Corner())
+    before = everything(scenes)
+    label(scenes, Corner(), existing="replace", confidence=0.5)
+    (replacement,) = list_changes(scenes, ("replacement",))
+    candidates = find_candidates(scenes, FIELD, RUN)
+    add_labels(candidates, Selection(), scenes.limit(1))
+    done = approve(candidates, "truth")
+    with pytest.raises(InvalidParameter, match="approved since it was replaced, in 1 image: undo"):
+        undo(scenes, replacement.token)
+    undo(scenes, done.token)
+    undo(scenes, replacement.token)
+    assert everything(scenes) == before
+
+
+def test_images_that_cannot_be_read_keep_what_they_had(scenes):
+    label(scenes, Corner())
+    hidden = scenes.first()
+    os.rename(hidden.filepath, f"{hidden.filepath}.away")
+    try:
+        done = label(scenes, Corner(), existing="replace", confidence=0.5)
+    finally:
+        os.rename(f"{hidden.filepath}.away", hidden.filepath)
+    assert list(done.unreadable) == [hidden.filepath] and done.images == 11
+    scenes.reload()
+    assert scenes.values(ROOT)[0] == hidden[FIELD].detections
+    assert scenes.count(f"{FIELD}_removed.detections") == 11
+
+
+def test_what_another_process_labeled_meanwhile_is_not_labeled_again(scenes):
+    tagged = []
+
+    class Slow(Corner):
+        def predict_all(self, images, *args, **kwargs):
+            found = super().predict_all(images, *args, **kwargs)
+            if not tagged:
+                tagged.append(label(scenes, Corner()))
+                tag_view(scenes, FIELD, "needs-review")
+            return found
+
+    Slow.__name__ = "Corner"  # the same model, as the record of the run has it
+    label(scenes, Slow())
+    scenes.reload()
+    assert scenes.count_label_tags(FIELD) == {"needs-review": 12}
 
 
 def test_nothing_is_undone_or_finished_while_a_run_goes_on(scenes, detector_file):
