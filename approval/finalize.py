@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 from ..autolabel.replacing import check_ended
@@ -170,11 +171,15 @@ def finish(candidates: Candidates) -> str:
         check_ended(dataset, candidates.run)
     for change in loop_changes(candidates):
         where = change.what["into"] if change.kind == APPROVAL else candidates.field
-        number += removed.forget(dataset, where, change.what["moment"])
-        change.close()
-    # what no record can bring back: it came with a clone or an import, whose records stayed behind
-    known = [one.what["moment"] for one in past_changes(dataset, LOOP_KINDS) if not one.closed]
-    number += removed.forget_others(dataset, candidates.field, candidates.attributes, known)
+        with nullcontext() if change.closed else change.claimed():
+            number += removed.forget(dataset, where, change.what["moment"])
+            change.close()
+    # what no record can bring back: it came with a clone or an import, whose records stayed behind;
+    # a removal writes its record first, so what is there without one now has none
+    there = removed.moments(dataset, candidates.field)
+    known = {one.what["moment"] for one in past_changes(dataset, LOOP_KINDS) if not one.closed}
+    unknown = [moment for moment in there if moment not in known]
+    number += removed.forget_moments(dataset, candidates.field, candidates.attributes, unknown)
     settle_run(candidates)
     settle_records(dataset)
     return f"Finished: {count(number, 'removed label')} deleted for good."

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 import fiftyone as fo
 
 from ..autolabel.replacing import REPLACEMENT
-from ..autolabel.runs import RUN_APPROVED, RUN_IN_REVIEW, get_run, save_run
+from ..autolabel.runs import RUN_APPROVED, RUN_IN_REVIEW, get_run, settle_state
 from ..core.errors import UnknownRun
 from ..dataset.changes import Change, past_changes
 from ..dataset.documents import samples_of
@@ -163,7 +163,7 @@ def settle_run(candidates: Candidates) -> None:
     now = progress(candidates)
     state = RUN_APPROVED if now.approved and not now.left else RUN_IN_REVIEW
     if run.state != state:
-        save_run(candidates.dataset, replace(run, state=state))
+        settle_state(candidates.dataset, run, state)
 
 
 def _rounds(candidates: Candidates, approved_at: dict[datetime, int]) -> Iterator[Round]:

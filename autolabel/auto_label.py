@@ -16,7 +16,7 @@ import fiftyone as fo
 from bson import ObjectId
 from pymongo import UpdateOne
 
-from ..core.errors import Cancelled, NoPatches
+from ..core.errors import Cancelled, NoPatches, UnknownRun
 from ..core.progress import Progress, Report
 from ..core.sentences import count, first_line
 from ..dataset.brain_runs import raise_if_deleted
@@ -49,6 +49,7 @@ from .runs import (
     asks_the_same,
     check_existing,
     check_label_field,
+    get_run,
     heartbeat,
     save_run,
 )
@@ -322,6 +323,7 @@ def _finish(
     run = replace(
         run,
         state=state,
+        seen=_last_seen(dataset, run),
         labels=found["labels"],
         images=found["images"],
         unreadable=len(unreadable),
@@ -330,6 +332,14 @@ def _finish(
     )
     save_run(dataset, run)
     return run
+
+
+def _last_seen(dataset: fo.Dataset, run: AutoLabelRun) -> datetime:
+    """When the process of a run was last alive, as its heartbeat wrote."""
+    try:
+        return get_run(dataset, run.name).seen
+    except UnknownRun:  # its record was deleted meanwhile
+        return run.seen
 
 
 def _declare(dataset: fo.Dataset, label_field: str) -> None:

@@ -233,6 +233,15 @@ def save_run(dataset: fo.Dataset, run: AutoLabelRun) -> None:
         )
 
 
+def settle_state(dataset: fo.Dataset, run: AutoLabelRun, state: str) -> None:
+    """Writes another state of a run, unless it has another one than it was read with by now."""
+    document = run_documents(dataset, "runs").get(run.name)
+    if document is not None:
+        foo.get_db_conn().runs.update_one(
+            {"_id": document["_id"], "config.state": run.state}, {"$set": {"config.state": state}}
+        )
+
+
 @contextmanager
 def heartbeat(dataset: fo.Dataset, run: AutoLabelRun) -> Iterator[None]:
     """Has the record of a run say that its process is alive, until the block ends."""
@@ -258,6 +267,7 @@ def heartbeat(dataset: fo.Dataset, run: AutoLabelRun) -> Iterator[None]:
     finally:
         done.set()
         thread.join()
+        say()
 
 
 def as_stored(run: AutoLabelRun) -> dict[str, Any]:

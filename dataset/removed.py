@@ -90,26 +90,34 @@ def forget(dataset: fo.Dataset, field: str, moment: datetime) -> int:
     return number
 
 
-def forget_others(
-    dataset: fo.Dataset, field: str, which: dict[str, Any], but: list[datetime]
+def moments(dataset: fo.Dataset, field: str) -> list[datetime]:
+    """Returns the moments at which labels were removed from a field that are there yet."""
+    if not exists(dataset, field):
+        return []
+    found: list[datetime] = samples_of(dataset).distinct(
+        f"{removed_field(field)}.detections.{REMOVED_AT}"
+    )
+    return found
+
+
+def forget_moments(
+    dataset: fo.Dataset, field: str, which: dict[str, Any], some: list[datetime]
 ) -> int:
-    """Deletes what was removed from a field at any moment but some, for good, and returns how many.
+    """Deletes what was removed from a field at some moments, for good, and returns how many.
 
     Args:
         dataset: the dataset
         field: the field
         which: only labels with these values of some attributes
-        but: the moments
+        some: the moments
     """
-    if not exists(dataset, field):
-        return 0
     path = f"{removed_field(field)}.detections"
-    goes: list[Any] = [{"$not": [{"$in": [f"$$l.{REMOVED_AT}", but]}]}]
+    goes: list[Any] = [{"$in": [f"$$l.{REMOVED_AT}", some]}]
     goes += [{"$eq": [f"$$l.{name}", {"$literal": value}]} for name, value in which.items()]
-    which = {**which, REMOVED_AT: {"$nin": but}}
+    which = {**which, REMOVED_AT: {"$in": some}}
     count_all = {"$sum": {"$size": keep(in_list(path), {"$and": goes})}}
     pipeline: list[dict[str, Any]] = [{"$group": {"_id": None, "n": count_all}}]
-    found = next(iter(samples_of(dataset).aggregate(pipeline)), {"n": 0})
+    found = next(iter(samples_of(dataset).aggregate(pipeline) if some else ()), {"n": 0})
     if found["n"]:
         samples_of(dataset).update_many({path: {"$elemMatch": which}}, {"$pull": {path: which}})
     drop_empty(dataset, field)

@@ -5,15 +5,23 @@ import numpy as np
 import pytest
 from fiftyone import ViewField as F
 from labelvet.approval import approve as approval
-from labelvet.approval import label_updates
+from labelvet.approval import finalize as finalizing
+from labelvet.approval import label_updates, rounds
 from labelvet.approval.approve import approve
 from labelvet.approval.basket import add_labels, remove_labels
 from labelvet.approval.candidates import Selection, find_candidates, read_candidates
 from labelvet.approval.finalize import finalize, finish
 from labelvet.approval.rounds import loop_changes, progress
 from labelvet.approval.undo import undo
-from labelvet.autolabel.runs import AutoLabelRun, get_run, save_run
+from labelvet.autolabel.runs import (
+    RUN_APPROVED,
+    RUN_GENERATING,
+    AutoLabelRun,
+    get_run,
+    save_run,
+)
 from labelvet.core.errors import InvalidParameter, UnknownField, UnknownUndo
+from labelvet.dataset.changes import find_change
 from labelvet.dataset.documents import samples_of
 from labelvet.dataset.tags import tag_view
 
@@ -385,6 +393,47 @@ def test_finish_makes_it_final(predicted):
         with pytest.raises(UnknownUndo):
             undo(predicted, token)
     assert numbers(predicted, TRUTH) == [*range(5, 11)]
+
+
+def test_finish_keeps_what_somebody_removes_meanwhile(predicted, monkeypatch):
+    candidates, before = find_candidates(predicted, FIELD), state(predicted)
+    read, removals = finalizing.past_changes, []
+
+    def meanwhile(*args):
+        changes = read(*args)
+        if not removals:
+            removals.append(finalize(candidates))
+        return changes
+
+    monkeypatch.setattr(finalizing, "past_changes", meanwhile)
+    assert "0 removed labels" in finish(candidates)
+    assert numbers(predicted) == [] and removals[0].removed == 24
+    undo(predicted, removals[0].token)
+    assert state(predicted) == before
+
+
+def test_what_is_being_undone_is_not_finished(predicted):
+    candidates = find_candidates(predicted, FIELD)
+    done = finalize(candidates)
+    undone, refused = find_change(predicted, done.token), "being undone: wait a moment"
+    with undone.claimed(), pytest.raises(UnknownUndo, match=refused):
+        finish(candidates)
+    assert predicted.count(f"{FIELD}_removed.detections") == 24
+    assert "24 removed labels" in finish(candidates)
+
+
+def test_a_run_that_began_meanwhile_is_not_said_to_be_in_review(predicted, monkeypatch):
+    candidates = find_candidates(predicted, FIELD, "first")
+    save_run(predicted, AutoLabelRun("first", FIELD, "m.pt", None, 0.2, RUN_APPROVED))
+    counts = rounds.progress
+
+    def meanwhile(*args):
+        save_run(predicted, AutoLabelRun("first", FIELD, "m.pt", None, 0.2))
+        return counts(*args)
+
+    monkeypatch.setattr(rounds, "progress", meanwhile)
+    rounds.settle_run(candidates)
+    assert get_run(predicted, "first").state == RUN_GENERATING
 
 
 def test_a_field_of_the_users_own_is_not_taken_for_removed_labels(predicted):
