@@ -320,12 +320,11 @@ def load_visualization(
     """
     dataset = samples._root_dataset
     dataset.reload()
-    dataset._brain_cache.pop(brain_key, None)
     if brain_key not in dataset.list_brain_runs(type="visualization"):
         raise InvalidParameter(
             f"There is no visualization '{brain_key}' in this dataset: compute it first."
         )
-    results = dataset.load_brain_results(brain_key, cache=False, load_view=False)
+    results = stored_results(dataset, brain_key, load_view=False)
     if results is None or not len(results.points):
         raise InvalidParameter(f"The visualization '{brain_key}' is empty: compute it again.")
     stages = (getattr(results.config, "labelvet", None) or {}).get(_STAGES)
@@ -340,6 +339,15 @@ def load_visualization(
             )
         stages = record.stages
     return fo.DatasetView._build(dataset, [json_util.loads(stage) for stage in stages]), results
+
+
+def stored_results(
+    samples: fo.core.collections.SampleCollection, brain_key: str, **options: Any
+) -> Any:
+    """Returns FiftyOne's results of a run as the database has them: another process may have
+    updated what this one has in its cache. Options are those of ``load_brain_results``."""
+    samples._root_dataset._brain_cache.pop(brain_key, None)
+    return samples.load_brain_results(brain_key, cache=False, **options)
 
 
 def is_of_frames(samples: fo.core.collections.SampleCollection, brain_key: str) -> bool:

@@ -15,7 +15,7 @@ from ..core.table import pair_ids
 from ..embeddings.crops import CropSettings
 from ..embeddings.store import EmbeddingStore, patch_keys
 from ..embeddings.vectors import Embeddings, Keys, are_comparable
-from .brain_runs import is_of_frames, load_record, run_field
+from .brain_runs import is_of_frames, load_record, run_field, stored_results
 from .patches import PatchTable, match_ids, read_attribute, read_stored
 from .storage import Storage
 
@@ -51,7 +51,7 @@ def read_similarity_index(samples: Any, table: PatchTable, brain_key: str) -> Em
     """
     if brain_key not in samples.list_brain_runs(type="similarity"):
         raise UnknownField(f"There is no similarity index '{brain_key}' in this dataset.")
-    index = samples.load_brain_results(brain_key)
+    index = stored_results(samples, brain_key)
     if index.config.patches_field != table.patches_field:
         raise UnknownField(
             f"The similarity index '{brain_key}' is one of "
@@ -94,7 +94,7 @@ def load_embeddings(
     computed = "precision" in (getattr(config, "labelvet", None) or {})
     if not computed and config.embeddings_field is None and config.similarity_index is None:
         return None
-    results = dataset.load_brain_results(brain_key)
+    results = stored_results(dataset, brain_key)
     try:
         field = run_field(dataset, brain_key)
         storage = Storage(dataset, is_of_frames(dataset, brain_key))

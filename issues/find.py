@@ -22,7 +22,12 @@ from ..core.errors import InvalidParameter, NoPatches
 from ..core.progress import WRITING, Progress
 from ..core.sentences import count
 from ..core.table import pair_ids
-from ..dataset.brain_runs import load_neighbor_graph, raise_if_deleted, run_field
+from ..dataset.brain_runs import (
+    load_neighbor_graph,
+    raise_if_deleted,
+    run_field,
+    stored_results,
+)
 from ..dataset.documents import now
 from ..dataset.open_patches import WrittenLabel, remove_attributes, write_attributes
 from ..dataset.patches import (
@@ -365,7 +370,7 @@ def read_run(
         raise InvalidParameter(
             f"There is no visualization '{brain_key}' in this dataset: compute it first."
         )
-    results = dataset.load_brain_results(brain_key)
+    results = stored_results(dataset, brain_key)
     if results is None:
         raise InvalidParameter(f"The visualization '{brain_key}' is empty: compute it again.")
     field = run_field(dataset, brain_key)

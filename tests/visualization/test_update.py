@@ -19,6 +19,7 @@ from labelvet.embeddings.insertion import place_points
 from labelvet.embeddings.neighbors import build_neighbor_graph
 from labelvet.embeddings.projection import make_method, project
 from labelvet.embeddings.store import DECODED, EmbeddingStore, clear_store
+from labelvet.issues.find import find_label_issues
 from labelvet.visualization.update import LabelChanges, find_changes
 from PIL import Image
 from tables import fewest_steps
@@ -100,6 +101,14 @@ def test_what_is_new_is_placed_and_the_rest_stays(boxes, method, num_dims):
     assert np.array_equal(graph.indices, build_neighbor_graph(embedded.vectors, 15).indices)
     assert not find_changes(boxes, "map")
     assert find_run(boxes, "map") == (update(boxes) and find_run(boxes, "map"))
+
+
+def test_what_another_process_updated_is_read_anew(boxes):
+    stale = compute(boxes)
+    edit(boxes)
+    update(boxes)
+    boxes._brain_cache["map"] = stale  # this process computed it
+    assert find_label_issues(boxes, "map").checked == 41
 
 
 def test_only_what_is_new_is_embedded(boxes, monkeypatch):
