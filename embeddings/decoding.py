@@ -183,7 +183,11 @@ def _check_size(width: int, height: int) -> None:
 
 
 def _jpeg_header(data: memoryview) -> tuple[int, int, bool]:
-    """Returns width, height and whether there is EXIF; zeros where there is no frame header."""
+    """Returns width, height and whether there is EXIF.
+
+    Raises:
+        RuntimeError: if the header of its frame is not where it should be
+    """
     has_exif = False
     place = 2
     while place + 9 <= len(data) and data[place] == 0xFF:
@@ -196,7 +200,7 @@ def _jpeg_header(data: memoryview) -> tuple[int, int, bool]:
             return width, height, has_exif
         has_exif |= marker == 0xE1
         place += 2 + int.from_bytes(data[place + 2 : place + 4], "big")
-    return 0, 0, has_exif
+    raise RuntimeError("its size is not where it should be")
 
 
 def _in_eight_bits(values: NDArray[Any]) -> NDArray[np.uint8]:

@@ -216,7 +216,7 @@ def correct(source: LabelSource, corrections: list[Correction]) -> Iterator[tupl
     text = read_text(source.path)
     spans = _annotation_spans(text)
     sizes = {
-        image["id"]: (image.get("width"), image.get("height"))
+        int(image["id"]): (image.get("width"), image.get("height"))
         for image in json.loads(text)["images"]
     }
     ids = [number for number in map(_id_of, (text[a:b] for a, b in spans)) if number is not None]

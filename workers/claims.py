@@ -316,7 +316,7 @@ def settle_lost() -> None:
     for document in operations.find(lost, {"labelvet.worker": 1, "labelvet.claim": 1}):
         claim = {"_id": document["_id"], "labelvet.claim": document["labelvet"]["claim"]}
         operations.update_one(
-            {**running, **claim},
+            {**lost, **claim},
             failure(
                 f"Its worker ({document['labelvet'].get('worker')}) was killed or lost its "
                 "connection. What was done is kept: re-run it, and it goes on from there."

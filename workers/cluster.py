@@ -232,8 +232,8 @@ class RayBackbone:
                 except StopIteration:
                     del running[call]
                     continue
-                except ray.exceptions.RayTaskError:
-                    raise
+                except ray.exceptions.RayTaskError as failed:
+                    raise failed.cause from None
                 except ray.exceptions.RayError as lost:
                     self._workers.pop(worker, None)
                     self._grown = 0.0  # another takes its place at once

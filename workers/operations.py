@@ -343,7 +343,7 @@ def _facts(document: Mapping[str, Any]) -> dict[str, Any]:
     ours, scheduler = document.get("labelvet") or {}, request.get("labelvet") or {}
     status, still = document.get("status") or {}, standstill(document)
     state, line, cancel = document["run_state"], status.get("label"), bool(ours.get("cancel"))
-    if state == COMPLETED and cancel:
+    if state == COMPLETED and cancel and "canceled" not in (line or ""):
         line = f"{line or ''} It finished before it could be canceled.".lstrip()
     return {
         "id": str(document["_id"]),

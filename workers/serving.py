@@ -91,8 +91,7 @@ def serve(
                         say(f"Run {claim.operation}: {obstacle}")
                     else:
                         say(f"Run {claim.operation} starts")
-                        process = RunProcess(claim, plugins, cluster, say)
-                        _watch(process, claim, hangs, stop, say)
+                        _run(claim, plugins, cluster, hangs, stop, say)
                 except PyMongoError as error:
                     # a run that was going on is lost then, and settled like every lost one
                     say(f"The database does not answer, trying again: {error}")
@@ -111,6 +110,25 @@ def describe_machine() -> tuple[str, tuple[str, ...]]:
     devices = tuple(torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count()))
     cores = f"{os.cpu_count()} cores"
     return f"{', '.join((cores, *devices))} of {socket.gethostname()}", devices
+
+
+def _run(
+    claim: Claim,
+    plugins: Path,
+    cluster: str | None,
+    hangs: Callable[[Standstill | None], bool],
+    stop: Event,
+    say: Callable[[str], None],
+) -> None:
+    """Runs a claimed run in a process of its own."""
+    try:
+        process = RunProcess(claim, plugins, cluster, say)
+    except OSError as error:
+        reason = f"The worker cannot start a process for it: {error}. Free memory, and re-run it."
+        claim.fail(reason)
+        say(f"Run {claim.operation}: {reason}")
+        return
+    _watch(process, claim, hangs, stop, say)
 
 
 def _watch(

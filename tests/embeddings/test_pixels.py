@@ -219,7 +219,22 @@ def test_the_header_of_a_jpeg_is_found_behind_what_comes_first(tmp_path):
     filled = data[:2] + b"\xff\xff" + data[2:]
     assert decoding._jpeg_header(memoryview(filled)) == (70, 50, True)
     for cut in range(40):
-        decoding._jpeg_header(memoryview(data[:cut]))
+        with pytest.raises(RuntimeError, match="size"):
+            decoding._jpeg_header(memoryview(data[:cut]))
+
+
+def test_a_jpeg_with_strange_bytes_is_upright_and_has_the_limit(tmp_path, monkeypatch):
+    """Between its segments, where a reader passes over them that looks for the next marker."""
+    path, exif = tmp_path / "a.jpg", Image.Exif()
+    exif[ORIENTATION] = 6
+    Image.fromarray(corners()).save(path, exif=exif)
+    data = path.read_bytes()
+    end = 4 + int.from_bytes(data[4:6], "big") - 2
+    path.write_bytes(data[:end] + b"??" + data[end:])
+    assert read_pixels(str(path)).shape == (48, 32, 3)
+    monkeypatch.setattr(decoding, "MAX_PIXELS", 32 * 48 - 1)
+    with pytest.raises(UnreadableImage, match="megapixels"):
+        read_pixels(str(path))
 
 
 def test_a_turned_photo_is_embedded_as_the_upright_one(tmp_path):

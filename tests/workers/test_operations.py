@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import subprocess
 import sys
 import textwrap
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from threading import Event
 
 import fiftyone.core.odm as foo
 import pytest
@@ -15,7 +18,7 @@ from fiftyone.factory.repos.delegated_operation import MongoDelegatedOperationRe
 from fiftyone.operators.delegated import DelegatedOperationService
 from labelvet.autolabel.runs import RUN_IN_REVIEW, AutoLabelRun, save_run
 from labelvet.core.errors import InvalidParameter
-from labelvet.workers import claims, operations
+from labelvet.workers import claims, operations, serving
 from labelvet.workers.claims import (
     Claim,
     RunCancelled,
@@ -281,6 +284,33 @@ def test_a_repeated_run_replaces_no_labels_that_another_made_since(coco128, clai
                 operations.rerun(id_)
     finally:
         coco128.delete_run("first")
+
+
+def test_a_process_that_cannot_start_fails_the_run_and_not_the_worker(claimed, monkeypatch):
+    claim, id_ = claimed
+
+    def refuse(*_):
+        raise OSError(errno.ENOMEM, "Cannot allocate memory")
+
+    monkeypatch.setattr(serving, "RunProcess", refuse)
+    serving._run(claim, Path(), None, lambda _: False, Event(), print)
+    failed = get_operation(id_)
+    assert failed.state == "failed" and "cannot start a process for it" in failed.error
+
+
+def test_what_was_canceled_in_its_last_step_is_said_once(claimed):
+    claim, id_ = claimed
+    asked = {"run_state": "completed", "labelvet.cancel": True}
+
+    def line_of(said):
+        operations.queue().update_one(
+            {"_id": claim.operation}, {"$set": {**asked, "status.label": said}}
+        )
+        return get_operation(id_).line
+
+    assert line_of("12 points.") == "12 points. It finished before it could be canceled."
+    said = "Find label issues was canceled before it finished. The map is complete."
+    assert line_of(said) == said
 
 
 def test_another_version_is_refused_with_a_sentence(claimed):
