@@ -50,7 +50,13 @@ def read_fiftyone(name: str, field: str | None = None) -> LabelSource:
             continue
         good = []
         for id_, label, box, confidence in labels:
-            box = check_box(box, f"{path}, label {id_}", faults)
+            where = f"{path}, label {id_}"
+            if label is None or not box:
+                faults.add(
+                    "label has no class or no box|labels have no class or no box", where
+                )  # fmt: skip
+                continue
+            box = check_box(box, where, faults)
             if box is not None:
                 good.append(FileLabel(str(label), box, f"label {id_}", confidence))
         images.append(ImageFile(Path(path), good))

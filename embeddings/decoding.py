@@ -12,25 +12,22 @@ import struct
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
-from threading import Lock
 from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
+from ..core.images import is_turned, orientation_of, pillows_limit_lifted
+
 # Whoever changes which pixels are read changes "decoded" in labelvet.embeddings.store.
 MAX_PIXELS = 500_000_000
 
 _JPEG = b"\xff\xd8\xff"
 _SAMPLE_FORMAT = 339  # TIFF's: 1 for unsigned integers, the default
-_EXIF_ORIENTATION = 0x0112
 _MAX_WORKERS = 16
 # so many images are decoded for each thread before the first of them is needed
 _AHEAD = 4
-
-_lifting = Lock()
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
@@ -64,7 +61,7 @@ def read_pixels(path: str) -> NDArray[np.uint8]:
             return _read_any(path)
         except (Image.DecompressionBombError, Image.DecompressionBombWarning):
             # the limit of this module counts, which is the same for every format
-            with _pillows_limit_lifted():
+            with pillows_limit_lifted():
                 return _read_any(path)
     except UnreadableImage:
         raise
@@ -119,7 +116,7 @@ def _read_any(path: str) -> NDArray[np.uint8]:
                 values = np.asarray(image.convert("RGB"))
             # both turn a TIFF upright; Pillow then forgets that it was not
             if image.format != "TIFF":
-                orientation = _orientation(image)
+                orientation = orientation_of(image)
     pixels = values if values.dtype == np.uint8 else _in_eight_bits(values)
     if alpha is not None and (most := _opaque(alpha)) != alpha.min():
         pixels = (pixels * (alpha / np.float32(most))).round().astype(np.uint8)
@@ -161,17 +158,6 @@ def _is_unsigned(tiff: Any) -> bool:
 
 def _opaque(alpha: NDArray[Any]) -> float:
     return float(np.iinfo(alpha.dtype).max) if alpha.dtype.kind in "iu" else 1.0
-
-
-@contextmanager
-def _pillows_limit_lifted() -> Iterator[None]:
-    """Lets one image at a time be larger than Pillow allows."""
-    with _lifting:
-        before, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
-        try:
-            yield
-        finally:
-            Image.MAX_IMAGE_PIXELS = before
 
 
 def _check_size(width: int, height: int) -> None:
@@ -218,17 +204,9 @@ def _in_eight_bits(values: NDArray[Any]) -> NDArray[np.uint8]:
     return scaled(values)
 
 
-def _orientation(image: Image.Image) -> int:
-    try:
-        return int(image.getexif().get(_EXIF_ORIENTATION, 1))
-    # malformed metadata raises errors of many kinds, and turns nothing
-    except Exception:
-        return 1
-
-
 def _upright(pixels: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
     """Turns pixels as one of the eight EXIF orientations says."""
-    if orientation in (5, 6, 7, 8):
+    if is_turned(orientation):
         pixels = pixels.swapaxes(0, 1)
     if orientation in (2, 3, 6, 7):
         pixels = pixels[:, ::-1]

@@ -22,6 +22,7 @@ from .source import (
     ImageFile,
     LabelSource,
     check_box,
+    check_confidence,
     image_size,
     read_text,
     unknown_class,
@@ -146,12 +147,14 @@ def _labels(
             image, category = int(annotation["image_id"]), int(annotation["category_id"])
             values = [float(value) for value in annotation["bbox"]]
             score = annotation.get("score")
-            confidence = None if score is None else float(score)
+            confidence = None if score is None else check_confidence(score, where, faults)
         except (AttributeError, KeyError, TypeError, ValueError):
             faults.add(
                 "annotation lacks image_id, category_id or bbox|"
                 "annotations lack image_id, category_id or bbox", where,
             )  # fmt: skip
+            continue
+        if score is not None and confidence is None:
             continue
         if annotation.get("iscrowd"):
             crowds += 1

@@ -7,7 +7,17 @@ from typing import Any
 
 from ..core.errors import BadDataset
 from .coco import load_json, relative_box
-from .source import Faults, FileLabel, ImageFile, LabelSource, check_box, image_size
+from .source import (
+    Faults,
+    FileLabel,
+    ImageFile,
+    LabelSource,
+    check_box,
+    check_confidence,
+    image_size,
+)
+
+_SEVERAL = Path()  # what is found where several images have a name
 
 
 def read_predictions(path: Path, source: LabelSource) -> LabelSource:
@@ -28,22 +38,18 @@ def read_predictions(path: Path, source: LabelSource) -> LabelSource:
     content = load_json(path)
     faults = Faults()
     names = dict(source.categories) or dict(enumerate(source.classes or []))
-    by_key: dict[str, Path] = {}
-    for image in source.images:
-        by_key |= {image.path.name: image.path, image.path.stem: image.path}
+    by_key = _images_by_name(source)
     by_key |= {str(number): image_path for image_path, number in source.numbers.items()}
     if isinstance(content, dict) and isinstance(content.get("annotations"), list):
         entries = content["annotations"]
         names |= {kind["id"]: kind["name"] for kind in content.get("categories") or []}
         for image in content.get("images") or []:
-            image_path = by_key.get(Path(str(image.get("file_name"))).name)
-            if image_path is not None:
-                by_key[str(image.get("id"))] = image_path
+            by_key[str(image.get("id"))] = _find(by_key, str(image.get("file_name")))
     elif isinstance(content, list):
         entries = content
     elif isinstance(content, dict) and all(isinstance(each, list) for each in content.values()):
         entries = [
-            {**entry, "image_id": Path(name).name} if isinstance(entry, dict) else entry
+            {**entry, "image_id": name} if isinstance(entry, dict) else entry
             for name, some in content.items()
             for entry in some
         ]
@@ -57,8 +63,15 @@ def read_predictions(path: Path, source: LabelSource) -> LabelSource:
     matched = 0
     for row, entry in enumerate(entries):
         where = f"{path}:entry {row}"
-        image_path = by_key.get(_key(entry))
+        image_path = _find(by_key, _key(entry))
         if image_path is None:
+            continue
+        if image_path is _SEVERAL:
+            faults.add(
+                "prediction names a file that several images have: write its folder before it|"
+                "predictions name files that several images have: write their folder before them",
+                where, _key(entry),
+            )  # fmt: skip
             continue
         matched += 1
         try:
@@ -77,6 +90,25 @@ def read_predictions(path: Path, source: LabelSource) -> LabelSource:
     return LabelSource("predictions", path, None, found, [path], faults)
 
 
+def _images_by_name(source: LabelSource) -> dict[str, Path | None]:
+    """Returns the images by their names and stems, and by those with their folder before them."""
+    by_name: dict[str, Path | None] = {}
+    for image in source.images:
+        path = image.path
+        for name in {path.name, path.stem}:
+            for key in (name, f"{path.parent.name}/{name}"):
+                by_name[key] = path if by_name.get(key, path) == path else _SEVERAL
+    return by_name
+
+
+def _find(by_key: dict[str, Path | None], name: str) -> Path | None:
+    parts = Path(name).parts
+    for key in (name, "/".join(parts[-2:]), "/".join(parts[-1:])):
+        if key in by_key:
+            return by_key[key]
+    return None
+
+
 def _key(entry: Any) -> str:
     if not isinstance(entry, dict):
         return ""
@@ -92,9 +124,8 @@ def _label(
     faults: Faults,
 ) -> FileLabel | None:
     score = entry.get("score", entry.get("confidence"))
-    confidence = None if score is None else float(score)
-    if confidence is not None and not 0 <= confidence <= 1:
-        faults.add("score is not from 0 to 1|scores are not from 0 to 1", where)
+    confidence = None if score is None else check_confidence(score, where, faults)
+    if score is not None and confidence is None:
         return None
     name = entry.get("label")
     if name is None:

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
-
-from PIL import Image
+from typing import Any
 
 from ..core.errors import BadDataset, InvalidParameter
+from ..core.images import upright_size
 from ..core.sentences import count
 
 IMAGE_SUFFIXES = frozenset(
@@ -17,6 +17,8 @@ IMAGE_SUFFIXES = frozenset(
 )
 # boxes are rounded where they are written; what lies further out is a fault
 _OUTSIDE = 0.01
+# a softmax in single precision may end this far above 1
+_ROUNDING = 1e-5
 
 Box = tuple[float, float, float, float]
 """``x, y, width, height`` relative to the image, from its top left corner."""
@@ -162,9 +164,7 @@ def list_images(folder: Path) -> list[Path]:
 def image_size(path: Path, faults: Faults) -> tuple[int, int] | None:
     """Returns the width and height of an image as people see it, None where it cannot be read."""
     try:
-        with Image.open(path) as image:
-            turned = image.getexif().get(0x0112, 1) >= 5
-            width, height = image.size
+        return upright_size(path)
     except FileNotFoundError:
         faults.add("image is missing|images are missing", path)
         return None
@@ -172,7 +172,23 @@ def image_size(path: Path, faults: Faults) -> tuple[int, int] | None:
     except Exception:
         faults.add("image cannot be read|images cannot be read", path)
         return None
-    return (height, width) if turned else (width, height)
+
+
+def check_confidence(value: Any, where: object, faults: Faults) -> float | None:
+    """Returns a confidence in [0, 1], where a rounding error above it is 1; None where it is none.
+
+    Args:
+        value: a number, or its text
+        where: the file and the line, for the sentence
+        faults: where it is noted
+    """
+    confidence = float(value)
+    if 0 <= confidence <= 1 + _ROUNDING:
+        return min(confidence, 1.0)
+    faults.add(
+        "confidence is not from 0 to 1|confidences are not from 0 to 1", where, str(value)
+    )  # fmt: skip
+    return None
 
 
 def check_box(values: Iterable[float], where: object, faults: Faults) -> Box | None:

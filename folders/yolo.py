@@ -19,6 +19,7 @@ from .source import (
     ImageFile,
     LabelSource,
     check_box,
+    check_confidence,
     image_size,
     list_images,
     read_text,
@@ -162,10 +163,11 @@ def _label(
             where, words[0],
         )  # fmt: skip
         return None
-    confidence = values[4] if len(values) == 5 else None
-    if confidence is not None and not 0 <= confidence <= 1:
-        faults.add("confidence is not from 0 to 1|confidences are not from 0 to 1", where)
-        return None
+    confidence = None
+    if len(values) == 5:
+        confidence = check_confidence(values[4], where, faults)
+        if confidence is None:
+            return None
     box = check_box(_corner_box(values), where, faults)
     if box is None:
         return None

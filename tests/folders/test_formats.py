@@ -10,10 +10,11 @@ import re
 import pytest
 from label_files import WRITERS, write_coco, write_voc, write_yolo
 from labelvet.core.errors import BadDataset, InvalidParameter
+from labelvet.embeddings.decoding import read_pixels
 from labelvet.folders.coco import _MAX_BYTES
 from labelvet.folders.formats import correct, read_source
 from labelvet.folders.predictions import read_predictions
-from labelvet.folders.source import Correction
+from labelvet.folders.source import Correction, Faults, ImageFile, LabelSource, image_size
 from PIL import Image
 
 CLASSES = ["cat", "dog", "bird"]
@@ -284,3 +285,35 @@ def test_predictions_in_every_form(dataset, tmp_path):
     file.write_text('"words"')
     with pytest.raises(BadDataset, match="holds no predictions"):
         read_predictions(file, source)
+
+
+def test_predictions_of_files_with_equal_names_are_told_by_their_folders(tmp_path):
+    for folder in ("here", "there"):
+        (tmp_path / folder).mkdir()
+        Image.new("RGB", (20, 10)).save(tmp_path / folder / "1.jpg")
+    images = [ImageFile(tmp_path / folder / "1.jpg", []) for folder in ("here", "there")]
+    source = LabelSource("", tmp_path, None, images, [], Faults())
+    file, box = tmp_path / "predictions.json", {"label": "dog", "box": [0.1, 0.1, 0.2, 0.3]}
+    file.write_text(json.dumps({"there/1.jpg": [{**box, "confidence": 1.0000001}]}))
+    ((image, label),) = read_predictions(file, source).labels()
+    assert (image.path.parent.name, label.confidence) == ("there", 1.0)
+    file.write_text(json.dumps({"there/1.jpg": [box], "1.jpg": [box]}))
+    read = read_predictions(file, source)
+    assert len(list(read.labels())) == 1
+    assert "write its folder before it" in "".join(read.faults.sentences())
+
+
+@pytest.mark.parametrize("orientation", [1, 3, 6, 8, 9])
+@pytest.mark.parametrize("name", ["a.jpg", "a.png", "a.webp", "a.tiff"])
+def test_the_size_of_an_image_is_that_of_its_upright_pixels(tmp_path, name, orientation):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    Image.new("RGB", (40, 20)).save(tmp_path / name, exif=exif)
+    height, width = read_pixels(str(tmp_path / name)).shape[:2]
+    assert image_size(tmp_path / name, Faults()) == (width, height)
+
+
+def test_an_image_above_pillows_limit_has_a_size(tmp_path, monkeypatch):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+    Image.new("RGB", (40, 20)).save(tmp_path / "a.png")
+    assert image_size(tmp_path / "a.png", Faults()) == (40, 20)
