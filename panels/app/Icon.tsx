@@ -30,7 +30,7 @@ export function IconButton({
   disabled?: boolean;
   onClick: (event: React.MouseEvent<HTMLElement>) => void;
 }) {
-  const words = hint ? `${label}: ${hint}` : label;
+  const words = hint ? `${label}${label.endsWith("?") ? "" : ":"} ${hint}` : label;
   return (
     <Tooltip title={shortcut ? `${words} (${shortcut})` : words} enterDelay={400}>
       <span>

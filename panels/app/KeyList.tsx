@@ -6,10 +6,13 @@ import type { Shortcut } from "./shortcuts";
 export function KeyList({
   open,
   shortcuts,
+  hasMap,
   onClose,
 }: {
   open: boolean;
   shortcuts: Shortcut[];
+  /** whether labels are selected on a map there */
+  hasMap: boolean;
   onClose: () => void;
 }) {
   return (
@@ -30,10 +33,17 @@ export function KeyList({
               <dd>{does}</dd>
             </React.Fragment>
           ))}
-          <dt>
-            <kbd>shift</kbd> <kbd>alt</kbd>
-          </dt>
-          <dd>with a lasso, a box, or a click: add to the selection, or remove from it</dd>
+          {hasMap && (
+            <>
+              <dt>
+                <kbd>shift</kbd> <kbd>alt</kbd>
+              </dt>
+              <dd>
+                hold while you lasso, draw a box or click: shift adds to the selection, alt removes
+                from it
+              </dd>
+            </>
+          )}
         </dl>
       </DialogContent>
     </Dialog>

@@ -54,10 +54,18 @@ export interface Source {
   run: string | null;
 }
 
+/** A review of the labels of a run, by its id: of the most suspicious, or of a random sample. */
+export interface OpenReview {
+  run: string | null;
+  sample: boolean;
+}
+
 /** The brain key of the run that *Label embeddings* shows. */
 export const openMaps = new Opening<string>("label_embeddings");
 /** The brain key of the map in whose review *Label embeddings* is asked for the random sample of the
  * audit that was begun last, until it shows it. */
 export const openSamples = new Opening<string>("label_embeddings");
+/** The review that is open in *Label embeddings*. */
+export const openReviews = new Opening<OpenReview>("label_embeddings");
 /** The labels that *Auto Labeling* shows. */
 export const openSources = new Opening<Source>("auto_labeling");

@@ -12,10 +12,11 @@ const LAID_OVER = '.MuiModal-root:not(.MuiModal-hidden), [role="dialog"], [data-
  * page: a button that had it may go with what was done, and a dialog that closes leaves it behind.
  * What is typed into a field is left alone.
  *
+ * @param hasMap whether labels are selected on a map there
  * @returns `frame` goes to the page's outermost element, `keyList` into the page; `focus` gives it
  *   the focus, unless somebody is at work elsewhere
  */
-export function useKeys(shortcuts: Shortcut[]) {
+export function useKeys(shortcuts: Shortcut[], hasMap = false) {
   const root = useRef<HTMLElement>(null);
   const [listing, setListing] = useState(false);
   const toggleList = useCallback(() => setListing((was) => !was), []);
@@ -69,7 +70,7 @@ export function useKeys(shortcuts: Shortcut[]) {
     focus,
     listing,
     toggleList,
-    keyList: <KeyList open={listing} shortcuts={all} onClose={toggleList} />,
+    keyList: <KeyList open={listing} shortcuts={all} hasMap={hasMap} onClose={toggleList} />,
   };
 }
 

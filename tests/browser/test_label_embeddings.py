@@ -182,7 +182,7 @@ def test_analyze_patch_embeddings(app, page, mapped, screenshot, noise, request)
     page.locator('[data-cy="btn-clear-view-bar"]').click()
 
     # what is flagged leaves, at the level of labels and of images
-    page.get_by_role("button", name="Exclude flagged").click()
+    page.get_by_role("button", name="Exclude tagged").click()
     page.get_by_role("menuitem", name="Labels").click()
     page.locator(".lv-status", has_text="are hidden").wait_for()
     screenshot(f"label-embeddings-excluded{kind}")

@@ -57,6 +57,11 @@ def test_the_keys_work_when_label_issues_were_found(app, page, mapped):
     page.keyboard.press("k")
     page.wait_for_timeout(1500)
     assert reviewed(page) == 1
+    # the App mounts a panel anew when its layout changes: the review is open yet
+    page.evaluate("window.__foo__.executeOperator('close_panel', {name: 'label_embeddings'})")
+    page.locator(".lv-review").wait_for(state="detached")
+    open_panel(page, "label_embeddings")
+    page.locator(".lv-review-crop img").wait_for()
 
 
 def test_review_queue(app, page, mapped, screenshot):

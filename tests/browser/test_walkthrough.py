@@ -307,7 +307,7 @@ def test_from_images_to_ground_truth(app, page, unlabeled, worker, picture):
     cy(page, "btn-clear-view-bar").click()
     wait_for_grid(page, f"{NUM_SCENES} samples")
     choose_run(page, KEY, found)
-    page.get_by_role("button", name="Exclude flagged").click()
+    page.get_by_role("button", name="Exclude tagged").click()
     page.get_by_role("menuitem", name="Labels").click()
     wait_for_said(page, "are hidden")
     wait_for_count(page, f"{found - len(flagged):,} in view")
@@ -403,7 +403,7 @@ def answer_more(page, answers: int) -> None:
     """Answers more of a random sample, as a reviewer would who agrees with the scores."""
     before = answered(page)
     for number in range(before, before + answers):
-        chip = page.locator(".lv-chips span", has_text="suspicious").inner_text()
+        chip = page.locator(".lv-chips span", has_text="likely wrong").inner_text()
         page.keyboard.press("n" if int(chip.split("%")[0]) >= 50 else "y")
         page.locator(".lv-review header", has_text=f"{number + 1} answered").wait_for()
 

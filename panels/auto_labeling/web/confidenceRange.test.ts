@@ -71,10 +71,10 @@ test("classes stay unticked by their names", () => {
 
 test("percentages are whole only at the ends", () => {
   expect([percent(0, 0), percent(0, 7), percent(7, 7), percent(1, 3)]).toEqual([
-    "0 %",
-    "0 %",
-    "100 %",
-    "33.3 %",
+    "0%",
+    "0%",
+    "100%",
+    "33.3%",
   ]);
 });
 

@@ -96,7 +96,7 @@ export function placesInOrder(values: (number | string | null)[], descending: bo
 
 /** A part in percent, with one digit where it is neither none nor all. */
 export function percent(part: number, whole: number): string {
-  if (whole === 0) return "0 %";
+  if (whole === 0) return "0%";
   const value = (100 * part) / whole;
-  return value === 0 || value === 100 ? `${value} %` : `${value.toFixed(1)} %`;
+  return value === 0 || value === 100 ? `${value}%` : `${value.toFixed(1)}%`;
 }

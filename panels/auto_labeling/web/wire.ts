@@ -47,9 +47,9 @@ export interface Edition {
 
 /** How labels that are in ground truth already are merged. */
 export const RULES: Record<Rule, string> = {
-  keep: "keep the existing label",
-  replace: "replace it",
-  refuse: "refuse",
+  keep: "Keep the existing label",
+  replace: "Replace it with the approved one",
+  refuse: "Approve nothing if any object exists",
 };
 
 type Call = CallPython<Methods>;

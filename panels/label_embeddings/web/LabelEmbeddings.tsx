@@ -57,6 +57,7 @@ export function LabelEmbeddings(props: PanelProps) {
         <RunPage
           key={`${opened.run.run}`}
           wire={wire}
+          datasetName={datasetName}
           opened={opened}
           picker={picker}
           beginReview={beginReview}

@@ -1,5 +1,6 @@
 import React, { useCallback, useEffect, useMemo, useReducer, useRef, useState } from "react";
 import { History } from "../../app/History";
+import { openReviews } from "../../app/opening";
 import { Status } from "../../app/Status";
 import type { Shortcut } from "../../app/shortcuts";
 import { useKeys } from "../../app/useKeys";
@@ -32,6 +33,7 @@ import type { OpenRun, Wire } from "./wire";
 /** One run on the map. Its labels are selected and tagged, or reviewed one after the other. */
 export function RunPage({
   wire,
+  datasetName,
   opened,
   picker,
   beginReview,
@@ -40,6 +42,7 @@ export function RunPage({
   onStale,
 }: {
   wire: Wire;
+  datasetName: string | null;
   opened: OpenRun;
   picker: React.ReactNode;
   /** whether the page begins with the review, asked once */
@@ -54,7 +57,9 @@ export function RunPage({
   const hasLabels = opened.run.patchesField !== null;
   const run = useMemo(() => wire.of(opened.run), [wire, opened.run]);
   const list = useCallback(() => wire.changes(), [wire]);
-  const [reviewing, setReviewing] = useState(() => hasLabels && beginReview());
+  const [left] = useState(() => openReviews.of(datasetName));
+  const wasOpen = left?.run === opened.run.run ? left : null;
+  const [reviewing, setReviewing] = useState(() => hasLabels && (!!wasOpen || beginReview()));
   const [pointed, setPointed] = useState<number | null>(null);
   /** counts what the panel changed in the dataset, so that everything read before is read again */
   const [edition, changed] = useReducer((before: number) => before + 1, 0);
@@ -99,7 +104,11 @@ export function RunPage({
 
   const openRow = (row: number) =>
     run.openSample(row).catch((error: Error) => report.fail(error.message));
-  const audit = useAudit(run, report);
+  const audit = useAudit(run, report, !!wasOpen?.sample);
+  useEffect(() => {
+    const review = { run: opened.run.run, sample: audit.open };
+    openReviews.set(datasetName, reviewing ? review : null);
+  }, [datasetName, opened.run.run, reviewing, audit.open]);
   const review = useReviewQueue({
     wire,
     run,
@@ -148,6 +157,7 @@ export function RunPage({
           { key: "q", does: "Review the most suspicious labels", run: startReview },
           { key: "/", does: "Search the legend", run: () => legendSearch.current?.focus() },
         ],
+    true,
   );
   // what was clicked may be gone with the label that was answered, the keys must not go with it
   // biome-ignore lint/correctness/useExhaustiveDependencies: so do other labels

@@ -8,8 +8,16 @@ import type { Action, Details, Operation, Wire } from "./wire";
 const ACTIONS: Record<Action, { label: string; icon: string; hint: string }> = {
   cancel: { label: "Cancel", icon: "cancel", hint: "stops it and keeps what is done" },
   rerun: { label: "Re-run", icon: "replay", hint: "queues it again with the same inputs" },
-  mark_failed: { label: "Mark failed", icon: "block", hint: "if no worker is running it" },
-  delete: { label: "Delete", icon: "delete", hint: "removes it from this list" },
+  mark_failed: {
+    label: "Mark failed",
+    icon: "block",
+    hint: "use this if its worker is gone; a worker still running it stops",
+  },
+  delete: {
+    label: "Delete",
+    icon: "delete",
+    hint: "stops it if it is running, and removes it from this list",
+  },
 };
 
 interface RowProps {

@@ -115,7 +115,7 @@ export function Runs(props: PanelProps) {
         <p className="lv-message">
           {total
             ? `No runs are ${state}.`
-            : "Nothing has been scheduled yet. In Compute visualization, click the arrow beside Execute and choose Schedule."}
+            : "Nothing has been scheduled yet. Start a worker, then click the arrow beside Execute in an operator such as Compute visualization and choose Schedule on its name."}
         </p>
       ) : (
         <ul className="lv-runs-list">

@@ -63,7 +63,7 @@ export function AddBar({
         title="Remove the patches selected in the grid from the basket"
         onClick={onTakeOut}
       >
-        Remove selected
+        Remove selected from basket
       </Button>
       <span className="lv-spring" />
       <ToggleButtonGroup

@@ -30,7 +30,7 @@ export function Basket({
   const count = progress.basket;
   return (
     <section className="lv-basket" aria-label="Basket" data-cy="basket">
-      <h4>For approval: {count.toLocaleString()}</h4>
+      <h4>Basket: {count.toLocaleString()}</h4>
       {count === 0 ? (
         <p className="lv-faint">
           The basket is empty. Choose a confidence range and classes, then add them; flagged labels
@@ -65,7 +65,7 @@ export function Basket({
             disabled={busy}
             onClick={() => onRemove("all")}
           >
-            Remove all
+            Empty basket
           </Link>
         </div>
       )}

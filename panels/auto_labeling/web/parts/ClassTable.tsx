@@ -113,7 +113,7 @@ function columnsOf(review: Review, range: EdgeRange): Column[] {
     { name: "Class", value: (row) => review.classes[row], descending: false },
     {
       name: "In range",
-      title: "Open labels in the confidence range",
+      title: "Labels to review in the confidence range",
       value: (row) => countWithin(review, row, range),
       text: grouped,
       descending: true,

@@ -33,13 +33,15 @@ export function Ending({
         Finish…
       </Button>
       <span className="lv-faint">
-        {count === 0
-          ? "Every label here is approved."
-          : `${count.toLocaleString()} not approved: they stay until you finalize.`}
+        {progress.found === 0
+          ? "There are no labels here."
+          : count === 0
+            ? "Every label here is approved."
+            : `${count.toLocaleString()} not approved: they stay until you finalize.`}
       </span>
       <Question
         open={asking === "finalize"}
-        text={`Remove the ${count.toLocaleString()} labels of '${field}' that are not approved (${open.toLocaleString()} undecided, ${progress.basket.toLocaleString()} in the basket, ${progress.flagged.toLocaleString()} flagged, ${progress.rejected.toLocaleString()} rejected)? They move to '${field}_removed' and can be restored until you finish.`}
+        text={`Remove the ${count.toLocaleString()} labels of '${field}' that are not approved (${open.toLocaleString()} to review, ${progress.basket.toLocaleString()} in the basket, ${progress.flagged.toLocaleString()} flagged, ${progress.rejected.toLocaleString()} rejected)? They move to '${field}_removed' and can be restored until you finish.`}
         confirm={`Remove ${count.toLocaleString()}`}
         onConfirm={() => onFinalize(count)}
         onClose={() => setAsking(null)}

@@ -8,7 +8,7 @@ import type { Overview, Run, RunState } from "../wire";
 
 const AUTO_LABEL = "@labelvet/labelvet/auto_label";
 const STATE_WORDS: Record<RunState, string> = {
-  generating: "generating",
+  generating: "labeling",
   in_review: "in review",
   approved: "approved",
   failed: "failed",

@@ -39,7 +39,11 @@ export function TargetBar({
           icon="workspace_premium"
           data-cy="target-begin"
           disabled={busy || !given}
-          title="Asks about a random sample of the least suspicious labels to prove how many are right"
+          title={
+            said === null
+              ? "Asks about a random sample of the least suspicious labels to prove how many are right"
+              : "Starts a new random sample; the current one is dropped"
+          }
           onClick={() => onBegin(Number(target), Number(confidence))}
         >
           {said === null ? "Prove it" : "Begin again"}
@@ -54,8 +58,14 @@ export function TargetBar({
           </Button>
         )}
         {proven > 0 && (
-          <Button primary data-cy="target-fill" disabled={busy} onClick={onFill}>
-            Add these {proven.toLocaleString()} to the basket
+          <Button
+            primary
+            data-cy="target-fill"
+            disabled={busy}
+            title="Replaces what is in the basket now"
+            onClick={onFill}
+          >
+            Fill the basket with these {proven.toLocaleString()}
           </Button>
         )}
       </div>

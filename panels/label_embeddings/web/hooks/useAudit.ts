@@ -4,10 +4,10 @@ import type { Report } from "../../../app/useReport";
 import type { RunWire } from "../wire";
 
 /** Whether the review asks for a random sample of the labels, which says how many are wrong. */
-export function useAudit(run: RunWire, report: Report) {
+export function useAudit(run: RunWire, report: Report, wasOpen: boolean) {
   /** how many were begun or opened here: each has another order */
   const [begun, setBegun] = useState(0);
-  const [open, setOpen] = useState(false);
+  const [open, setOpen] = useState(wasOpen);
   const begin = (anew: boolean) =>
     run.beginAudit(anew).then(
       (done) => {
@@ -26,7 +26,7 @@ export function useAudit(run: RunWire, report: Report) {
     else begin(false);
   };
   const keys: Shortcut[] = [
-    { key: "a", does: "How many labels are wrong: a random sample, or the queue", run: toggle },
+    { key: "a", does: "Switch between the audit (a random sample) and the review", run: toggle },
   ];
   return {
     open,

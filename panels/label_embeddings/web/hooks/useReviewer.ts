@@ -28,8 +28,8 @@ export function useReviewer(
     else
       report.fail(
         item.box === null
-          ? "This label is an outline and has no box: correct it in an editor for outlines."
-          : `No box is suggested here: ${paged ? "press g, then " : ""}drag a corner or an edge of its own, and press b.`,
+          ? "This label has no box: correct its outline or points in an annotation tool, or skip it."
+          : `No box is suggested here: ${paged ? "press g, then " : ""}drag a corner or an edge of the label's own box, and press b.`,
       );
   };
   const verdicts = {

@@ -70,7 +70,7 @@ export function useTagging({
     { key: "t", does: `Tag the selection '${named}'`, run: () => apply(false) },
     { key: "r", does: `Remove the tag '${named}'`, run: () => apply(true) },
     { key: "s", does: "Save the tag as a view", run: saveView },
-    { key: "x", does: "Exclude flagged labels", run: () => exclude("labels") },
+    { key: "x", does: `Exclude labels with the tag '${named}'`, run: () => exclude("labels") },
   ];
   const undo = (token: string) => perform(() => wire.undo(token));
   return {

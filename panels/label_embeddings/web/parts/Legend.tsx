@@ -39,7 +39,7 @@ export function Legend({
           fullWidth
           inputRef={searchRef}
           type="search"
-          placeholder={`Search ${categories.length.toLocaleString()} classes`}
+          placeholder={`Search ${categories.length.toLocaleString()} values`}
           inputProps={{ "aria-label": "Search the legend" }}
           value={search}
           onChange={(event) => setSearch(event.target.value)}
@@ -77,7 +77,7 @@ export function Legend({
             </span>
           </li>
         )}
-        {found.length === 0 && <li className="lv-faint">No classes match.</li>}
+        {found.length === 0 && <li className="lv-faint">No values match.</li>}
         {found.length > MOST_LISTED && (
           <li className="lv-faint">
             and {(found.length - MOST_LISTED).toLocaleString()} more; search to find them

@@ -68,7 +68,10 @@ export function MapFrame({
       </div>
       {visible && countRows(visible) === 0 && !waiting && (
         <div className="lv-message lv-over">
-          <p>The current view and the sidebar's filters leave none of this run's labels.</p>
+          <p>
+            The current view and the sidebar's filters leave none of this run's labels. Clear the
+            filters, or choose another view.
+          </p>
           <Button onClick={coloring.clearFilters}>Clear the filters</Button>
         </div>
       )}

@@ -60,7 +60,7 @@ export function ReviewPage({
         <IconButton
           icon="percent"
           label="How many labels are wrong?"
-          hint="a random sample, asked like the queue"
+          hint="Answer a random sample, with the same keys"
           shortcut="a"
           active={audit.open}
           onClick={audit.toggle}

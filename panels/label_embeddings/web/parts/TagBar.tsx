@@ -75,7 +75,7 @@ export function TagBar({
         disabled={tagging.busy}
         onClick={(event) => setExcluding(event.currentTarget)}
       >
-        Exclude flagged <Icon name="arrow_drop_down" />
+        Exclude tagged <Icon name="arrow_drop_down" />
       </Button>
       <Menu open={excluding !== null} anchorEl={excluding} onClose={() => setExcluding(null)}>
         {hasLabels && (
