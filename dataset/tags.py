@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -40,7 +41,10 @@ from .states import TAKES_AWAY
 from .storage import Patches, Storage, locate, storage_of, stored_name
 
 # labels per update: the ids of one fit into a command of MongoDB many times over
-_BATCH = 50_000
+_BATCH = 20_000
+
+# batches that are undone at once: the database writes one while the ids of another are made
+_AT_ONCE = 2
 
 TAGGING = "tags"
 _MAX_TAG = 100
@@ -206,27 +210,37 @@ def undo_tags(change: Change) -> Undone:
         raise UnknownUndo("This was not a change of tags: undo it where it was made.")
     field, tag, remove = (change.what[name] for name in ("field", "tag", "remove"))
     target = _Target(change.dataset, field)
-    changed = 0
-    for samples, ids, had in change.batches():
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        ended = [pool.submit(_undo_batch, target, tag, remove, one) for one in change.batches()]
+    changed = sum(one.result() for one in ended if one.exception() is None)
+    for error in filter(None, (one.exception() for one in ended)):
         _check_there(target, changed)
-        if (had == remove).all():  # it changed no other tags
-            changed += _write(target, samples, ids, tag, not remove)
-            continue
-        # what has another state since has had a later word
-        rows = _rows_with(target, samples, ids, tag, has=not remove)
-        samples, ids, had = samples[rows], ids[rows], had[rows]
-        for number, other in enumerate(target.contradicted(tag, remove), start=1):
-            back = (had & 1 << number) > 0
-            _write(target, samples[back], ids[back], other, remove=False)
-        ours = (had & 1) == remove
-        _write(target, samples[ours], ids[ours], tag, not remove)
-        changed += len(ids)
+        raise error
     _check_there(target, changed)
     change.close()
     what = count(changed, "sample" if field is None else "label")
     verb = "have" if changed != 1 else "has"
     said = f"{verb} the tag '{tag}' again" if remove else f"no longer {verb} the tag '{tag}'"
     return Undone(changed, f"{what} {said}.")
+
+
+def _undo_batch(
+    target: _Target, tag: str, remove: bool, batch: tuple[Ids, Ids, NDArray[np.uint8]]
+) -> int:
+    """Takes a change of tags of one batch back, and returns how many this changed."""
+    samples, ids, had = batch
+    _check_there(target, 0)
+    if (had == remove).all():  # it changed no other tags
+        return _write(target, samples, ids, tag, not remove)
+    # what has another state since has had a later word
+    rows = _rows_with(target, samples, ids, tag, has=not remove)
+    samples, ids, had = samples[rows], ids[rows], had[rows]
+    for number, other in enumerate(target.contradicted(tag, remove), start=1):
+        back = (had & 1 << number) > 0
+        _write(target, samples[back], ids[back], other, remove=False)
+    ours = (had & 1) == remove
+    _write(target, samples[ours], ids[ours], tag, not remove)
+    return len(ids)
 
 
 def describe(tagged: Tagged, tag: str, what: str, remove: bool) -> str:
