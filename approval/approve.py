@@ -119,7 +119,8 @@ def approve(
     if known and rule == "refuse":
         raise InvalidParameter(
             f"{count(known, 'label')} of {there:,} in the basket {'is' if known == 1 else 'are'} "
-            f"already in '{into}': nothing was approved. Take them out, or keep or replace."
+            f"already in '{into}': nothing was approved. Remove them from the basket, or choose to "
+            "keep or replace the existing labels."
         )
     made = dataset.get_field(into) is None
     _prepare(candidates, into)

@@ -46,8 +46,8 @@ def add_labels(candidates: Candidates, selection: Selection, view: Any = None) -
     samples, ids = read_candidates(candidates, selection, "open", view)
     if not len(ids):
         raise InvalidParameter(
-            "No labels in the current view match: widen the confidence range, tick "
-            "more classes, or clear the view. Flagged and approved labels stay out."
+            "No labels in the current view match: widen the confidence range, choose more "
+            "classes, or clear the view. Flagged, rejected and approved labels are left out."
         )
     done = tag_labels(
         candidates.dataset, candidates.field, samples, ids, BASKET_TAG, all_differ=True

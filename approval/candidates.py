@@ -81,7 +81,7 @@ class Selection:
                 check_number("A confidence", bound)
         if low is not None and high is not None and low > high:
             raise InvalidParameter(
-                f"The lowest confidence, {low:g}, is above the highest, {high:g}: swap them."
+                f"The minimum confidence, {low:g}, is above the maximum, {high:g}: swap them."
             )
         conditions: list[Any] = []
         # null is less than every number, and so is NaN

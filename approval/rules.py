@@ -6,7 +6,7 @@ from __future__ import annotations
 RULES = {
     "keep": "Keep the existing label",
     "replace": "Replace it with the approved one",
-    "refuse": "Approve nothing",
+    "refuse": "Approve nothing if any object exists",
 }
 # boxes that overlap by so much are the same object
 IOU = 0.7

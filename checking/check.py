@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
+import json
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import fiftyone as fo
+import numpy as np
 
 from ..core.errors import BadDataset, InvalidParameter
 from ..core.progress import Report
 from ..core.sentences import count
 from ..core.versions import check_fiftyone
-from ..folders.source import LabelSource
-from ..review.answers import NOT_AN_OBJECT, WRONG_CLASS
-from .result import PLACE, CheckResult, read_result
+from ..dataset.records import delete_tensors, read_tensors, write_tensors
+from ..folders.source import FileLabel, ImageFile, LabelSource
+from .export import Changed, find_corrections
+from .result import FIELD, PLACE, CheckResult, read_result
 
 NAME = "check"
-FIELD = "labels"
 BRAIN_KEY = "labels_map"
 _INFO = "labelvet_check"
+# what was imported, and which corrections the files hold since
+_BUCKET = "labelvet_checks"
 _SAMPLES_PER_WRITE = 1000
 # of the whole
 _IMPORT_SHARE, _MAP_SHARE = 0.1, 0.75
@@ -117,14 +123,22 @@ def checked_dataset(source: LabelSource) -> fo.Dataset:
     dataset = fo.load_dataset(NAME)
     if dataset.info.get(_INFO, {}).get("state", {}).get("source") != source.fingerprint():
         raise InvalidParameter(
-            f"The files of '{source.path}' changed since they were checked, so that corrections "
-            "cannot be told from these changes: nothing was written."
+            f"The files of '{source.path}' changed since they were checked, so your corrections "
+            "cannot be told apart from those changes. Nothing was written: restore the files and "
+            "export again, or discard the corrections with labelvet check --start-over."
         )
     return dataset
 
 
-def mark_exported(dataset: fo.Dataset, source: LabelSource) -> None:
-    """Writes down that the files hold every answer that was given until now."""
+def mark_exported(dataset: fo.Dataset, source: LabelSource, changes: Sequence[Changed]) -> None:
+    """Writes down that the files hold some corrections, which may be forgotten from now on.
+
+    Args:
+        dataset: what was corrected
+        source: the files, as they are now
+        changes: the corrections
+    """
+    _keep(dataset, "exported", _sentences(changes))
     dataset.info[_INFO] = {**dataset.info[_INFO], "exported": source.fingerprint()}
     dataset.save()
 
@@ -136,17 +150,19 @@ def _imported(settings: CheckSettings, report: Report) -> fo.Dataset:
         kept = dataset.info.get(_INFO, {})
         if kept.get("state") == state and not settings.start_over:
             return dataset
-        answers = _count_answers(dataset)
-        exported = kept.get("exported") == state["source"]
-        if answers and not exported and not settings.start_over:
-            raise InvalidParameter(
-                f"What is checked changed since, and {count(answers, 'correction')} that you made "
-                "in the App would be lost: --start-over forgets them."
-            )
+        if not settings.start_over:
+            exported = kept.get("exported") == state["source"]
+            lost = _count_corrections(dataset, settings.source, exported)
+            if lost:
+                raise InvalidParameter(
+                    "The labels or options changed since the last check, and checking again would "
+                    f"discard {count(lost, 'correction')} that you made in the App. Export first "
+                    "if only the options changed, or discard with --start-over."
+                )
     # it gets its name once it is complete
     building = f"{NAME}-building"
     if fo.dataset_exists(building):
-        fo.delete_dataset(building)
+        _delete(building)
     dataset = fo.Dataset(building, persistent=True)
     report(0.0, "Importing labels")
     fields = (FIELD, *_second_fields(settings))
@@ -176,10 +192,18 @@ def _imported(settings: CheckSettings, report: Report) -> fo.Dataset:
             _IMPORT_SHARE * done / len(images),
             f"Importing labels · {done:,} of {len(images):,} images",
         )
+    _keep(
+        dataset,
+        "imported",
+        [
+            [str(image.path), [[label.place, label.name, *label.box] for label in image.labels]]
+            for image in settings.source.images
+        ],
+    )
     dataset.info[_INFO] = {"state": state}
     dataset.save()
     if fo.dataset_exists(NAME):
-        fo.delete_dataset(NAME)
+        _delete(NAME)
     dataset.name = NAME
     return dataset
 
@@ -205,12 +229,56 @@ def _second_fields(settings: CheckSettings) -> tuple[str, ...]:
     )
 
 
-def _count_answers(dataset: fo.Dataset) -> int:
-    root = f"{FIELD}.detections.review"
-    if not dataset.has_field(root):
-        return 0
-    given = dataset.count_values(root)
-    return int(given.get(WRONG_CLASS, 0) + given.get(NOT_AN_OBJECT, 0))
+def _count_corrections(dataset: fo.Dataset, source: LabelSource, exported: bool) -> int:
+    """Returns how many corrections an export would write that the files do not hold.
+
+    Args:
+        dataset: what was corrected
+        source: the files as they are, where what was imported is not known
+        exported: whether the files are as the last export left them
+    """
+    imported = _kept(dataset, "imported")
+    if imported is not None:
+        images = [
+            ImageFile(
+                Path(path), [FileLabel(name, tuple(box), place) for place, name, *box in labels]
+            )
+            for path, labels in imported
+        ]
+        source = LabelSource(source.format, source.path, None, images, [])
+    now = _sentences(find_corrections(dataset, source))
+    written = _kept(dataset, "exported") if exported else None
+    # what was taken back since it was written is a correction too
+    differ = set(now.items()) ^ set((written or {}).items())
+    return len({label for label, _ in differ})
+
+
+def _sentences(changes: Sequence[Changed]) -> dict[str, str]:
+    """Returns corrections by what they are of."""
+    found = {}
+    for change in changes:
+        one, said = change.correction, change.sentence()
+        found[f"{one.image}\n{said if one.place is None else one.place}"] = said
+    return found
+
+
+def _keep(dataset: fo.Dataset, name: str, content: Any) -> None:
+    packed = zlib.compress(json.dumps(content).encode())
+    kept = read_tensors(_BUCKET, dataset._doc.id)
+    arrays = {**(kept[0] if kept else {}), name: np.frombuffer(packed, dtype=np.uint8)}
+    write_tensors(_BUCKET, dataset._doc.id, arrays, {})
+
+
+def _kept(dataset: fo.Dataset, name: str) -> Any:
+    kept = read_tensors(_BUCKET, dataset._doc.id)
+    if kept is None or name not in kept[0]:
+        return None
+    return json.loads(zlib.decompress(kept[0][name].tobytes()))
+
+
+def _delete(name: str) -> None:
+    delete_tensors(_BUCKET, fo.load_dataset(name)._doc.id)
+    fo.delete_dataset(name)
 
 
 def _part(report: Report, begin: float, end: float) -> Report:

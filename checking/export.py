@@ -15,8 +15,7 @@ from ..core.files import write_whole
 from ..dataset.states import REJECTED_TAG
 from ..folders.formats import correct
 from ..folders.source import Box, Correction, FileLabel, LabelSource
-from .check import FIELD
-from .result import PLACE
+from .result import FIELD, PLACE
 
 # what a database keeps of a number that was read from a file
 _SAME = 1e-6

@@ -24,6 +24,8 @@ from ..issues.attributes import (
 )
 from .limits import WRONG, Limit
 
+FIELD = "labels"
+"""The field that holds the labels of the files."""
 PLACE = "place"
 """The attribute of a label that says where in its files it stands."""
 

@@ -26,7 +26,7 @@ def _cache(arguments: argparse.Namespace) -> None:
     print(f"{summary.patches:,} embeddings, {_megabytes(summary.size)}, in '{summary.folder}':")
     for backbone, size in sorted(summary.backbones.items()):
         print(f"  {backbone}: {_megabytes(size)}")
-    limit = f"LABELVET_CACHE_GB limits them ({DEFAULT_MAX_BYTES >> 30})"
+    limit = f"LABELVET_CACHE_GB sets the limit in GB ({DEFAULT_MAX_BYTES >> 30} by default)"
     print(f"'labelvet cache --clear' removes them; {limit}.")
 
 

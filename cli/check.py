@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,7 +22,7 @@ def add(commands: Any) -> None:
         help="find the labels of a dataset in files that are probably wrong",
         description="Reads a dataset, finds the labels that are probably wrong, and prints them. "
         "What it computes is kept in a database of its own, so that a second run is quick. The "
-        "exit code is 0, 1 where a limit was passed, or 2 where the dataset cannot be checked.",
+        "exit code is 0; 1 if a --fail-if rule is met; 2 if the dataset cannot be checked.",
     )
     _add_source(check)
     check.add_argument(
@@ -31,9 +32,9 @@ def add(commands: Any) -> None:
         metavar="RULE",
         help="exit with 1 if so: 'wrong > 2%%', 'mislabeled >= 5', ...; may be repeated",
     )
-    check.add_argument("--json", type=Path, metavar="FILE", help="write the list for machines")
+    check.add_argument("--json", type=Path, metavar="FILE", help="write all issues as JSON")
     check.add_argument(
-        "--report", type=Path, metavar="FILE.html", help="write a page with pictures for people"
+        "--report", type=Path, metavar="FILE.html", help="write an HTML page with pictures"
     )
     check.add_argument(
         "--worst", type=int, default=20, metavar="N", help="how many to print, 20 by default"
@@ -156,14 +157,37 @@ def _open(arguments: argparse.Namespace) -> None:
         print(line)
     with app(dataset, arguments.port, review=True) as address:
         print(
-            f"\nThe review is open: {address}\nCtrl-C here closes it; what you answered is kept, "
-            f"and 'labelvet export {arguments.path}' writes it back.",
+            f"\nThe review is open: {address}\n"
+            f"Press Ctrl-C to close it. {_what_becomes(arguments)}",
             flush=True,
         )
         try:
             wait_for_interrupt()
         except KeyboardInterrupt:
             print("\nClosed.")
+
+
+def _what_becomes(arguments: argparse.Namespace) -> str:
+    """Says where the answers are kept, and how they come into the files."""
+    from labelvet.checking.fiftyone_source import PREFIX
+
+    if arguments.path.startswith(PREFIX):
+        return (
+            "Your answers are kept in this check only and cannot be exported: to correct the "
+            "dataset itself, review it in your own App."
+        )
+    given = {
+        "--images": arguments.images,
+        "--split": arguments.split,
+        "--field": arguments.field,
+    }
+    options = [part for name, value in given.items() if value for part in (name, str(value))]
+    lenient = ["--lenient"] if arguments.lenient else []
+    command = shlex.join(["labelvet", "export", arguments.path, *options, *lenient])
+    return (
+        f"Your answers are kept: `{command}` lists them, and adding --in-place or --to FOLDER "
+        "writes them to files."
+    )
 
 
 def _export(arguments: argparse.Namespace) -> None:
@@ -193,7 +217,7 @@ def _export(arguments: argparse.Namespace) -> None:
         files = write_corrections(source, changes, arguments.to)
         print(f"{count(len(changes), 'correction')} in {count(len(files), 'file')}.")
         if arguments.in_place:
-            mark_exported(dataset, _source(arguments))
+            mark_exported(dataset, _source(arguments), changes)
     else:
         print(
             f"{count(len(changes), 'correction')}. Nothing was written: --in-place changes the "

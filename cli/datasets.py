@@ -10,6 +10,10 @@ from typing import Any
 
 from labelvet.approval.rules import RULES
 
+_UNDO = (
+    "To undo this, open What can be undone (the clock icon in Label embeddings or Auto Labeling)."
+)
+
 
 def add(commands: Any) -> None:
     """Adds the commands."""
@@ -20,9 +24,13 @@ def add(commands: Any) -> None:
         "embed the patches of a dataset and map them",
         "What 'Compute visualization' does.",
     )
-    compute.add_argument("--brain-key", required=True, metavar="KEY", help="the name of the run")
+    compute.add_argument(
+        "--brain-key", required=True, metavar="KEY", help="the brain key of the new visualization"
+    )
     compute.add_argument("--field", help="the labels; whole images by default")
-    compute.add_argument("--overwrite", action="store_true", help="replace a run of that name")
+    compute.add_argument(
+        "--overwrite", action="store_true", help="replace the visualization with that brain key"
+    )
     compute.add_argument(
         "--set",
         action="append",
@@ -37,7 +45,9 @@ def add(commands: Any) -> None:
         "update a map for new and deleted labels",
         "What 'Update visualization' does.",
     )
-    update.add_argument("--brain-key", required=True, metavar="KEY", help="the name of the run")
+    update.add_argument(
+        "--brain-key", required=True, metavar="KEY", help="the brain key of the visualization"
+    )
     issues = _add(
         commands,
         "issues",
@@ -45,7 +55,9 @@ def add(commands: Any) -> None:
         "judge the labels of a map",
         "What 'Find label issues' does.",
     )
-    issues.add_argument("--brain-key", required=True, metavar="KEY", help="the name of the run")
+    issues.add_argument(
+        "--brain-key", required=True, metavar="KEY", help="the brain key of the visualization"
+    )
     issues.add_argument(
         "--second",
         action="append",
@@ -76,7 +88,9 @@ def add(commands: Any) -> None:
         "list the classes that are confused, and those that may be one",
         "What 'Confused classes' of the panel Label embeddings shows.",
     )
-    classes.add_argument("--brain-key", required=True, metavar="KEY", help="the name of the run")
+    classes.add_argument(
+        "--brain-key", required=True, metavar="KEY", help="the brain key of the visualization"
+    )
     merge = _add(
         commands,
         "merge",
@@ -91,7 +105,7 @@ def add(commands: Any) -> None:
         commands,
         "approve",
         _approve,
-        "make ground truth of labels",
+        "copy labels into ground truth",
         "What 'Approve labels' does: flagged and rejected labels stay out.",
     )
     approve.add_argument("--field", required=True, help="the labels")
@@ -114,11 +128,13 @@ def add(commands: Any) -> None:
         commands,
         "report",
         _report,
-        "write how good its labels are, as a page and as JSON",
+        "write a report on the labels of a visualization, as HTML and JSON",
         "What 'Label report' does.",
     )
     report.add_argument("file", metavar="FILE", help="the page, which ends in .html")
-    report.add_argument("--brain-key", required=True, metavar="KEY", help="the name of the run")
+    report.add_argument(
+        "--brain-key", required=True, metavar="KEY", help="the brain key of the visualization"
+    )
     report.add_argument("--overwrite", action="store_true", help="replace files that exist")
 
 
@@ -242,7 +258,7 @@ def _merge(arguments: argparse.Namespace) -> None:
 
     done = merge_classes(_samples(arguments), arguments.field, arguments.label, arguments.into)
     print(done.sentence)
-    print("'What can be undone' in the App takes it back.")
+    print(_UNDO)
 
 
 def _approve(arguments: argparse.Namespace) -> None:
@@ -256,7 +272,7 @@ def _approve(arguments: argparse.Namespace) -> None:
         arguments.rule,
     )
     print(done.sentence)
-    print("'What can be undone' in the App takes it back.")
+    print(_UNDO)
 
 
 def _tag(arguments: argparse.Namespace) -> None:
@@ -273,6 +289,8 @@ def _tag(arguments: argparse.Namespace) -> None:
     done = tag_view(samples, arguments.field, arguments.tag, arguments.remove)
     what = "sample" if arguments.field is None else "label"
     print(describe(done, arguments.tag, what, arguments.remove))
+    if done.token is not None:
+        print(_UNDO)
 
 
 def _samples(arguments: argparse.Namespace) -> Any:

@@ -36,7 +36,9 @@ def add(commands: Any) -> None:
         "a plugin that FiftyOne downloaded, it makes 'python -m labelvet' work from any folder.",
     )
     parser.set_defaults(run=_install)
-    parser = commands.add_parser("uninstall", help="take it out again")
+    parser = commands.add_parser(
+        "uninstall", help="remove the plugin from FiftyOne's plugins folder"
+    )
     parser.set_defaults(run=_uninstall)
 
 

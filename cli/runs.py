@@ -25,14 +25,16 @@ def add(commands: Any) -> None:
         ("cancel", _cancel_run, "stop a run and keep what is done"),
         ("rerun", None, "queue a run again with the same inputs"),
         ("mark-failed", _mark_run_failed, "mark as failed a run that no worker is running anymore"),
-        ("delete", _delete_run, "remove a run from the list"),
+        ("delete", _delete_run, "stop a run if it is running, and remove it from the list"),
     ):
         parser = actions.add_parser(name, help=description)
         parser.add_argument("ids", nargs="+", metavar="ID")
         parser.set_defaults(run=_for_each, action=action)
         if name == "rerun":
             parser.add_argument(
-                "--replace", action="store_true", help="it may replace the map that it made before"
+                "--replace",
+                action="store_true",
+                help="allow the run to replace the map that it made before",
             )
             parser.set_defaults(run=_rerun_runs)
 

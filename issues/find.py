@@ -114,18 +114,19 @@ class LabelIssues:
 
     def summary(self) -> str:
         """Returns a few sentences that tell what was found."""
-        found = ", ".join(f"{count:,} {issue}" for issue, count in self.counts.items() if count)
-        sentences = [f"{self.checked:,} labels checked: {found or 'nothing stands out'}."]
+        found = ", ".join(f"{number:,} {issue}" for issue, number in self.counts.items() if number)
+        sentences = [f"{count(self.checked, 'label')} checked: {found or 'nothing stands out'}."]
         if self.elsewhere:
             sentences.append(
-                f"{self.elsewhere:,} labels in other fields overlap no accepted label."
+                f"{count(self.elsewhere, 'label')} in other fields "
+                f"{'overlaps' if self.elsewhere == 1 else 'overlap'} no accepted label."
             )
         if any(self.geometry.values()):
             sentences.append(describe_geometry(self.geometry))
         if self.missing:
             sentences.append(
-                f"{self.missing:,} labels were not checked: their embedding is gone, or their box "
-                "cannot be compared."
+                f"{count(self.missing, 'label')} {'was' if self.missing == 1 else 'were'} not "
+                "checked: the embedding is gone, or the box cannot be compared."
             )
         return " ".join(sentences + self.notes)
 

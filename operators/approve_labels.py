@@ -34,8 +34,8 @@ class ApproveLabels(FormOperator):
         if field is not None:
             root, _ = label_root(view, field)
             half = types.FieldView(space=6)
-            inputs.float("min_confidence", label="Lowest confidence", min=0, max=1, view=half)
-            inputs.float("max_confidence", label="Highest confidence", min=0, max=1, view=half)
+            inputs.float("min_confidence", label="Minimum confidence", min=0, max=1, view=half)
+            inputs.float("max_confidence", label="Maximum confidence", min=0, max=1, view=half)
             classes = sorted(str(c) for c in view.distinct(f"{root}.label") if c is not None)
             several(inputs, "classes", classes, "Classes", "Leave empty for all")
             inputs.str(
@@ -113,7 +113,7 @@ def _preview(ctx: Any, inputs: types.Object, view: Any, field: str) -> None:
         problem(inputs, error)
         return
     if not number:
-        inputs.view("preview", types.Warning(label="No open labels match")).invalid = True
+        inputs.view("preview", types.Warning(label="No labels to review match")).invalid = True
         return
     also = f", and {waiting:,} from the basket" if waiting else ""
     line = f"{count(number, 'label')} will be approved{also}"

@@ -13,10 +13,15 @@ from ..proof.results import read_result
 from .form_operator import FormOperator
 from .forms import nothing, one_of, problem, run_input
 
-_ASK = "Answer in the review of *Label embeddings* (**q**, then **a**), with the same keys."
-_ASKED = "Its labels are audited; run Find label issues first"
+_ASK = (
+    "In the review of *Label embeddings*, press **q**, then **a**, and answer with the usual keys."
+)
+_ASKED = "The audit is of this visualization's labels, and needs their label issues"
 _AUDIT = {"go on": "Continue the current audit", "restart": "Start a new one"}
-_STEPS = {"ask": "Ask for answers", "fill": "Make the basket the proven set"}
+_STEPS = {
+    "ask": "Start asking for answers (replaces the current target)",
+    "fill": "Fill the basket with the proven set (replaces what is in it)",
+}
 
 
 class AuditLabels(FormOperator):
@@ -33,7 +38,7 @@ class AuditLabels(FormOperator):
             return
         restart = one_of(ctx, inputs, "which", _AUDIT, "Audit") == "restart"
         if restart or not _says(ctx, inputs, key, None):
-            _confidence(inputs, "How confident to be that the interval holds")
+            _confidence(inputs, "Confidence level of the interval")
 
     def __call__(
         self,
@@ -78,7 +83,7 @@ class ApproveToTarget(FormOperator):
 
     name = "approve_to_target"
     label = "Approve to a target"
-    description = "Find the largest set of labels that your answers prove to be, say, 98 % right"
+    description = "Find the largest set of labels that your answers prove to be, say, 98% right"
     icon = "workspace_premium"
 
     def fill(self, ctx: Any, inputs: types.Object) -> None:
@@ -89,10 +94,10 @@ class ApproveToTarget(FormOperator):
         goes_on = _says(ctx, inputs, key, True)
         if step == "fill":
             if not goes_on:
-                nothing(inputs, "none", "Ask for answers first")
+                nothing(inputs, "none", "Choose 'Start asking for answers' first")
             return
-        _percent(inputs, "target", 98, "Target, %", "At least this share of the labels is right")
-        _confidence(inputs, "How confident to be that this holds")
+        _percent(inputs, "target", 98, "Target, %", "The share of labels that must be right")
+        _confidence(inputs, "Confidence level of the proof")
 
     def __call__(
         self,

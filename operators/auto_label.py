@@ -74,7 +74,13 @@ class AutoLabel(LongOperator):
         if advanced_switch(ctx, inputs, "Device, batch size, workers"):
             _advanced(inputs)
         images = count_images(as_images(samples, "Objects can only be found in"))
-        inputs.view("estimate", types.Notice(label=f"{count(images, 'image')} will be labeled"))
+        line = f"{count(images, 'image')} will be labeled"
+        if ctx.params.get("existing") == "only_new":
+            line = (
+                f"Of {count(images, 'image')}, those that this run has not labeled yet will be "
+                "labeled"
+            )
+        inputs.view("estimate", types.Notice(label=line))
         schedule_on(ctx, inputs)
 
     def __call__(

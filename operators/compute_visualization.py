@@ -14,6 +14,7 @@ import fiftyone.operators.types as types
 
 from ..core.errors import BrainKeyInUse, Cancelled, LabelvetError
 from ..core.progress import Report
+from ..core.sentences import count
 from ..dataset.brain_runs import check_brain_key
 from ..dataset.patches import (
     as_images,
@@ -150,7 +151,7 @@ class ComputeVisualization(LongOperator):
                 cancelled=cancelled,
             )
         except Cancelled:
-            told = "Label issues were not looked for to the end: canceled. The map is complete."
+            told = "Find label issues was canceled before it finished. The map is complete."
             return replace(run, notes=[*run.notes, told])
         except LabelvetError as error:  # the map is complete whatever comes of its labels
             return replace(run, notes=[*run.notes, f"Label issues could not be found. {error}"])
@@ -401,10 +402,13 @@ def _estimate(ctx: Any, inputs: types.Object, samples: Any) -> None:
         prop = inputs.view("nothing", types.Warning(label="There is nothing to embed in this view"))
         prop.invalid = True
         return
-    what = f"{images:,} images"
+    what = count(images, "image")
     if patches_field is not None:
         whole = is_of_whole_images(samples, patches_field)
-        what = f"{patches:,} {'labels of' if whole else 'patches in'} {what}"
+        these = (
+            f"{count(patches, 'label')} of" if whole else f"{count(patches, 'patch', 'patches')} in"
+        )
+        what = f"{these} {what}"
     inputs.view("estimate", types.Notice(label=f"{what} will be embedded"))
 
 

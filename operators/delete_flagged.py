@@ -57,8 +57,8 @@ class DeleteFlagged(FormOperator):
             agree.values(),
             required=True,
             label="Are you sure?",
-            description=f"They move to '{field}_removed'. Undo them from the history of Auto "
-            "Labeling until Finish deletes them for good",
+            description=f"They move to '{field}_removed'. Until Finish deletes them for good, you "
+            "can bring them back with What can be undone (the clock icon in Auto Labeling)",
             view=agree,
         )
 

@@ -29,8 +29,8 @@ class FilterLabels(FormOperator):
         if field is not None:
             root, _ = label_root(view, field)
             half = types.FieldView(space=6)
-            inputs.float("min_confidence", label="Lowest confidence", min=0, max=1, view=half)
-            inputs.float("max_confidence", label="Highest confidence", min=0, max=1, view=half)
+            inputs.float("min_confidence", label="Minimum confidence", min=0, max=1, view=half)
+            inputs.float("max_confidence", label="Maximum confidence", min=0, max=1, view=half)
             classes = sorted(str(c) for c in view.distinct(f"{root}.label") if c is not None)
             several(inputs, "classes", classes, "Classes", "Leave empty for all")
             several(inputs, "tags", label_tags(view, field), "Tags", "Leave empty for all")

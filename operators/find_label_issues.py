@@ -12,6 +12,7 @@ import fiftyone.operators.types as types
 
 from ..core.errors import LabelvetError
 from ..core.progress import Report
+from ..core.sentences import count
 from ..dataset.brain_runs import run_field
 from ..dataset.patches import list_comparable_fields
 from .forms import NO_RUNS, drop_down, nothing
@@ -113,4 +114,10 @@ class RemoveLabelIssues(foo.Operator):
             ctx.ops.notify(str(error), variant="error")
             raise
         ctx.ops.reload_dataset()
-        ctx.ops.notify(f"{len(removed)} attributes were removed.", variant="success")
+        were = "was" if len(removed) == 1 else "were"
+        line = (
+            f"{count(len(removed), 'attribute')} {were} removed."
+            if removed
+            else "There were no label issues to remove."
+        )
+        ctx.ops.notify(line, variant="success")

@@ -7,6 +7,7 @@ from typing import Any
 import fiftyone.operators.types as types
 
 from ..core.errors import LabelvetError
+from ..core.sentences import count
 from ..dataset.label_views import SavedView, save_tagged_view, tagged_view
 from ..dataset.states import FLAGGED_TAG
 from .form_operator import FormOperator
@@ -68,5 +69,6 @@ def _preview(ctx: Any, inputs: types.Object, field: str | None) -> None:
         problem(inputs, error)
         return
     number = view.count(view._get_label_field_root(field)[0]) if field else view.count()
-    line = f"{number:,} {'labels' if field else 'samples'} have the tag now"
+    have = "has" if number == 1 else "have"
+    line = f"{count(number, 'label' if field else 'sample')} {have} the tag now"
     inputs.view("preview", types.Notice(label=line))

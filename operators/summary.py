@@ -23,7 +23,7 @@ def report(label: str, run: Any) -> tuple[dict[str, Any], dict[str, Any]]:
     lines = [
         run.summary(),
         "",
-        f"Open **New panel > Embeddings** and select the brain key **{run.brain_key}**.",
+        f"Open **New panel > Label embeddings** and select the brain key **{run.brain_key}**.",
         "",
     ]
     for title, reasons in (("Images", run.unreadable), ("Patches", run.skipped)):

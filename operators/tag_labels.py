@@ -7,6 +7,7 @@ from typing import Any
 import fiftyone.operators.types as types
 
 from ..core.errors import LabelvetError
+from ..core.sentences import count
 from ..dataset.patches import label_root
 from ..dataset.states import FLAGGED_TAG
 from ..dataset.tags import Tagged, check_tag, describe, tag_view
@@ -85,9 +86,11 @@ def _preview(ctx: Any, inputs: types.Object, samples: Any, field: str | None) ->
         problem(inputs, error)
         return
     number = samples.count(label_root(samples, field)[0]) if field else samples.count()
-    what = f"labels of '{field}'" if field else "samples"
+    of = f" of '{field}'" if field else ""
     if number:
         verb = "lose" if ctx.params.get("remove") else "get"
-        inputs.view("preview", types.Notice(label=f"{number:,} {what} will {verb} the tag"))
+        line = f"{count(number, 'label' if field else 'sample')}{of} will {verb} the tag"
+        inputs.view("preview", types.Notice(label=line))
     else:
+        what = f"labels{of}" if field else "samples"
         inputs.view("preview", types.Warning(label=f"There are no {what} here")).invalid = True

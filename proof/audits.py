@@ -119,7 +119,7 @@ def begin_audit(
     _check_percent("The confidence", confidence)
     if target is not None and target == 1:
         raise InvalidParameter(
-            "No sample can prove that all labels are right: choose a target below 100 %, or answer "
+            "No sample can prove that all labels are right: choose a target below 100%, or answer "
             "for every label."
         )
     if target is not None:

@@ -50,9 +50,11 @@ def fill_basket(dataset: fo.Dataset, audit: Audit | None) -> Chosen:
     # so many of the set may be wrong, and those that were found are out, or right by now
     wrong = int((1 - audit.target) * size + 1e-9) - len(judged.wrong & inside)
     if wrong > (1 - audit.target) * len(ids) + 1e-9:
+        gone = size - len(ids)
         raise InvalidParameter(
-            f"{count(size - len(ids), 'label')} of the proven set were changed, flagged, approved "
-            "or deleted since: the proof does not hold for the rest. Begin again."
+            f"{count(gone, 'label')} of the proven set {'was' if gone == 1 else 'were'} changed, "
+            "flagged, approved or deleted since: the proof does not hold for the rest. Start a "
+            "new target."
         )
     if len(basket[1]):
         remove_labels(candidates)
@@ -68,7 +70,7 @@ def describe(audit: Audit, result: AuditResult, labels: int) -> str:
     """Returns the sentence that stays with the labels: what was proven, how, by whom and when."""
     who = " and ".join(sorted(result.reviewers)) or audit.by
     return (
-        f"At least {100 * (audit.target or 0):g} % of these {count(labels, 'label')} are right, "
+        f"At least {100 * (audit.target or 0):g}% of these {count(labels, 'label')} are right, "
         f"with {audit.confidence:.0%} confidence: {count(result.answers, 'answer')} by {who} on a "
         f"random sample begun {audit.at:%Y-%m-%d} ({METHOD})."
     )

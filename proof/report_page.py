@@ -29,12 +29,12 @@ samples. Made {{ made }} UTC by {{ by }}.</p>
 <h2>How many labels are wrong</h2>
 {% for audit in audits %}
 <p class="said">{{ audit.sentence }}</p>
-<p class="faint">Begun {{ audit.begun }} UTC by {{ audit.by }}; answers by
+<p class="faint">Started {{ audit.begun }} UTC by {{ audit.by }}; answers by
 {% for name, number in audit.reviewers.items() %}{{ name }} ({{ number }}){{ ", " if not loop.last
-}}{% else %}nobody yet{% endfor %}.{% if audit.target is none %} If 5 % of the answers are wrong:
-{{ audit["if 5 % of the answers are wrong"] }}.{% endif %} A reviewer's answers are taken as the
-truth, and it is about the labels as they were then.</p>
-{% else %}<p>No audit was begun, so nobody knows.</p>{% endfor %}
+}}{% else %}nobody yet{% endfor %}.{% if audit.target is none %} If 5% of the answers are wrong:
+{{ audit["if 5 % of the answers are wrong"] }}.{% endif %} Reviewers' answers are taken as the
+truth, and the figures are for the labels as they were then.</p>
+{% else %}<p>No audit was started, so this is not known.</p>{% endfor %}
 
 {% if progress and progress.found > progress.left %}<h2>Approved</h2>
 <p>{{ "{:,}".format(progress.found) }} labels: {{ "{:,}".format(progress.approved) }} approved,

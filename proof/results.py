@@ -93,8 +93,9 @@ class AuditResult:
         return [
             *(
                 f"{one.label}: {percent(one.bounds.estimate / one.labels)} of "
-                f"{count(one.labels, 'label')} are wrong, {percent(one.bounds.low / one.labels)} "
-                f"to {percent(one.bounds.high / one.labels)}, after {one.answers:,} answers."
+                f"{count(one.labels, 'label')} {_are(one.labels)} wrong, "
+                f"{percent(one.bounds.low / one.labels)} to "
+                f"{percent(one.bounds.high / one.labels)}, after {count(one.answers, 'answer')}."
                 for one in self.classes
             ),
             f"Answers are taken as the truth. If up to {_ERRS:.0%} of them are wrong, it is "
@@ -109,19 +110,18 @@ class AuditResult:
         n, bounds = self.labels, self.bounds
         if not self.answers:
             return (
-                f"Audit of {count(n, 'label')}: a random sample says how many are wrong. Answer "
-                "as in the queue, and stop whenever you like."
+                f"Audit of {count(n, 'label')}: answer a random sample to see how many are wrong. "
+                "The keys are those of the review, and you can stop at any time."
             )
         said = (
-            f"{percent(bounds.estimate / n)} of {count(n, 'label')} are wrong, "
+            f"{percent(bounds.estimate / n)} of {count(n, 'label')} {_are(n)} wrong, "
             f"{percent(bounds.low / n)} to {percent(bounds.high / n)} ({self.confidence:.0%}), "
             f"after {count(self.answers, 'answer')}"
         )
         more = f"; {self.more:,} more would halve the interval." if self.more else "."
         rest = (
-            f" {count(self.unknown, 'label')} of the sample {'is' if self.unknown == 1 else 'are'} "
-            "not known (skipped, edited or deleted before being asked): the interval allows for "
-            "both."
+            f" For {count(self.unknown, 'label')} of the sample there is no answer (skipped, "
+            "edited or deleted first); the interval allows for right and wrong."
             if self.unknown
             else ""
         )
@@ -129,7 +129,7 @@ class AuditResult:
 
     @property
     def if_some_err(self) -> str:
-        """Between which shares the truth is if up to 5 % of the answers, had all labels been
+        """Between which shares the truth is if up to 5% of the answers, had all labels been
         answered, would be wrong."""
         low, high = (end / max(self.labels, 1) for end in (self.bounds.low, self.bounds.high))
         return f"{percent(max(0.0, low - _ERRS))} to {percent(min(1.0, high + _ERRS))}"
@@ -152,7 +152,7 @@ class Questions:
 
 def percent(share: float) -> str:
     """Returns a share as a person reads it."""
-    return f"{100 * share:.1f} %"
+    return f"{100 * share:.1f}%"
 
 
 def read_result(dataset: fo.Dataset, audit: Audit, ahead: int = 0) -> AuditResult:
@@ -315,27 +315,35 @@ def _of_classes(
     return sorted(found, key=lambda one: -one.labels)
 
 
+def _are(number: int) -> str:
+    return "is" if number == 1 else "are"
+
+
 def _of_target(result: AuditResult, proof: Proof, target: float) -> str:
-    goal = f"{100 * target:g} % right ({result.confidence:.0%} confidence)"
+    goal = f"at least {100 * target:g}%"
+    sure = f"({result.confidence:.0%} confidence)"
     after = f"after {count(result.answers, 'answer')}, {result.found:,} of them wrong"
     if proof.size:
-        said = f"Proven: the {proof.size:,} least suspicious labels are at least {goal}, {after}."
+        said = (
+            f"Proven: {goal} of the {proof.size:,} least suspicious labels are right {sure}, "
+            f"{after}."
+        )
         if proof.next_size:
             said += f" The next {proof.next_size:,} are {proof.evidence:.0%} of the way there."
         return said
     if not result.answers:
         return (
-            f"To prove which labels are at least {goal}, answer a random sample of the least "
-            "suspicious ones as you would the queue; you may look and stop at any time."
+            f"To prove which labels are {goal} right {sure}, answer a random sample of the least "
+            "suspicious ones with the keys of the review; you can stop at any time."
         )
     if not result.waiting:
         return (
-            f"No set of these labels is at least {goal}, {after}, and nothing is left to ask: "
-            "lower the target, or find label issues again with another field to ask."
+            f"No set of these labels is {goal} right {sure}, {after}, and nothing is left to ask: "
+            "lower the target, or find label issues again with another field to compare with."
         )
     said = (
-        f"Nothing is proven to be at least {goal} yet, {after}: the first {proof.next_size:,} "
-        f"labels are {proof.evidence:.0%} of the way there."
+        f"Not proven yet, {after}: the first {proof.next_size:,} labels are "
+        f"{proof.evidence:.0%} of the way to {goal} right {sure}."
     )
     if result.found > 2 * (1 - target) * result.answers and result.answers >= _OF_A_CLASS:
         said += " So many are wrong that a lower target, or better label issues, would help more."

@@ -56,9 +56,10 @@ def check_can_move(label: Mapping[str, Any]) -> None:
         return
     if label.get("bounding_box") is None:
         raise InvalidParameter(
-            "This label has no box of its own: correct its outline or points, where it has any, in "
-            "an editor for these."
+            "This label has no box of its own: correct its outline or points in an annotation "
+            "tool, or skip it."
         )
     raise InvalidParameter(
-        "This label has a mask, which a new box would stretch: correct both in an editor for masks."
+        "This label has a mask, which a new box would stretch: correct both in an annotation tool, "
+        "or skip it."
     )

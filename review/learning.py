@@ -51,9 +51,10 @@ class Estimate:
     @property
     def sentence(self) -> str:
         """One sentence for the reviewer."""
-        known = f"About {self.left:,.0f} issues are left ({self.low:,.0f} to {self.high:,.0f})"
+        are = "issue is" if f"{self.left:.0f}" == "1" else "issues are"
+        known = f"About {self.left:,.0f} {are} left ({self.low:,.0f} to {self.high:,.0f})"
         if self.stop:
-            return f"{known}, hardly any on the next page: you may stop."
+            return f"{known}, hardly any of them among the next {_PAGE} labels: you can stop here."
         return f"{known}, {self.next_page:.0f} of them among the next {_PAGE}."
 
 

@@ -149,7 +149,12 @@ def undo_merge(change: Change) -> str:
         merged += len(ids)
     change.close()
     stay = merged - changed
-    rest = f" {count(stay, 'label')} had another class since: no change." if stay else ""
+    verbs = ("was", "keeps") if stay == 1 else ("were", "keep")
+    rest = (
+        f" {count(stay, 'label')} {verbs[0]} given another class since and {verbs[1]} it."
+        if stay
+        else ""
+    )
     are = "label is" if changed == 1 else "labels are"
     return f"{changed:,} {are} '{label}' again.{rest}"
 

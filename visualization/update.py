@@ -99,8 +99,8 @@ class LabelChanges:
         text = f"{', '.join(parts)}; {count(self.unchanged, 'point')} as before."
         if self.recompute:
             text += (
-                " More than a fifth of the labels are new: computing the visualization again gives "
-                "a better map."
+                " More than a fifth of the labels are new or changed: compute the visualization "
+                "again for a better map."
             )
         return text
 

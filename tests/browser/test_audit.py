@@ -31,7 +31,7 @@ def test_audit(app, page, mapped, screenshot):  # noqa: F811
     page.locator(".lv-expected", has_text="after 24 answers").wait_for()
     said = page.locator(".lv-expected").inner_text()
     assert re.match(
-        r"[\d.]+ % of 628 labels are wrong, [\d.]+ % to [\d.]+ % \(95%\), after 24 answers; "
+        r"[\d.]+% of 628 labels are wrong, [\d.]+% to [\d.]+% \(95%\), after 24 answers; "
         r"[\d,]+ more would halve the interval\.",
         said,
     )

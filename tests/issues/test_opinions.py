@@ -137,7 +137,7 @@ def test_a_box_that_is_no_number_is_left_out_and_counted(flipped_labels):
     dataset.clone_sample_field("labels", "second")
     issues = find_label_issues(dataset, "map", second_fields="second")
     assert issues.checked == 119 and issues.missing == 1
-    assert "1 labels were not checked: their embedding is gone" in issues.summary()
+    assert "1 label was not checked: the embedding is gone" in issues.summary()
     suspicion = dataset.values(f"{ROOT}.suspicion", unwind=True)
     assert [value is None for value in suspicion] == [False] * 119 + [True]
     assert np.isfinite(suspicion[:119]).all() and max(suspicion[:119]) > 0.5

@@ -61,6 +61,8 @@ def test_the_form_asks_what_to_do_with_a_run_that_exists(scenes):
     assert inputs["run_name"].invalid and "already" in inputs["run_name"].error_message
     for existing in ("only_new", "replace"):
         assert not form(scenes, **ASKED, existing=existing)["run_name"].invalid
+    line = form(scenes, **ASKED, existing="only_new")["estimate"].view.label
+    assert line == "Of 12 images, those that this run has not labeled yet will be labeled"
     inputs = form(scenes, **ASKED, existing="only_new", confidence=0.5)
     assert "go on with the same" in inputs["run_name"].error_message
     assert not form(scenes, **ASKED, existing="replace", confidence=0.5)["run_name"].invalid

@@ -156,7 +156,7 @@ def test_a_map_is_told_of_where_its_label_issues_are_cancelled(dataset):
             cancelled.set()
 
     run = ComputeVisualization().call(ctx, cancel, cancelled)
-    assert run.notes[-1].startswith("Label issues were not looked for to the end: canceled.")
+    assert run.notes[-1].startswith("Find label issues was canceled before it finished.")
     assert "nothing was changed" not in " ".join(run.notes)
     dataset.reload()
     assert dataset.list_brain_runs() == ["map"]

@@ -80,7 +80,7 @@ def test_a_target_is_proven_and_fills_the_basket(dataset):
     approval("begin_target", **source, target=80)
     answer(review, run, 45)
     progress = approval("review", **source)["progress"]
-    assert progress["proven"] > 0 and progress["target"].startswith("Proven: the")
+    assert progress["proven"] > 0 and progress["target"].startswith("Proven: at least")
     assert progress["targetKey"] == "map"
     done = approval("fill_basket", **source)
     progress = approval("review", **source)["progress"]
@@ -97,11 +97,11 @@ def test_the_operator_begins_a_target_and_fills_the_basket(dataset):
     with pytest.raises(InvalidParameter, match="Set a target first"):
         execute(ApproveToTarget(), dataset, brain_key="map", step="fill")
     said = execute(ApproveToTarget(), dataset, brain_key="map", target=80)["summary"]
-    assert said.startswith("To prove which labels are at least 80 % right")
+    assert said.startswith("To prove which labels are at least 80% right")
     review = Review(dataset)
     answer(review, {"key": "map", "run": review("open_run", key="map")["run"]["run"]}, 45)
     filled = execute(ApproveToTarget(), dataset, brain_key="map", step="fill")["summary"]
-    assert filled.startswith("At least 80 % of these")
+    assert filled.startswith("At least 80% of these")
 
 
 def test_the_report_is_downloaded(dataset):

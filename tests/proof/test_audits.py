@@ -114,7 +114,7 @@ def test_labels_deleted_edited_or_skipped_are_not_known_and_what_was_answered_st
     give(dataset, skipped, "skipped")
     found = read_result(dataset, audit)
     assert (found.answers, found.found, found.unknown) == (4, 1, 3)
-    assert "3 labels of the sample are not known" in found.sentence
+    assert "For 3 labels of the sample there is no answer" in found.sentence
 
 
 def test_two_reviewers_at_once_do_no_harm(judged):
@@ -147,8 +147,8 @@ def test_how_far_a_reviewer_who_errs_carries(judged):
     dataset, _ = judged
     audit = begin_audit(dataset, "map", seed=1)
     found = read_result(dataset, audit)
-    assert found.if_some_err == "0.0 % to 100.0 %"
+    assert found.if_some_err == "0.0% to 100.0%"
     for asked in questions(dataset, audit, 30):
         give(dataset, asked, "right")
     found = read_result(dataset, audit)
-    assert found.if_some_err == f"0.0 % to {percent(found.bounds.high / 120 + 0.05)}"
+    assert found.if_some_err == f"0.0% to {percent(found.bounds.high / 120 + 0.05)}"

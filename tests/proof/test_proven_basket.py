@@ -39,12 +39,15 @@ def test_the_basket_becomes_the_proven_set_and_its_proof_stays_with_the_round(ju
     assert "random sample of the least suspicious" in read_result(dataset, audit).sentence
     answers = answer_all(dataset, audit, flipped, most=45)
     result = read_result(dataset, audit)
-    assert result.proof.size and f"Proven: the {result.proof.size:,} least" in result.sentence
+    assert (
+        result.proof.size
+        and f"Proven: at least 80% of the {result.proof.size:,} least" in result.sentence
+    )
     done = fill_basket(dataset, current_audit(dataset, "map"))
     inside = hex_ids(basket(dataset))
     assert done.changed == len(inside) and answers == 45
     assert sum(id_ not in flipped for id_ in inside) / len(inside) >= 0.8
-    assert f"At least 80 % of these {len(inside)} labels are right" in done.sentence
+    assert f"At least 80% of these {len(inside)} labels are right" in done.sentence
     assert "with 95% confidence: 45 answers by ada" in done.sentence
     candidates = find_candidates(dataset, FIELD)
     assert proof_of_basket(candidates) == (done.sentence, True)
@@ -75,7 +78,7 @@ def test_nothing_is_proven_by_no_answers_or_wrong_ones(judged):
     with pytest.raises(InvalidParameter, match="Set a target first"):
         fill_basket(dataset, current_audit(dataset, "map"))
     audit = begin_audit(dataset, "map", target=0.8, seed=1)
-    with pytest.raises(InvalidParameter, match="To prove which labels are at least 80 % right"):
+    with pytest.raises(InvalidParameter, match="To prove which labels are at least 80% right"):
         fill_basket(dataset, current_audit(dataset, "map"))
     answer_all(dataset, audit, set(hex_ids(audit.ids)), most=30)
     with pytest.raises(InvalidParameter, match="a lower target, or better label issues"):

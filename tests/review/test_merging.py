@@ -58,7 +58,8 @@ def test_all_labels_of_a_class_become_another_and_back(blood):
     sample.labels.detections[1].label = "WBC"
     sample.save()
     said = undo_merge(find_change(blood, done.token))
-    assert said == "2 labels are 'Platetets' again. 1 label had another class since: no change."
+    again = "2 labels are 'Platetets' again."
+    assert said == f"{again} 1 label was given another class since and keeps it."
     before[0][1] = "WBC"
     assert _labels(blood) == before
     assert patches.count_values("labels.label")["Platetets"] == 2
