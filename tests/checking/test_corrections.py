@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import argparse
+
 import fiftyone as fo
 import numpy as np
 import pytest
 from labelvet.checking import check
 from labelvet.checking.check import CheckSettings, mark_exported
 from labelvet.checking.export import find_corrections, write_corrections
+from labelvet.cli import check as command
 from labelvet.core.errors import InvalidParameter
 from labelvet.dataset.states import REJECTED_TAG
 from labelvet.folders.formats import read_source
@@ -107,3 +110,17 @@ def test_what_is_in_the_files_may_be_forgotten_and_what_came_later_may_not(file)
     sample.labels.detections[1].label = "dog"
     sample.save()
     assert imported(file).count("labels.detections") == 5
+
+
+@pytest.mark.parametrize(
+    "given, said",
+    [
+        (["my data.yaml", "--split", "val"], "`labelvet export 'my data.yaml' --split val` lists"),
+        (["c.json", "--images", "x", "--lenient"], "`labelvet export c.json --images x --lenient`"),
+        (["fiftyone:mine", "--field", "labels"], "kept in this check only and cannot be exported"),
+    ],
+)
+def test_what_becomes_of_the_answers_is_said(given, said):
+    parser = argparse.ArgumentParser()
+    command.add(parser.add_subparsers())
+    assert said in command._what_becomes(parser.parse_args(["open", *given]))

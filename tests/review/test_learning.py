@@ -7,7 +7,23 @@ import pytest
 from clusters import clusters
 from labelvet.issues.kinds import DUPLICATE, RIGHT
 from labelvet.issues.suspicion import find_suspects
-from labelvet.review.learning import learn
+from labelvet.review.learning import Estimate, learn
+
+
+@pytest.mark.parametrize(
+    "left, stop, sentence",
+    [
+        (1.2, False, "About 1 issue is left (0 to 3), 1 of them among the next 50."),
+        (
+            0.2,
+            True,
+            "About 0 issues are left (0 to 3), hardly any of them among the next 50 labels: you "
+            "can stop here.",
+        ),
+    ],
+)
+def test_the_sentence(left, stop, sentence):
+    assert Estimate(left, 0.2, 3.4, left, stop).sentence == sentence
 
 
 @pytest.mark.parametrize("answers", [0, 10, 60])
