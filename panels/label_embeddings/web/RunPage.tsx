@@ -57,7 +57,7 @@ export function RunPage({
   const hasLabels = opened.run.patchesField !== null;
   const run = useMemo(() => wire.of(opened.run), [wire, opened.run]);
   const list = useCallback(() => wire.changes(), [wire]);
-  const [left] = useState(() => openReviews.of(datasetName));
+  const [left] = useState(() => (asksSample ? null : openReviews.of(datasetName)));
   const wasOpen = left?.run === opened.run.run ? left : null;
   const [reviewing, setReviewing] = useState(() => hasLabels && (!!wasOpen || beginReview()));
   const [pointed, setPointed] = useState<number | null>(null);
