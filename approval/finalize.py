@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
+from contextlib import ExitStack
 from dataclasses import dataclass
 
 from ..autolabel.replacing import check_ended
@@ -164,14 +164,19 @@ def finish(candidates: Candidates) -> str:
 
     Raises:
         InvalidParameter: if the run is going on
+        UnknownUndo: if somebody undoes one of the steps now, or finishes them
     """
     dataset, number = candidates.dataset, 0
     dataset.reload()
     if candidates.run is not None:
         check_ended(dataset, candidates.run)
-    for change in loop_changes(candidates):
-        where = change.what["into"] if change.kind == APPROVAL else candidates.field
-        with nullcontext() if change.closed else change.claimed():
+    changes = loop_changes(candidates)
+    with ExitStack() as held:
+        for change in changes:
+            if not change.closed:
+                held.enter_context(change.claimed())
+        for change in changes:
+            where = change.what["into"] if change.kind == APPROVAL else candidates.field
             number += removed.forget(dataset, where, change.what["moment"])
             change.close()
     # what no record can bring back: it came with a clone or an import, whose records stayed behind;

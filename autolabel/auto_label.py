@@ -204,7 +204,10 @@ def _label_images(
     images = dict(zip(ids, paths, strict=True))
     if not images:
         raise NoPatches("There are no images in this view: choose another target view.")
-    marked = samples_of(dataset).find({f"{run.label_field}.{MARK}": run.name}, {"_id": 1})
+    which: list[dict[str, Any]] = [{f"{run.label_field}.{MARK}": run.name}]
+    if moment is None:  # nothing is replaced: what an image that could not be read kept, either
+        which.append({f"{run.label_field}.detections.{RUN_ATTRIBUTE}": run.name})
+    marked = samples_of(dataset).find({"$or": which}, {"_id": 1})
     done = {str(document["_id"]) for document in marked}
     missing = [(id_, path) for id_, path in images.items() if id_ not in done]
     size = batch_size or (_BATCH_CPU if detector.device == "cpu" else _BATCH_GPU)

@@ -55,7 +55,7 @@ def begin_replacement(dataset: fo.Dataset, earlier: AutoLabelRun, user: str | No
         dataset, REPLACEMENT,
         f"{count(earlier.labels, 'label')} of '{name}' replaced by a new run.", user,
         expires=False, field=field, run=name, moment=unique_moment(dataset),
-        record=as_stored(earlier),
+        record=as_stored(earlier), since=True,
     )  # fmt: skip
     marks = f"{field}.{MARK}"
     before = _marked_before(name, change.what["moment"])
@@ -137,7 +137,10 @@ def undo_replacement(change: Change) -> str:
     newest = open_replacement(dataset, run)
     if newest is not None and newest.token != change.token:
         raise InvalidParameter(f"'{name}' was replaced again since: undo that first.")
-    approved = samples_of(dataset).count_documents(_approved_since(field, name, moment))
+    before = _marked_before(name, moment)
+    # a replacement of an earlier version left no mark of its own
+    since = marked_since(name, moment) if what.get("since") else name
+    approved = samples_of(dataset).count_documents(_approved(field, name, since))
     if approved:
         raise InvalidParameter(
             f"Labels of '{name}' were approved since it was replaced, in "
@@ -145,7 +148,6 @@ def undo_replacement(change: Change) -> str:
         )
     number = removed.count_at(dataset, field, moment)
     marks = in_list(f"{field}.{MARK}")
-    before, since = _marked_before(name, moment), marked_since(name, moment)
     ours = {"$in": ["$$m", [name, before, since]]}
     rest = {"$filter": {"input": marks, "as": "m", "cond": {"$not": [ours]}}}
     # an image that the new run did not come to has the labels of before still
@@ -201,10 +203,10 @@ def _marked_before(name: str, moment: datetime) -> str:
     return f"{name} before {moment.isoformat()}"
 
 
-def _approved_since(field: str, name: str, moment: datetime) -> dict[str, Any]:
-    """The filter of the images in which labels of a run were approved after a replacement."""
+def _approved(field: str, name: str, mark: str) -> dict[str, Any]:
+    """The filter of the images with a mark in which labels of a run are approved."""
     approved = {RUN_ATTRIBUTE: name, "tags": APPROVED_TAG}
     return {
-        f"{field}.{MARK}": marked_since(name, moment),
+        f"{field}.{MARK}": mark,
         f"{field}.detections": {"$elemMatch": approved},
     }

@@ -155,9 +155,10 @@ def _imported(settings: CheckSettings, report: Report) -> fo.Dataset:
             lost = _count_corrections(dataset, settings.source, exported)
             if lost:
                 raise InvalidParameter(
-                    "The labels or options changed since the last check, and checking again would "
-                    f"discard {count(lost, 'correction')} that you made in the App. Export first "
-                    "if only the options changed, or discard with --start-over."
+                    "The labels, the options or FiftyOne changed since the last check, and "
+                    f"checking again would discard {count(lost, 'correction')} that you made in "
+                    "the App. Export first if only the options changed, or discard with "
+                    "--start-over."
                 )
     # it gets its name once it is complete
     building = f"{NAME}-building"

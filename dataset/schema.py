@@ -152,6 +152,8 @@ def ensure_field(
                 dataset.add_sample_field(path, type_, **options)
             except ValueError as error:  # somebody may have added it, or deleted what it is part of
                 failure = error
+            if not failure and _is_stored(dataset, path) and dataset.get_field(path) is not None:
+                return
             dataset.reload()
             if dataset.get_field(path) is not None:
                 return
@@ -159,6 +161,18 @@ def ensure_field(
     if attribute and dataset.get_field(root) is None:
         raise FieldGone(gone(root)) from None
     raise failure or FieldGone(gone(path))
+
+
+def _is_stored(dataset: fo.Dataset | Storage, path: str) -> bool:
+    """Whether the database has a field or an attribute in the schema of a dataset."""
+    part = "frame_fields" if isinstance(dataset, Storage) and dataset.frames else "sample_fields"
+    fields = (collection_named("datasets").find_one({"_id": dataset._doc.id}) or {}).get(part)
+    for name in path.split("."):
+        field = next((one for one in fields or [] if one["name"] == name), None)
+        if field is None:
+            return False
+        fields = field.get("fields")
+    return True
 
 
 def missing_fields(

@@ -147,14 +147,12 @@ def _labels(
             image, category = int(annotation["image_id"]), int(annotation["category_id"])
             values = [float(value) for value in annotation["bbox"]]
             score = annotation.get("score")
-            confidence = None if score is None else check_confidence(score, where, faults)
+            confidence = None if score is None else float(score)
         except (AttributeError, KeyError, TypeError, ValueError):
             faults.add(
                 "annotation lacks image_id, category_id or bbox|"
                 "annotations lack image_id, category_id or bbox", where,
             )  # fmt: skip
-            continue
-        if score is not None and confidence is None:
             continue
         if annotation.get("iscrowd"):
             crowds += 1
@@ -170,6 +168,9 @@ def _labels(
             )  # fmt: skip
         elif image in sizes:
             box = relative_box(values, sizes[image], where, faults)
+            if confidence is not None:
+                confidence = check_confidence(confidence, where, faults)
+                box = None if confidence is None else box
             if box is not None:
                 labels[image].append(
                     FileLabel(categories[category], box, f"annotation {row}", confidence)

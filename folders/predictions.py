@@ -17,6 +17,8 @@ from .source import (
     image_size,
 )
 
+# so many folders before its name may tell a file from others
+_FOLDERS = 3
 _SEVERAL = Path()  # what is found where several images have a name
 
 
@@ -91,22 +93,21 @@ def read_predictions(path: Path, source: LabelSource) -> LabelSource:
 
 
 def _images_by_name(source: LabelSource) -> dict[str, Path | None]:
-    """Returns the images by their names and stems, and by those with their folder before them."""
+    """Returns the images by their names and stems, alone and with some folders before them."""
     by_name: dict[str, Path | None] = {}
     for image in source.images:
         path = image.path
         for name in {path.name, path.stem}:
-            for key in (name, f"{path.parent.name}/{name}"):
+            for folders in range(_FOLDERS + 1):
+                key = "/".join((*path.parent.parts[len(path.parent.parts) - folders :], name))
                 by_name[key] = path if by_name.get(key, path) == path else _SEVERAL
     return by_name
 
 
 def _find(by_key: dict[str, Path | None], name: str) -> Path | None:
-    parts = Path(name).parts
-    for key in (name, "/".join(parts[-2:]), "/".join(parts[-1:])):
-        if key in by_key:
-            return by_key[key]
-    return None
+    parts = Path(name).parts[-_FOLDERS - 1 :]
+    keys = (name, *("/".join(parts[first:]) for first in range(len(parts))))
+    return next((by_key[key] for key in keys if key in by_key), None)
 
 
 def _key(entry: Any) -> str:

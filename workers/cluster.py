@@ -233,7 +233,7 @@ class RayBackbone:
                     del running[call]
                     continue
                 except ray.exceptions.RayTaskError as failed:
-                    raise failed.cause from None
+                    raise failed.cause from failed
                 except ray.exceptions.RayError as lost:
                     self._workers.pop(worker, None)
                     self._grown = 0.0  # another takes its place at once

@@ -123,10 +123,10 @@ def _run(
     """Runs a claimed run in a process of its own."""
     try:
         process = RunProcess(claim, plugins, cluster, say)
-    except OSError as error:
-        reason = f"The worker cannot start a process for it: {error}. Free memory, and re-run it."
-        claim.fail(reason)
-        say(f"Run {claim.operation}: {reason}")
+    except OSError as error:  # of this machine, not of the run: another worker may have it
+        claim.release()
+        say(f"Run {claim.operation} is queued again, as no process can be started here: {error}")
+        stop.wait(_POLL_SECONDS)
         return
     _watch(process, claim, hangs, stop, say)
 

@@ -42,6 +42,7 @@ from labelvet.core.errors import (
     UnknownUndo,
 )
 from labelvet.dataset.changes import find_change, list_changes
+from labelvet.dataset.documents import collection_named, samples_of
 from labelvet.dataset.tags import tag_view
 from labelvet.panels.undoing import undo
 from leaving_fields import leaving
@@ -421,6 +422,25 @@ def test_images_that_cannot_be_read_keep_what_they_had(scenes):
     scenes.reload()
     assert scenes.values(ROOT)[0] == hidden[FIELD].detections
     assert scenes.count(f"{FIELD}_removed.detections") == 11
+    finish(find_candidates(scenes, FIELD, RUN))
+    again = label(scenes, Corner(), existing="only_new", confidence=0.5)
+    scenes.reload()
+    assert again.images == 0 and scenes.values(ROOT)[0] == hidden[FIELD].detections
+
+
+def test_a_replacement_of_an_earlier_version_is_undone(scenes):
+    """Its images have no mark of the new run, and its record does not say that they have."""
+    label(scenes, Corner())
+    before = everything(scenes)
+    label(scenes, Corner(), existing="replace", confidence=0.5)
+    (change,) = list_changes(scenes, ("replacement",))
+    samples_of(scenes).update_many(
+        {}, {"$pull": {f"{FIELD}.auto_label_runs": {"$regex": " since "}}}
+    )
+    store = collection_named("execution_store")
+    store.update_one({"key": change.token}, {"$unset": {"value.what.since": ""}})
+    undo(scenes, change.token)
+    assert everything(scenes) == before
 
 
 def test_what_another_process_labeled_meanwhile_is_not_labeled_again(scenes):

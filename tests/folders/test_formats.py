@@ -303,6 +303,16 @@ def test_predictions_of_files_with_equal_names_are_told_by_their_folders(tmp_pat
     assert "write its folder before it" in "".join(read.faults.sentences())
 
 
+def test_predictions_of_files_in_equal_folders_are_told_by_their_paths(tmp_path):
+    paths = [tmp_path / folder / "images" / "1.jpg" for folder in ("first", "second")]
+    source = LabelSource("", tmp_path, None, [ImageFile(one, []) for one in paths], [], Faults())
+    file, box = tmp_path / "predictions.json", {"label": "dog", "box": [0.1, 0.1, 0.2, 0.3]}
+    for name in ("second/images/1.jpg", str(paths[1]), str(paths[1].with_suffix(""))):
+        file.write_text(json.dumps({name: [box]}))
+        ((image, _),) = read_predictions(file, source).labels()
+        assert image.path == paths[1]
+
+
 @pytest.mark.parametrize("orientation", [1, 3, 6, 8, 9])
 @pytest.mark.parametrize("name", ["a.jpg", "a.png", "a.webp", "a.tiff"])
 def test_the_size_of_an_image_is_that_of_its_upright_pixels(tmp_path, name, orientation):

@@ -286,7 +286,7 @@ def test_a_repeated_run_replaces_no_labels_that_another_made_since(coco128, clai
         coco128.delete_run("first")
 
 
-def test_a_process_that_cannot_start_fails_the_run_and_not_the_worker(claimed, monkeypatch):
+def test_a_run_whose_process_cannot_start_is_queued_again(claimed, monkeypatch, capsys):
     claim, id_ = claimed
 
     def refuse(*_):
@@ -294,8 +294,8 @@ def test_a_process_that_cannot_start_fails_the_run_and_not_the_worker(claimed, m
 
     monkeypatch.setattr(serving, "RunProcess", refuse)
     serving._run(claim, Path(), None, lambda _: False, Event(), print)
-    failed = get_operation(id_)
-    assert failed.state == "failed" and "cannot start a process for it" in failed.error
+    assert get_operation(id_).state == "queued"
+    assert "no process can be started here: [Errno 12]" in capsys.readouterr().out
 
 
 def test_what_was_canceled_in_its_last_step_is_said_once(claimed):

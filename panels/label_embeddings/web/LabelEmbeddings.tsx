@@ -3,7 +3,7 @@ import { LinearProgress } from "@mui/material";
 import React, { useCallback, useEffect, useMemo } from "react";
 import { useRecoilValue } from "recoil";
 import { Button } from "../../app/Button";
-import { openMaps, openSamples, useOpened } from "../../app/opening";
+import { openMaps, openReviews, openSamples, useOpened } from "../../app/opening";
 import { type PanelProps, usePython } from "../../app/panel";
 import css from "../../app/panel.css?inline";
 import { useOpenRun } from "./hooks/useOpenRun";
@@ -30,6 +30,7 @@ export function LabelEmbeddings(props: PanelProps) {
   const open = useCallback(
     (next: string | null) => {
       openSamples.set(datasetName, null);
+      openReviews.set(datasetName, null);
       openMaps.set(datasetName, next);
       refresh();
     },
