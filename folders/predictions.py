@@ -46,7 +46,9 @@ def read_predictions(path: Path, source: LabelSource) -> LabelSource:
         entries = content["annotations"]
         names |= {kind["id"]: kind["name"] for kind in content.get("categories") or []}
         for image in content.get("images") or []:
-            by_key[str(image.get("id"))] = _find(by_key, str(image.get("file_name")))
+            image_path = _find(by_key, str(image.get("file_name")))
+            if image_path is not None:
+                by_key[str(image.get("id"))] = image_path
     elif isinstance(content, list):
         entries = content
     elif isinstance(content, dict) and all(isinstance(each, list) for each in content.values()):
@@ -92,9 +94,9 @@ def read_predictions(path: Path, source: LabelSource) -> LabelSource:
     return LabelSource("predictions", path, None, found, [path], faults)
 
 
-def _images_by_name(source: LabelSource) -> dict[str, Path | None]:
+def _images_by_name(source: LabelSource) -> dict[str, Path]:
     """Returns the images by their names and stems, alone and with some folders before them."""
-    by_name: dict[str, Path | None] = {}
+    by_name: dict[str, Path] = {}
     for image in source.images:
         path = image.path
         for name in {path.name, path.stem}:
@@ -104,7 +106,7 @@ def _images_by_name(source: LabelSource) -> dict[str, Path | None]:
     return by_name
 
 
-def _find(by_key: dict[str, Path | None], name: str) -> Path | None:
+def _find(by_key: dict[str, Path], name: str) -> Path | None:
     parts = Path(name).parts[-_FOLDERS - 1 :]
     keys = (name, *("/".join(parts[first:]) for first in range(len(parts))))
     return next((by_key[key] for key in keys if key in by_key), None)

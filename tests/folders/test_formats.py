@@ -313,6 +313,17 @@ def test_predictions_of_files_in_equal_folders_are_told_by_their_paths(tmp_path)
         assert image.path == paths[1]
 
 
+def test_predictions_of_an_unknown_file_name_are_told_by_their_id(images, tmp_path):
+    source = read_source(write_coco(tmp_path / "dataset", images, TRUTH, CLASSES))
+    number = source.numbers[next(path for path in source.numbers if path.name == "1.jpg")]
+    entry = {"image_id": number, "category_id": 2, "bbox": [20, 10, 40, 30]}
+    renamed = [{"id": number, "file_name": "renamed since.jpg"}]
+    file = tmp_path / "predictions.json"
+    file.write_text(json.dumps({"images": renamed, "annotations": [entry]}))
+    ((image, _),) = read_predictions(file, source).labels()
+    assert image.path.name == "1.jpg"
+
+
 @pytest.mark.parametrize("orientation", [1, 3, 6, 8, 9])
 @pytest.mark.parametrize("name", ["a.jpg", "a.png", "a.webp", "a.tiff"])
 def test_the_size_of_an_image_is_that_of_its_upright_pixels(tmp_path, name, orientation):
