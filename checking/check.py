@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import json
-import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import fiftyone as fo
-import numpy as np
 
 from ..core.errors import BadDataset, InvalidParameter
 from ..core.progress import Report
 from ..core.sentences import count
 from ..core.versions import check_fiftyone
-from ..dataset.records import delete_tensors, read_tensors, write_tensors
+from ..dataset.records import as_tensor, delete_tensors, of_tensor, read_tensors, write_tensors
 from ..folders.source import FileLabel, ImageFile, LabelSource
 from .export import Changed, find_corrections
 from .result import FIELD, PLACE, CheckResult, read_result
@@ -264,17 +261,16 @@ def _sentences(changes: Sequence[Changed]) -> dict[str, str]:
 
 
 def _keep(dataset: fo.Dataset, name: str, content: Any) -> None:
-    packed = zlib.compress(json.dumps(content).encode())
     kept = read_tensors(_BUCKET, dataset._doc.id)
-    arrays = {**(kept[0] if kept else {}), name: np.frombuffer(packed, dtype=np.uint8)}
-    write_tensors(_BUCKET, dataset._doc.id, arrays, {})
+    tensors = {**(kept[0] if kept else {}), name: as_tensor(content)}
+    write_tensors(_BUCKET, dataset._doc.id, tensors, {})
 
 
 def _kept(dataset: fo.Dataset, name: str) -> Any:
     kept = read_tensors(_BUCKET, dataset._doc.id)
     if kept is None or name not in kept[0]:
         return None
-    return json.loads(zlib.decompress(kept[0][name].tobytes()))
+    return of_tensor(kept[0][name])
 
 
 def _delete(name: str) -> None:

@@ -45,9 +45,7 @@ def add(commands: Any) -> None:
         "update a map for new and deleted labels",
         "What 'Update visualization' does.",
     )
-    update.add_argument(
-        "--brain-key", required=True, metavar="KEY", help="the brain key of the visualization"
-    )
+    _add_brain_key(update)
     issues = _add(
         commands,
         "issues",
@@ -55,9 +53,7 @@ def add(commands: Any) -> None:
         "judge the labels of a map",
         "What 'Find label issues' does.",
     )
-    issues.add_argument(
-        "--brain-key", required=True, metavar="KEY", help="the brain key of the visualization"
-    )
+    _add_brain_key(issues)
     issues.add_argument(
         "--second",
         action="append",
@@ -88,9 +84,7 @@ def add(commands: Any) -> None:
         "list the classes that are confused, and those that may be one",
         "What 'Confused classes' of the panel Label embeddings shows.",
     )
-    classes.add_argument(
-        "--brain-key", required=True, metavar="KEY", help="the brain key of the visualization"
-    )
+    _add_brain_key(classes)
     merge = _add(
         commands,
         "merge",
@@ -132,9 +126,7 @@ def add(commands: Any) -> None:
         "What 'Label report' does.",
     )
     report.add_argument("file", metavar="FILE", help="the page, which ends in .html")
-    report.add_argument(
-        "--brain-key", required=True, metavar="KEY", help="the brain key of the visualization"
-    )
+    _add_brain_key(report)
     report.add_argument("--overwrite", action="store_true", help="replace files that exist")
 
 
@@ -291,6 +283,12 @@ def _tag(arguments: argparse.Namespace) -> None:
     print(describe(done, arguments.tag, what, arguments.remove))
     if done.token is not None:
         print(_UNDO)
+
+
+def _add_brain_key(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--brain-key", required=True, metavar="KEY", help="the brain key of the visualization"
+    )
 
 
 def _samples(arguments: argparse.Namespace) -> Any:

@@ -55,8 +55,7 @@ def write_record(run: ObjectId, record: RunRecord) -> None:
     if record.keys is not None:
         tensors["keys"] = bytes_of(record.keys)
     if record.stages is not None:
-        packed = zlib.compress(json.dumps(record.stages).encode())
-        tensors["stages"] = np.frombuffer(packed, np.uint8)
+        tensors["stages"] = as_tensor(record.stages)
     write_tensors(_BUCKET, run, tensors, {"metric": record.graph.metric})
 
 
@@ -70,13 +69,23 @@ def read_record(run: ObjectId) -> RunRecord | None:
         NeighborGraph(tensors["indices"], tensors["distances"], str(metadata["metric"])),
         tensors["boxes"],
         keys_of(tensors["keys"]) if "keys" in tensors else None,
-        json.loads(zlib.decompress(tensors["stages"].tobytes())) if "stages" in tensors else None,
+        of_tensor(tensors["stages"]) if "stages" in tensors else None,
     )
 
 
 def drop_orphaned_records() -> None:
     """Drops the records of runs that do not exist any more, whoever deleted them."""
     drop_orphaned_tensors(_BUCKET)
+
+
+def as_tensor(content: Any) -> NDArray[np.uint8]:
+    """Packs what JSON can hold into (n,) bytes, which are kept among tensors."""
+    return np.frombuffer(zlib.compress(json.dumps(content).encode()), np.uint8)
+
+
+def of_tensor(tensor: NDArray[np.uint8]) -> Any:
+    """Unpacks what :func:`as_tensor` packed."""
+    return json.loads(zlib.decompress(tensor.tobytes()))
 
 
 def write_tensors(

@@ -163,9 +163,15 @@ def ensure_field(
     raise failure or FieldGone(gone(path))
 
 
+def _fields_of(dataset: fo.Dataset | Storage) -> str:
+    """What the document of a dataset calls its fields, or those of its frames."""
+    frames = isinstance(dataset, Storage) and dataset.frames
+    return "frame_fields" if frames else "sample_fields"
+
+
 def _is_stored(dataset: fo.Dataset | Storage, path: str) -> bool:
     """Whether the database has a field or an attribute in the schema of a dataset."""
-    part = "frame_fields" if isinstance(dataset, Storage) and dataset.frames else "sample_fields"
+    part = _fields_of(dataset)
     fields = (collection_named("datasets").find_one({"_id": dataset._doc.id}) or {}).get(part)
     for name in path.split("."):
         field = next((one for one in fields or [] if one["name"] == name), None)
@@ -188,7 +194,7 @@ def missing_fields(
     Raises:
         DatasetDeleted: if the dataset does not exist any more
     """
-    part = "frame_fields" if isinstance(dataset, Storage) and dataset.frames else "sample_fields"
+    part = _fields_of(dataset)
     wanted = {f"{part}.name": 1, f"{part}.embedded_doc_type": 1}
     document: dict[str, Any] | None = collection_named("datasets").find_one(
         {"_id": dataset._doc.id}, wanted
@@ -201,7 +207,7 @@ def missing_fields(
 
 def created_at(dataset: fo.Dataset | Storage, name: str) -> datetime | None:
     """Returns when a field was added to the schema, in UTC; None where nothing says so."""
-    part = "frame_fields" if isinstance(dataset, Storage) and dataset.frames else "sample_fields"
+    part = _fields_of(dataset)
     document = collection_named("datasets").find_one(
         {"_id": dataset._doc.id}, {part: {"$elemMatch": {"name": name}}}
     )
