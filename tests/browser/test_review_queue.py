@@ -8,7 +8,7 @@ import pytest
 from labelvet import compute_visualization
 from labelvet.issues.find import find_label_issues
 
-from .conftest import choose_run, open_dataset, open_panel
+from .conftest import answers_late, choose_run, open_dataset, open_panel
 
 FIELD = "predictions"
 KEY = "review_patches"
@@ -34,6 +34,10 @@ def open_review(page, address: str) -> None:
 
 def wait_for(page, text: str) -> None:
     page.locator(".lv-status", has_text=text).wait_for()
+
+
+def wait_for_reviewed(page, count: int) -> None:
+    page.locator(".lv-review header", has_text=f"{count} reviewed").wait_for()
 
 
 def reviewed(page) -> int:
@@ -62,6 +66,19 @@ def test_the_keys_work_when_label_issues_were_found(app, page, mapped):
     page.locator(".lv-review").wait_for(state="detached")
     open_panel(page, "label_embeddings")
     page.locator(".lv-review-crop img").wait_for()
+
+    # an answer that is given while the queue is ranked anew is counted
+    ranked = answers_late(page, "next_issues")
+    page.locator(".lv-page").focus()
+    with page.expect_request(lambda asked: '"next_issues"' in (asked.post_data or "")):
+        for _ in range(5):
+            page.keyboard.press("k")
+    page.keyboard.press("k")
+    wait_for_reviewed(page, 7)
+    while not ranked:
+        page.wait_for_timeout(100)
+    page.wait_for_timeout(1000)
+    assert reviewed(page) == 7
 
 
 def test_review_queue(app, page, mapped, screenshot):
@@ -116,7 +133,7 @@ def test_review_queue(app, page, mapped, screenshot):
     }  # fmt: skip
     assert mapped.count_label_tags(FIELD) == {"reviewed": 3, "rejected": 1}
     assert len(mapped.distinct(f"{LABELS}.reviewed_by")) == 1
-    page.locator(".lv-review header", has_text="5 reviewed").wait_for()
+    wait_for_reviewed(page, 5)
 
     # the same key as ever takes one back
     page.keyboard.press("z")
@@ -133,11 +150,11 @@ def test_review_queue(app, page, mapped, screenshot):
     wait_for(page, "not an object")
     page.keyboard.press("Shift+Y")
     wait_for(page, "24 answers saved")
-    page.locator(".lv-review header", has_text="29 reviewed").wait_for()
+    wait_for_reviewed(page, 29)
 
     # another day: what was answered is not asked again
     open_review(page, address)
-    page.locator(".lv-review header", has_text="29 reviewed").wait_for()
+    wait_for_reviewed(page, 29)
     page.locator(".lv-review-crop img").wait_for()
 
     # what was deleted meanwhile is refused, with a sentence

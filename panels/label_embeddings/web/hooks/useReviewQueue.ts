@@ -6,6 +6,7 @@ import type { Report } from "../../../app/useReport";
 import type { Remember } from "../../../app/useUndo";
 import { rerank, without } from "../reviewOrder";
 import type { Correction, Item, Queue, RunWire, Verdict, Wire } from "../wire";
+import { Writes } from "../writes";
 
 const AHEAD = 60;
 const LEARN_EVERY = 5;
@@ -44,6 +45,9 @@ export function useReviewQueue({
   const [reviewed, setReviewed] = useState(0);
   const answered = useRef(new Set<string>());
   const sinceLearned = useRef(0);
+  const [writes] = useState(() => new Writes());
+  /** whether the number of this kind of review was read; from then on each answer counts at once */
+  const counted = useRef(false);
 
   // it changes with every render of the App, what asks Python must not
   const told = useRef(onStale);
@@ -55,39 +59,41 @@ export function useReviewQueue({
     },
     [report],
   );
-  const polling = useRef<Polling<Queue | null> | null>(null);
+  const askNow = useRef<(() => void) | null>(null);
   const every = audit !== false ? AUDIT_EVERY : LEARN_EVERY;
   // what the other kind of review asked for is not asked in this one
   // biome-ignore lint/correctness/useExhaustiveDependencies: it is the change that counts
   useEffect(() => {
     answered.current.clear();
+    counted.current = false;
     setQueue(undefined);
     setItems([]);
   }, [audit]);
   useEffect(() => {
     if (!open) return;
     const asked = new Polling(
-      () => run.nextIssues(AHEAD, audit !== false),
+      () => writes.around(() => run.nextIssues(AHEAD, audit !== false)),
       // until somebody has looked for issues, perhaps in another tab
-      (next) => (next === null ? WHILE_IDLE_MS : null),
+      ({ answer: next }) => (next === null ? WHILE_IDLE_MS : null),
       {
-        answer: (next) => {
+        answer: ({ answer: next, quiet }) => {
           setQueue(next);
           if (!next) return;
-          setReviewed(next.reviewed);
+          if (quiet || !counted.current) setReviewed(next.reviewed);
+          counted.current = true;
           setItems((waiting) => rerank(waiting, next.items, answered.current));
         },
         problem: failed,
       },
       WHILE_IDLE_MS,
     );
-    polling.current = asked;
+    askNow.current = asked.now;
     asked.now();
     return () => asked.end();
-  }, [open, audit, run, failed]);
+  }, [open, audit, run, failed, writes]);
   const refresh = () => {
     sinceLearned.current = 0;
-    polling.current?.now();
+    askNow.current?.();
   };
   /** reads the queue as the dataset has it, whatever was answered here */
   const readAgain = () => {
@@ -96,7 +102,7 @@ export function useReviewQueue({
   };
 
   const takeBack = (given: Item[], token: string) =>
-    wire.undo(token).then((done) => {
+    writes.follow(wire.undo(token)).then((done) => {
       for (const { id } of given) answered.current.delete(id);
       setItems((waiting) => [...given, ...without(waiting, given)]);
       setReviewed((n) => n - given.length);
@@ -110,7 +116,7 @@ export function useReviewQueue({
     const rest = without(items, given);
     setItems(rest);
     setReviewed((n) => n + given.length);
-    run.answer(given.map((item) => ({ item, verdict, correction }))).then(
+    writes.follow(run.answer(given.map((item) => ({ item, verdict, correction })))).then(
       (done) => {
         if (done.refused) report.fail(done.sentence);
         else report.say(done.sentence, Boolean(done.undo));
