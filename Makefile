@@ -55,17 +55,15 @@ web-checked: panels/node_modules
 	@cmp .cache/dist/index.umd.js dist/index.umd.js || \
 		{ echo "dist/index.umd.js is not what panels/ builds: run 'make web' and commit it" >&2; exit 1; }
 
-# two tests at a time, see tests/conftest.py; those that drive a browser or other processes wait for
-# them with limits, so each of them has the machine to itself
-SIDE_BY_SIDE = -n 2 --dist loadfile --no-loadscope-reorder
-PROCESSES = browser or ray or processes
+# two tests at a time, see tests/conftest.py; what waited in vain for a page of the browser is tried
+# once more, and told ("rerun")
+PYTEST = $(PY) -m pytest tests -n 2 --dist loadscope --no-loadscope-reorder
 
 test: lint web-check
-	@$(PY) -m pytest tests $(SIDE_BY_SIDE) -m "not ($(PROCESSES))" --durations 20
-	@$(PY) -m pytest tests -m "$(PROCESSES)" --durations 20
+	@$(PYTEST) --reruns 1 --only-rerun playwright.+TimeoutError -rsR --durations 20
 
 test-fast: setup
-	@$(PY) -m pytest tests $(SIDE_BY_SIDE) -m "not (training or $(PROCESSES))"
+	@$(PYTEST) -m "not (training or browser or ray or processes)"
 
 matrix:
 	@scripts/matrix

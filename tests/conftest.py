@@ -52,24 +52,44 @@ def pytest_itemcollected(item: pytest.Item) -> None:
         item.add_marker(_NEEDS[fixture])
 
 
-# These run one after the other in the same process, where tests run in several: the detector is
-# trained once for all of them.
-_TOGETHER = ("autolabel/", "operators/test_auto_label.py")
+# Where tests run in two processes, these keep to one: the detector is trained once for all of the
+# first, and there is one Ray cluster for all of the second. The longest come first, so that both
+# processes end at about the same time.
+_GROUPS = {
+    "detector": ("autolabel/", "operators/test_auto_label.py"),
+    "ray": ("workers/test_cluster.py", "browser/test_runs.py"),
+}
+# each of these has an App or a worker of its own
+_ALONE = ("browser/", "workers/test_serving.py")
+_LONG = ("checking/", "demo/", "workers/", "embeddings/")
+
+
+def _scope(nodeid: str) -> str:
+    """Names what a test runs in one process with."""
+    for name, beginnings in _GROUPS.items():
+        if nodeid.startswith(beginnings):
+            return name
+    return nodeid if nodeid.startswith(_ALONE) else nodeid.partition("::")[0]
+
+
+def _turn(item: pytest.Item) -> int:
+    """The groups begin, and what is quick fills what is left at the end."""
+    if _scope(item.nodeid) in _GROUPS:
+        return 0
+    return 1 if item.nodeid.startswith(_ALONE) else 2 if item.nodeid.startswith(_LONG) else 3
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Puts what runs together first, so that the rest fills the other processes."""
-    items.sort(key=lambda item: not item.nodeid.startswith(_TOGETHER))
+    items.sort(key=_turn)
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    from xdist.scheduler import LoadFileScheduling
+    from xdist.scheduler import LoadScopeScheduling
 
-    class Scheduling(LoadFileScheduling):
+    class Scheduling(LoadScopeScheduling):
         def _split_scope(self, nodeid: str) -> str:
-            together = nodeid.startswith(_TOGETHER)
-            return "together" if together else super()._split_scope(nodeid)
+            return _scope(nodeid)
 
     return Scheduling(config, log)
 

@@ -54,7 +54,7 @@ def page(request: pytest.FixtureRequest):
 def new_page(browser):
     """A page of 1500 x 950 pixels, with patience and without the App's advertisement."""
     page = browser.new_page(viewport={"width": 1500, "height": 950})
-    page.set_default_timeout(60_000)
+    page.set_default_timeout(150_000)
     page.add_init_script('localStorage["fiftyone-enterprise-tooltip-seen"] = "true"')
     return page
 

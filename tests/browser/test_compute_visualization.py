@@ -45,7 +45,7 @@ def test_the_guides_first_section(app, page, coco128, screenshot):
     open_dataset(page, address)
     open_panel(page, "Embeddings")
     page.get_by_text("yolow_patches", exact=True).click()
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 150
     drawn = None
     while drawn is None and time.monotonic() < deadline:
         page.wait_for_timeout(500)

@@ -14,7 +14,7 @@ from label_files import WRITERS, write_yolo
 from labelvet.issues.find import find_label_issues
 
 # each test starts several processes with FiftyOne
-pytestmark = [pytest.mark.processes, pytest.mark.timeout(600)]
+pytestmark = pytest.mark.processes
 
 IMAGES = 24
 # runs Python in the database of a check, as another tool would see it

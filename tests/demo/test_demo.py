@@ -41,7 +41,6 @@ def address_of(process):
 
 
 @pytest.mark.processes
-@pytest.mark.timeout(600)
 def test_opens_ends_and_opens_again_in_seconds(folder):
     first = start(folder, "--composed")
     opened = urllib.request.urlopen(address_of(first), timeout=30)

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 # each test starts several processes with FiftyOne
-pytestmark = [pytest.mark.processes, pytest.mark.timeout(600)]
+pytestmark = pytest.mark.processes
 
 ROOT = Path(__file__).resolve().parents[2]
 
