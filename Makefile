@@ -60,7 +60,7 @@ web-checked: panels/node_modules
 PYTEST = $(PY) -m pytest tests -n 2 --dist loadscope --no-loadscope-reorder
 
 test: lint web-check
-	@$(PYTEST) --reruns 1 --only-rerun playwright.+TimeoutError -rsR --durations 20
+	@$(PYTEST) --reruns 1 --only-rerun '^TimeoutError: (Locator|Page)' -rsR --durations 20
 
 test-fast: setup
 	@$(PYTEST) -m "not (training or browser or ray or processes)"
