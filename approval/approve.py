@@ -127,21 +127,21 @@ def approve(
     if rule == "replace":
         removed.prepare(dataset, into)
     moment, by, before = unique_moment(dataset), by or current_user(), progress(candidates)
-    change = begin(
+    update = _update(candidates, into, rule, iou, moment, by, proof_sentence)
+    after = _after(candidates, _chosen(candidates), moment)
+    with begin(
         dataset, APPROVAL, f"Labels approved into '{into}'.", by, expires=False,
         field=candidates.field, run=candidates.run, into=into, moment=moment, iou=iou,
         replaces=rule == "replace", made=made, turned_down=before.flagged + before.rejected,
         proof=proof_sentence,
-    )  # fmt: skip
-    update = _update(candidates, into, rule, iou, moment, by, proof_sentence)
-    after = _after(candidates, _chosen(candidates), moment)
-    update_labels(
-        candidates, _concerned(candidates), update, candidates.belongs(), after,
-        removing=into if rule == "replace" else None,
-    )  # fmt: skip
-    settle_run(candidates)
-    done = _done(candidates, change, into, rule)
-    change.say(done.sentence)
+    ) as change:  # fmt: skip
+        update_labels(
+            candidates, _concerned(candidates), update, candidates.belongs(), after,
+            removing=into if rule == "replace" else None,
+        )  # fmt: skip
+        settle_run(candidates)
+        done = _done(candidates, change, into, rule)
+        change.say(done.sentence)
     return done
 
 

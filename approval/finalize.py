@@ -101,10 +101,6 @@ def _remove(candidates: Candidates, leaves: Expression, being: str, by: str | No
     dataset, field = candidates.dataset, candidates.field
     removed.prepare(dataset, field)
     moment = unique_moment(dataset)
-    change = begin(
-        dataset, REMOVAL, f"Labels of '{field}' removed that were {being}.", by,
-        expires=False, field=field, run=candidates.run, moment=moment,
-    )  # fmt: skip
     labels = in_list(candidates.root)
     update = {
         candidates.root: keep(labels, {"$not": [leaves]}),
@@ -112,12 +108,16 @@ def _remove(candidates: Candidates, leaves: Expression, being: str, by: str | No
         "last_modified_at": moment,
     }
     which = {f"{candidates.root}.0": {"$exists": True}}
-    update_labels(candidates, which, update, leaves, None, removing=field)
-    settle_run(candidates)
-    number = removed.count_at(dataset, field, moment)
-    sentence = f"{count(number, 'label')} removed that {'was' if number == 1 else 'were'} {being}."
-    change.say(sentence)
-    return Finalized(number, change.token, sentence)
+    with begin(
+        dataset, REMOVAL, f"Labels of '{field}' removed that were {being}.", by,
+        expires=False, field=field, run=candidates.run, moment=moment,
+    ) as change:  # fmt: skip
+        update_labels(candidates, which, update, leaves, None, removing=field)
+        settle_run(candidates)
+        number = removed.count_at(dataset, field, moment)
+        were = "was" if number == 1 else "were"
+        change.say(f"{count(number, 'label')} removed that {were} {being}.")
+    return Finalized(number, change.token, change.sentence)
 
 
 @undone_once

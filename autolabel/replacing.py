@@ -51,17 +51,17 @@ def begin_replacement(dataset: fo.Dataset, earlier: AutoLabelRun, user: str | No
     """
     field, name = earlier.label_field, earlier.name
     removed.prepare(dataset, field)
-    change = begin(
+    with begin(
         dataset, REPLACEMENT,
         f"{count(earlier.labels, 'label')} of '{name}' replaced by a new run.", user,
         expires=False, field=field, run=name, moment=unique_moment(dataset),
         record=as_stored(earlier), since=True,
-    )  # fmt: skip
-    marks = f"{field}.{MARK}"
-    before = _marked_before(name, change.what["moment"])
-    renamed = {"$cond": [{"$eq": ["$$m", name]}, before, "$$m"]}
-    update = {marks: {"$map": {"input": f"${marks}", "as": "m", "in": renamed}}}
-    samples_of(dataset).update_many({marks: name}, [{"$set": update}])
+    ) as change:  # fmt: skip
+        marks = f"{field}.{MARK}"
+        before = _marked_before(name, change.what["moment"])
+        renamed = {"$cond": [{"$eq": ["$$m", name]}, before, "$$m"]}
+        update = {marks: {"$map": {"input": f"${marks}", "as": "m", "in": renamed}}}
+        samples_of(dataset).update_many({marks: name}, [{"$set": update}])
     return change
 
 

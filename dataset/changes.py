@@ -35,6 +35,10 @@ _UNDO_SECONDS = 30 * 24 * 3600
 _MOMENT_SECONDS = 3600
 _LISTED = 200
 _CLOSED = "This was already undone, or closed by Finish."
+_HELD = {
+    "made": "This change is still being made: undo it once it has ended.",
+    "undone": "This is already being undone: wait a moment.",
+}
 _T = TypeVar("_T")
 
 _RECORDED = ("kind", "sentence", "by", "at", "what", "expires", "closed")
@@ -121,24 +125,29 @@ class Change:
         A process that dies while it holds the change holds it no more.
 
         Raises:
-            UnknownUndo: if another one undoes it now, or it was undone or closed before
+            UnknownUndo: if it is still being made, another one undoes it now, or it was undone or
+                closed before
         """
-        store = collection_named("execution_store")
-        record = {"store_name": _STORE, "dataset_id": self.dataset._doc.id, "key": self.token}
+        store, record = collection_named("execution_store"), self._stored()
         found = (store.find_one(record) or {}).get("value")
         if found is None or found["closed"]:
             raise UnknownUndo(_CLOSED)
-        holder = found.get("undoing")
-        mine = {"writer": this_writer(), "since": ObjectId()}
-        unchanged = {**record, "value.closed": False, "value.undoing": holder}
-        if (holder is not None and not is_gone(holder["writer"], holder["since"])) or (
-            not store.update_one(unchanged, {"$set": {"value.undoing": mine}}).matched_count
-        ):
-            raise UnknownUndo("This is already being undone: wait a moment.")
+        held, mine = found.get("held"), _hold("undone")
+        is_held = held is not None and not is_gone(held["writer"], held["since"])
+        unchanged = {**record, "value.closed": False, "value.held": held}
+        if is_held or not store.update_one(unchanged, {"$set": {"value.held": mine}}).matched_count:
+            raise UnknownUndo(_HELD[held["being"] if held is not None and is_held else "undone"])
         try:
             yield
         finally:
-            store.update_one({**record, "value.undoing": mine}, {"$unset": {"value.undoing": ""}})
+            self._release(mine)
+
+    def _release(self, hold: dict[str, Any]) -> None:
+        store, held = collection_named("execution_store"), {"value.held": hold}
+        store.update_one({**self._stored(), **held}, {"$unset": {"value.held": ""}})
+
+    def _stored(self) -> dict[str, Any]:
+        return {"store_name": _STORE, "dataset_id": self.dataset._doc.id, "key": self.token}
 
     def close(self) -> None:
         """Says that the change cannot be taken back any more; its record is kept for 30 days."""
@@ -150,8 +159,7 @@ class Change:
 
     def keep(self, for_good: bool) -> None:
         """Says whether the record is kept for good, or forgotten after 30 days."""
-        record = {"store_name": _STORE, "dataset_id": self.dataset._doc.id, "key": self.token}
-        store = collection_named("execution_store")
+        record, store = self._stored(), collection_named("execution_store")
         if for_good:
             store.update_one(record, {"$set": {"expires_at": None}})
         elif store.find_one({**record, "expires_at": None}, {"_id": 1}):
@@ -183,6 +191,11 @@ def undone_once(undo: Callable[[Change], _T]) -> Callable[[Change], _T]:
     return holding
 
 
+def _hold(being: str) -> dict[str, Any]:
+    return {"being": being, "writer": this_writer(), "since": ObjectId()}
+
+
+@contextmanager
 def begin(
     dataset: fo.Dataset,
     kind: str,
@@ -190,8 +203,9 @@ def begin(
     by: str | None = None,
     expires: bool = True,
     **what: Any,
-) -> Change:
-    """Writes down that a change begins, before any of it is done.
+) -> Iterator[Change]:
+    """Writes down that a change begins, before any of it is done, and holds it until it is made, or
+    as far as it got: it cannot be undone meanwhile.
 
     Args:
         dataset: the dataset, or the storage of its frames
@@ -205,8 +219,12 @@ def begin(
     if isinstance(dataset, Storage) and dataset.frames:
         what["frames"] = True
     change = Change(dataset, token, kind, sentence, by or current_user(), now(), what, expires)
-    change._set(token, change._record())
-    return change
+    hold = _hold("made")
+    change._set(token, {**change._record(), "held": hold})
+    try:
+        yield change
+    finally:
+        change._release(hold)
 
 
 def unique_moment(dataset: fo.Dataset) -> datetime:

@@ -271,9 +271,21 @@ def _change(
         return Tagged(0, 0, None)
     what = "sample" if target.field is None else "label"
     sentence = f"'{tag}' {'removed from' if remove else 'added to'} {what}s."
-    change = begin(
+    with begin(
         target.dataset, TAGGING, sentence, by, field=target.field, tag=tag, remove=remove
-    )  # fmt: skip
+    ) as change:
+        done = _write_batches(change, target, sample_ids, ids, all_differ)
+        if done.changed:
+            change.say(describe(done, tag, what, remove))
+        else:
+            change.drop()
+    return done
+
+
+def _write_batches(
+    change: Change, target: _Target, sample_ids: Ids, ids: Ids, all_differ: bool
+) -> Tagged:
+    tag, remove = change.what["tag"], change.what["remove"]
     changed = unchanged = 0
     others = target.contradicted(tag, remove)
     for batch in _batches(len(ids)):
@@ -298,12 +310,7 @@ def _change(
             _write(target, samples[goes], differing[goes], other, remove=True)
         changed += int((~new).sum())  # had the tag, and another state beside it
     _check_there(target, changed)
-    done = Tagged(changed, unchanged, change.token if changed else None)
-    if changed:
-        change.say(describe(done, tag, what, remove))
-    else:
-        change.drop()
-    return done
+    return Tagged(changed, unchanged, change.token if changed else None)
 
 
 def _that_differ(

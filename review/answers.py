@@ -168,15 +168,15 @@ def give_answers(dataset: fo.Dataset, field: str, answers: list[Answer], user: s
     check_labels(storage, storage.local(field))
     declare_attributes(storage, root, REVIEW_ATTRIBUTES, _OWNER)
     sentence = _describe([one for one, _ in taken], 0)
-    change = begin(dataset, REVIEW, sentence, user, field=field)
     changed = 0
-    for start in range(0, len(entries), _BATCH):
-        batch = entries[start : start + _BATCH]
-        change.add_entries(batch)
-        changed += _write(storage, field, root, listed, batch, "before", "after")
+    with begin(dataset, REVIEW, sentence, user, field=field) as change:
+        for start in range(0, len(entries), _BATCH):
+            batch = entries[start : start + _BATCH]
+            change.add_entries(batch)
+            changed += _write(storage, field, root, listed, batch, "before", "after")
+        if not changed:
+            change.drop()
     refused = len(answers) - changed
-    if not changed:
-        change.drop()
     return Answered(
         changed, refused, change.token if changed else None, _describe(answers, refused)
     )

@@ -107,23 +107,23 @@ def merge_classes(
     samples, ids = samples[rows], ids[rows]
     check_labels(storage, storage.local(field))
     sentence = f"'{label}' merged into '{into}' in '{field}'."
-    change = begin(dataset, MERGE, sentence, by, field=field, label=label, into=into)
     changed = 0
-    for start, stop in _batches(samples):
-        if changed:
-            done = f"{count(changed, 'label')} had been renamed before"
-            check_labels(storage, storage.local(field), done)
-        change.add_batch(samples[start:stop], ids[start:stop])
-        changed += _rename(storage, field, samples[start:stop], ids[start:stop], label, into)
-    if not changed:
-        change.drop()
-        raise InvalidParameter(
-            f"The labels of the class '{label}' were changed at the same time: nothing was written."
-        )
-    are = "label is" if changed == 1 else "labels are"
-    sentence = f"{changed:,} {are} now '{into}' instead of '{label}'."
-    change.say(sentence)
-    return Merged(changed, change.token, sentence)
+    with begin(dataset, MERGE, sentence, by, field=field, label=label, into=into) as change:
+        for start, stop in _batches(samples):
+            if changed:
+                done = f"{count(changed, 'label')} had been renamed before"
+                check_labels(storage, storage.local(field), done)
+            change.add_batch(samples[start:stop], ids[start:stop])
+            changed += _rename(storage, field, samples[start:stop], ids[start:stop], label, into)
+        if not changed:
+            change.drop()
+            raise InvalidParameter(
+                f"The labels of the class '{label}' were changed at the same time: nothing was "
+                "written."
+            )
+        are = "label is" if changed == 1 else "labels are"
+        change.say(f"{changed:,} {are} now '{into}' instead of '{label}'.")
+    return Merged(changed, change.token, change.sentence)
 
 
 @undone_once

@@ -171,11 +171,11 @@ def test_ground_truth_that_an_undo_deleted_is_not_written_again(predicted):
 def test_a_field_that_another_change_moves_labels_to_is_not_deleted_as_empty(predicted):
     """Somebody finalizes a run while another one undoes the finalizing of the rest."""
     first = finalize(find_candidates(predicted, FIELD))
-    begin(
+    with begin(
         predicted, "removal", "Labels removed.", expires=False, field=FIELD, run="first",
         moment=unique_moment(predicted),
-    )  # fmt: skip
-    undo(predicted, first.token)
+    ):  # fmt: skip
+        undo(predicted, first.token)
     assert predicted.has_sample_field(f"{FIELD}_removed")
     finish(find_candidates(predicted, FIELD, "first"))
     assert not predicted.has_sample_field(f"{FIELD}_removed")

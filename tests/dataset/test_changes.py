@@ -11,7 +11,7 @@ from labelvet.approval.candidates import Selection, find_candidates
 from labelvet.approval.finalize import finalize, finish
 from labelvet.approval.undo import undo_change
 from labelvet.core.errors import UnknownUndo
-from labelvet.dataset.changes import begin, find_change, list_changes
+from labelvet.dataset.changes import Change, begin, find_change, list_changes
 from labelvet.dataset.documents import collection_named, samples_of
 from labelvet.dataset.run_keys import this_writer
 from labelvet.dataset.tags import tag_view
@@ -56,7 +56,8 @@ def test_what_can_be_undone_is_listed_newest_first_with_who_and_when(judged):
 def test_a_removal_is_listed_however_many_answers_came_after_it(judged):
     finalize(find_candidates(judged, FIELD))
     for number in range(201):
-        begin(judged, "review", f"{number}")
+        with begin(judged, "review", f"{number}"):
+            pass
     listed = undoable(judged)
     assert len(listed) == 201 and listed[-1].kind == "removal"
     assert listed[0].sentence == "200"
@@ -158,7 +159,26 @@ def test_of_two_that_undo_one_change_at_once_one_does(judged, kind):
     assert list(samples_of(judged).find()) == after
 
 
-def test_a_process_that_died_holds_no_change(judged):
+def test_a_change_is_undone_once_it_was_made(judged, monkeypatch):
+    refused = []
+
+    def undo_while_it_is_made(change, *_):
+        with pytest.raises(UnknownUndo, match="still being made") as told:
+            undo(judged, change.token)
+        refused.append(told)
+        raise MemoryError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Change, "add_batch", undo_while_it_is_made)
+        with pytest.raises(MemoryError):
+            tag_view(judged, FIELD, "seen")
+    (left,) = list_changes(judged)
+    assert refused and undo(judged, left.token)
+    assert list_changes(judged) == []
+
+
+@pytest.mark.parametrize("being", ["made", "undone"])
+def test_a_process_that_died_holds_no_change(judged, being):
     tagged = tag_view(judged, FIELD, "seen")
     died = subprocess.run(
         [sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, check=True
@@ -166,7 +186,7 @@ def test_a_process_that_died_holds_no_change(judged):
     writer = f"{this_writer().rsplit('_', 1)[0]}_{int(died.stdout)}"
     collection_named("execution_store").update_one(
         {"key": tagged.token},
-        {"$set": {"value.undoing": {"writer": writer, "since": ObjectId()}}},
+        {"$set": {"value.held": {"being": being, "writer": writer, "since": ObjectId()}}},
     )
     assert "24 labels no longer have the tag 'seen'" in undo(judged, tagged.token)[1]
 
