@@ -141,9 +141,16 @@ def coco128_folder() -> Path:
     return COCO128
 
 
+@pytest.fixture
+def coco128(_coco128):
+    """128 real images with ``ground_truth`` and the 628 ``predictions`` above 0.2, and no runs."""
+    _coco128.reload()
+    _coco128.delete_brain_runs()
+    return _coco128
+
+
 @pytest.fixture(scope="session")
-def coco128(coco128_folder):
-    """128 real images with ``ground_truth`` and the 628 ``predictions`` above 0.2."""
+def _coco128(coco128_folder):
     import fiftyone as fo
 
     truth = json.loads((coco128_folder / "ground_truth.json").read_text())
@@ -172,7 +179,8 @@ def cut_outs():
     from labelvet.demo.training import load_detector_stamps
 
     try:
-        return load_detector_stamps(CACHE / "stamps")
+        with FileLock(CACHE / "stamps.lock"):
+            return load_detector_stamps(CACHE / "stamps")
     except StampsUnavailable as reason:
         pytest.skip(str(reason))
 

@@ -1,5 +1,5 @@
 import { Slider } from "@mui/material";
-import React, { useEffect, useState } from "react";
+import React, { useEffect, useRef, useState } from "react";
 import type { Range } from "./range";
 
 const STEPS = 200;
@@ -25,7 +25,13 @@ export function RangeBar({
 }) {
   const [dragged, setDragged] = useState<Range>(range);
   const [low, high] = range;
-  useEffect(() => setDragged([low, high]), [low, high]);
+  /** ranges that were told and did not come back yet, by which a later one is not replaced */
+  const told = useRef<string[]>([]);
+  useEffect(() => {
+    const place = told.current.indexOf(String([low, high]));
+    told.current = place < 0 ? [] : told.current.slice(place + 1);
+    if (told.current.length === 0) setDragged([low, high]);
+  }, [low, high]);
   const most = counts.reduce((a, b) => Math.max(a, b), 1);
   const share = (value: number) => (value - span[0]) / (span[1] - span[0] || 1);
   return (
@@ -62,7 +68,10 @@ export function RangeBar({
         valueLabelDisplay="auto"
         valueLabelFormat={format}
         onChange={(_event, value) => setDragged(value as Range)}
-        onChangeCommitted={(_event, value) => onChange(value as Range)}
+        onChangeCommitted={(_event, value) => {
+          told.current.push(String(value));
+          onChange(value as Range);
+        }}
       />
     </section>
   );

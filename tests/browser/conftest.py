@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
@@ -76,12 +76,29 @@ def open_panel(page, name: str) -> None:
 
 def choose_run(page, key: str, points: int) -> None:
     """Opens a run in *Label embeddings*, which does so by itself where there is no other."""
+    from playwright.sync_api import TimeoutError
+
     card = page.locator(".lv-runs button", has=page.get_by_text(key, exact=True))
     shown = page.locator(".lv-count", has_text=f"{points:,} points")
     card.or_(shown).first.wait_for()
     if card.count():
-        card.click()
+        with suppress(TimeoutError):  # the only run opens by itself
+            card.click(timeout=10_000)
     shown.wait_for()
+    wait_for_keys(page)
+
+
+def wait_for_keys(page) -> None:
+    """Waits until the panel has the focus, and hears keys."""
+    page.wait_for_function("document.activeElement?.closest('.lv-page')")
+
+
+def wait_for_rest(page) -> None:
+    """Waits until *Label embeddings* has counted what was chosen."""
+    before, now = None, page.locator(".lv-count").inner_text()
+    while before != now:
+        page.wait_for_timeout(800)
+        before, now = now, page.locator(".lv-count").inner_text()
 
 
 def color_by(page, field: str, name: str) -> None:

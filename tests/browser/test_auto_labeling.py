@@ -111,7 +111,9 @@ def test_the_loop_of_approval(app, page, labeled, screenshot):
     page.keyboard.press("a")
     wait_for_said(page, f"{sure} label")
     cy(page, f"basket-{name}").wait_for()
-    expect(page.locator('[data-cy="looker"]')).to_have_count(0)  # nothing of it is left to review
+    expect(page.locator('[data-cy="looker"]')).to_have_count(
+        0, timeout=150_000
+    )  # nothing of it is left to review
 
     # all classes above it; one class is taken out again, and that undone
     page.get_by_label("All classes").check()

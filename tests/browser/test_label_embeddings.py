@@ -16,6 +16,7 @@ from .conftest import (
     open_dataset,
     open_panel,
     switch_dataset,
+    wait_for_rest,
 )
 
 FIELD = "predictions"
@@ -171,6 +172,7 @@ def test_analyze_patch_embeddings(app, page, mapped, screenshot, noise, request)
     least.focus()
     for _ in range(60):
         page.keyboard.press("ArrowRight")
+    wait_for_rest(page)
     at_least = {"$gte": ["$$this.confidence", float(least.input_value())]}
     sure = alike.filter_labels(FIELD, at_least).count(f"{FIELD}.detections")
     assert 0 < sure < alike.count(f"{FIELD}.detections")
@@ -217,7 +219,7 @@ def test_sidebar_and_panel_reflect_each_other(app, page, mapped, named_colors, n
     # shown again by the sidebar: the legend says so
     in_sidebar = page.locator(f'[data-cy="categorical-filter-{FIELD}.detections.label"]')
     in_sidebar.get_by_text("Reset").click()
-    wait_for_count(page, "628 points")
+    page.locator(".lv-count", has_text=re.compile("^628 points$")).wait_for()
     assert page.locator('.lv-legend [aria-pressed="false"]').count() == 0
     # a view restricts the map, and an empty one says so
     page.evaluate(
@@ -353,7 +355,9 @@ def test_hover_clusters_similar_density_and_keys(app, page, mapped, screenshot, 
         page.mouse.move(box["x"] + across * box["width"], box["y"] + down * box["height"])
         page.wait_for_timeout(40)
         if page.locator(".lv-hover").count():
-            break
+            page.wait_for_timeout(300)  # it may be that of the step before
+            if page.locator(".lv-hover").count():
+                break
     page.locator(".lv-hover img").wait_for()
     screenshot("label-embeddings-hover")
     page.mouse.move(5, 5)
@@ -464,8 +468,10 @@ def test_a_dataset_that_is_switched_while_a_run_loads(
     page.get_by_text(meanwhile).wait_for()  # the only run, so the panel opens it
     switch_dataset(page, other.name)
     wait_for_grid(page, "1 samples?")
-    page.wait_for_timeout(4000)  # until what was asked for the first dataset has arrived
-    assert answers and page.locator(".lv-page").count() == 0
+    while not answers:  # what was asked for the first dataset
+        page.wait_for_timeout(100)
+    page.wait_for_timeout(1000)
+    assert page.locator(".lv-page").count() == 0
     if page.get_by_text("No embeddings yet").count() == 0:
         open_panel(page, "label_embeddings")  # the App closes it with the dataset
     page.get_by_text("No embeddings yet").wait_for()

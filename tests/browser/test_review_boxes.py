@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from labelvet import compute_visualization
 from labelvet.issues.find import find_label_issues
+from running import wait_until
 
 from .test_review_queue import FIELD, KEY, LABELS, open_review, wait_for
 
@@ -23,12 +24,22 @@ def misplaced(coco128):
     dataset.delete()
 
 
-def settled(page, locator):
-    """The frame of an element, once it stays where it is."""
+@pytest.fixture
+def asked(page):
+    """The crops that the page waits for."""
+    waiting = set()
+    page.on("request", lambda one: '"crops"' in (one.post_data or "") and waiting.add(one))
+    for end in ("requestfinished", "requestfailed"):
+        page.on(end, waiting.discard)
+    return waiting
+
+
+def settled(page, locator, asked):
+    """The frame of an element, once it stays where it is and no crop is waited for."""
     frame = None
-    for _ in range(40):
+    for _ in range(200):
         before, frame = frame, locator.bounding_box()
-        if frame is not None and frame == before:
+        if frame is not None and frame == before and not asked:
             return frame
         page.wait_for_timeout(700)
     raise AssertionError(f"{locator} does not come to rest")
@@ -50,13 +61,13 @@ def corrected(dataset):
     ]
 
 
-def test_boxes_are_corrected(app, page, misplaced, screenshot):
+def test_boxes_are_corrected(app, page, misplaced, asked, screenshot):
     open_review(page, app(misplaced.name))
     page.locator(".lv-page").focus()
     picture = page.locator(".lv-box-editor")
     suggested = picture.locator("i[data-box=suggested]")
     suggested.wait_for()
-    page.wait_for_timeout(800)
+    settled(page, suggested, asked)
     screenshot("review-box-suggested")
     # both boxes lie within the picture, with something around them
     frame = picture.bounding_box()
@@ -78,7 +89,7 @@ def test_boxes_are_corrected(app, page, misplaced, screenshot):
     suggested.wait_for()
     for key in ("-", "-", "+"):
         page.keyboard.press(key)
-    box = settled(page, suggested)
+    box = settled(page, suggested, asked)
     corner = suggested.locator("b").last.bounding_box()
     at = corner["x"] + corner["width"] / 2, corner["y"] + corner["height"] / 2
     page.mouse.move(*at)
@@ -101,24 +112,22 @@ def test_boxes_are_corrected(app, page, misplaced, screenshot):
 
     # arrow keys move and size it
     page.wait_for_timeout(1500)
-    suggested.wait_for()
+    settled(page, suggested, asked)
     for key in ("ArrowRight", "ArrowRight", "Shift+ArrowUp"):
         page.keyboard.press(key)
     picture.locator("i[data-box=drawn]").wait_for()
     page.keyboard.press("b")
-    wait_for(page, "has a new box")
-    page.wait_for_timeout(1000)
+    wait_until(lambda: len(corrected(misplaced)) == 2)
     now, _, said = corrected(misplaced)[-1]
     assert now[0] > said[0] and now[1] == said[1] and now[3] < said[3]
 
     # a drag elsewhere draws another box, one out of the image gets a sentence
     page.wait_for_timeout(1500)
-    suggested.wait_for()
-    frame = picture.bounding_box()
+    settled(page, suggested, asked)
     for _ in range(5):
         page.keyboard.press("-")
     page.wait_for_timeout(1500)
-    frame = settled(page, picture)
+    frame = settled(page, picture, asked)
     page.mouse.move(frame["x"] + frame["width"] - 3, frame["y"] + 3)
     page.mouse.down()
     page.mouse.move(frame["x"] + frame["width"] + 60, frame["y"] + 40, steps=5)

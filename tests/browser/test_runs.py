@@ -49,6 +49,7 @@ def open_form(page, key):
     page.get_by_placeholder("Search operations by name...").fill("Compute vis")
     page.get_by_text(FORM).last.click()
     page.get_by_text("Brain key", exact=True).locator("xpath=following::input[1]").fill(key)
+    page.wait_for_timeout(1500)  # an answer that is on its way would undo the next choice
     choose(page, "Patches field", "predictions")
     page.get_by_text("628 patches in 128 images will be embedded").wait_for()
 
@@ -105,7 +106,7 @@ def test_schedule_on_the_cluster_watch_and_open(app, page, coco128, worker, scre
     page.locator('[data-cy="confirm"]').click()
     page.locator(".lv-run").nth(1).wait_for()
     row = page.locator(".lv-run").first
-    page.locator('.lv-run[data-state="completed"]').nth(1).wait_for(timeout=120_000)
+    page.locator('.lv-run[data-state="completed"]').nth(1).wait_for()
     coco128.reload()
     assert coco128.get_brain_info(KEY).timestamp > before
     row.get_by_role("button", name="Open").click()

@@ -20,7 +20,7 @@ from labelvet.issues.find import find_label_issues
 from PIL import Image
 from running import wait_until
 
-from .conftest import ARTIFACTS, choose_run, color_by, open_dataset, open_panel
+from .conftest import ARTIFACTS, choose_run, color_by, open_dataset, open_panel, wait_for_rest
 from .test_audit import answered
 
 NAME = "scenes"
@@ -207,7 +207,6 @@ def precision(dataset: fo.Dataset, labels: str, scenes: dict) -> float:
     return right / total
 
 
-@pytest.mark.timeout(900)
 def test_from_images_to_ground_truth(app, page, unlabeled, worker, picture):
     dataset, scenes = unlabeled
     page.set_viewport_size({"width": 1200, "height": 720})
@@ -283,11 +282,13 @@ def test_from_images_to_ground_truth(app, page, unlabeled, worker, picture):
         page.keyboard.press("ArrowLeft")
     page.keyboard.press("a")
     page.locator(".lv-count", has_text="selected").wait_for()
+    wait_for_rest(page)
     unsure = number(page, "selected")
     assert 0 < unsure < counts[name] and unsure == number(page, "in view")
     picture("07-class-and-confidence")
+    page.locator(".lv-status").get_by_role("button", name="Close").click()
     page.keyboard.press("t")
-    wait_until(lambda: dataset.count_label_tags(FIELD)[TAG] > doubtful)
+    wait_for_said(page, "was added")
     flagged = set(dataset.match_labels(tags=TAG, fields=FIELD).filter_labels(
         FIELD, F("tags").contains(TAG)).values(f"{LABELS}.id", unwind=True))  # fmt: skip
     assert max(doubtful, unsure) <= len(flagged) <= doubtful + unsure
@@ -408,7 +409,6 @@ def answer_more(page, answers: int) -> None:
         page.locator(".lv-review header", has_text=f"{number + 1} answered").wait_for()
 
 
-@pytest.mark.timeout(600)
 def test_the_review_and_the_proof(app, page, judged_scenes, picture):
     dataset, found = judged_scenes, judged_scenes.count(LABELS)
     page.set_viewport_size({"width": 1200, "height": 900})

@@ -12,6 +12,7 @@ import urllib.request
 import psutil
 import pytest
 from labelvet.core.versions import PLUGIN
+from running import PATIENCE
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +52,7 @@ def test_opens_ends_and_opens_again_in_seconds(folder):
     assert "already running" in refused.communicate(timeout=120)[0]
     assert refused.returncode == 1
 
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + PATIENCE
     while "serves this database" not in log.read_text():  # so that Schedule works
         assert time.monotonic() < deadline, log.read_text()
         time.sleep(0.2)

@@ -11,7 +11,7 @@ import pytest
 from labelvet.workers.child import CANCELLED
 from labelvet.workers.cluster import shard_size
 from labelvet.workers.operations import cancel, get_operation
-from running import SLOW, save_trap, schedule, wait_for_state, wait_until
+from running import PATIENCE, SLOW, save_trap, schedule, wait_for_state, wait_until
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def test_the_cluster_embeds_what_this_machine_would(coco128, cluster_worker, tmp
     worker = cluster_worker(LABELVET_CACHE_DIR=str(tmp_path / "there"))
     assert "a Ray cluster of 3 nodes, 2 CPUs" in worker.printed
     id_ = schedule(coco128, "there", "gpu-cluster", precision="fp32")
-    done = wait_for_state(id_, "completed", "failed", seconds=120)
+    done = wait_for_state(id_, "completed", "failed")
     assert done.state == "completed", done.trace
     coco128.reload()
     here, there = (coco128.load_brain_results(key) for key in ("here", "there"))
@@ -59,7 +59,7 @@ def test_a_run_survives_its_ray_worker_and_its_worker_and_stops_when_told(
     store = {"LABELVET_CACHE_DIR": str(tmp_path / "store")}
     first = cluster_worker("--take-over", **store)
     id_ = schedule(coco128, "taken_over", "gpu-cluster", **SLOW)
-    wait_until(lambda: embedding(id_) > 0, seconds=90)
+    wait_until(lambda: embedding(id_) > 0)
     # a Ray worker dies, which costs its shard
     ray_cluster.workers[0].kill()
     before = embedding(id_)
@@ -68,8 +68,8 @@ def test_a_run_survives_its_ray_worker_and_its_worker_and_stops_when_told(
     # the worker itself dies, and its part of the cluster's work with it
     first.kill()
     second = cluster_worker("--take-over", **store)
-    wait_until(lambda: get_operation(id_).attempts == 2, seconds=60)
-    done = wait_for_state(id_, "completed", "failed", seconds=120)
+    wait_until(lambda: get_operation(id_).attempts == 2)
+    done = wait_for_state(id_, "completed", "failed")
     assert done.state == "completed", done.trace
     reused = int(re.search(r"(\d+) embeddings had been computed before", done.line)[1])
     assert 0 < before <= reused < 628
@@ -78,7 +78,7 @@ def test_a_run_survives_its_ray_worker_and_its_worker_and_stops_when_told(
 
     # cancelled, it leaves nothing running on the cluster
     id_ = schedule(coco128, "stopped", "gpu-cluster", **SLOW, alpha=0.1)
-    wait_until(lambda: embedding(id_) > 0, seconds=90)
+    wait_until(lambda: embedding(id_) > 0)
     assert ray_cluster.workers
     cancel(id_)
     assert wait_for_state(id_, "failed").error == CANCELLED
@@ -89,18 +89,18 @@ def test_a_run_survives_its_ray_worker_and_its_worker_and_stops_when_told(
 def test_a_node_that_joins_is_used(coco128, ray_cluster, cluster_worker, tmp_path):
     cluster_worker(LABELVET_CACHE_DIR=str(tmp_path / "store"))
     id_ = schedule(coco128, "grown", "gpu-cluster", **SLOW, alpha=0.2)
-    wait_until(lambda: embedding(id_) > 0, seconds=90)
+    wait_until(lambda: embedding(id_) > 0)
     busy = ray_cluster.workers
     for worker in busy:  # so that something is left to do when the node is there
         worker.suspend()
     node = ray_cluster.add_node()
     try:
-        wait_until(lambda: len(ray_cluster.workers) > len(busy), seconds=60)
+        wait_until(lambda: len(ray_cluster.workers) > len(busy))
         before = embedding(id_)
-        wait_until(lambda: embedding(id_) > before, seconds=60)
+        wait_until(lambda: embedding(id_) > before)
         for worker in busy:
             worker.resume()
-        done = wait_for_state(id_, "completed", "failed", seconds=120)
+        done = wait_for_state(id_, "completed", "failed")
         assert done.state == "completed", done.trace
     finally:
         for worker in busy:
@@ -111,7 +111,7 @@ def test_a_node_that_joins_is_used(coco128, ray_cluster, cluster_worker, tmp_pat
 
 def test_a_cluster_that_is_not_there_is_named(start_worker):
     worker = start_worker("nowhere", "--ray", "127.0.0.1:1", wait=False)
-    assert worker.process.wait(90) == 1
+    assert worker.process.wait(PATIENCE) == 1
     assert "The Ray cluster at '127.0.0.1:1' cannot be used from here" in worker.printed
     assert "Traceback" not in worker.printed
 
@@ -119,7 +119,7 @@ def test_a_cluster_that_is_not_there_is_named(start_worker):
 def test_a_worker_without_the_token_is_refused(ray_cluster, start_worker):
     env = ray_cluster.environment | {"RAY_AUTH_TOKEN": "0" * 64}
     worker = start_worker("intruder", "--ray", ray_cluster.address, env=env, wait=False)
-    assert worker.process.wait(90) == 1
+    assert worker.process.wait(PATIENCE) == 1
     assert f"The Ray cluster at '{ray_cluster.address}' cannot be used from here" in worker.printed
 
 

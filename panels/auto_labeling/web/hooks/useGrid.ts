@@ -17,6 +17,8 @@ export function useGrid(
 ) {
   const [shown, setShown] = useState<Shown>("open");
   const asked = useRef<string | null>(null);
+  /** one after the other, so that the last one asked for is the last one shown */
+  const showing = useRef<Promise<unknown>>(Promise.resolve());
   const known = selection !== null;
   // what is in the basket or approved is shown whole, whatever is selected to be added
   const narrowed = JSON.stringify(shown === "open" || shown === "all" ? selection : ALL);
@@ -28,11 +30,14 @@ export function useGrid(
     if (!known || asked.current === wanted) return;
     const timer = setTimeout(() => {
       asked.current = wanted;
-      const showing =
+      const show = () =>
         shown === "images"
           ? wire.showImages()
           : source.show(shown, JSON.parse(narrowed) as Selection, { at, anew });
-      showing.catch((error: Error) => onProblem(error.message));
+      showing.current = showing.current.then(() => {
+        if (asked.current === wanted)
+          return show().catch((error: Error) => onProblem(error.message));
+      });
     }, SETTLE_MS);
     return () => clearTimeout(timer);
   }, [wire, source, shown, narrowed, known, at, anew, onProblem]);

@@ -25,6 +25,9 @@ export function useCrops(
   const [crops, setCrops] = useState<ReadonlyMap<number, Crop>>(new Map());
   const looks = rows.map((_row, place) => JSON.stringify([size, margin, around[place] ?? null]));
   const wanted = JSON.stringify([rows, looks]);
+  // an answer may come after that to a later question
+  const latest = useRef({ wire, edition, looks: new Map<number, string>() });
+  latest.current = { wire, edition, looks: new Map(rows.map((row, place) => [row, looks[place]])) };
 
   // biome-ignore lint/correctness/useExhaustiveDependencies: they are what makes the kept ones old
   useEffect(() => {
@@ -42,9 +45,14 @@ export function useCrops(
     const others = around.length ? of(around).map((box) => box ?? null) : [];
     wire.crops(of(rows), size, margin, others).then(
       (arrived) => {
+        const now = latest.current;
+        if (now.wire !== wire || now.edition !== edition) return;
         const lookOf = new Map(places.map((place) => [rows[place], looks[place]]));
-        for (const crop of arrived)
-          kept.current.set(crop.row, { crop, look: lookOf.get(crop.row) ?? "" });
+        for (const crop of arrived) {
+          const look = lookOf.get(crop.row) ?? "";
+          if ((now.looks.get(crop.row) ?? look) === look)
+            kept.current.set(crop.row, { crop, look });
+        }
         while (kept.current.size > KEPT)
           kept.current.delete(kept.current.keys().next().value as number);
         setCrops(new Map([...kept.current].map(([row, { crop }]) => [row, crop])));

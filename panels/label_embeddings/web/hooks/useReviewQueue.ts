@@ -113,8 +113,8 @@ export function useReviewQueue({
   const answer = (given: Item[], verdict: Verdict, correction: Correction = {}) => {
     if (given.length === 0) return;
     for (const { id } of given) answered.current.add(id);
-    const rest = without(items, given);
-    setItems(rest);
+    const left = without(items, given).length;
+    setItems((waiting) => without(waiting, given));
     setReviewed((n) => n + given.length);
     writes.follow(run.answer(given.map((item) => ({ item, verdict, correction })))).then(
       (done) => {
@@ -124,7 +124,7 @@ export function useReviewQueue({
         const token = done.undo;
         if (token) remember(() => takeBack(given, token), token);
         sinceLearned.current += given.length;
-        if (sinceLearned.current >= every || rest.length < LEARN_EVERY) refresh();
+        if (sinceLearned.current >= every || left < LEARN_EVERY) refresh();
       },
       (error: Error) => {
         for (const { id } of given) answered.current.delete(id);

@@ -110,8 +110,10 @@ export function useSelection({
   };
   const moreLikeThis = () => {
     if (!judged) return;
+    const of = latest.current;
     wire.similar(judged, MORE).then(
       ({ rows, source }) => {
+        if (latest.current !== of) return;
         select(rowsOf(length, rows), "add");
         if (source === "map")
           report.say("This run has no neighbor graph, so these are the nearest on the map.");
