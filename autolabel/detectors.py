@@ -166,7 +166,14 @@ def _load_ultralytics(
         raise InvalidParameter(
             f"'{name}' gives no boxes, its task is '{yolo.task}': choose a detector or a segmenter."
         )
-    known = yolo.names
+    try:
+        known = yolo.names
+    # an export is opened here, and its runtime raises whatever it likes
+    except Exception as error:
+        raise ModelUnavailable(
+            f"'{name}' could not be loaded, as if it were damaged: export the model again. "
+            f"({first_line(error)})"
+        ) from error
     listed = [known[key] for key in sorted(known)] if isinstance(known, dict) else known
     names = [str(each) for each in listed]
     if classes is None or classes == names:

@@ -378,20 +378,24 @@ def test_trust_adds_to_what_is_trusted(tmp_path, monkeypatch):
 
 # ultralytics' export warns of this and that on its way, and a warning in torch's tracer ends it
 @pytest.mark.filterwarnings("ignore")
-def test_an_export_to_openvino_detects_and_does_not_embed(
-    detector_file, scene_files, tmp_path, monkeypatch
+@pytest.mark.parametrize(
+    ("form", "runtime", "options"),
+    [("openvino", "openvino", {}), ("onnx", "onnxruntime", {"simplify": False})],
+)
+def test_an_export_detects_and_does_not_embed(
+    detector_file, scene_files, tmp_path, form, runtime, options
 ):
-    pytest.importorskip("openvino")
+    pytest.importorskip(runtime)
     import numpy as np
     from labelvet.embeddings.decoding import read_pixels
     from ultralytics import YOLO
 
     source = tmp_path / "scenes.pt"
     source.write_bytes(Path(detector_file).read_bytes())
-    folder = YOLO(source).export(format="openvino", verbose=False)
+    export = YOLO(source).export(format=form, verbose=False, **options)
     images = [read_pixels(file) for file in scene_files[:3]]
     found = []
-    for model in (detector_file, folder):
+    for model in (detector_file, export):
         detector = load_detector(model, confidence=0.3)
         found.append(detector.detect([detector.prepare(image) for image in images]))
     # the two bring an image to different sizes, so only what is sure is the same
@@ -401,14 +405,18 @@ def test_an_export_to_openvino_detects_and_does_not_embed(
             boxes = np.array([each.bounding_box for each in same])
             assert np.abs(boxes - one.bounding_box).max(1).min() < 0.05
     with pytest.raises(InvalidParameter, match=r"no embeddings: use the \.pt"):
-        load_backbone(folder)
+        load_backbone(export)
 
 
-def test_an_onnx_file_says_what_it_needs(tmp_path, monkeypatch):
-    file = tmp_path / "best.onnx"
+def test_an_export_that_cannot_be_opened_says_so(tmp_path):
+    file, folder = tmp_path / "best.onnx", tmp_path / "best_openvino_model"
     file.write_bytes(b"no onnx")
-    with pytest.raises(ModelUnavailable, match=r"needs onnxruntime|could not be loaded"):
-        load_detector(str(file))
+    folder.mkdir()
+    (folder / "best.xml").write_bytes(b"no openvino")
+    (folder / "best.bin").touch()
+    for model in (file, folder):
+        with pytest.raises(ModelUnavailable, match=r"pip install o|could not be loaded"):
+            load_detector(str(model))
     with pytest.raises(InvalidParameter, match=r"no embeddings: use the \.pt"):
         load_backbone(str(file))
 
