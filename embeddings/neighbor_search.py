@@ -92,7 +92,8 @@ def _run(
     if process.returncode:
         raise NeighborsUnavailable(
             f"The neighbor search ended unexpectedly (code {process.returncode}), as it does "
-            "when the memory is full. What was embedded is kept: make room and run this again."
+            "when the memory or the disk is full. What was embedded is kept: make room and run "
+            "this again."
         )
 
 

@@ -151,8 +151,6 @@ def begin_audit(
     _drop_orphans()
     id_ = ObjectId()
     write_tensors(_BUCKET, id_, arrays, {"dataset": dataset._doc.id})
-    for old in _records(dataset, {"brain_key": brain_key}):
-        _update(dataset, old["id"], {"$set": {"value.closed": True}})
     record: dict[str, Any] = {
         "id": str(id_),
         "field": run_field(dataset, brain_key),
@@ -167,7 +165,11 @@ def begin_audit(
         "closed": False,
         "answers": {},
     }
+    # the newest one counts, so that at no moment there is none
     open_store(dataset, _STORE).set(str(id_), record)
+    for old in _records(dataset, {"brain_key": brain_key}):
+        if old["at"] <= record["at"] and old["id"] != record["id"]:
+            _update(dataset, old["id"], {"$set": {"value.closed": True}})
     return _audit(record, arrays)
 
 
