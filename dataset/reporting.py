@@ -9,8 +9,9 @@ from typing import Any
 
 import fiftyone as fo
 
-from ..core.errors import LabelvetError
+from ..core.errors import BrainKeyInUse, InvalidParameter, LabelvetError
 from ..core.progress import Progress, terminal_report
+from ..core.sentences import first_line
 from .brain_runs import raise_if_deleted
 
 
@@ -38,3 +39,17 @@ def raising_if_deleted(samples: Any) -> Iterator[None]:
     except Exception:
         raise_if_deleted(samples)
         raise
+
+
+@contextmanager
+def saved_before(samples: Any, brain_key: str | None, what: str) -> Iterator[None]:
+    """Says of what fails now that the visualization is saved."""
+    kept = f" The visualization '{brain_key}' was saved." if brain_key else ""
+    try:
+        yield
+    except BrainKeyInUse as error:
+        raise BrainKeyInUse(f"{error}{kept}") from error
+    # whatever FiftyOne's backends raise
+    except Exception as error:
+        raise_if_deleted(samples)
+        raise InvalidParameter(f"{what} was not made: {first_line(error)}.{kept}") from error

@@ -17,19 +17,18 @@ import fiftyone.brain.visualization as fbv
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.errors import BrainKeyInUse, InvalidParameter, NoPatches
+from ..core.errors import InvalidParameter, NoPatches
 from ..core.progress import SAVING, Progress, Report
-from ..core.sentences import count, first_line
+from ..core.sentences import count
 from ..dataset.brain_runs import (
     check_brain_key,
     make_config,
-    raise_if_deleted,
     save_similarity_index,
     save_visualization,
 )
 from ..dataset.patches import PatchTable, as_images, check_ids, read_patches
 from ..dataset.records import RunRecord
-from ..dataset.reporting import raising_if_deleted, reporting
+from ..dataset.reporting import raising_if_deleted, reporting, saved_before
 from ..dataset.storage import storage_of
 from ..embeddings.catalog import DEFAULT_BACKBONE
 from ..embeddings.crops import KEPT, CropSettings
@@ -231,10 +230,10 @@ def compute_visualization(
                 seen,
             )
             if points_field is not None:
-                with _saved_before(samples, brain_key, "The spatial index"):
+                with saved_before(samples, brain_key, "The spatial index"):
                     results.index_points(points_field=points_field, progress=False)
             if similarity_key is not None:
-                with _saved_before(samples, brain_key, "The similarity index"):
+                with saved_before(samples, brain_key, "The similarity index"):
                     save_similarity_index(
                         samples, similarity_key, table, vectors, config["model"],
                         similarity_backend, index_seen,
@@ -303,20 +302,6 @@ def _source(
     if embeddings is None:
         return backbone
     return FromField(embeddings) if isinstance(embeddings, str) else FromArray(embeddings)
-
-
-@contextmanager
-def _saved_before(samples: Any, brain_key: str | None, what: str) -> Iterator[None]:
-    """Says of what fails now that the visualization is saved."""
-    kept = f" The visualization '{brain_key}' was saved." if brain_key else ""
-    try:
-        yield
-    except BrainKeyInUse as error:
-        raise BrainKeyInUse(f"{error}{kept}") from error
-    # whatever FiftyOne's backends raise
-    except Exception as error:
-        raise_if_deleted(samples)
-        raise InvalidParameter(f"{what} was not made: {first_line(error)}.{kept}") from error
 
 
 def _project(

@@ -31,7 +31,7 @@ from ..dataset.documents import revision
 from ..dataset.memory import Memory
 from ..dataset.patches import PatchTable, check_ids, match_ids, read_patches
 from ..dataset.records import RunRecord
-from ..dataset.reporting import raising_if_deleted, reporting
+from ..dataset.reporting import raising_if_deleted, reporting, saved_before
 from ..dataset.storage import Storage
 from ..embeddings.crops import CropSettings
 from ..embeddings.hardware import Hardware
@@ -243,7 +243,8 @@ def update_visualization(
                 run.samples, brain_key, config, table, points, record, run.seen
             )
             if points_field is not None:
-                results.index_points(points_field=points_field, progress=False)
+                with saved_before(run.samples, brain_key, "The spatial index"):
+                    results.index_points(points_field=points_field, progress=False)
     shrink_store()
     return Update(
         brain_key, results, changes, embedded.unreadable, embedded.failed, embedded.notes + notes

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import fiftyone as fo
 import fiftyone.brain as fob
+import fiftyone.brain.visualization as fbv
 import numpy as np
 import pytest
 from fiftyone import ViewField as F
@@ -155,7 +156,7 @@ def test_the_run_keeps_its_view(boxes):
     assert boxes.load_brain_view("map") == view
 
 
-def test_a_spatial_index_follows(boxes):
+def test_a_spatial_index_follows(boxes, monkeypatch):
     compute(boxes, points_field="at")
     added, _, _ = edit(boxes)
     new = by_id(update(boxes).results)
@@ -168,6 +169,15 @@ def test_a_spatial_index_follows(boxes):
     )
     np.testing.assert_allclose(stored[added[0]], new[added[0]], atol=1e-5)
     assert boxes.get_brain_info("map").config.points_field == "at"
+
+    def fail(*_args, **_options):
+        raise OSError("no space left")
+
+    edit(boxes)
+    monkeypatch.setattr(fbv.VisualizationResults, "index_points", fail)
+    with pytest.raises(InvalidParameter, match=r"spatial index was not made: no space.*was saved"):
+        update(boxes)
+    assert not find_changes(boxes, "map")
 
 
 def test_embeddings_from_elsewhere(boxes):
