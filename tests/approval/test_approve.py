@@ -524,3 +524,38 @@ def test_an_image_without_ground_truth_gets_none_unless_a_label_arrives(predicte
     undo(predicted, token)
     documents = [document["truth"] for document in samples_of(predicted).find()]
     assert documents == [None] * 5 + [{"_cls": "Detections", "detections": []}]
+
+
+def test_labels_that_come_back_are_at_the_end_of_their_list(predicted):
+    add(predicted, 0.2, 0.4)
+    candidates = find_candidates(predicted, FIELD)
+    approve(candidates, TRUTH)
+    undo(predicted, finalize(candidates).token)
+    predicted.reload()
+    (confidences,) = predicted.skip(1).limit(1).values(f"{FIELD}.detections.confidence")
+    assert [round(25 * one) for one in confidences] == [5, 6, 7, 4]
+
+
+def test_a_copy_whose_label_was_changed_outlives_the_undo(predicted, labels_with):
+    add(predicted)
+    done = approve(find_candidates(predicted, FIELD), TRUTH)
+    sample = predicted.first()
+    changed = sample[FIELD].detections[0]
+    changed.label = "bird"
+    sample.save()
+    assert "1 label there changed since" in undo(predicted, done.token)
+    assert predicted.values(f"{TRUTH}.detections.approved_from", unwind=True) == [changed.id]
+    assert labels_with("for-approval") == [*range(24)]
+
+
+def test_issue_scores_stay_behind(predicted):
+    root = f"{FIELD}.detections"
+    predicted.add_sample_field(f"{root}.suspicion", fo.FloatField)
+    predicted.set_values(f"{root}.suspicion", [[0.5] * 4] * 6)
+    add(predicted)
+    approve(find_candidates(predicted, FIELD), TRUTH)
+    predicted.reload()
+    assert predicted.count_values(f"{root}.suspicion") == {0.5: 24}
+    assert predicted.get_field(f"{TRUTH}.detections.suspicion") is None
+    copies = samples_of(predicted).find_one()[TRUTH]["detections"]
+    assert copies and not any("suspicion" in label for label in copies)

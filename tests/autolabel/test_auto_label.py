@@ -15,7 +15,7 @@ from threading import Event
 import fiftyone as fo
 import pytest
 from invariants import check_opens
-from labelvet import auto_label
+from labelvet import auto_label, compute_visualization
 from labelvet.approval.approve import approve
 from labelvet.approval.basket import add_labels
 from labelvet.approval.candidates import Selection, find_candidates
@@ -44,7 +44,9 @@ from labelvet.core.errors import (
 from labelvet.dataset.changes import find_change, list_changes
 from labelvet.dataset.documents import collection_named, samples_of
 from labelvet.dataset.tags import tag_view
+from labelvet.embeddings.loader import using_loader
 from labelvet.panels.undoing import undo
+from labelvet.review.answers import Answer, give_answers
 from leaving_fields import leaving
 
 FIELD, RUN = "yolow_detections", "first_pass"
@@ -610,3 +612,35 @@ def test_a_replacement_that_was_cancelled_goes_on_when_it_is_run_again(scenes):
     undo(scenes, change.token)
     assert everything(scenes) == before
     check_opens(scenes)
+
+
+def test_answers_to_labels_of_a_replaced_run_leave_with_them(judged):
+    label(judged, Corner())
+    tag_view(judged.limit(2), FIELD, "needs-review")
+    before = everything(judged)
+    label(judged, Corner(), existing="replace", confidence=0.5)
+    judged.reload()
+    given = [
+        Answer(sample.id, found.id, found.label, verdict, name)
+        for sample, (verdict, name) in zip(
+            judged, [("right", None), ("not an object", None), ("wrong class", "b")], strict=False
+        )
+        for found in sample[FIELD].detections
+    ]
+    assert give_answers(judged, FIELD, given, "ada").changed == 3
+    (change,) = list_changes(judged, ("replacement",))
+    undo(judged, change.token)
+    assert everything(judged) == before
+    assert set(judged.values(f"{ROOT}.review", unwind=True)) == {None}
+
+
+def test_no_cluster_is_asked_for_a_detector(judged):
+    """A worker with ``--ray`` has its backbones loaded there."""
+
+    def on_the_cluster(*_, **__):
+        raise ConnectionError("the cluster was asked")
+
+    with using_loader(on_the_cluster):
+        assert label(judged, Corner()).images == 8
+        with pytest.raises(ConnectionError):
+            compute_visualization(judged, "predictions", "map", method="pca", progress=False)

@@ -103,3 +103,9 @@ def test_a_run_whose_process_ended_is_cut_off(make_dataset, monkeypatch):
         assert not get_run(dataset, RUN.name).cut_off
     save_run(dataset, replace(run, state=RUN_IN_REVIEW))
     assert not get_run(dataset, RUN.name).cut_off
+
+
+@pytest.mark.parametrize(("seconds", "cut_off"), [(59, False), (61, True)])
+def test_a_run_that_is_silent_for_a_minute_is_cut_off(seconds, cut_off):
+    read_at = RUN.seen + timedelta(seconds=seconds)
+    assert replace(RUN, read_at=read_at).cut_off == cut_off

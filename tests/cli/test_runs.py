@@ -6,6 +6,7 @@ import subprocess
 
 import pytest
 from labelvet.cli import main
+from labelvet.embeddings.model_files import TRUSTED_MODELS, is_trusted
 from labelvet.workers.claims import claim_next
 from running import LABELVET, age, schedule
 
@@ -84,3 +85,17 @@ def test_a_worker_that_cannot_work_says_so(options, sentence, monkeypatch, capsy
     with pytest.raises(SystemExit) as ended:
         main(["worker", *options])
     assert sentence in said_at_the_end(ended.value, capsys)
+
+
+def test_a_worker_may_trust_several_folders(tmp_path, monkeypatch):
+    monkeypatch.setattr("signal.signal", lambda *_: None)
+    monkeypatch.setenv(TRUSTED_MODELS, "")
+    trusted = [tmp_path / name for name in ("ours", "theirs")]
+    options = []
+    for folder in trusted:
+        folder.mkdir()
+        options += ["--trust-models", str(folder)]
+    with pytest.raises(SystemExit):
+        main(["worker", "--name", " ", *options])
+    assert all(is_trusted(folder / "best.pt") for folder in trusted)
+    assert not is_trusted(tmp_path / "best.pt")

@@ -1,6 +1,7 @@
 """Runs on slices of groups, dynamic groups and chosen patches: whose labels they are, and stay."""
 
 import fiftyone as fo
+import fiftyone.server.view as fosv
 import labelvet
 import numpy as np
 import pytest
@@ -19,7 +20,7 @@ from labelvet.dataset.tags import tag_view
 from labelvet.issues.find import find_label_issues
 from labelvet.maps.columns import load_column
 from labelvet.maps.map import load_map
-from labelvet.maps.selection import visible_rows
+from labelvet.maps.selection import select_stages, visible_rows
 from labelvet.maps.thumbnails import make_thumbnails
 from labelvet.review.answers import Answer, give_answers
 from labelvet.review.queue import next_issues
@@ -154,6 +155,15 @@ def test_dynamic_groups_are_all_that_they_hold(images):
     compute(images.group_by("scene"))
     assert sides(images) == {"a": 18} and not find_changes(images, "k")
     assert images.load_brain_view("k").count() == 6
+
+
+def test_a_selection_shows_the_first_image_of_a_dynamic_group_alone(images):
+    compute(images)
+    shown, view = load_map(images, "k"), images.group_by("scene")
+    # three labels each, of the first two images and of the third, which is in the first's group
+    for rows, number in ((range(6), 2), (range(6, 9), 0)):
+        stages = select_stages(shown, np.array(rows), view)
+        assert fosv.get_extended_view(view, extended_stages=stages).count() == number
 
 
 def test_what_is_done_to_dynamic_groups_is_done_to_all_that_they_hold(images):

@@ -202,6 +202,18 @@ def test_an_edit_in_the_view_of_frames_keeps_what_was_written(videos, frames, pa
     assert label["suspicion"] is not None
 
 
+def test_a_frame_that_lacks_labels_in_a_view_gets_no_issues_there_until_it_is_reloaded(
+    videos, frames
+):
+    first = videos.first().frames[1].det.detections[-1].id
+    view = videos.exclude_labels(ids=first, fields="frames.det").to_frames()
+    find_label_issues(videos, "k")
+    there = view.values("det.detections.suspicion")
+    assert there[0] == [None] * 2 and all(None not in of_frame for of_frame in there[1:])
+    view.reload()
+    assert None not in view.values("det.detections.suspicion", unwind=True)
+
+
 def test_tags_of_frames_labels_are_in_the_frames_and_every_view_of_them(videos, frames):
     patches = frames.to_patches("det")
     backup = videos.clone(videos.name + "-backup")

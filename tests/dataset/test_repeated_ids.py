@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import fiftyone as fo
+import fiftyone.server.view as fosv
 import labelvet
 import numpy as np
 import pytest
@@ -12,9 +13,10 @@ from labelvet.core.errors import InvalidParameter
 from labelvet.dataset.documents import parse_ids
 from labelvet.dataset.patches import read_patches
 from labelvet.dataset.tags import tag_labels, tag_view, undo
+from labelvet.maps import selection
 from labelvet.maps.columns import load_column
 from labelvet.maps.map import load_map
-from labelvet.maps.selection import visible_rows
+from labelvet.maps.selection import select_stages, visible_rows
 from labelvet.maps.thumbnails import make_thumbnails
 from labelvet.review.answers import Answer, give_answers, read_known
 from labelvet.visualization.update import find_changes
@@ -74,6 +76,18 @@ def test_labels_of_two_samples_with_one_id_are_refused_together_and_told_apart(r
     sample.save()
     column = load_column(repeated, shown, "predictions.detections.label")
     assert (column.codes[:3] == 0).all()  # they are gone, and the copies are others
+
+
+def test_of_very_many_selected_samples_the_other_label_is_shown_too(repeated, monkeypatch):
+    def select():
+        shown = load_map(repeated, "k")
+        stages = select_stages(shown, np.array([0, 1, 2]), repeated)
+        return fosv.get_extended_view(repeated.view(), extended_stages=stages).values("id")
+
+    assert selection._LISTED_UP_TO == 1_000
+    assert select() == [repeated.first().id]
+    monkeypatch.setattr(selection, "_LISTED_UP_TO", 0)
+    assert select() == [repeated.first().id, repeated.last().id]
 
 
 def tags(dataset):

@@ -8,6 +8,7 @@ import torch
 from labelvet.core.errors import InvalidParameter, ModelUnavailable
 from labelvet.embeddings.backbones import load_backbone
 from labelvet.embeddings.catalog import _TORCHVISION, DEFAULT_BACKBONE, list_backbones
+from labelvet.embeddings.checkpoints import load_weights
 from labelvet.embeddings.torch_backbone import TorchBackbone
 from PIL import Image
 from torch import nn
@@ -82,6 +83,14 @@ def test_a_checkpoint_of_the_users_own(tmp_path, crops, suffix):
     with torch.inference_mode():
         expected = model(torch.from_numpy(normal).float().permute(0, 3, 1, 2)).numpy()
     np.testing.assert_allclose(embed(backbone, crops), expected, atol=1e-4)
+
+
+@pytest.mark.parametrize("suffix", [".pt", ".bin"])
+def test_a_checkpoint_of_another_suffix(tmp_path, suffix):
+    saved, loaded = nn.Sequential(nn.Linear(2, 3)), nn.Sequential(nn.Linear(2, 3))
+    torch.save(saved.state_dict(), tmp_path / f"own{suffix}")
+    load_weights(loaded, tmp_path / f"own{suffix}", "head")
+    assert torch.equal(saved[0].weight, loaded[0].weight)
 
 
 def test_a_checkpoint_that_runs_code_is_not_opened(tmp_path):

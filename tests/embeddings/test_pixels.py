@@ -12,7 +12,7 @@ from labelvet.embeddings import decoding
 from labelvet.embeddings.decoding import UnreadableImage, read_pixels
 from labelvet.embeddings.embedder import embed_patches
 from mean_color import MeanColor
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, features
 from tables import make_table
 
 ORIENTATION = 0x0112
@@ -67,6 +67,19 @@ def test_all_formats_are_upright(tmp_path, saved, name, orientation):
     expected = np.asarray(ImageOps.exif_transpose(stored))
     assert pixels.shape == expected.shape
     assert np.abs(pixels.astype(int) - expected)[4:-4, 4:-4].mean() < 8  # a JPEG's edges
+
+
+@pytest.mark.skipif(not features.check("avif"), reason="Pillow before 11.3 reads no AVIF")
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_avif_is_upright(saved, orientation):
+    exif = Image.Exif()
+    exif[ORIENTATION] = orientation
+    pixels = saved(Image.fromarray(corners()), "a.avif", exif=exif)
+    stored = Image.fromarray(corners())
+    stored.getexif()[ORIENTATION] = orientation
+    expected = np.asarray(ImageOps.exif_transpose(stored))
+    assert pixels.shape == expected.shape
+    assert np.abs(pixels.astype(int) - expected)[4:-4, 4:-4].mean() < 12
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))

@@ -1,6 +1,7 @@
 """The panel's methods, called as the App's server calls them."""
 
 import json
+import re
 from datetime import datetime, timedelta, timezone
 
 import fiftyone as fo
@@ -8,6 +9,7 @@ import pytest
 from fiftyone import ViewField as F
 from fiftyone.operators.executor import ExecutionContext, Executor
 from labelvet.autolabel.runs import AutoLabelRun, save_run
+from labelvet.core.versions import PLUGIN
 from labelvet.panels.auto_labeling import AutoLabeling
 from packed import array
 from panel_app import PanelApp
@@ -51,6 +53,15 @@ def test_every_method_has_a_uri(app):
     view = AutoLabeling().render(context).to_json()["view"]
     assert view["component"] == "AutoLabeling"
     assert {"overview", "review", "show", "add", "approve", "finalize", "undo"} <= set(view)
+
+
+def test_the_keys_do_what_the_page_says():
+    source = (PLUGIN / "panels" / "auto_labeling" / "web" / "ApprovalPage.tsx").read_text()
+    does = dict(re.findall(r'key: "(\w)", does: "(\w+)', source))
+    page = (PLUGIN / "docs" / "auto-labeling.md").read_text()
+    said = {"a": "Add", "f": "Flag", "p": "Approve", "r": "Remove", "z": "Undo"}
+    assert set(re.findall(r"\*\*(\w)\*\*", page)) == set(said)
+    assert said.items() <= does.items()
 
 
 def test_runs_and_fields_are_listed(app):

@@ -69,6 +69,17 @@ def test_a_run_that_stands_still_is_listed_as_such(queue, scheduled):
     assert queue("details", id=scheduled)["operation"]["stalled"] == SENTENCE
 
 
+def test_who_looks_settles_a_run_whose_worker_is_lost(queue, scheduled):
+    claim_next("shelf", "a worker")
+    age(scheduled, heartbeat=1)
+    (row,) = queue("list_operations", limit=10)["operations"]
+    assert row["state"] == "running"  # it may be heard of again
+    age(scheduled, suspected=1)
+    (row,) = queue("list_operations", limit=10)["operations"]
+    assert row["state"] == "failed"
+    assert row["error"].startswith("Its worker (a worker) was killed or lost its connection.")
+
+
 @pytest.mark.parametrize("method", ["details", "cancel", "mark_failed", "rerun", "delete"])
 def test_a_forged_run_is_refused(queue, scheduled, judged, method):
     elsewhere = schedule(judged, "never", "shelf")

@@ -147,3 +147,11 @@ def test_the_queue_tells_the_box_and_the_suggested_one_and_learns(flipped_labels
     queue = next_issues(dataset, "map", 120)
     assert queue.reviewed == 1 and item.id not in {other.id for other in queue.items}
     assert queue.passed == 0
+
+
+def test_what_is_approved_is_not_moved(judged, dog):
+    sample, label = dog
+    judged.select_labels(ids=[label.id]).tag_labels("approved", FIELD)
+    done = correct(judged, sample, label)
+    assert done.changed == 0 and "approved" in done.sentence
+    assert box(judged, label).bounding_box == label.bounding_box

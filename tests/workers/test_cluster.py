@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import pickle
 import re
 from contextlib import suppress
 
 import numpy as np
 import psutil
 import pytest
+from labelvet.embeddings.embedder import cut_shards
 from labelvet.workers.child import CANCELLED
 from labelvet.workers.cluster import shard_size
 from labelvet.workers.operations import cancel, get_operation
 from running import PATIENCE, SLOW, save_trap, schedule, wait_for_state, wait_until
+from tables import make_table
 
 
 @pytest.fixture
@@ -128,6 +131,20 @@ def test_shards_shrink_towards_the_end():
     # half of a worker's share of what is left
     assert shard_size(4000, workers=2) == 1000
     assert shard_size(100, workers=2) == 64
+
+
+def test_no_shard_ends_within_an_image():
+    media = np.repeat(np.arange(60), np.arange(60)).astype(np.int32)
+    rows = np.arange(len(media))[5:]
+    cut = list(cut_shards(rows, media, lambda left: shard_size(left, workers=2)))
+    assert np.concatenate(cut).tolist() == rows.tolist() and len(cut) > 5
+    of_shards = [set(media[shard].tolist()) for shard in cut]
+    assert sum(map(len, of_shards)) == len(set.union(*of_shards))
+
+
+def test_what_a_patch_weighs_on_its_way():
+    table = make_table(["/a.jpg"], [[0, 0, 1, 1]] * 2048)
+    assert round(len(pickle.dumps(table.extract(np.arange(2048)))) / 2048, -1) == 240
 
 
 def test_a_model_file_runs_no_code_on_the_cluster(coco128, cluster_worker, tmp_path):

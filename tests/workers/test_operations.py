@@ -10,15 +10,17 @@ from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from threading import Event
+from types import SimpleNamespace
 
 import fiftyone.core.odm as foo
+import fiftyone.operators as operators
 import pytest
 from bson import BSON, ObjectId
 from fiftyone.factory.repos.delegated_operation import MongoDelegatedOperationRepo
 from fiftyone.operators.delegated import DelegatedOperationService
 from labelvet.autolabel.runs import RUN_IN_REVIEW, AutoLabelRun, save_run
 from labelvet.core.errors import InvalidParameter
-from labelvet.workers import claims, operations, serving
+from labelvet.workers import claims, database, operations, serving
 from labelvet.workers.claims import (
     Claim,
     RunCancelled,
@@ -28,6 +30,7 @@ from labelvet.workers.claims import (
     settle_lost,
 )
 from labelvet.workers.operations import cancel, count_states, get_operation, list_operations
+from pymongo.errors import ConnectionFailure
 from running import PATIENCE, URI, schedule
 
 CLAIM_ALL = """
@@ -83,6 +86,71 @@ def test_the_chosen_target_is_honoured(coco128):
     assert str(claim_next("shelf", "w").operation) == anywhere
     assert claim_next("shelf", "w") is None
     assert str(claim_next("another", "w").operation) == id_
+
+
+def test_the_oldest_is_taken_first(coco128):
+    ids = [schedule(coco128.limit(2), "never", target) for target in ("shelf", None, "shelf")]
+    assert [str(claim_next("shelf", "w").operation) for _ in ids] == ids
+
+
+def test_a_run_that_is_put_back_goes_to_the_next_of_its_name(claimed):
+    claim, id_ = claimed
+    assert claim.release()
+    assert claim_next("another", "w") is None
+    assert str(claim_next("shelf", "w").operation) == id_
+    with pytest.raises(RunLost):
+        claim.report(0.5, "still here")
+
+
+@pytest.mark.parametrize("away", [59, 61])
+def test_a_worker_waits_a_minute_for_the_database(monkeypatch, away):
+    seconds = [0.0]
+
+    def sleep(more):
+        seconds[0] += more
+
+    clock = SimpleNamespace(monotonic=lambda: seconds[0], sleep=sleep)
+    monkeypatch.setattr(database, "time", clock)
+
+    @database.patient
+    def ask():
+        if seconds[0] < away:
+            raise ConnectionFailure("away")
+        return "there"
+
+    if away < 60:
+        assert ask() == "there"
+    else:
+        with pytest.raises(ConnectionFailure, match="away"):
+            ask()
+
+
+def test_no_worker_sends_dates_of_its_own(claimed):
+    """The clocks of the machines need not agree: the database's counts."""
+    claim, id_ = claimed
+    store = foo.get_db_conn()
+    store.command("profile", 2)
+    try:
+        claim.report(0.5, "half")
+        claim.beat("log")
+        settle_lost()
+        assert get_operation(id_).stalled is None
+        claim.release()
+        claim_next("shelf", "another worker").fail("It broke.")
+    finally:
+        store.command("profile", 0)
+        of_queue = {"ns": {"$regex": r"\.delegated_ops$"}}
+        sent = [one["command"] for one in store["system.profile"].find(of_queue)]
+        store.drop_collection("system.profile")
+    assert len(sent) >= 7
+    assert [command for command in sent if has_date(command)] == []
+    assert has_date({"u": [{"$set": {"x": datetime.now(timezone.utc)}}]})
+
+
+def has_date(value):
+    if isinstance(value, dict):
+        return any(map(has_date, value.values()))
+    return any(map(has_date, value)) if isinstance(value, list) else isinstance(value, datetime)
 
 
 def test_operations_of_other_plugins_are_not_taken(coco128):
@@ -185,6 +253,27 @@ def test_cancelling(coco128, claimed):
     cancel(waiting)
     assert get_operation(waiting).error == "Canceled before it started."
     assert claim_next("shelf", "w") is None
+
+
+def test_a_run_that_is_canceled_while_it_writes_attributes_comes_to_its_end(
+    flipped_labels, monkeypatch
+):
+    dataset, _ = flipped_labels
+    operators.get_operator("@labelvet/labelvet/find_label_issues")(dataset, "map", delegate=True)
+    claim, said, report = claim_next("shelf", "a worker"), [], Claim.report
+
+    def cancel_and_report(self, fraction, line):
+        if line.startswith("Writing attributes") and not said:
+            said.append(cancel(str(self.operation)))
+        report(self, fraction, line)
+
+    monkeypatch.setattr(Claim, "report", cancel_and_report)
+    assert claim.complete(claim.execute()) and said
+    done = get_operation(str(claim.operation))
+    assert done.state == "completed"
+    assert done.line.endswith(" It finished before it could be canceled.")
+    dataset.reload()
+    assert None not in dataset.values("labels.detections.suspicion", unwind=True)
 
 
 def test_marked_failed_and_deleted_runs_stop(claimed):
