@@ -151,6 +151,7 @@ def auto_label(
     check_existing(dataset, run, existing)
 
     with reporting(progress, cancelled) as tracker, raising_if_deleted(samples):
+        images = _images_of(samples)
         with tracker.stage("Loading the model", _SHARE_LOAD):
             detector = load_detector(model, wanted, confidence, device)
         # another process may have begun while the model was loaded
@@ -172,9 +173,10 @@ def auto_label(
         unreadable: dict[str, str] = {}
         try:
             with heartbeat(dataset, run):
-                images, before = _label_images(
-                    samples, detector, run, moment, batch_size, num_workers, unreadable, tracker
-                )
+                labeled, before = _label_images(
+                    dataset, images, detector, run, moment, batch_size, num_workers, unreadable,
+                    tracker,
+                )  # fmt: skip
                 _drop_unmarked(dataset, run, moment, unreadable)
         except BaseException as error:
             raise_if_deleted(samples)
@@ -184,11 +186,25 @@ def auto_label(
                 raise Cancelled(reason) from error
             raise
         run = _finish(dataset, run, unreadable, RUN_IN_REVIEW, None)
-    return AutoLabeled(run, images, before, unreadable)
+    return AutoLabeled(run, labeled, before, unreadable)
+
+
+def _images_of(samples: Any) -> dict[str, str]:
+    """Returns the paths of images by their samples' ids.
+
+    Raises:
+        NoPatches: if there are none
+    """
+    # a patches view has an image several times
+    ids, paths = samples.values([sample_id_path(samples), "filepath"])
+    if not ids:
+        raise NoPatches("There are no images in this view: choose another target view.")
+    return dict(zip(ids, paths, strict=True))
 
 
 def _label_images(
-    samples: Any,
+    dataset: fo.Dataset,
+    images: dict[str, str],
     detector: Detector,
     run: AutoLabelRun,
     moment: datetime | None,
@@ -198,12 +214,6 @@ def _label_images(
     tracker: Progress,
 ) -> tuple[int, int]:
     """Labels the images without a mark; returns how many these were, and how many had one."""
-    dataset = home_of(samples)
-    # a patches view has an image several times
-    ids, paths = samples.values([sample_id_path(samples), "filepath"])
-    images = dict(zip(ids, paths, strict=True))
-    if not images:
-        raise NoPatches("There are no images in this view: choose another target view.")
     which: list[dict[str, Any]] = [{f"{run.label_field}.{MARK}": run.name}]
     if moment is None:  # nothing is replaced: what an image that could not be read kept, either
         which.append({f"{run.label_field}.detections.{RUN_ATTRIBUTE}": run.name})

@@ -165,6 +165,8 @@ def test_auto_label_of_a_view_without_images(make_dataset, image):
     with pytest.raises(LabelvetError) as refused:
         auto_label(samples, Nothing(), "found", "run", progress=False)
     assert str(refused.value) == SENTENCES["a view without images"]
+    dataset = samples._root_dataset
+    assert not dataset.list_runs() and not dataset.has_sample_field("found")
 
 
 def check_sentence(refusing, *args, **kwargs):
