@@ -6,8 +6,8 @@ lets pass is a model with attributes of any value, among them layers' constructo
 methods, which would be called later, when nothing is restricted any more: such a model is refused
 here.
 
-Ultralytics' internals are used in this module alone: the restricted loader, the downloader and the
-list of official files. Tried with ultralytics 8.4.
+Ultralytics' internals are used in this module alone: the restricted loader, the downloader, the
+list of official files and the time limit of non-maximum suppression. Tried with ultralytics 8.4.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import enum
 import pickle
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from threading import Lock
@@ -43,6 +44,9 @@ _OWN_CALLABLES = ("torchvision.transforms.", "ultralytics.utils.")
 
 # ultralytics' text encoders: OpenAI's, which is told by its digest, and those that it has files of
 _CLIP, _MOBILE_ENCODERS = "clip:ViT-B/32", ("mobileclip", "mobileclip2")
+
+# for the boxes of one image, which take a fraction of a second
+_NMS_SECONDS = 3600.0
 
 _loading = Lock()
 
@@ -80,6 +84,7 @@ def load_ultralytics(model: str) -> Any:
     except ImportError as error:
         raise ModelUnavailable(f"'{model}' needs ultralytics: pip install ultralytics.") from error
 
+    _suppress_without_limit()
     suffix = _suffix(model)
     if suffix == ".pt" and model in GITHUB_ASSETS_NAMES:
         try:
@@ -141,6 +146,18 @@ def set_classes(yolo: Any, classes: list[str]) -> None:
             yolo.set_classes(classes)
         finally:
             downloads.attempt_download_asset = fetch
+
+
+def _suppress_without_limit() -> None:
+    """Has ultralytics come to every image of a batch: on a machine that is slow or busy it stops
+    suppressing boxes after two seconds, and returns none for the images that are left."""
+    try:
+        from ultralytics.utils import nms as module
+    except ImportError:  # of an earlier version
+        from ultralytics.utils import ops as module
+    if not isinstance(module.non_max_suppression, partial):
+        unlimited = partial(module.non_max_suppression, max_time_img=_NMS_SECONDS)
+        module.non_max_suppression = unlimited
 
 
 def _suffix(model: str) -> str:

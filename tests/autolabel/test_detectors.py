@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from itertools import count
 from pathlib import Path
+from types import SimpleNamespace
 
 import fiftyone as fo
 import numpy as np
@@ -65,6 +67,17 @@ def test_boxes_of_a_turned_photo_are_upright(detector_file, scene_files, tmp_pat
     for one, other in zip(upright.detections, found.detections, strict=True):
         assert one.label == other.label
         np.testing.assert_allclose(one.bounding_box, other.bounding_box, atol=0.02)
+
+
+def test_a_slow_machine_loses_no_boxes(detector_file, scene_files, monkeypatch):
+    detector = load_detector(detector_file, confidence=0.3)
+    images = [detector.prepare(read_pixels(file)) for file in scene_files[:3]]
+    expected = [len(found.detections) for found in detector.detect(images)]
+    # each look at the clock is a minute later
+    clock = SimpleNamespace(time=map(float, count(0, 60)).__next__)
+    monkeypatch.setattr("ultralytics.utils.nms.time", clock)
+    assert [len(found.detections) for found in detector.detect(images)] == expected
+    assert expected[0] and expected[-1]
 
 
 def test_an_unknown_class_is_told_what_there_is(detector_file):
