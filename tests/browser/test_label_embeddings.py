@@ -90,7 +90,9 @@ def grid_count(page) -> str:
 
 
 def wait_for_count(page, text: str) -> None:
-    page.locator(".lv-count", has_text=text).wait_for()
+    """Waits until the panel says so, and not of what it counts before the database has answered."""
+    said = re.compile(rf"\b{re.escape(text)}(?!.* asking)")
+    page.locator(".lv-count", has_text=said).wait_for()
 
 
 def wait_for_grid(page, text: str) -> None:

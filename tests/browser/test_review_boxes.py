@@ -30,7 +30,7 @@ def asked(page):
     waiting = set()
     page.on("request", lambda one: '"crops"' in (one.post_data or "") and waiting.add(one))
     for end in ("requestfinished", "requestfailed"):
-        page.on(end, waiting.discard)
+        page.on(end, lambda one: waiting.discard(one))
     return waiting
 
 

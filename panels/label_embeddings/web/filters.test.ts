@@ -61,6 +61,24 @@ describe("ranges", () => {
     expect(rangeOf(filter ?? undefined, [0.1, 0.9])).toEqual([0.2, 0.9]);
     expect(rangeOf({ range: [null, 0.5] }, [0.1, 0.9])).toEqual([0.1, 0.5]);
   });
+
+  it("keep the outermost values, which the database has in 64 bits", () => {
+    for (const [least, most] of [
+      [0.2002, 0.9953],
+      [-7.3, -1e-9],
+      [0, 1],
+    ]) {
+      const span: [number, number] = [Math.fround(least), Math.fround(most)];
+      const middle = (least + most) / 2;
+      const upper = filterRange([middle, span[1]], span) as { range: [number, number] };
+      expect(upper.range[0]).toBe(middle);
+      expect(upper.range[1]).toBeGreaterThanOrEqual(most);
+      expect(rangeOf(upper, span)).toEqual([middle, span[1]]);
+      const lower = filterRange([span[0], middle], span) as { range: [number, number] };
+      expect(lower.range[0]).toBeLessThanOrEqual(least);
+      expect(rangeOf(lower, span)).toEqual([span[0], middle]);
+    }
+  });
 });
 
 describe("rows that pass", () => {

@@ -67,13 +67,24 @@ export function isolateCategory(
 /** Returns the range of a filter of the App, cut to what the values span. */
 export function rangeOf(filter: Filter | undefined, [least, most]: Range): Range {
   const range = filter?.range as [number | null, number | null] | undefined;
-  return [range?.[0] ?? least, range?.[1] ?? most];
+  const cut = (end: number) => Math.min(Math.max(end, least), most);
+  return [cut(range?.[0] ?? least), cut(range?.[1] ?? most)];
 }
 
-/** Returns the filter of a range; null where it is all that the values span. */
+/** What a number may lose where it is kept in 32 bits, as a part of it. */
+const FLOAT32 = 2 ** -23;
+
+/**
+ * Returns the filter of a range; null where it is all that the values span. The database has them in
+ * 64 bits, so an end that was left alone lies a little beyond the outermost value here.
+ */
 export function filterRange([low, high]: Range, [least, most]: Range): Filter | null {
   if (low <= least && high >= most) return null;
-  return { range: [low, high], exclude: false, isMatching: false, none: false };
+  const range = [
+    low <= least ? least - Math.abs(least) * FLOAT32 : low,
+    high >= most ? most + Math.abs(most) * FLOAT32 : high,
+  ];
+  return { range, exclude: false, isMatching: false, none: false };
 }
 
 /** Returns the filters with one replaced, or removed for null. */
