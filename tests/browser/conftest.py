@@ -85,12 +85,7 @@ def choose_run(page, key: str, points: int) -> None:
         with suppress(TimeoutError):  # the only run opens by itself
             card.click(timeout=10_000)
     shown.wait_for()
-    wait_for_keys(page)
-
-
-def wait_for_keys(page) -> None:
-    """Waits until the panel has the focus, and hears keys."""
-    page.wait_for_function("document.activeElement?.closest('.lv-page')")
+    page.locator(".lv-page").focus()  # so that it hears keys
 
 
 def wait_for_rest(page) -> None:
