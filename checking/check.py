@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +15,16 @@ from ..core.progress import Report
 from ..core.sentences import count
 from ..core.versions import check_fiftyone
 from ..dataset.records import as_tensor, delete_tensors, of_tensor, read_tensors, write_tensors
-from ..folders.source import FileLabel, ImageFile, LabelSource
-from .export import Changed, find_corrections
+from ..folders.source import FileLabel, ImageFile, LabelSource, digest_file
+from .export import Changed, corrected_texts, find_corrections, write_files
 from .result import FIELD, PLACE, CheckResult, read_result
 
 NAME = "check"
 BRAIN_KEY = "labels_map"
 _INFO = "labelvet_check"
-# what was imported, and which corrections the files hold since
+# what was imported, which corrections the files hold since, and what was written into which file
 _BUCKET = "labelvet_checks"
+_WRITTEN = "written"
 _SAMPLES_PER_WRITE = 1000
 # of the whole
 _IMPORT_SHARE, _MAP_SHARE = 0.1, 0.75
@@ -54,6 +56,16 @@ class CheckSettings:
             "lenient": self.lenient,
             "fiftyone": check_fiftyone(),
         }
+
+    def is_as(self, kept: dict[str, Any]) -> bool:
+        """Whether a dataset that was made of ``kept`` is one of the same."""
+        sources = (self.source, *self.seconds)
+        taken = (kept.get("source"), *kept.get("seconds", ()))
+        return (
+            (kept.get("lenient"), kept.get("fiftyone")) == (self.lenient, check_fiftyone())
+            and len(sources) == len(taken)
+            and all(one.is_as(then) for one, then in zip(sources, taken, strict=True))
+        )
 
 
 def run_check(settings: CheckSettings, report: Report) -> tuple[fo.Dataset, CheckResult]:
@@ -107,24 +119,72 @@ def run_check(settings: CheckSettings, report: Report) -> tuple[fo.Dataset, Chec
     )
 
 
-def checked_dataset(source: LabelSource) -> fo.Dataset:
-    """Returns the dataset of a source that was checked, as it is now.
+def checked_dataset(source: LabelSource) -> tuple[fo.Dataset, LabelSource]:
+    """Returns the dataset of a source that was checked, as it is now, and the source as it was.
+
+    Files that an export has written, be it cut off, are taken as they were before it.
 
     Raises:
-        InvalidParameter: if it was not checked, or its files changed since
+        InvalidParameter: if it was not checked, or its files were changed since by something else
     """
     if not fo.dataset_exists(NAME):
         raise InvalidParameter(
             f"'{source.path}' has not been checked yet: run labelvet check or labelvet open first."
         )
     dataset = fo.load_dataset(NAME)
-    if dataset.info.get(_INFO, {}).get("state", {}).get("source") != source.fingerprint():
+    written = _kept(dataset, _WRITTEN) or {}
+    source.before = {
+        Path(file): _bytes(before)
+        for file, (before, after) in written.items()
+        if digest_file(Path(file)) in after
+    }
+    state = dataset.info.get(_INFO, {}).get("state", {})
+    if not source.is_as(state.get("source")):
         raise InvalidParameter(
             f"The files of '{source.path}' changed since they were checked, so your corrections "
             "cannot be told apart from those changes. Nothing was written: restore the files and "
             "export again, or discard the corrections with labelvet check --start-over."
         )
-    return dataset
+    _keep_state(dataset, {**state, "source": source.fingerprint()})
+    return dataset, _as_imported(dataset, source)
+
+
+def write_back(dataset: fo.Dataset, source: LabelSource, changes: list[Changed]) -> list[Path]:
+    """Writes corrections into the files that were checked, and returns those that changed.
+
+    What they held and will hold is kept first, so that the next export finishes what is cut off.
+
+    Args:
+        dataset: what was corrected
+        source: the files, as they were checked
+        changes: the corrections
+
+    Raises:
+        InvalidParameter: if a correction, or a file, cannot be written
+    """
+    texts = unwritten(source, changes)
+    if texts:
+        written = _kept(dataset, _WRITTEN) or {}
+        for file, text in texts.items():
+            _, after = written.get(str(file), (None, []))
+            digest = sha256(text.encode()).hexdigest()
+            written[str(file)] = (_text(source.content(file)), [*after, digest])
+        _keep(dataset, _WRITTEN, written)
+        write_files(texts)
+    return list(texts)
+
+
+def unwritten(source: LabelSource, changes: list[Changed]) -> dict[Path, str]:
+    """Returns what the files are to hold that do not hold it yet.
+
+    Raises:
+        InvalidParameter: if a correction cannot be written
+    """
+    return {
+        file: text
+        for file, text in corrected_texts(source, changes).items()
+        if digest_file(file) != sha256(text.encode()).hexdigest()
+    }
 
 
 def mark_exported(dataset: fo.Dataset, source: LabelSource, changes: Sequence[Changed]) -> None:
@@ -145,17 +205,17 @@ def _imported(settings: CheckSettings, report: Report) -> fo.Dataset:
     if fo.dataset_exists(NAME):
         dataset = fo.load_dataset(NAME)
         kept = dataset.info.get(_INFO, {})
-        if kept.get("state") == state and not settings.start_over:
+        if not settings.start_over and settings.is_as(kept.get("state", {})):
+            _keep_state(dataset, state)
             return dataset
         if not settings.start_over:
-            exported = kept.get("exported") == state["source"]
+            exported = settings.source.is_as(kept.get("exported"))
             lost = _count_corrections(dataset, settings.source, exported)
             if lost:
                 raise InvalidParameter(
                     "The labels, the options or FiftyOne changed since the last check, and "
                     f"checking again would discard {count(lost, 'correction')} that you made in "
-                    "the App. Export first if only the options changed, or discard with "
-                    "--start-over."
+                    "the App. Export them first, or discard them with --start-over."
                 )
     # it gets its name once it is complete
     building = f"{NAME}-building"
@@ -235,20 +295,30 @@ def _count_corrections(dataset: fo.Dataset, source: LabelSource, exported: bool)
         source: the files as they are, where what was imported is not known
         exported: whether the files are as the last export left them
     """
-    imported = _kept(dataset, "imported")
-    if imported is not None:
-        images = [
-            ImageFile(
-                Path(path), [FileLabel(name, tuple(box), place) for place, name, *box in labels]
-            )
-            for path, labels in imported
-        ]
-        source = LabelSource(source.format, source.path, None, images, [])
+    source = _as_imported(dataset, source)
     now = _sentences(find_corrections(dataset, source))
     written = _kept(dataset, "exported") if exported else None
     # what was taken back since it was written is a correction too
     differ = set(now.items()) ^ set((written or {}).items())
     return len({label for label, _ in differ})
+
+
+def _as_imported(dataset: fo.Dataset, source: LabelSource) -> LabelSource:
+    """Returns a source with the labels that were imported, where that is known."""
+    imported = _kept(dataset, "imported")
+    if imported is None:
+        return source
+    now = {str(image.path): image for image in source.images}
+    return replace(
+        source,
+        images=[
+            replace(
+                now.get(path) or ImageFile(Path(path), []),
+                labels=[FileLabel(name, tuple(box), place) for place, name, *box in labels],
+            )
+            for path, labels in imported
+        ],
+    )
 
 
 def _sentences(changes: Sequence[Changed]) -> dict[str, str]:
@@ -258,6 +328,21 @@ def _sentences(changes: Sequence[Changed]) -> dict[str, str]:
         one, said = change.correction, change.sentence()
         found[f"{one.image}\n{said if one.place is None else one.place}"] = said
     return found
+
+
+def _keep_state(dataset: fo.Dataset, state: dict[str, Any]) -> None:
+    """Keeps a state that is the same in a newer form."""
+    if dataset.info[_INFO]["state"] != state:
+        dataset.info[_INFO] = {**dataset.info[_INFO], "state": state}
+        dataset.save()
+
+
+def _text(content: bytes | None) -> str | None:
+    return None if content is None else content.decode(errors="surrogateescape")
+
+
+def _bytes(text: str | None) -> bytes | None:
+    return None if text is None else text.encode(errors="surrogateescape")
 
 
 def _keep(dataset: fo.Dataset, name: str, content: Any) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,7 +52,7 @@ def find_corrections(dataset: fo.Dataset, source: LabelSource) -> list[Changed]:
 
     Args:
         dataset: what the source was imported into
-        source: the files, as they are now, and were then
+        source: the files, as they were then
     """
     root = f"{FIELD}.detections"
     columns = dataset.values(
@@ -89,35 +90,79 @@ def find_corrections(dataset: fo.Dataset, source: LabelSource) -> list[Changed]:
     return found + new
 
 
-def write_corrections(source: LabelSource, changes: list[Changed], to: Path | None) -> list[Path]:
-    """Writes the files of labels, and returns those that changed.
+def corrected_texts(source: LabelSource, changes: list[Changed]) -> dict[Path, str]:
+    """Returns what files of labels are to hold: those with corrections, and those that an export
+    has written before.
 
-    All of them are complete before the first takes its place.
+    Raises:
+        InvalidParameter: if a correction cannot be written
+    """
+    as_checked = {file: source.text(file) for file in source.before}
+    return as_checked | dict(correct(source, [change.correction for change in changes]))
+
+
+def write_files(texts: Mapping[Path, str]) -> None:
+    """Writes files of labels where they are; all are complete before the first takes its place.
+
+    Raises:
+        InvalidParameter: if one cannot be written
+    """
+    with _said():
+        for file in texts:  # an image that had no label file may be in a split that had none
+            file.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(texts)
+
+
+def write_folder(source: LabelSource, changes: list[Changed], to: Path) -> list[Path]:
+    """Writes all files of labels into a folder, and returns those that were corrected.
 
     Args:
         source: the files
         changes: what to change in them
-        to: a folder that is new or empty, for all files of labels; None changes them where they are
+        to: a folder that is new or empty, and stays empty where something cannot be written
 
     Raises:
         InvalidParameter: if the folder holds something, or a correction cannot be written
     """
-    texts = dict(correct(source, [change.correction for change in changes]))
-    if to is None:
-        write_whole(texts)
-        return list(texts)
+    texts = corrected_texts(source, changes)
     if to.exists() and (not to.is_dir() or any(to.iterdir())):
         raise InvalidParameter(f"'{to}' is not empty: choose a new folder.")
     files = {*source.files, *texts}
     root = Path(os.path.commonpath([file.absolute().parent for file in files]))
-    for file in files:
-        target = to / file.absolute().relative_to(root)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        if file in texts:
-            target.write_text(texts[file], encoding="utf-8", newline="")
-        else:
-            shutil.copyfile(file, target)
+    try:
+        with _said():
+            for file in files:
+                target = to / file.absolute().relative_to(root)
+                target.parent.mkdir(parents=True, exist_ok=True)
+                if file in texts:
+                    target.write_text(texts[file], encoding="utf-8", newline="")
+                else:
+                    shutil.copyfile(file, target)
+    except BaseException:
+        _empty(to)
+        raise
     return [to / file.absolute().relative_to(root) for file in texts]
+
+
+@contextmanager
+def _said() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        file = error.filename2 or error.filename  # a disk that is full names none
+        shown = f"'{file}'" if file else "A file of labels"
+        raise InvalidParameter(
+            f"{shown} cannot be written: {error.strerror}. Mend that and export again."
+        ) from None
+
+
+def _empty(folder: Path) -> None:
+    with suppress(OSError):
+        for each in folder.iterdir():
+            if each.is_dir():
+                shutil.rmtree(each, ignore_errors=True)
+            else:
+                each.unlink()
 
 
 def lines(changes: list[Changed]) -> Iterator[str]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from labelvet.folders.source import LabelSource
 
+_DONE = "already written to the files."
 LIMIT_PASSED, BAD_INPUT = 1, 2
 
 
@@ -201,27 +202,34 @@ def _export(arguments: argparse.Namespace) -> None:
             "the App, then export it with FiftyOne's own exporters."
         )
     _enter(arguments, source)
-    from labelvet.checking.check import checked_dataset, mark_exported
-    from labelvet.checking.export import find_corrections, lines, write_corrections
+    from labelvet.checking.check import checked_dataset, mark_exported, unwritten, write_back
+    from labelvet.checking.export import find_corrections, lines, write_folder
     from labelvet.core.sentences import count
 
-    dataset = checked_dataset(source)
+    dataset, source = checked_dataset(source)
     changes = find_corrections(dataset, source)
     for line in lines(changes):
         print(line)
     if arguments.diff:
         arguments.diff.write_text("".join(f"{line}\n" for line in lines(changes)))
-    if not changes:
+    corrections = count(len(changes), "correction")
+    if not changes and not source.before:
         print("Nothing was corrected: the files are as they were.")
-    elif arguments.to or arguments.in_place:
-        files = write_corrections(source, changes, arguments.to)
-        print(f"{count(len(changes), 'correction')} in {count(len(files), 'file')}.")
-        if arguments.in_place:
-            mark_exported(dataset, _source(arguments), changes)
+    elif arguments.to:
+        files = write_folder(source, changes, arguments.to)
+        print(f"{corrections} in {count(len(files), 'file')}.")
+    elif arguments.in_place:
+        files = write_back(dataset, source, changes)
+        print(
+            f"{corrections} in {count(len(files), 'file')}." if files else f"{corrections}, {_DONE}"
+        )
+        mark_exported(dataset, _source(arguments), changes)
+    elif source.before and not unwritten(source, changes):
+        print(f"{corrections}, {_DONE}")
     else:
         print(
-            f"{count(len(changes), 'correction')}. Nothing was written: --in-place changes the "
-            "files, --to FOLDER writes new ones."
+            f"{corrections}. Nothing was written: --in-place changes the files, --to FOLDER "
+            "writes new ones."
         )
 
 

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import codecs
 import json
-import re
 from collections import defaultdict
 from collections.abc import Iterator
 from json import JSONDecoder
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import psutil
 
-from ..core.errors import BadDataset
+from ..core.errors import BadDataset, InvalidParameter
 from ..core.sentences import count
 from .source import (
     Box,
@@ -31,6 +31,12 @@ from .source import (
 # the largest of COCO's own files has 470 MB; read, a JSON takes several times its size
 _MAX_BYTES = 480_000_000
 _MEMORY = 8
+
+# which Windows writes before a text
+_BOM = "\ufeff"
+
+_NO_OUTLINE: tuple[object, ...] = (None, [], [[]], {})
+_SHOWN = 80  # characters
 
 # where images lie, seen from the JSON
 _PLACES = (".", "images", "data", "../images", "../data", "..")
@@ -57,7 +63,7 @@ def load_json(path: Path) -> Any:
             "of memory, more than is free here: split it, for example by images."
         )
     try:
-        return json.loads(read_text(path))
+        return json.loads(read_text(path).removeprefix(_BOM))
     except ValueError as error:
         raise BadDataset(f"'{path}' is not valid JSON: {error}.") from None
     except RecursionError:
@@ -73,7 +79,7 @@ def looks_like(path: Path) -> bool:
             text = head + file.read()
     except OSError:
         return False
-    return head.lstrip()[:1] == b"{" and any(
+    return head.removeprefix(codecs.BOM_UTF8).lstrip()[:1] == b"{" and any(
         f'"{name}"'.encode() in text for name in ("annotations", "images", "categories")
     )
 
@@ -97,24 +103,19 @@ def read(path: Path, images: Path | None = None) -> LabelSource:
             f"'{path}' is not a COCO dataset: it needs images, annotations and categories."
         )
     listed, annotations, kinds = (part or [] for part in parts)
-    try:
-        categories = {int(kind["id"]): str(kind["name"]) for kind in kinds}
-        files = {int(image["id"]): str(image["file_name"]) for image in listed}
-        sizes = {int(image["id"]): (image.get("width"), image.get("height")) for image in listed}
-    except (KeyError, TypeError, ValueError) as error:
-        raise BadDataset(
-            f"'{path}' has an image or a category without {error}: an image needs id and "
-            "file_name, a category id and name."
-        ) from None
+    categories = {
+        number: str(kind["name"])
+        for number, kind in _by_number(kinds, "category", "name", path).items()
+    }
+    by_number = _by_number(listed, "image", "file_name", path)
+    files = {number: str(image["file_name"]) for number, image in by_number.items()}
     faults = Faults()
     folder = _image_folder(path, images, list(files.values()))
     measured: dict[int, tuple[int, int]] = {}
-    for id_, name in files.items():
-        size = image_size(folder / name, faults)
+    for number, name in files.items():
+        size = boxes_size(_told_size(by_number[number]), folder / name, faults)
         if size is not None:
-            width, height = sizes[id_]
-            told = isinstance(width, int) and isinstance(height, int) and min(width, height) > 0
-            measured[id_] = (width, height) if told else size
+            measured[number] = size
     labels, crowds = _labels(annotations, categories, files, measured, path, faults)
     source = LabelSource(
         "COCO",
@@ -129,6 +130,49 @@ def read(path: Path, images: Path | None = None) -> LabelSource:
     if crowds:
         source.notes.append(f"{count(crowds, 'crowd')} left out: their boxes hold many objects.")
     return source
+
+
+def _by_number(items: list[Any], what: str, name: str, path: Path) -> dict[int, dict[str, Any]]:
+    found = {}
+    for item in items:
+        try:
+            number, _ = int(item["id"]), item[name]
+        except (KeyError, TypeError, ValueError):
+            raise BadDataset(
+                f"'{path}' has the {what} {json.dumps(item)[:_SHOWN]}, and each {what} needs id, a "
+                f"whole number, and {name}."
+            ) from None
+        found[number] = item
+    return found
+
+
+def _told_size(image: dict[str, Any]) -> tuple[int, int] | None:
+    width, height = image.get("width"), image.get("height")
+    if isinstance(width, int) and isinstance(height, int) and min(width, height) > 0:
+        return width, height
+    return None
+
+
+def boxes_size(told: tuple[int, int] | None, image: Path, faults: Faults) -> tuple[int, int] | None:
+    """Returns the width and height that the boxes of an image are of, None where it is left out.
+
+    Args:
+        told: what its file of labels says, None where it says nothing
+        image: its file
+        faults: where it is noted that it cannot be read, or has told width and height swapped
+    """
+    size = image_size(image, faults)
+    if size is None or told is None:
+        return size
+    if told == size[::-1] != size:
+        faults.add(
+            "image has its width and height swapped, so its boxes may be turned, too: write all "
+            "of them as the image is shown|images have their widths and heights swapped, so their "
+            "boxes may be turned, too: write all of them as the images are shown", image,
+            f"{told[0]} x {told[1]}, and shown it is {size[0]} x {size[1]}",
+        )  # fmt: skip
+        return None
+    return told
 
 
 def _labels(
@@ -211,25 +255,34 @@ def correct(source: LabelSource, corrections: list[Correction]) -> Iterator[tupl
     """Yields the JSON with its new text: only the annotations that were corrected are changed.
 
     Raises:
-        InvalidParameter: if a class is no category of it
+        InvalidParameter: if a class is no category of it, or several, or the box of a segmentation
+            was moved
     """
-    numbers = {name: number for number, name in source.categories.items()}
-    for one in corrections:
-        if one.name is not None and one.name not in numbers:
-            raise unknown_class(one.name, source.path)
-    text = read_text(source.path)
-    spans = _annotation_spans(text)
-    sizes = {
-        int(image["id"]): (image.get("width"), image.get("height"))
-        for image in json.loads(text)["images"]
-    }
-    ids = [number for number in map(_id_of, (text[a:b] for a, b in spans)) if number is not None]
-    next_id = max(ids, default=0) + 1
+    numbers: dict[str, list[int]] = defaultdict(list)
+    for number, name in source.categories.items():
+        numbers[name].append(number)
+    text = source.text(source.path)
+    parts = _members(text, text.index("{"))
+    annotations = parts["annotations"].value
+    spans = _items(text, parts["annotations"].start)
+    sizes = {int(image["id"]): _told_size(image) for image in parts["images"].value}
+    ids = [each.get("id") for each in annotations if isinstance(each, dict)]
+    next_id = max((number for number in ids if isinstance(number, int)), default=0) + 1
+
+    def category(name: str) -> int:
+        if name not in numbers:
+            raise unknown_class(name, source.path)
+        if len(numbers[name]) > 1:
+            raise InvalidParameter(
+                f"'{name}' is the name of {len(numbers[name])} categories of '{source.path}', so "
+                "nothing was written: give them names of their own and check again, or give the "
+                "labels another class."
+            )
+        return numbers[name][0]
 
     def pixels(one: Correction) -> list[float]:
-        width, height = sizes[source.numbers[one.image]]
-        if not width or not height:
-            width, height = image_size(one.image, Faults()) or (1, 1)
+        told = sizes[source.numbers[one.image]]
+        width, height = told or image_size(one.image, Faults()) or (1, 1)
         return [
             round(value * side, 2)
             for value, side in zip(one.box or (), (width, height) * 2, strict=True)
@@ -246,73 +299,86 @@ def correct(source: LabelSource, corrections: list[Correction]) -> Iterator[tupl
             start, end = spans[row]
             item = text[start:end]
             if one.name is not None:
-                item = _set(item, "category_id", str(numbers[one.name]))
+                item = _set(item, "category_id", category(one.name))
             if one.box is not None:
-                x, y, width, height = pixels(one)
-                item = _set(item, "bbox", json.dumps([x, y, width, height]))
-                item = _set(item, "area", json.dumps(round(width * height, 2)), only_if_there=True)
+                if annotations[row].get("segmentation") not in _NO_OUTLINE:
+                    raise InvalidParameter(
+                        f"'{source.path}:{one.place}' has a segmentation, and its box cannot be "
+                        "moved: nothing was written. Undo that, or remove the label."
+                    )
+                box = pixels(one)
+                item = _set(item, "bbox", box)
+                if "area" in annotations[row]:
+                    item = _set(item, "area", round(box[2] * box[3], 2))
             changes[row] = item
         else:
             box = pixels(one)
             new = {
                 "id": next_id, "image_id": source.numbers[one.image],
-                "category_id": numbers[str(one.name)], "bbox": box,
+                "category_id": category(str(one.name)), "bbox": box,
                 "area": round(box[2] * box[3], 2), "iscrowd": 0,
             }  # fmt: skip
             added.append(json.dumps(new))
             next_id += 1
-    yield source.path, _spliced(text, spans, changes, added)
+    yield source.path, _spliced(text, parts["annotations"].start + 1, spans, changes, added)
 
 
-def _annotation_spans(text: str) -> list[tuple[int, int]]:
-    """Returns where each annotation stands in the text of the JSON."""
+class _Member(NamedTuple):
+    """What a key of a JSON object has, and where in the text it stands."""
+
+    value: Any
+    start: int
+    end: int
+
+
+def _members(text: str, at: int) -> dict[str, _Member]:
+    """Returns what the JSON object has that opens there; of a key that is there twice the last."""
     decoder = JSONDecoder()
-    at = text.index("{") + 1
-    while True:
-        at = _skip(text, at)
+    found = {}
+    at += 1
+    while text[at := _skip(text, at)] != "}":
         key, at = decoder.raw_decode(text, at)
-        at = _skip(text, at)
-        if key != "annotations":
-            _, at = decoder.raw_decode(text, at)
-            continue
-        spans = []
-        at += 1
-        while text[at := _skip(text, at)] != "]":
-            _, end = decoder.raw_decode(text, at)
-            spans.append((at, end))
-            at = end
-        return spans
+        start = _skip(text, at)
+        value, at = decoder.raw_decode(text, start)
+        found[key] = _Member(value, start, at)
+    return found
+
+
+def _items(text: str, at: int) -> list[tuple[int, int]]:
+    """Returns where each item of the JSON list stands that opens there."""
+    decoder = JSONDecoder()
+    spans = []
+    at += 1
+    while text[at := _skip(text, at)] != "]":
+        _, end = decoder.raw_decode(text, at)
+        spans.append((at, end))
+        at = end
+    return spans
 
 
 def _skip(text: str, at: int) -> int:
-    """Returns the next place that holds a value, a key or the end of a list."""
+    """Returns the next place that holds a value, a key or the end of a list or an object."""
     while text[at] in " \t\r\n,:":
         at += 1
     return at
 
 
-def _id_of(item: str) -> int | None:
-    value = json.loads(item).get("id")
-    return value if isinstance(value, int) else None
-
-
-def _set(item: str, key: str, value: str, only_if_there: bool = False) -> str:
-    """Replaces the value of a key of an annotation, and leaves the rest of its text."""
-    found = re.search(rf'"{key}"\s*:\s*', item)
-    if found is None:
-        return item if only_if_there else f'{item[:-1].rstrip()}, "{key}": {value}}}'
-    _, end = JSONDecoder().raw_decode(item, found.end())
-    return item[: found.end()] + value + item[end:]
+def _set(item: str, key: str, value: Any) -> str:
+    """Replaces the value of an annotation's own key, and leaves the rest of its text."""
+    _, start, end = _members(item, 0)[key]
+    return item[:start] + json.dumps(value) + item[end:]
 
 
 def _spliced(
-    text: str, spans: list[tuple[int, int]], changes: dict[int, str | None], added: list[str]
+    text: str,
+    opening: int,
+    spans: list[tuple[int, int]],
+    changes: dict[int, str | None],
+    added: list[str],
 ) -> str:
     """Returns the text with items of the list replaced, removed (None) and appended."""
     if not spans:
-        opening = re.search(r'"annotations"\s*:\s*\[', text)
-        assert opening is not None
-        return text[: opening.end()] + ", ".join(added) + text[opening.end() :]
+        return text[:opening] + ", ".join(added) + text[opening:]
     between = text[spans[0][1] : spans[1][0]] if len(spans) > 1 else ", "
     head, tail = text[: spans[0][0]], text[spans[-1][1] :]
     kept: list[str] = []

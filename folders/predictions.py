@@ -17,6 +17,9 @@ from .source import (
     image_size,
 )
 
+# the numbers that COCO gives its 80 classes, and ultralytics with it
+_COCO_NUMBERS = [number for number in range(1, 91)
+                 if number not in (12, 26, 29, 30, 45, 66, 68, 69, 71, 83)]  # fmt: skip
 # so many folders before its name may tell a file from others
 _FOLDERS = 3
 _SEVERAL = Path()  # what is found where several images have a name
@@ -27,24 +30,30 @@ def read_predictions(path: Path, source: LabelSource) -> LabelSource:
 
     COCO's results (a list with image_id, category_id, bbox in pixels and score), a COCO dataset
     with scores, or ``{file name: [{label, confidence, box}]}`` with relative boxes. An image is
-    found by its COCO id, its file name or its stem; a category is the source's, or a number in its
-    list of classes, or a name.
+    found by its file name, its stem or its COCO id; a category is a name, a number that the file
+    itself or a COCO source names, or one in the list of classes, from 0 or from 1, where it can
+    only mean one of them. ultralytics, which writes image_id and file_name, counts from 1.
 
     Args:
         path: a JSON
         source: what they are of
 
     Raises:
-        BadDataset: if the file is of no such form, or none of its images is the source's
+        BadDataset: if the file is of no such form, none of its images is the source's, or its
+            categories can be several classes
     """
     content = load_json(path)
     faults = Faults()
-    names = dict(source.categories) or dict(enumerate(source.classes or []))
+    names: dict[int, str] = dict(source.categories) if source.numbers else {}
     by_key = _images_by_name(source)
     by_key |= {str(number): image_path for image_path, number in source.numbers.items()}
     if isinstance(content, dict) and isinstance(content.get("annotations"), list):
         entries = content["annotations"]
-        names |= {kind["id"]: kind["name"] for kind in content.get("categories") or []}
+        names |= {
+            kind["id"]: kind["name"]
+            for kind in content.get("categories") or []
+            if isinstance(kind, dict) and kind.keys() >= {"id", "name"}
+        }
         for image in content.get("images") or []:
             image_path = _find(by_key, str(image.get("file_name")))
             if image_path is not None:
@@ -64,20 +73,23 @@ def read_predictions(path: Path, source: LabelSource) -> LabelSource:
         )
     images: dict[Path, list[FileLabel]] = {image.path: [] for image in source.images}
     sizes: dict[Path, tuple[int, int]] = {}
-    matched = 0
+    matched: list[tuple[str, Path, Any]] = []
     for row, entry in enumerate(entries):
         where = f"{path}:entry {row}"
-        image_path = _find(by_key, _key(entry))
-        if image_path is None:
-            continue
+        image_path = _image_of(entry, by_key)
         if image_path is _SEVERAL:
             faults.add(
                 "prediction names a file that several images have: write its folder before it|"
                 "predictions name files that several images have: write their folder before them",
-                where, _key(entry),
+                where, " or ".join(_keys(entry)),
             )  # fmt: skip
-            continue
-        matched += 1
+        elif image_path is not None:
+            matched.append((where, image_path, entry))
+    if not matched:
+        raise BadDataset(f"None of the predictions of '{path}' is of an image of '{source.path}'.")
+    if not names and source.categories:
+        names = _meaning([entry for _, _, entry in matched], source.categories, path)
+    for where, image_path, entry in matched:
         try:
             label = _label(entry, where, names, image_path, sizes, faults)
         except (KeyError, TypeError, ValueError):
@@ -88,8 +100,6 @@ def read_predictions(path: Path, source: LabelSource) -> LabelSource:
             continue
         if label is not None:
             images[image_path].append(label)
-    if not matched:
-        raise BadDataset(f"None of the predictions of '{path}' is of an image of '{source.path}'.")
     found = [ImageFile(image_path, labels) for image_path, labels in images.items()]
     return LabelSource("predictions", path, None, found, [path], faults)
 
@@ -112,10 +122,49 @@ def _find(by_key: dict[str, Path], name: str) -> Path | None:
     return next((by_key[key] for key in keys if key in by_key), None)
 
 
-def _key(entry: Any) -> str:
+def _keys(entry: Any) -> list[str]:
+    """Returns what an entry calls its image; a file's name tells more than a number does."""
     if not isinstance(entry, dict):
-        return ""
-    return str(entry.get("image_id", entry.get("file_name")))
+        return []
+    return [str(entry[name]) for name in ("file_name", "image_id") if name in entry]
+
+
+def _image_of(entry: Any, by_key: dict[str, Path]) -> Path | None:
+    found = [path for key in _keys(entry) if (path := _find(by_key, key)) is not None]
+    return next((path for path in found if path is not _SEVERAL), found[0] if found else None)
+
+
+def _meaning(entries: list[Any], classes: dict[int, str], path: Path) -> dict[int, str]:
+    """Returns the class of each number that predictions use and that nothing names.
+
+    Raises:
+        BadDataset: if a number may be one class or another
+    """
+    numbered = [each for each in entries if isinstance(each, dict) and "label" not in each]
+    numbers = {number for each in numbered if (number := _number(each)) is not None}
+    from_one = {number + 1: name for number, name in classes.items()}
+    meanings = [from_one]
+    if len(classes) == len(_COCO_NUMBERS):
+        in_order = (classes[number] for number in sorted(classes))
+        meanings.append(dict(zip(_COCO_NUMBERS, in_order, strict=True)))
+    by_ultralytics = all(each.keys() >= {"image_id", "file_name"} for each in numbered)
+    if not by_ultralytics or 0 in numbers:  # as it did before it wrote file names
+        meanings.append(classes)
+    fitting = [names for names in meanings if numbers <= names.keys()]
+    if len({tuple(names[number] for number in numbers) for names in fitting}) > 1:
+        raise BadDataset(
+            f"The category_id numbers of '{path}' may count the classes from 0 or from 1 or be "
+            "COCO's own: write the class of each prediction as its label, or a COCO json whose "
+            "categories name the numbers."
+        )
+    return fitting[0] if fitting else meanings[-1]
+
+
+def _number(entry: dict[str, Any]) -> int | None:
+    try:
+        return int(entry["category_id"])
+    except (KeyError, TypeError, ValueError):
+        return None
 
 
 def _label(

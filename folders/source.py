@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -12,11 +13,16 @@ from ..core.errors import BadDataset, InvalidParameter
 from ..core.images import upright_size
 from ..core.sentences import count
 
+# those of ultralytics, too, that are not decoded here, so that each is a fault
 IMAGE_SUFFIXES = frozenset(
-    {".bmp", ".jfif", ".jpeg", ".jpg", ".mpo", ".png", ".tif", ".tiff", ".webp"}
-)
+    {".avif", ".bmp", ".dng", ".gif", ".heic", ".heif", ".jfif", ".jp2", ".jpeg", ".jpg", ".mpo",
+     ".pfm", ".png", ".tif", ".tiff", ".webp"}
+)  # fmt: skip
 # boxes are rounded where they are written; what lies further out is a fault
 _OUTSIDE = 0.01
+# fingerprints without it are of an older form, of times instead of contents
+_OF_CONTENTS = "contents:"
+_BLOCK = 1 << 20  # bytes
 # a softmax in single precision may end this far above 1
 _ROUNDING = 1e-5
 
@@ -65,7 +71,9 @@ class Faults:
             detail: what stands there
         """
         self._counts[kind] = self._counts.get(kind, 0) + 1
-        self._first.setdefault(kind, f"'{where}'{f': {detail}' if detail else ''}")
+        shown = f"'{where}'{f': {detail}' if detail else ''}"
+        # a file's name may be no text
+        self._first.setdefault(kind, shown.encode(errors="backslashreplace").decode())
 
     def __bool__(self) -> bool:
         return bool(self._counts)
@@ -89,13 +97,14 @@ class LabelSource:
         path: what was given
         classes: every class that the source names, also where no label has it; None where a label
             may have any
-        images: the images
+        images: the images; one that is given several times is a fault, and left out
         files: the files that hold labels, which a second run compares
         faults: what is wrong with it
         notes: sentences on what was left out on purpose
         identity: what changes with the labels where no file does
         numbers: ``{image path: id}`` of a COCO file
         categories: ``{number: class}`` of a COCO or a YOLO file
+        before: what files held that an export has written since, None where there was no file
     """
 
     format: str
@@ -108,6 +117,30 @@ class LabelSource:
     identity: str = ""
     numbers: dict[Path, int] = field(default_factory=dict)
     categories: dict[int, str] = field(default_factory=dict)
+    before: dict[Path, bytes | None] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.numbers = {straight(path): number for path, number in self.numbers.items()}
+        entries: dict[Path, list[ImageFile]] = {}
+        for image in self.images:
+            path = straight(image.path)
+            image = image if path == image.path else replace(image, path=path)
+            entries.setdefault(path, []).append(image)
+        self.images = []
+        for path, found in entries.items():
+            if len(found) > 1:
+                places = (each.labels[0].place if each.labels else "no label" for each in found)
+                self.faults.add(
+                    "image has several entries: write all its labels into one|images have several "
+                    "entries: write all labels of each into one", path, " and ".join(places),
+                )  # fmt: skip
+            elif not _is_text(path):
+                self.faults.add(
+                    "image has a name that is not UTF-8: rename it|images have names that are not "
+                    "UTF-8: rename them", path,
+                )  # fmt: skip
+            else:
+                self.images += found
 
     def __len__(self) -> int:
         return sum(len(image.labels) for image in self.images)
@@ -118,16 +151,57 @@ class LabelSource:
             for label in image.labels:
                 yield image, label
 
+    def content(self, file: Path) -> bytes | None:
+        """Returns what a file of labels held when it was checked, None where there was none.
+
+        Raises:
+            BadDataset: if it cannot be read
+        """
+        if file in self.before:
+            return self.before[file]
+        try:
+            return file.read_bytes()
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise BadDataset(f"'{file}' cannot be read: {error.strerror}.") from None
+
+    def text(self, file: Path) -> str:
+        """Returns the text of a file of labels when it was checked, "" where there was none.
+
+        Raises:
+            BadDataset: if it cannot be read, or is not text
+        """
+        try:
+            return (self.content(file) or b"").decode()
+        except UnicodeDecodeError:
+            raise BadDataset(f"'{file}' cannot be read: it is not text.") from None
+
     def fingerprint(self) -> str:
-        """Returns what changes when a file of labels or an image changes."""
+        """Returns what changes with the contents of the files of labels, and with the images' sizes
+        in bytes, but not with their times, which a copy or a checkout changes."""
+        digest = sha256(f"{self.format}{self.identity}".encode())
+        for file in sorted(set(self.files)):
+            if file not in self.before:
+                digest.update(os.fsencode(f"{file} {digest_file(file)}\n"))
+            elif (content := self.before[file]) is not None:
+                digest.update(os.fsencode(f"{file} {sha256(content).hexdigest()}\n"))
+        for path in sorted(image.path for image in self.images):
+            digest.update(os.fsencode(f"{path} {path.stat().st_size if path.exists() else None}\n"))
+        return f"{_OF_CONTENTS}{digest.hexdigest()}"
+
+    def is_as(self, fingerprint: str | None) -> bool:
+        """Whether nothing changed since a fingerprint was taken, which may be of the older form."""
+        if fingerprint is None or fingerprint.startswith(_OF_CONTENTS):
+            return fingerprint == self.fingerprint()
         digest = sha256(f"{self.format}{self.identity}".encode())
         for path in sorted({*self.files, *(image.path for image in self.images)}):
             try:
                 status = path.stat()
-                digest.update(f"{path}{status.st_size}{status.st_mtime_ns}\n".encode())
+                digest.update(os.fsencode(f"{path}{status.st_size}{status.st_mtime_ns}\n"))
             except OSError:
-                digest.update(f"{path} gone\n".encode())
-        return digest.hexdigest()
+                digest.update(os.fsencode(f"{path} gone\n"))
+        return fingerprint == digest.hexdigest()
 
     def summary(self) -> str:
         """Returns a line on what was read."""
@@ -153,12 +227,54 @@ class LabelSource:
 
 
 def list_images(folder: Path) -> list[Path]:
-    """Returns the images of a folder and those below it, sorted."""
-    return sorted(
-        path
-        for path in folder.rglob("*")
-        if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
-    )
+    """Returns the images of a folder and those below it, sorted; links are followed, as
+    ultralytics does, and what is hidden is left out.
+
+    Raises:
+        BadDataset: if a folder cannot be read
+    """
+    return sorted(_images_below(folder, frozenset()))
+
+
+def _images_below(folder: Path, above: frozenset[Path]) -> Iterator[Path]:
+    real = folder.resolve()
+    if real in above:  # a link that leads back
+        return
+    try:
+        entries = list(folder.iterdir())
+    except OSError as error:
+        raise BadDataset(f"'{folder}' cannot be read: {error.strerror}.") from None
+    for entry in entries:
+        if entry.name.startswith("."):
+            continue
+        if entry.is_dir():
+            yield from _images_below(entry, above | {real})
+        elif entry.suffix.lower() in IMAGE_SUFFIXES:
+            yield entry
+
+
+def straight(path: Path) -> Path:
+    """Returns a path without ``..``, as FiftyOne keeps it."""
+    return path.parent.resolve() / path.name if ".." in path.parts else path
+
+
+def digest_file(file: Path) -> str | None:
+    """Returns a digest of what a file holds, None where it cannot be read."""
+    digest = sha256()
+    try:
+        with file.open("rb") as opened:
+            while block := opened.read(_BLOCK):
+                digest.update(block)
+    except OSError:
+        return None
+    return digest.hexdigest()
+
+
+def _is_text(path: Path) -> bool:
+    try:
+        return bool(str(path).encode())
+    except UnicodeEncodeError:
+        return False
 
 
 def image_size(path: Path, faults: Faults) -> tuple[int, int] | None:

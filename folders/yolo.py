@@ -23,6 +23,7 @@ from .source import (
     image_size,
     list_images,
     read_text,
+    straight,
     unknown_class,
 )
 
@@ -56,16 +57,17 @@ def read(path: Path, split: str | None = None) -> LabelSource:
     except yaml.YAMLError as error:
         raise BadDataset(f"'{path}' is not valid YAML: {first_line(error)}.") from None
     classes = _classes(content, path)
-    images, files, faults = [], [path], Faults()
-    for image in _images(content, path, split):
-        labels, file = _labels(image, classes, faults)
+    keypoints = _count_keypoints(content, path)
+    images, files, faults, notes = [], [path], Faults(), list[str]()
+    for image in _with_own_labels(_images(content, path, split, notes), faults):
+        labels, file = _labels(image, classes, keypoints, faults)
         if image_size(image, faults) is None:
             continue
         images.append(ImageFile(image, labels))
         if file is not None:
             files.append(file)
     names = [classes[number] for number in sorted(classes)]
-    return LabelSource("YOLO", path, names, images, files, faults, categories=classes)
+    return LabelSource("YOLO", path, names, images, files, faults, notes, categories=classes)
 
 
 def _classes(content: Any, path: Path) -> dict[int, str]:
@@ -77,7 +79,20 @@ def _classes(content: Any, path: Path) -> dict[int, str]:
     return {number: str(name) for number, name in names.items()}
 
 
-def _images(content: dict[str, Any], path: Path, split: str | None) -> list[Path]:
+def _count_keypoints(content: dict[str, Any], path: Path) -> int:
+    """Returns how many numbers follow the box of each label of a dataset of poses, 0 for others."""
+    shape = content.get("kpt_shape")
+    if shape is None:
+        return 0
+    if not (isinstance(shape, list) and len(shape) == 2 and all(type(n) is int for n in shape)):
+        raise BadDataset(
+            f"'{path}' has a kpt_shape that is not two numbers: write [points, numbers of each], "
+            "as [17, 3]."
+        )
+    return int(shape[0] * shape[1])
+
+
+def _images(content: dict[str, Any], path: Path, split: str | None, notes: list[str]) -> list[Path]:
     given = [name for name in SPLITS if content.get(name)]
     if split is not None and split not in given:
         raise BadDataset(f"'{path}' has no '{split}': it has {', '.join(given) or 'no images'}.")
@@ -88,18 +103,41 @@ def _images(content: dict[str, Any], path: Path, split: str | None) -> list[Path
     for name in [split] if split else given:
         entries = content[name]
         for entry in entries if isinstance(entries, list) else [entries]:
-            place = root / str(entry)
-            if not place.exists():
-                place = path.parent / str(entry)  # where 'path' is of another machine
-            if not place.exists():
+            place = _place(str(entry), root, path.parent)
+            if place is None and name == "test" and split is None and len(given) > 1:
+                notes.append(f"'{root / str(entry)}', the 'test' of '{path}', is not there.")
+                continue
+            if place is None:
                 raise BadDataset(
                     f"'{root / str(entry)}', the '{name}' of '{path}', does not exist."
                 )
             for image in list_images(place) if place.is_dir() else _listed(place, root):
-                found[image.absolute()] = None
+                found[straight(image.absolute())] = None
     if not found:
         raise BadDataset(f"There are no images where '{path}' says.")
     return list(found)
+
+
+def _place(entry: str, *roots: Path) -> Path | None:
+    """Returns where an entry leads, None for nowhere; the last root is the yaml's folder, which
+    holds where 'path' is of another machine, and Roboflow writes ``../`` before what lies in it."""
+    places = (root / each for each in (entry, entry.removeprefix("../")) for root in roots)
+    return next((place for place in places if place.exists()), None)
+
+
+def _with_own_labels(images: list[Path], faults: Faults) -> Iterator[Path]:
+    by_file: dict[Path, list[Path]] = defaultdict(list)
+    for image in images:
+        by_file[label_file(image)].append(image)
+    for file, some in by_file.items():
+        if len(some) == 1:
+            yield some[0]
+            continue
+        faults.add(
+            "label file is of several images: rename them, so that each has its own|label files "
+            "are of several images: rename them, so that each has its own", file,
+            " and ".join(f"'{image}'" for image in some),
+        )  # fmt: skip
 
 
 def _listed(file: Path, root: Path) -> Iterator[Path]:
@@ -120,7 +158,7 @@ def label_file(image: Path) -> Path:
 
 
 def _labels(
-    image: Path, classes: dict[int, str], faults: Faults
+    image: Path, classes: dict[int, str], keypoints: int, faults: Faults
 ) -> tuple[list[FileLabel], Path | None]:
     file = label_file(image)
     try:
@@ -136,14 +174,14 @@ def _labels(
         if not line.strip():
             continue
         where = f"{file}:{number}"
-        label = _label(line, where, classes, faults)
+        label = _label(line, where, classes, keypoints, faults)
         if label is not None:
             labels.append(label)
     return labels, file
 
 
 def _label(
-    line: str, where: str, classes: dict[int, str], faults: Faults
+    line: str, where: str, classes: dict[int, str], keypoints: int, faults: Faults
 ) -> FileLabel | None:  # fmt: skip
     words = line.split()
     try:
@@ -151,6 +189,8 @@ def _label(
     except ValueError:
         values = []
         number = -1.0
+    if keypoints and len(values) == 4 + keypoints:
+        values = values[:4]
     if len(values) < 4 or (len(values) > 5 and len(values) % 2):
         faults.add(
             "line is not a label|lines are not labels", where,
@@ -189,14 +229,14 @@ def correct(source: LabelSource, corrections: list[Correction]) -> Iterator[tupl
         InvalidParameter: if a class is not named by the yaml, or the box of an outline was moved
     """
     numbers = {name: number for number, name in source.categories.items()}
+    keypoints = _count_keypoints(yaml.safe_load(source.text(source.path)), source.path)
     by_file: dict[Path, list[Correction]] = defaultdict(list)
     for correction in corrections:
         if correction.name is not None and correction.name not in numbers:
             raise unknown_class(correction.name, source.path)
         by_file[label_file(correction.image)].append(correction)
     for file, some in by_file.items():
-        text = read_text(file) if file.exists() else ""
-        lines = text.splitlines(keepends=True)
+        lines = source.text(file).splitlines(keepends=True)
         for one in some:
             if one.place is None:
                 continue
@@ -209,7 +249,8 @@ def correct(source: LabelSource, corrections: list[Correction]) -> Iterator[tupl
             if one.name is not None:
                 words[0] = str(numbers[one.name])
             if one.box is not None:
-                if len(words) > _MOST_WORDS_OF_A_BOX:
+                pose = keypoints and len(words) == 5 + keypoints
+                if len(words) > _MOST_WORDS_OF_A_BOX and not pose:
                     raise InvalidParameter(
                         f"'{one.place}' is an outline, and its box cannot be moved: nothing was "
                         "written. Undo that, or remove the label."

@@ -255,6 +255,8 @@ def test_corrections_go_back_into_the_files(truth, classes, run, home):
     assert "is not empty" in run("export", file, "--to", home / "new", status=2).stderr
     assert len(list((home / "new").rglob("*.txt"))) == len(texts)
     run("export", file, "--in-place")
+    assert "2 corrections, already written" in run("export", file).stdout
+    assert "2 corrections, already written" in run("export", file, "--in-place").stdout
     changed = [path for path in texts if path.read_text() != texts[path]]
     (path,) = changed
     before, after = texts[path].splitlines(), path.read_text().splitlines()

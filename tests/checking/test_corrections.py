@@ -3,26 +3,31 @@
 from __future__ import annotations
 
 import argparse
+import os
+import resource
+from hashlib import sha256
+from pathlib import Path
 
 import fiftyone as fo
 import numpy as np
 import pytest
 from labelvet.checking import check
-from labelvet.checking.check import CheckSettings, mark_exported
-from labelvet.checking.export import find_corrections, write_corrections
+from labelvet.checking.check import CheckSettings, checked_dataset, mark_exported, write_back
+from labelvet.checking.export import find_corrections, write_folder
 from labelvet.cli import check as command
 from labelvet.core.errors import InvalidParameter
 from labelvet.dataset.states import REJECTED_TAG
 from labelvet.folders.formats import read_source
 from PIL import Image
 
+NAME = "test-check-of-corrections"
 DATASET = "names: [cat, dog]\ntrain: images\n"
 LABELS = "0 0.3 0.3 0.2 0.2\n1 0.6 0.6 0.2 0.2\n"
 
 
 @pytest.fixture
 def file(tmp_path, monkeypatch):
-    monkeypatch.setattr(check, "NAME", "test-check-of-corrections")
+    monkeypatch.setattr(check, "NAME", NAME)
     for folder in ("images", "labels"):
         (tmp_path / folder).mkdir()
     for number in range(2):
@@ -30,7 +35,7 @@ def file(tmp_path, monkeypatch):
         (tmp_path / f"labels/{number}.txt").write_text(LABELS)
     (tmp_path / "dataset.yaml").write_text(DATASET)
     yield tmp_path / "dataset.yaml"
-    for name in (check.NAME, f"{check.NAME}-building"):
+    for name in (NAME, f"{NAME}-building"):  # what is patched is undone before
         if fo.dataset_exists(name):
             check._delete(name)
 
@@ -74,6 +79,32 @@ def change_files(file):
     (file.parent / "labels" / "1.txt").write_text("1 0.5 0.5 0.2 0.2\n")
 
 
+def export(file):
+    """Exports in place, as the command does, and returns the names of the files that changed."""
+    dataset, source = checked_dataset(read_source(file))
+    changes = find_corrections(dataset, source)
+    written = write_back(dataset, source, changes)
+    mark_exported(dataset, read_source(file), changes)
+    return [each.name for each in written]
+
+
+def texts(file):
+    return [each.read_text() for each in sorted((file.parent / "labels").iterdir())]
+
+
+RENAMED = LABELS.replace("0", "1", 1)
+
+
+@pytest.fixture
+def renamed(file):
+    """A dataset of which the first label of both files is renamed."""
+    dataset = imported(file)
+    for sample in dataset:
+        rename(sample)
+        sample.save()
+    return file
+
+
 @pytest.mark.parametrize("correct", [move, rename, delete, reject, add])
 @pytest.mark.parametrize("files_change", [False, True])
 def test_every_correction_counts(file, correct, files_change):
@@ -100,10 +131,7 @@ def test_what_is_in_the_files_may_be_forgotten_and_what_came_later_may_not(file)
     rename(sample)
     add(sample)
     sample.save()
-    source = read_source(file, None, None)
-    changes = find_corrections(dataset, source)
-    write_corrections(source, changes, None)
-    mark_exported(dataset, read_source(file, None, None), changes)
+    export(file)
     sample.labels.detections[1].label = "cat"
     sample.save()
     assert "discard 1 correction that" in refusal(file)
@@ -124,3 +152,95 @@ def test_what_becomes_of_the_answers_is_said(given, said):
     parser = argparse.ArgumentParser()
     command.add(parser.add_subparsers())
     assert said in command._what_becomes(parser.parse_args(["open", *given]))
+
+
+def test_times_do_not_keep_corrections_from_their_files(renamed):
+    for path in renamed.parent.rglob("*.*"):
+        os.utime(path, (1, 1))
+    assert imported(renamed).name == check.NAME
+    assert export(renamed) == ["0.txt", "1.txt"]
+    assert texts(renamed) == [RENAMED] * 2
+
+
+def test_an_export_that_is_cut_off_is_finished_by_the_next(renamed, monkeypatch):
+    replace, times = Path.replace, iter((1, 2))
+
+    def interrupted(self, target):
+        if next(times) == 2:
+            raise KeyboardInterrupt
+        return replace(self, target)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(Path, "replace", interrupted)
+        export(renamed)
+    assert sorted(texts(renamed)) == [LABELS, RENAMED]
+    assert "discard 2 corrections" in refusal(renamed)
+    assert len(export(renamed)) == 1
+    assert texts(renamed) == [RENAMED] * 2
+    assert export(renamed) == []
+    imported(renamed)
+
+
+def test_what_is_corrected_after_an_export_is_exported_too(renamed):
+    export(renamed)
+    dataset = fo.load_dataset(check.NAME)
+    first, last = dataset.first(), dataset.last()
+    delete(first)
+    last.labels.detections[0].label = "cat"
+    for sample in (first, last):
+        sample.save()
+    assert "discard 2 corrections" in refusal(renamed)
+    assert export(renamed) == ["0.txt", "1.txt"]
+    assert texts(renamed) == [LABELS.splitlines(keepends=True)[1], LABELS]
+
+
+def test_files_that_something_else_changed_after_an_export_are_not_written(renamed):
+    export(renamed)
+    change_files(renamed)
+    with pytest.raises(InvalidParameter, match="changed since they were checked"):
+        checked_dataset(read_source(renamed))
+
+
+def test_a_check_of_an_older_version_is_exported(renamed):
+    source = read_source(renamed)
+    older = sha256(b"YOLO")
+    for path in sorted({*source.files, *(image.path for image in source.images)}):
+        status = path.stat()
+        older.update(f"{path}{status.st_size}{status.st_mtime_ns}\n".encode())
+    dataset = fo.load_dataset(check.NAME)
+    state = {**dataset.info[check._INFO]["state"], "source": older.hexdigest()}
+    check._keep_state(dataset, state)
+    export(renamed)
+    assert export(renamed) == []
+
+
+def test_a_new_label_of_a_split_without_labels_gets_a_folder(file):
+    (file.parent / "more" / "images").mkdir(parents=True)
+    (file.parent / "images" / "1.png").rename(file.parent / "more" / "images" / "1.png")
+    file.write_text(f"{DATASET}val: more/images\n")
+    sample = imported(file, lenient=True).last()
+    sample.labels = fo.Detections()
+    add(sample)
+    sample.save()
+    export(file)
+    assert (file.parent / "more" / "labels" / "1.txt").read_text() == "1 0.2 0.2 0.2 0.2\n"
+    assert export(file) == []
+
+
+def test_a_disk_without_room_is_a_sentence_and_nothing_is_half_written(renamed, tmp_path):
+    dataset, source = checked_dataset(read_source(renamed))
+    changes = find_corrections(dataset, source)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(LABELS) - 1, limits[1]))
+    try:
+        with pytest.raises(InvalidParameter, match=r"cannot be written: .*and export again"):
+            write_back(dataset, source, changes)
+        with pytest.raises(InvalidParameter, match=r"cannot be written: .*and export again"):
+            write_folder(source, changes, tmp_path / "new")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert texts(renamed) == [LABELS] * 2
+    assert not any((tmp_path / "new").iterdir())
+    with pytest.raises(InvalidParameter, match=r"'.*' cannot be written: Not a directory"):
+        write_folder(source, changes, renamed / "new")
+    assert export(renamed) == ["0.txt", "1.txt"]
