@@ -14,7 +14,7 @@ from ..autolabel.runs import RUN_ATTRIBUTE
 from ..core.checks import check_number
 from ..core.errors import InvalidParameter, UnknownField
 from ..dataset.documents import Ids, object_ids, pair_keys, read_labels, samples_of
-from ..dataset.expressions import Expression, in_list, is_state, keep
+from ..dataset.expressions import Expression, has_box, in_list, is_state, keep
 from ..dataset.label_types import no_box
 from ..dataset.patches import sample_id_path, whole_groups
 from ..dataset.storage import FRAMES, Storage, locate
@@ -25,7 +25,7 @@ _LEAST = -1.7976931348623157e308
 
 @dataclass(frozen=True)
 class Candidates:
-    """The labels of a field, of whatever source, or those of one run.
+    """The boxes of a field, of whatever source, or those of one run.
 
     Attributes:
         dataset: the dataset, or the storage of its frames
@@ -48,10 +48,11 @@ class Candidates:
         return {} if self.run is None else {RUN_ATTRIBUTE: self.run}
 
     def belongs(self) -> Expression:
-        """Whether the label ``$$l`` is one of them."""
+        """Whether the label ``$$l`` is one of them: the cuboids of another slice, which nobody sees
+        beside the boxes of a field, are not."""
         if self.run is None:
-            return {"$literal": True}
-        return {"$eq": [f"$$l.{RUN_ATTRIBUTE}", {"$literal": self.run}]}
+            return has_box()
+        return {"$and": [{"$eq": [f"$$l.{RUN_ATTRIBUTE}", {"$literal": self.run}]}, has_box()]}
 
     def any_with(self, which: dict[str, Any]) -> dict[str, Any]:
         """The filter of the documents where one of them matches."""

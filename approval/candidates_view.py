@@ -8,9 +8,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import fiftyone as fo
+import fiftyone.core.media as fom
 from fiftyone import ViewExpression
 from fiftyone import ViewField as F
 
+from ..core.errors import InvalidParameter
+from ..core.sentences import count
+from ..dataset.documents import byte_keys, read_labels, samples_of
 from ..dataset.expressions import is_state
 from ..dataset.patches import is_patches_view
 from ..dataset.storage import locate, storage_of
@@ -20,6 +25,11 @@ from .candidates import Candidates, Selection, view_root
 _MARK = "auto_labeling"
 _FILTER = "fiftyone.core.stages.FilterLabels"
 _PATCHES = "fiftyone.core.stages.ToPatches"
+# what tells the stages that open groups from those of a person: an argument that changes nothing
+_OPENS_GROUPS = {
+    "fiftyone.core.stages.Flatten": ("stages", []),
+    "fiftyone.core.stages.SelectGroupSlices": ("_allow_mixed", True),
+}
 
 
 def candidates_view(
@@ -29,7 +39,9 @@ def candidates_view(
     state: str | None,
     edition: int = 0,
 ) -> Any:
-    """Shows some candidates of a view, as patches.
+    """Shows some candidates of a view, as patches: those that are counted of it. Of dynamic groups
+    these are of all images, of a view of groups of its active slice, of a whole dataset of every
+    slice.
 
     Args:
         view: a dataset or view, a patches view too; of videos, their frames are shown
@@ -41,18 +53,57 @@ def candidates_view(
 
     Raises:
         UnknownField: if it is a view of the patches of another field
+        InvalidParameter: if no patches can be made of what it shows
     """
     home = locate(candidates.dataset, candidates.field)
+    view = _without_groups(view, fom.VIDEO if home.frames else fom.IMAGE)
     if home.frames and not storage_of(view).frames:
+        if not home.have_files:
+            raise InvalidParameter(
+                "Labels can only be shown on images, and these frames have none: make them with "
+                "to_frames(sample_frames=True)."
+            )
         view = view.to_frames()
-    view_root(candidates, view)
-    patches = view if is_patches_view(view) else view.to_patches(candidates.field)
+    root, is_list = view_root(candidates, view)
+    if not is_patches_view(view):
+        _check_ids(candidates, view, root, is_list)
+        view = view.to_patches(candidates.field)
     condition = {"$and": [candidates.belongs(), selection.has()]}
     if state is not None:
         condition["$and"].append(is_state(state))
     variables = {"l": F(), _MARK: edition}
     marked = ViewExpression({"$let": {"vars": variables, "in": condition}})
-    return patches.filter_labels(candidates.field, marked)
+    return view.filter_labels(candidates.field, marked)
+
+
+def _without_groups(view: Any, media: str) -> Any:
+    """Returns a view with the samples of a media type that its groups hold, as far as they are
+    counted; others as they are."""
+    if view._is_dynamic_groups:
+        view = view.flatten([])
+    if view.media_type != fom.GROUP:
+        return view
+    slices = [name for name, type_ in view.group_media_types.items() if type_ == media]
+    if not isinstance(view, fo.Dataset):
+        slices = [name for name in slices if name == view.group_slice]
+    if not slices:
+        raise InvalidParameter(
+            f"The labels are on {media}s, and this slice has none: switch to a slice of {media}s."
+        )
+    return view.select_group_slices(slices, _allow_mixed=True)
+
+
+def _check_ids(candidates: Candidates, view: Any, root: str, is_list: bool) -> None:
+    """Checks that every label has an id of its own, as patches need it."""
+    collection = samples_of(view._dataset)
+    ids = byte_keys(read_labels(collection, view._pipeline(), root, not is_list)[1])
+    if shared := len(ids) - len(set(ids)):
+        has = "has" if shared == 1 else "have"
+        raise InvalidParameter(
+            f"{count(shared, 'label')} of '{candidates.field}' {has} the id of another one in this "
+            "view, so they cannot be shown as patches: add those samples with new ids, or choose a "
+            "view without them."
+        )
 
 
 def without_candidate_filter(stages: list[dict[str, Any]] | None) -> list[dict[str, Any]]:
@@ -61,12 +112,20 @@ def without_candidate_filter(stages: list[dict[str, Any]] | None) -> list[dict[s
 
 
 def without_patches(stages: list[dict[str, Any]] | None) -> list[dict[str, Any]]:
-    """Returns the stages of the App's view before the patches of :func:`candidates_view`."""
+    """Returns the stages of the App's view before the patches of :func:`candidates_view`, and
+    before what opened its groups for them."""
     rest = without_candidate_filter(stages)
     for number, stage in enumerate(rest):
-        if stage.get("_cls") == _PATCHES:
+        if stage.get("_cls") == _PATCHES or _opens_groups(stage):
             return rest[:number]
     return rest
+
+
+def _opens_groups(stage: dict[str, Any]) -> bool:
+    if (cls := stage.get("_cls")) not in _OPENS_GROUPS:
+        return False
+    name, value = _OPENS_GROUPS[cls]
+    return bool(dict(stage.get("kwargs") or ()).get(name) == value)
 
 
 def with_new_patches(stages: list[dict[str, Any]] | None) -> list[dict[str, Any]]:

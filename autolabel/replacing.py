@@ -23,7 +23,7 @@ from ..dataset.changes import Change, begin, past_changes, undone_once, unique_m
 from ..dataset.checked_writes import write_checked
 from ..dataset.documents import now, samples_of
 from ..dataset.expressions import Expression, in_list, keep, where_there
-from ..dataset.patches import sample_id_path
+from ..dataset.patches import sample_id_path, whole_groups
 from ..dataset.schema import check_fields
 from ..dataset.states import APPROVED_TAG
 from ..dataset.storage import home_of
@@ -77,7 +77,7 @@ def count_elsewhere(samples: Any, run: AutoLabelRun) -> tuple[int, int]:
     """
     if samples.view() == samples._root_dataset.view() and samples.media_type != fom.GROUP:
         return 0, 0
-    field = run.label_field
+    field, samples = run.label_field, whole_groups(samples)
     shown = [ObjectId(id_) for id_ in set(samples.values(sample_id_path(samples)))]
     which = {f"{field}.detections.{RUN_ATTRIBUTE}": run.name, "_id": {"$nin": shown}}
     labels = {"$sum": {"$size": keep(in_list(f"{field}.detections"), of_run("$$l", run.name))}}

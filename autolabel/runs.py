@@ -19,6 +19,7 @@ from pymongo.errors import PyMongoError
 from ..core.checks import check_name
 from ..core.errors import InvalidParameter, UnknownField, UnknownRun
 from ..dataset.documents import run_documents
+from ..dataset.schema import check_writable
 from ..dataset.storage import Storage
 
 # labels that a detector is less sure of are left out
@@ -113,7 +114,7 @@ def check_label_field(dataset: fo.Dataset, label_field: Any) -> None:
 
     Raises:
         UnknownField: if it holds anything but Detections
-        InvalidParameter: if no field can have the name
+        InvalidParameter: if no field can have the name, or it is read-only
     """
     schema_field = dataset.get_field(label_field) if isinstance(label_field, str) else None
     frames = isinstance(dataset, Storage) and dataset.frames
@@ -134,6 +135,7 @@ def check_label_field(dataset: fo.Dataset, label_field: Any) -> None:
             f"The field '{label_field}' does not hold Detections: choose one that does, or a new "
             "name."
         )
+    check_writable(dataset, label_field)
 
 
 def check_existing(

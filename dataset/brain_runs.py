@@ -316,7 +316,7 @@ def load_visualization(
 
     Raises:
         InvalidParameter: if there is no such visualization, it is empty, or its view is not in this
-            database
+            database or needs a field that is gone
     """
     dataset = samples._root_dataset
     dataset.reload()
@@ -329,7 +329,8 @@ def load_visualization(
         raise InvalidParameter(f"The visualization '{brain_key}' is empty: compute it again.")
     stages = (getattr(results.config, "labelvet", None) or {}).get(_STAGES)
     if stages is None:
-        return _anew(dataset.load_brain_view(brain_key)), results
+        with _naming_lost_fields(brain_key):
+            return _anew(dataset.load_brain_view(brain_key)), results
     if stages == _IN_RECORD:
         record = load_record(dataset, brain_key)
         if record is None or record.stages is None:
@@ -338,7 +339,20 @@ def load_visualization(
                 "compute it again."
             )
         stages = record.stages
-    return fo.DatasetView._build(dataset, [json_util.loads(stage) for stage in stages]), results
+    with _naming_lost_fields(brain_key):
+        return fo.DatasetView._build(dataset, [json_util.loads(one) for one in stages]), results
+
+
+@contextmanager
+def _naming_lost_fields(brain_key: str) -> Iterator[None]:
+    """Says what to do where a view cannot be made again, as a field that it needs is gone."""
+    try:
+        yield
+    except ValueError as error:
+        raise InvalidParameter(
+            f"The view that '{brain_key}' was made of cannot be made again ({error}): give the "
+            "field its name back, or compute the visualization again."
+        ) from error
 
 
 def stored_results(

@@ -70,6 +70,12 @@ def collection_named(name: str) -> Any:
     return foo.get_db_conn()[name]
 
 
+def slices_of(dataset: fo.Dataset, sample_ids: Ids) -> list[str]:
+    """Returns the names of the slices of a grouped dataset that some samples are in."""
+    which = {"_id": {"$in": object_ids(sample_ids)}}
+    return sorted(samples_of(dataset).distinct(f"{dataset.group_field}.name", which))
+
+
 def run_documents(dataset: fo.Dataset, kind: str = "brain_methods") -> dict[str, dict[str, Any]]:
     """Returns ``{key: document}`` of the dataset's runs, as the database has them now.
 

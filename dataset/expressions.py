@@ -32,6 +32,24 @@ def each(labels: Any, value: Any) -> Expression:
     return {"$map": {"input": labels, "as": "l", "in": value}}
 
 
+def has_box() -> Expression:
+    """Whether the label ``$$l`` has a box in two dimensions, which a cuboid has not."""
+    # lists alone are more than an empty one, of what the field may hold
+    return {"$gt": ["$$l.bounding_box", []]}
+
+
+def in_3d(label: str) -> Expression:
+    """Whether a label is in space alone: a cuboid, or a polyline of points in space. A box of an
+    image may have a place in space, too."""
+
+    def any_there(*names: str) -> Expression:
+        # of all that a field of labels holds, lists alone are more than an empty one
+        return {"$or": [{"$gt": [f"{label}.{name}", []]} for name in names]}
+
+    flat = any_there("bounding_box", "points")
+    return {"$and": [any_there("location", "points3d"), {"$not": [flat]}]}
+
+
 def tags() -> Expression:
     """The tags of the label."""
     return {"$ifNull": ["$$l.tags", []]}

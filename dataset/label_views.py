@@ -16,7 +16,7 @@ from fiftyone.core.utils import to_slug
 from ..core.checks import check_number
 from ..core.errors import InvalidParameter
 from .patches import is_patches_view, label_root
-from .storage import is_of_frames, shown_name, stages_of
+from .storage import Storage, is_of_frames, shown_name, stages_of
 from .tags import check_tag
 
 LEVELS = ("labels", "images")
@@ -88,6 +88,11 @@ def tagged_view(view: Any, tag: str, field: str | None) -> Any:
     return view.filter_labels(field, _any_of(F("tags"), [tag]))
 
 
+def all_tagged(dataset: fo.Dataset, tag: str, field: str | None) -> Any:
+    """Keeps of a whole dataset, of every slice of a grouped one, what :func:`tagged_view` keeps."""
+    return tagged_view(_storage(dataset, field).view(), tag, field)
+
+
 def save_tagged_view(
     dataset: fo.Dataset, tag: str, field: str | None, name: str | None = None
 ) -> SavedView:
@@ -106,11 +111,12 @@ def save_tagged_view(
     name = name or tag
     if not isinstance(name, str) or not name.strip() or len(name) > 100 or not name.isprintable():
         raise InvalidParameter("The name of a view is at most 100 characters of text.")
-    whole, shown = dataset, field
-    if field is not None and is_of_frames(dataset, field):
-        whole = dataset.to_frames()
-        shown = shown_name(whole, field)
-    view = tagged_view(whole, tag, shown)
+    storage = _storage(dataset, field)
+    if field is not None and storage.frames and storage.have_files:
+        frames = storage.view().to_frames()
+        view = tagged_view(frames, tag, shown_name(frames, field))
+    else:
+        view = all_tagged(dataset, tag, field)
     name = _savable(dataset, name, view)
     what = f"the labels of '{field}'" if field else "the samples"
     sentence = f"The saved view '{name}' shows {what} that have the tag '{tag}', now and later."
@@ -125,6 +131,10 @@ def save_tagged_view(
     except ValueError as error:  # names that differ in case or punctuation alone collide too
         raise InvalidParameter(f"The view cannot be saved as '{name}': {error}.") from error
     return SavedView(name, True, sentence)
+
+
+def _storage(dataset: fo.Dataset, field: str | None) -> Storage:
+    return Storage(dataset, field is not None and is_of_frames(dataset, field))
 
 
 def _savable(dataset: fo.Dataset, name: str, view: Any) -> str:

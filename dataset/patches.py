@@ -18,6 +18,7 @@ from ..core.errors import InvalidParameter, NoPatches, UnknownField
 from ..core.sentences import count
 from ..core.table import WHOLE_IMAGE, PatchTable
 from .label_types import LabelType, check_label_type, label_type_of, mean_confidence, no_box
+from .removed import without_removed
 from .storage import Storage
 
 __all__ = [
@@ -57,11 +58,11 @@ def list_stored_fields(dataset: fo.Dataset) -> list[str]:
 
 def list_comparable_fields(dataset: fo.Dataset, field: str) -> list[str]:
     """Returns those of the other :func:`list_stored_fields` whose labels are about the same as the
-    field's: parts of images, or whole ones."""
+    field's, parts of images or whole ones, and were not removed."""
     whole = is_of_whole_images(dataset, field)
     return [
         name
-        for name in list_stored_fields(dataset)
+        for name in without_removed(dataset, list_stored_fields(dataset))
         if name != field and is_of_whole_images(dataset, name) == whole
     ]
 
@@ -154,6 +155,8 @@ def read_stored(
 ) -> PatchTable:
     """Reads the patch table of the labels as the dataset has them, in whatever slice they are.
 
+    Frames of videos need no images: the paths of the table are their ids where they have none.
+
     Args:
         dataset: the dataset
         field: a field of the dataset, such as ``predictions`` or ``frames.predictions``; None for
@@ -185,7 +188,8 @@ def _read(
         return _read_images(*values([id_path, "filepath"]))
     label_type, root = _type_of(source, patches_field), label_path(source, patches_field)
     names = ("id", label_type.geometry, "label", "confidence")
-    columns = list(values([id_path, "filepath", *(f"{root}.{name}" for name in names)]))
+    path = "filepath" if source.get_field("filepath") is not None else id_path
+    columns = list(values([id_path, path, *(f"{root}.{name}" for name in names)]))
     if outlines:
         # a mask stays the bytes that it is in the database: all of them unpacked fill the memory
         columns += values([f"{root}.{name}" for name in label_type.outlines], _raw=True)
@@ -296,7 +300,9 @@ def read_attribute(
     root = None if patches_field is None else label_path(samples, patches_field)
     path = attribute if root is None else f"{root}.{attribute.removeprefix(f'{root}.')}"
     if samples.get_field(path) is None:
-        raise UnknownField(f"There is no field '{path}' in this dataset.")
+        raise UnknownField(
+            f"There is no field '{path}' in this dataset: give it its name back, or choose another."
+        )
     id_path = "id" if isinstance(samples, Storage) else sample_id_path(samples)
     if root is None:
         return dict(zip(*samples.values([id_path, path]), strict=True))

@@ -6,6 +6,7 @@ is ever lost or in both, whenever a process dies. *Finish* deletes the field.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
@@ -14,8 +15,8 @@ import fiftyone as fo
 from .changes import list_marked
 from .documents import delete_field, samples_of
 from .expressions import Expression, each, in_list, keep, without
-from .schema import declare_detections, is_owned
-from .storage import Storage
+from .schema import check_writable, declare_detections, is_owned
+from .storage import Storage, locate, stored_name
 
 REMOVED_AT = "removed_at"
 _OWNER = "removed labels"
@@ -30,8 +31,10 @@ def prepare(dataset: fo.Dataset, field: str) -> None:
     """Makes the field for what is removed from a field.
 
     Raises:
-        InvalidParameter: if the dataset has a field of its own of that name
+        InvalidParameter: if the dataset has a field of its own of that name, or the field is
+            read-only
     """
+    check_writable(dataset, field)
     description = f"Labels that were removed from '{field}' and can come back until Finish"
     declare_detections(dataset, removed_field(field), description, _OWNER)
 
@@ -44,6 +47,16 @@ def exists(dataset: fo.Dataset, field: str) -> bool:
 def is_ours(field: fo.Field | None) -> bool:
     """Whether a field was made for what is removed."""
     return is_owned(field, _OWNER)
+
+
+def without_removed(
+    samples: fo.core.collections.SampleCollection, names: Iterable[str]
+) -> list[str]:
+    """Returns those of some fields of a collection that were not made for what is removed: what a
+    person chooses from."""
+    dataset = samples._root_dataset
+    stored = {name: stored_name(samples, name) for name in names}
+    return [name for name, of in stored.items() if not is_ours(locate(dataset, of).get_field(of))]
 
 
 def kept(field: str, removed: Any, moment: Any) -> Expression:

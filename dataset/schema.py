@@ -57,8 +57,8 @@ def declare_attributes(
         the names of those that were there already
 
     Raises:
-        InvalidParameter: if the labels have attributes of these names that are somebody else's;
-            nothing was added then
+        InvalidParameter: if the labels have attributes of these names that are somebody else's, or
+            are read-only; nothing was added then
     """
     check_attributes(dataset, root, attributes, owner)
     there = []
@@ -80,11 +80,12 @@ def declare_attributes(
 def check_attributes(
     dataset: fo.Dataset, root: str, attributes: Mapping[str, Attribute], owner: str | None
 ) -> None:
-    """Checks that no attribute of these names is somebody else's.
+    """Checks that attributes of these names may be added to labels, and written.
 
     Raises:
-        InvalidParameter: if one is
+        InvalidParameter: if one is somebody else's, or the labels are read-only
     """
+    check_writable(dataset, root)
     if owner is None:
         return
     fields = {name: dataset.get_field(f"{root}.{name}") for name in attributes}
@@ -171,14 +172,37 @@ def _fields_of(dataset: fo.Dataset | Storage) -> str:
 
 def _is_stored(dataset: fo.Dataset | Storage, path: str) -> bool:
     """Whether the database has a field or an attribute in the schema of a dataset."""
-    part = _fields_of(dataset)
-    fields = (collection_named("datasets").find_one({"_id": dataset._doc.id}) or {}).get(part)
+    return len(_stored(dataset, path)) == len(path.split("."))
+
+
+def _stored(dataset: fo.Dataset | Storage, path: str) -> list[dict[str, Any]]:
+    """What the database says of the fields that a path goes through, up to one that is missing."""
+    part, found = _fields_of(dataset), []
+    document = collection_named("datasets").find_one({"_id": dataset._doc.id}, {part: 1}) or {}
+    fields = document.get(part)
     for name in path.split("."):
         field = next((one for one in fields or [] if one["name"] == name), None)
         if field is None:
-            return False
+            break
+        found.append(field)
         fields = field.get("fields")
-    return True
+    return found
+
+
+def check_writable(dataset: fo.Dataset | Storage, path: str) -> None:
+    """Checks that nobody made a field read-only, or what it is part of, as the database says now.
+
+    Args:
+        dataset: the dataset, or the storage of its frames
+        path: the field or attribute; one that does not exist may be made
+
+    Raises:
+        InvalidParameter: if it is read-only
+    """
+    if any(field.get("read_only") for field in _stored(dataset, path)):
+        raise InvalidParameter(
+            f"The field '{path}' is read-only: make it writable in the dataset first."
+        )
 
 
 def missing_fields(
@@ -217,7 +241,7 @@ def created_at(dataset: fo.Dataset | Storage, name: str) -> datetime | None:
 
 
 def check_fields(dataset: fo.Dataset | Storage, names: Iterable[str], done: str = "") -> None:
-    """Checks that fields of Detections are there.
+    """Checks that fields of Detections are there, and can be written to.
 
     Args:
         dataset: the dataset
@@ -226,15 +250,19 @@ def check_fields(dataset: fo.Dataset | Storage, names: Iterable[str], done: str 
 
     Raises:
         FieldGone: if one is not
+        InvalidParameter: if one is read-only
         DatasetDeleted: if the dataset does not exist any more
     """
+    names = list(names)
     missing = missing_fields(dataset, names)
     if missing:
         raise FieldGone(gone(missing[0], done))
+    for name in names:
+        check_writable(dataset, name)
 
 
 def check_labels(dataset: fo.Dataset | Storage, name: str, done: str = "") -> None:
-    """Checks that a field of labels is there, as this process knows it.
+    """Checks that a field of labels is there, as this process knows it, and can be written to.
 
     What writes into labels asks the documents for them in the update itself, so that it never makes
     a field anew; this says why nothing is written.
@@ -246,6 +274,7 @@ def check_labels(dataset: fo.Dataset | Storage, name: str, done: str = "") -> No
 
     Raises:
         FieldGone: if it is not
+        InvalidParameter: if it is read-only
         DatasetDeleted: if the dataset does not exist any more
     """
     field = dataset.get_field(name)
@@ -253,6 +282,7 @@ def check_labels(dataset: fo.Dataset | Storage, name: str, done: str = "") -> No
     known = "" if kind is None else f"{kind.__module__}.{kind.__name__}"
     if missing_fields(dataset, [name], known):
         raise FieldGone(gone(name, done))
+    check_writable(dataset, name)
 
 
 def deleted(name: str) -> str:

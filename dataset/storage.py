@@ -67,6 +67,12 @@ class Storage:
         documents = foo.get_db_conn()[self.collection]
         return _CopiedDocuments(documents, self) if self.frames else documents
 
+    @property
+    def have_files(self) -> bool:
+        """Whether any of the documents has a file of its own: frames that were not sampled have
+        none, and are seen in their videos alone."""
+        return self.documents.find_one({"filepath": {"$ne": None}}, {"_id": 1}) is not None
+
     def view(self, ids: list[str] | None = None) -> Any:
         """Returns all of it as FiftyOne's collection, of a grouped dataset the images of every
         slice; with ids, those documents alone. Frames come with their videos."""

@@ -50,7 +50,10 @@ def read_similarity_index(samples: Any, table: PatchTable, brain_key: str) -> Em
         NoPatches: if it holds none of the patches
     """
     if brain_key not in samples.list_brain_runs(type="similarity"):
-        raise UnknownField(f"There is no similarity index '{brain_key}' in this dataset.")
+        raise UnknownField(
+            f"There is no similarity index '{brain_key}' in this dataset: compute it first, or "
+            "choose another."
+        )
     index = stored_results(samples, brain_key)
     if index.config.patches_field != table.patches_field:
         raise UnknownField(
@@ -83,6 +86,9 @@ def load_embeddings(
         the :class:`~labelvet.embeddings.vectors.Embeddings`, whose ``rows`` are rows of the run's
         points: some are missing where the store was shrunk or labels were deleted. None where
         there are none: the run was made elsewhere, or the store was cleared
+
+    Raises:
+        UnknownField: if the field or the similarity index that they were taken from is gone
     """
     record = load_record(samples, brain_key)
     dataset = samples._root_dataset
@@ -94,7 +100,7 @@ def load_embeddings(
     computed = "precision" in (getattr(config, "labelvet", None) or {})
     if not computed and config.embeddings_field is None and config.similarity_index is None:
         return None
-    results = stored_results(dataset, brain_key)
+    results = stored_results(dataset, brain_key, load_view=False)
     try:
         field = run_field(dataset, brain_key)
         storage = Storage(dataset, is_of_frames(dataset, brain_key))
@@ -109,7 +115,7 @@ def load_embeddings(
             embedded = read_similarity_index(dataset, table, config.similarity_index)
         else:
             embedded = read_embeddings_field(storage, table, config.embeddings_field)
-    except (NoPatches, UnknownField):
+    except NoPatches:
         return None
     return replace(embedded, rows=rows[embedded.rows])
 

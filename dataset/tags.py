@@ -36,7 +36,7 @@ from .documents import (
 )
 from .expressions import Expression, each, keep
 from .patches import label_root, sample_id_path, whole_groups
-from .schema import check_labels
+from .schema import check_labels, check_writable
 from .states import TAKES_AWAY
 from .storage import Patches, Storage, locate, storage_of, stored_name
 
@@ -205,6 +205,7 @@ def undo_tags(change: Change) -> Undone:
 
     Raises:
         UnknownUndo: if it is a change of another kind
+        InvalidParameter: if the field is read-only
     """
     if change.kind != TAGGING:
         raise UnknownUndo("This was not a change of tags: undo it where it was made.")
@@ -385,7 +386,6 @@ def _write(target: _Target, sample_ids: Ids, ids: Ids, tag: str, remove: bool) -
             of_samples[f"{root}._id"] = {"$in": labels}
             _push(storage.documents, of_samples, target.tags, tag, remove, moment)
         else:
-            of_samples[root] = {"$exists": True}  # one that was deleted meanwhile is not made again
             _push_into_list(storage.documents, of_samples, root, labels, tag, remove, moment)
         for patches in storage.patches(target.name, samples):
             _write_patches(patches, target.name, samples, labels, tag, remove)
@@ -510,6 +510,9 @@ def _push_into_list(
 ) -> None:
     path, picked = f"{root}.$[l].tags", {"l._id": {"$in": labels}}
     change = _change_of(path, tag, remove, moment)
+    # a list that is not there, as of an object that a prediction missed, or that was deleted
+    # meanwhile, is not made
+    which = {**which, root: {"$type": "array"}}
     if remove:
         which = {**which, f"{root}.tags": tag}
     try:
@@ -529,18 +532,15 @@ def _change_of(path: str, tag: str, remove: bool, moment: datetime | None) -> di
 
 
 def _check_writable(target: _Target) -> None:
-    field = target.storage.get_field(target.tags)
-    if field is None:
+    if target.storage.get_field(target.tags) is None:
         raise UnknownField(f"There is no field '{target.tags}' in this dataset.")
-    parent = target.storage.get_field(target.name or "tags")
-    if getattr(field, "read_only", False) or getattr(parent, "read_only", False):
-        raise InvalidParameter(
-            f"The field '{target.tags}' is read-only: make it writable in the dataset first."
-        )
+    check_writable(target.storage, target.tags)
 
 
 def _check_there(target: _Target, changed: int) -> None:
-    """Checks that the field of the labels is there, see :func:`~.schema.check_labels`."""
+    """Checks that the field of the labels is there, and can be written to; see
+    :func:`~.schema.check_labels`."""
+    check_writable(target.storage, target.tags)
     if target.name is not None:
         done = f"{count(changed, 'label')} had been changed before" if changed else ""
         check_labels(target.storage, target.name, done)

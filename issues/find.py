@@ -44,11 +44,12 @@ from ..dataset.schema import (
     Attribute,
     check_attributes,
     check_labels,
+    check_writable,
     declare_attributes,
     is_owned,
 )
 from ..dataset.states import REJECTED_TAG
-from ..dataset.storage import locate
+from ..dataset.storage import Storage, locate
 from ..dataset.stored_embeddings import load_embeddings
 from ..embeddings.neighbors import NeighborGraph
 from .attributes import (
@@ -334,20 +335,27 @@ def remove_label_issues(
 
     Returns:
         the paths that were removed
+
+    Raises:
+        UnknownField: if there is no such field
+        InvalidParameter: if one that has them is read-only; nothing was removed then
     """
     dataset = samples._root_dataset
     dataset.reload()
     removed: list[str] = []
+    written: list[tuple[Storage, str, str, list[str]]] = []
     for field in [patches_field] if patches_field else list_stored_fields(dataset):
         storage = locate(dataset, field)
         root = label_path(storage, storage.local(field))
-        paths = [f"{root}.{name}" for name in ATTRIBUTES]
-        ours = [path for path in paths if is_owned(storage.get_field(path), OWNER)]
-        if ours:
-            storage.delete_sample_fields(ours)
-            names = [path.removeprefix(f"{root}.") for path in ours]
-            remove_attributes(storage, storage.local(field), names)
-        removed += map(storage.path, ours)
+        names = [n for n in ATTRIBUTES if is_owned(storage.get_field(f"{root}.{n}"), OWNER)]
+        if names:
+            check_writable(storage, root)
+            written.append((storage, storage.local(field), root, names))
+    for storage, local, root, names in written:
+        paths = [f"{root}.{name}" for name in names]
+        storage.delete_sample_fields(paths)
+        remove_attributes(storage, local, names)
+        removed += map(storage.path, paths)
     delete_findings(dataset, patches_field)
     return removed
 
@@ -364,6 +372,7 @@ def read_run(
 
     Raises:
         InvalidParameter: if there is no such visualization, or it shows whole images
+        UnknownField: if the field of its labels, or what its embeddings were taken from, is gone
         NoPatches: if its embeddings are not on this machine
     """
     dataset.reload()
@@ -371,7 +380,7 @@ def read_run(
         raise InvalidParameter(
             f"There is no visualization '{brain_key}' in this dataset: compute it first."
         )
-    results = stored_results(dataset, brain_key)
+    results = stored_results(dataset, brain_key, load_view=False)
     if results is None:
         raise InvalidParameter(f"The visualization '{brain_key}' is empty: compute it again.")
     field = run_field(dataset, brain_key)

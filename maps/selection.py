@@ -8,12 +8,13 @@ from typing import Any
 
 import bson
 import fiftyone as fo
+import fiftyone.core.media as fom
 import numpy as np
 from numpy.typing import NDArray
 
 from ..core.errors import InvalidParameter, LabelvetError
 from ..core.packed import pack, unpack_rows
-from ..dataset.documents import hex_ids, read_labels, revision, samples_of
+from ..dataset.documents import hex_ids, read_labels, revision, samples_of, slices_of
 from ..dataset.memory import Memory
 from ..dataset.patches import is_patches_view, sample_id_path, whole_groups
 from ..dataset.storage import storage_of
@@ -116,18 +117,15 @@ def select_stages(shown: Map, rows: Rows, view: Any) -> dict[str, dict[str, Any]
         ``{class path: keyword arguments}``, in order, plain enough for JSON
 
     Raises:
-        InvalidParameter: if there are more rows than a view can name
+        InvalidParameter: if there are more rows than a view can name, or the view cannot show them
     """
     if len(rows) > MAX_SELECTED:
         raise InvalidParameter(
             f"{len(rows):,} labels are more than the grid can show ({MAX_SELECTED:,}): select "
             "fewer, or filter in the sidebar."
         )
-    if shown.info.frames and not storage_of(view).frames:
-        raise InvalidParameter(
-            "This map shows frames, and the grid shows videos: open the view of frames that it was "
-            "made of, or save that view to open it here."
-        )
+    check_frames(shown, view)
+    _check_slices(shown, rows, view)
     patches_field = shown.info.patches_field
     samples = hex_ids(shown.samples[np.unique(shown.sample_index[rows])])
     few = len(samples) <= _LISTED_UP_TO
@@ -148,6 +146,32 @@ def select_stages(shown: Map, rows: Rows, view: Any) -> dict[str, dict[str, Any]
     if not few:
         return labels
     return {**(_select_by(sample_id, samples) if generated else _select(samples)), **labels}
+
+
+def check_frames(shown: Map, view: Any) -> None:
+    """Checks that the grid of a view shows frames where a map does.
+
+    Raises:
+        InvalidParameter: if it shows videos
+    """
+    if shown.info.frames and not storage_of(view).frames:
+        raise InvalidParameter(
+            "This map shows frames, and the grid shows videos: open the view of frames that it was "
+            "made of, or save that view to open it here."
+        )
+
+
+def _check_slices(shown: Map, rows: Rows, view: Any) -> None:
+    """Checks that rows are in the slice that the grid of a view of groups shows."""
+    if shown.info.frames or view.media_type != fom.GROUP or view._is_dynamic_groups:
+        return
+    samples = shown.samples[np.unique(shown.sample_index[rows])]
+    slices = slices_of(view._root_dataset, samples)
+    if slices and slices != [view.group_slice]:
+        raise InvalidParameter(
+            f"The grid shows the slice '{view.group_slice}' alone: open the view "
+            f"select_group_slices({slices}) to see what is selected."
+        )
 
 
 def _is_generated(view: Any) -> bool:

@@ -6,7 +6,9 @@ from typing import Any
 
 import fiftyone.operators.types as types
 
+from ..approval.candidates import find_candidates
 from ..core.errors import LabelvetError
+from ..dataset.brain_runs import run_field
 from ..proof.audits import DEFAULT_CONFIDENCE, begin_audit, current_audit
 from ..proof.proven_basket import fill_basket
 from ..proof.results import read_result
@@ -90,6 +92,12 @@ class ApproveToTarget(FormOperator):
         key = run_input(ctx, inputs, _ASKED)
         if key is None:
             return
+        if (field := run_field(ctx.dataset, key)) is not None:
+            try:
+                find_candidates(ctx.dataset, field)
+            except LabelvetError as error:
+                problem(inputs, error)
+                return
         step = one_of(ctx, inputs, "step", _STEPS, "Step")
         goes_on = _says(ctx, inputs, key, True)
         if step == "fill":

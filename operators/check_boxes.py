@@ -12,6 +12,7 @@ import fiftyone.operators.types as types
 
 from ..core.progress import Report
 from ..dataset.patches import is_of_whole_images, list_stored_fields
+from ..dataset.removed import without_removed
 from .forms import drop_down, nothing
 from .long_operator import LongOperator, schedule_on
 
@@ -27,7 +28,7 @@ class CheckBoxes(LongOperator):
     def fill(self, ctx: Any, inputs: types.Object) -> None:
         fields = [
             name
-            for name in list_stored_fields(ctx.dataset)
+            for name in without_removed(ctx.dataset, list_stored_fields(ctx.dataset))
             if not is_of_whole_images(ctx.dataset, name)
         ]
         if not fields:

@@ -26,6 +26,7 @@ from ..dataset.patches import (
     list_patches_fields,
     outlines_of,
 )
+from ..dataset.removed import without_removed
 from ..embeddings.catalog import DEFAULT_BACKBONE, PRECISIONS, list_backbones
 from ..embeddings.crops import BACKGROUNDS, KEPT
 from ..embeddings.projection import METHODS, METRICS, make_method
@@ -198,7 +199,7 @@ def _brain_key(
 
 def _patches_field(ctx: Any, inputs: types.Object, samples: Any) -> bool:
     """Adds the field's drop-down and returns whether what is chosen can be used."""
-    fields = list_patches_fields(samples)
+    fields = without_removed(samples, list_patches_fields(samples))
     # a patches view is about its patches, so its field is what its users expect
     default = fields[0] if fields and is_patches_view(samples) else None
     choices = types.DropdownView(space=12)

@@ -11,7 +11,7 @@ from ..approval.finalize import TURNED_DOWN, Finalized, remove_turned_down
 from ..approval.rounds import progress
 from ..core.errors import LabelvetError
 from ..core.sentences import count
-from ..dataset.removed import is_ours
+from ..dataset.removed import without_removed
 from .form_operator import FormOperator
 from .forms import nothing, one_of, problem
 
@@ -31,11 +31,7 @@ class DeleteFlagged(FormOperator):
     icon = "delete_sweep"
 
     def fill(self, ctx: Any, inputs: types.Object) -> None:
-        fields = [
-            name
-            for name in list_candidate_fields(ctx.dataset)
-            if not is_ours(ctx.dataset.get_field(name))
-        ]
+        fields = without_removed(ctx.dataset, list_candidate_fields(ctx.dataset))
         if not fields:
             nothing(inputs, "no_fields", "This dataset has no field of boxes")
             return

@@ -15,7 +15,7 @@ from ..core.progress import Report
 from ..core.sentences import count
 from ..dataset.brain_runs import run_field
 from ..dataset.patches import list_comparable_fields
-from .forms import NO_RUNS, drop_down, nothing
+from .forms import NO_RUNS, drop_down, nothing, problem
 from .long_operator import LongOperator, schedule_on
 
 
@@ -36,8 +36,11 @@ class FindLabelIssues(LongOperator):
         key = ctx.params.get("brain_key")
         own = run_field(ctx.dataset, key) if key in keys else None
         fields = types.DropdownView(multiple=True)
-        for field in list_comparable_fields(ctx.dataset, own) if own else ():
-            fields.add_choice(field, label=field)
+        try:
+            for field in list_comparable_fields(ctx.dataset, own) if own else ():
+                fields.add_choice(field, label=field)
+        except LabelvetError as error:  # the labels of the visualization are gone
+            problem(inputs, error)
         inputs.list(
             "second_fields",
             types.String(),

@@ -10,6 +10,7 @@ import fiftyone.operators.types as types
 from ..core.errors import LabelvetError
 from ..dataset.app_view import base_view
 from ..dataset.patches import is_of_whole_images, list_label_fields, list_patches_fields
+from ..dataset.removed import without_removed
 from ..dataset.states import FLAGGED_TAG
 from ..dataset.storage import is_of_frames
 
@@ -38,6 +39,7 @@ def field_input(
     fields = list_label_fields(samples)
     if frames:
         fields += [name for name in samples._get_label_fields() if is_of_frames(samples, name)]
+    fields = without_removed(samples, fields)
     if not fields:
         nothing(inputs, "no_fields", "This dataset has no labels: add a label field first")
         return None

@@ -8,7 +8,7 @@ import fiftyone.operators.types as types
 
 from ..core.errors import LabelvetError
 from ..core.sentences import count
-from ..dataset.label_views import SavedView, save_tagged_view, tagged_view
+from ..dataset.label_views import SavedView, all_tagged, save_tagged_view
 from ..dataset.states import FLAGGED_TAG
 from .form_operator import FormOperator
 from .forms import field_input, label_tags, one_of, problem, tag_input
@@ -64,7 +64,7 @@ class SaveTaggedView(FormOperator):
 
 def _preview(ctx: Any, inputs: types.Object, field: str | None) -> None:
     try:
-        view = tagged_view(ctx.dataset, ctx.params.get("tag", FLAGGED_TAG), field)
+        view = all_tagged(ctx.dataset, ctx.params.get("tag", FLAGGED_TAG), field)
     except LabelvetError as error:
         problem(inputs, error)
         return

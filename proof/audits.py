@@ -17,6 +17,7 @@ import numpy as np
 from bson import ObjectId
 from numpy.typing import NDArray
 
+from ..approval.candidates import find_candidates
 from ..autolabel.runs import RUN_ATTRIBUTE
 from ..core.checks import check_number
 from ..core.errors import InvalidParameter, UnknownRun
@@ -114,7 +115,8 @@ def begin_audit(
 
     Raises:
         UnknownRun: if label issues were not looked for yet
-        InvalidParameter: if nothing is left to ask, or a number is not valid
+        InvalidParameter: if nothing is left to ask, a number is not valid, or, with a target, the
+            labels are of a type that cannot be approved
     """
     _check_percent("The confidence", confidence)
     if target is not None and target == 1:
@@ -130,6 +132,8 @@ def begin_audit(
             f"Label issues of '{brain_key}' have not been found yet: run Find label issues first; "
             "an audit uses them."
         )
+    if target is not None:
+        find_candidates(dataset, run_field(dataset, brain_key), run)
     rows, sure = _left(dataset, findings, target is not None, run)
     if not len(rows):
         raise InvalidParameter(

@@ -62,7 +62,7 @@ def label_report(dataset: fo.Dataset, brain_key: str) -> dict[str, Any]:
     suspects = [] if queue is None else [_suspect(item) for item in queue.items]
     return {
         "dataset": dataset.name,
-        "samples": len(dataset),
+        "samples": locate(dataset, field).view().count(),
         "field": field,
         "visualization": brain_key,
         "made": _moment(now()),
@@ -166,7 +166,7 @@ def _counted(dataset: fo.Dataset, field: str, attribute: str) -> dict[str, int]:
     root, _ = storage.label_root(storage.local(field))
     if storage.get_field(f"{root}.{attribute}") is None:
         return {}
-    counts = dataset.count_values(storage.path(f"{root}.{attribute}"))
+    counts = storage.view().count_values(storage.path(f"{root}.{attribute}"))
     named = {str(name): int(number) for name, number in counts.items() if name is not None}
     return dict(Counter(named).most_common())
 

@@ -19,6 +19,7 @@ from ..core.errors import InvalidParameter, UnknownUndo
 from ..core.sentences import count
 from ..dataset.changes import Change, begin, undone_once
 from ..dataset.documents import Ids, byte_keys, now, object_ids, pair_keys, read_labels
+from ..dataset.expressions import in_3d, in_list, keep
 from ..dataset.open_patches import write_patches
 from ..dataset.schema import check_labels
 from ..dataset.storage import Storage, locate
@@ -43,15 +44,24 @@ class Merged:
 
 
 def count_classes(dataset: fo.Dataset, field: str) -> dict[str, int]:
-    """Returns ``{class: labels}`` of a label field; labels without a class are left out.
+    """Returns ``{class: labels}`` of a label field, in every slice; labels without a class, and
+    those in 3D, are left out.
 
     Raises:
         UnknownField: if there is no such field of labels
     """
     storage = locate(dataset, field)
-    root, _ = storage.label_root(storage.local(field))
-    found = storage.view().count_values(storage.path(f"{root}.label"))
-    return {name: number for name, number in found.items() if name is not None}
+    root, listed = storage.label_root(storage.local(field))
+    name = {"$ifNull": [f"${root}.label", []]}
+    found = storage.documents.aggregate(
+        [
+            _without_3d(root, listed),
+            {"$project": {"name": name}},
+            {"$unwind": "$name"},
+            {"$group": {"_id": "$name", "labels": {"$sum": 1}}},
+        ]
+    )
+    return {one["_id"]: one["labels"] for one in found if one["_id"] is not None}
 
 
 def check_merge(dataset: fo.Dataset, field: str, label: str, into: str) -> int:
@@ -83,8 +93,8 @@ def merge_classes(
 ) -> Merged:
     """Gives all labels of a class in a field the name of another class.
 
-    They are all labels of the field, in every slice, whatever the App shows, approved ones too.
-    Open patches views follow.
+    They are all labels of the field, in every slice, whatever the App shows, approved ones too, but
+    those in 3D. Open patches views follow.
 
     Args:
         dataset: the dataset
@@ -101,7 +111,7 @@ def merge_classes(
     check_merge(dataset, field, label, into)
     storage = locate(dataset, field)
     root, listed = storage.label_root(storage.local(field))
-    pipeline = [{"$match": {f"{root}.label": label}}]
+    pipeline = [{"$match": {f"{root}.label": label}}, _without_3d(root, listed)]
     samples, ids, names = read_labels(storage.documents, pipeline, root, not listed, "label")
     rows = [row for row, name in enumerate(names) if name == label]
     samples, ids = samples[rows], ids[rows]
@@ -157,6 +167,14 @@ def undo_merge(change: Change) -> str:
     )
     are = "label is" if changed == 1 else "labels are"
     return f"{changed:,} {are} '{label}' again.{rest}"
+
+
+def _without_3d(root: str, listed: bool) -> dict[str, Any]:
+    """The stage that leaves labels in 3D out of documents: nobody sees them where classes are
+    merged."""
+    if not listed:
+        return {"$match": {"$expr": {"$not": [in_3d(f"${root}")]}}}
+    return {"$set": {root: keep(in_list(root), {"$not": [in_3d("$$l")]})}}
 
 
 def _batches(samples: Ids) -> Iterator[tuple[int, int]]:

@@ -14,6 +14,7 @@ from typing import Any
 import fiftyone as fo
 import fiftyone.brain as fob
 import fiftyone.brain.visualization as fbv
+import fiftyone.core.media as fom
 import numpy as np
 from numpy.typing import NDArray
 
@@ -26,6 +27,7 @@ from ..dataset.brain_runs import (
     save_similarity_index,
     save_visualization,
 )
+from ..dataset.documents import parse_ids, slices_of
 from ..dataset.patches import PatchTable, as_images, check_ids, read_patches
 from ..dataset.records import RunRecord
 from ..dataset.reporting import raising_if_deleted, reporting, saved_before
@@ -209,6 +211,7 @@ def compute_visualization(
             samples = as_images(samples, "Patches can only be cropped from")
             _check_frames(samples, points_field, similarity_key)
             table = read_patches(samples, patches_field, outlines=crops.needs_outlines)
+            check_active_slice(samples, points_field, table.sample_ids)
             check_ids(table)
             outlined = _check_outlines(table, crops)
         with _timed(seconds, "embed"):
@@ -287,6 +290,29 @@ def _check_frames(samples: Any, points_field: str | None, similarity_key: str | 
                 f"FiftyOne has no {what} of a view of frames: leave '{asked}' out, or make a "
                 "dataset of the frames, with clone(), and compute it there."
             )
+
+
+def check_active_slice(samples: Any, points_field: str | None, sample_ids: Any) -> None:
+    """Refuses a spatial index of samples in other slices, to which FiftyOne writes none.
+
+    Args:
+        samples: a collection
+        points_field: where the index is to be, None for none
+        sample_ids: the samples
+
+    Raises:
+        InvalidParameter: if any is in another slice than the active one
+    """
+    dataset = samples._root_dataset
+    if points_field is None or dataset.media_type != fom.GROUP:
+        return
+    slices = slices_of(dataset, parse_ids(np.unique(sample_ids)))
+    if slices != [dataset.group_slice]:
+        raise InvalidParameter(
+            f"FiftyOne keeps a spatial index of the active slice '{dataset.group_slice}' alone, "
+            f"and these images are in {', '.join(slices)}: switch the slice, or do without "
+            f"'{points_field}'."
+        )
 
 
 def _source(

@@ -39,6 +39,7 @@ from ..embeddings.insertion import place_points
 from ..embeddings.neighbors import build_neighbor_graph
 from ..embeddings.projection import METHODS, Method, make_method, neighbors_needed
 from ..embeddings.store import patch_keys, shrink_store
+from .compute import check_active_slice
 from .sources import FromBackbone, source_of
 
 # Above this share of newly placed points, the map was fitted to something else.
@@ -204,6 +205,8 @@ def update_visualization(
     with reporting(progress, cancelled) as tracker, raising_if_deleted(samples):
         with tracker.stage("Reading labels", _SHARE_READ):
             run = _open(samples, brain_key)
+            indexed = run.results.config.points_field
+            check_active_slice(run.samples, indexed, run.table.sample_ids)
         source = source_of(run.results.config, backbone)
         embedded, how = source.embed(run.samples, run.table, tracker, _SHARE_EMBED)
         table = run.table.take(embedded.rows)
@@ -237,14 +240,14 @@ def update_visualization(
         with tracker.stage("Placing new points", _SHARE_PLACE):
             points = place_points(embedded.vectors, points, run.method, graph)
         with tracker.stage(SAVING, _SHARE_SAVE):
-            points_field, config.points_field = config.points_field, None
+            config.points_field = None
             record = RunRecord(graph, table.boxes, keys)
             results = save_visualization(
                 run.samples, brain_key, config, table, points, record, run.seen
             )
-            if points_field is not None:
+            if indexed is not None:
                 with saved_before(run.samples, brain_key, "The spatial index"):
-                    results.index_points(points_field=points_field, progress=False)
+                    results.index_points(points_field=indexed, progress=False)
     shrink_store()
     return Update(
         brain_key, results, changes, embedded.unreadable, embedded.failed, embedded.notes + notes

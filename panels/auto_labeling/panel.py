@@ -28,9 +28,8 @@ from ...core.sentences import count
 from ...dataset.app_view import base_view, view_of, view_without_selection
 from ...dataset.documents import Ids, parse_ids
 from ...dataset.patches import is_patches_view
-from ...dataset.removed import is_ours
+from ...dataset.removed import without_removed
 from ...dataset.states import FLAGGED_TAG
-from ...dataset.storage import locate
 from ...dataset.tags import tag_view
 from ...proof.audits import begin_audit, current_target, judged_run
 from ...proof.proven_basket import VOID, field_of, fill_basket, proof_of_basket
@@ -54,11 +53,7 @@ class AutoLabeling(Undoing, WebPanel):
     @exposed
     def overview(self, ctx: Any) -> messages.Overview:
         """The runs of auto labeling, and the fields whose labels can be approved."""
-        fields = [
-            name
-            for name in list_candidate_fields(ctx.dataset)
-            if not is_ours(locate(ctx.dataset, name).get_field(name))
-        ]
+        fields = without_removed(ctx.dataset, list_candidate_fields(ctx.dataset))
         return messages.Overview(runs=run_list(ctx.dataset), fields=fields)
 
     @exposed

@@ -18,7 +18,7 @@ from ...dataset.tags import NO_FRAME_TAGS, describe, tag_labels, tag_samples
 from ...maps.clusters import find_clusters, name_clusters
 from ...maps.columns import list_attributes, load_column
 from ...maps.map import Map, list_maps, load_map
-from ...maps.selection import select_stages, visible_rows
+from ...maps.selection import check_frames, select_stages, visible_rows
 from ...maps.similar import similar_by_graph, similar_by_map
 from ...maps.thumbnails import make_thumbnails
 from ..message import Nothing
@@ -187,6 +187,7 @@ class LabelEmbeddings(ReviewMethods, ClassMethods, Undoing, WebPanel):
         shown = open_map(ctx, request)
         (row,) = check_rows([request.row], shown)
         view = _view(ctx)
+        check_frames(shown, view)
         own = is_patches_view(view) and shown.info.patches_field in view._label_fields
         ids = shown.ids if own else shown.sample_ids
         (id_,) = hex_ids(ids[row : row + 1])

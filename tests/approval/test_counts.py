@@ -63,7 +63,8 @@ def dataset_of():
     dataset.add_sample(fo.Sample("/a.jpg", predictions=fo.Detections()))
 
     def of(values):
-        labels = [{"_cls": "Detection", "label": "a", "confidence": value} for value in values]
+        label = {"_cls": "Detection", "label": "a", "bounding_box": [0, 0, 1, 1]}
+        labels = [{**label, "confidence": value} for value in values]
         samples_of(dataset).update_one({}, {"$set": {"predictions.detections": labels}})
         return Candidates(dataset, FIELD)
 

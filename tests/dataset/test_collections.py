@@ -7,13 +7,19 @@ import numpy as np
 import pytest
 from bson import ObjectId
 from fiftyone import ViewField as F
+from fiftyone.operators.executor import ExecutionContext, Executor
 from labelvet.approval.approve import approve
 from labelvet.approval.basket import add_labels
 from labelvet.approval.candidates import Selection, find_candidates
+from labelvet.approval.candidates_view import candidates_view, without_patches
 from labelvet.approval.counts import count_candidates
 from labelvet.approval.finalize import finalize
+from labelvet.autolabel.replacing import count_elsewhere
+from labelvet.autolabel.runs import RUN_ATTRIBUTE, AutoLabelRun
 from labelvet.core.errors import InvalidParameter
 from labelvet.dataset import brain_runs
+from labelvet.dataset.changes import find_change
+from labelvet.dataset.label_views import save_tagged_view
 from labelvet.dataset.patches import count_images, read_patches
 from labelvet.dataset.records import delete_tensors
 from labelvet.dataset.tags import tag_view
@@ -22,7 +28,10 @@ from labelvet.maps.columns import load_column
 from labelvet.maps.map import load_map
 from labelvet.maps.selection import select_stages, visible_rows
 from labelvet.maps.thumbnails import make_thumbnails
+from labelvet.operators import SaveTaggedView, TagLabels
+from labelvet.proof.report import label_report
 from labelvet.review.answers import Answer, give_answers
+from labelvet.review.merging import check_merge, merge_classes, undo_merge
 from labelvet.review.queue import next_issues
 from labelvet.visualization.update import find_changes, update_visualization
 from PIL import Image
@@ -267,3 +276,180 @@ def test_a_map_of_a_view_of_very_many_ids_stays_one_of_those(images, little_room
     delete_tensors("labelvet_runs", ObjectId(images.get_brain_info("k").config.labelvet["record"]))
     with pytest.raises(InvalidParameter, match="compute it again"):
         find_changes(images, "k")
+
+
+def preview(operator, samples, **params):
+    """What the form of an operator says before it is executed, over a dataset or view."""
+    request = {
+        "dataset_name": samples._root_dataset.name,
+        "params": params,
+        "view": samples.view()._serialize(),
+    }
+    context = ExecutionContext(request, executor=Executor())
+    return operator.resolve_input(context).type.properties["preview"].view.label
+
+
+@pytest.mark.parametrize("of", ["dataset", "match", "slices", "active"])
+def test_the_review_shows_the_labels_that_it_counts_of_groups(groups, of):
+    right = groups.select_group_slices(["left", "right"])
+    if of == "active":
+        groups.group_slice = "right"
+    view, labels = {
+        "dataset": (groups, 24),
+        "match": (groups.match(F(ROOT).length() > 0).limit(3), 9),
+        "slices": (right.limit(2), 6),
+        "active": (groups.limit(4), 12),
+    }[of]
+    candidates = find_candidates(groups, "det")
+    shown = candidates_view(view, candidates, Selection(), "open")
+    assert len(shown) == count_candidates(candidates, view).counts.sum() == labels
+    assert count_candidates(candidates, shown).counts.sum() == labels
+    assert of != "active" or shown.distinct("det.label") == ["right"]
+    # the images come back as they were
+    before = view.view()._serialize(include_uuids=False)
+    assert without_patches(shown._serialize(include_uuids=False)) == before
+    assert add_labels(candidates, Selection(), shown).changed == labels
+
+
+def test_the_review_shows_all_that_dynamic_groups_hold(images):
+    view, candidates = images.group_by("scene"), find_candidates(images, "det")
+    shown = candidates_view(view, candidates, Selection(), "open")
+    assert len(shown) == count_candidates(candidates, view).counts.sum() == 18
+    before = view._serialize(include_uuids=False)
+    assert without_patches(shown._serialize(include_uuids=False)) == before
+
+
+def test_the_review_of_a_slice_without_images_says_so(groups):
+    groups.group_slice = "video"
+    candidates = find_candidates(groups, "det")
+    with pytest.raises(InvalidParameter, match="switch to a slice of images"):
+        candidates_view(groups.limit(2), candidates, Selection(), None)
+
+
+@pytest.fixture
+def cuboids(make_dataset):
+    """3 groups of an image with 3 boxes, one of which has a place in space, and a point cloud with
+    4 cuboids in the same field."""
+    dataset = make_dataset()
+    dataset.add_group_field("group", default="left")
+    for number in range(3):
+        group, space = fo.Group(), {"location": [1, 2, 3], "dimensions": [1, 1, 1]}
+        boxes = fo.Detections(
+            detections=[
+                fo.Detection(label=name, bounding_box=[0.3 * place, 0.1, 0.2, 0.5], **more)
+                for place, (name, more) in enumerate((("car", {}), ("truck", {}), ("van", space)))
+            ]
+        )
+        solids = [fo.Detection(label=name, **space) for name in ("car", "car", "truck", "bus")]
+        for side, path, labels in (
+            ("left", f"/{number}.jpg", boxes),
+            ("pcd", f"/{number}.pcd", fo.Detections(detections=solids)),
+        ):
+            sample = fo.Sample(path, group=group.element(side), det=labels)
+            dataset.add_sample(sample, dynamic=True)
+    return dataset
+
+
+def test_cuboids_beside_boxes_are_no_part_of_the_loop(cuboids):
+    pcd = cuboids.select_group_slices("pcd")
+    before = pcd.values(ROOT)
+    candidates = find_candidates(cuboids, "det")
+    counted = count_candidates(candidates)
+    assert set(counted.classes) == {"car", "truck", "van"} and counted.counts.sum() == 9
+    assert len(candidates_view(cuboids, candidates, Selection(), "open")) == 9
+    assert add_labels(candidates, Selection(classes=["truck", "van"])).changed == 6
+    assert approve(candidates, "truth").approved == 6 and pcd.count("truth.detections") == 0
+    assert finalize(candidates).removed == 3
+    assert cuboids.count(ROOT) == 6 and pcd.values(ROOT) == before
+
+
+def test_a_merge_leaves_cuboids_alone_and_renames_as_many_as_it_says(cuboids):
+    pcd = cuboids.select_group_slices("pcd")
+    before = pcd.values(f"{ROOT}.label")
+    assert check_merge(cuboids, "det", "van", "car") == 3
+    assert check_merge(cuboids, "det", "car", "truck") == 3
+    done = merge_classes(cuboids, "det", "car", "truck")
+    assert done.changed == 3 and cuboids.count_values(f"{ROOT}.label") == {"truck": 6, "van": 3}
+    assert pcd.values(f"{ROOT}.label") == before
+    with pytest.raises(InvalidParameter, match="no labels of the class 'bus'"):
+        check_merge(cuboids, "det", "bus", "truck")
+    undo_merge(find_change(cuboids, done.token))
+    assert cuboids.count_values(f"{ROOT}.label") == {"car": 3, "truck": 3, "van": 3}
+
+
+def test_a_saved_view_of_a_tag_shows_every_slice(groups):
+    right = groups.select_group_slices("right")
+    tag_view(right, "det", "mine")
+    tag_view(right.limit(2), None, "mine")
+    line = preview(SaveTaggedView(), groups, field="det", tag="mine")
+    assert line == "12 labels have the tag now"
+    line = preview(SaveTaggedView(), groups, target="samples", tag="mine")
+    assert line == "2 samples have the tag now"
+    saved = save_tagged_view(groups, "mine", "det")
+    assert groups.load_saved_view(saved.name).count(ROOT) == 12
+    assert not save_tagged_view(groups, "mine", "det").created
+    saved = save_tagged_view(groups, "mine", None, "images")
+    assert groups.load_saved_view(saved.name).count() == 2
+
+
+def test_a_report_counts_every_slice(groups):
+    compute(groups.select_group_slices("right"))
+    find_label_issues(groups, "k")
+    right = groups.select_group_slices("right")
+    right.set_values(f"{ROOT}.issue", [["mislabeled", None, None]] * 4)
+    report = label_report(groups, "k")
+    assert report["issues"] == {"mislabeled": 4} and report["samples"] == 8
+
+
+def test_what_forms_say_of_dynamic_groups_is_of_all_that_they_hold(images):
+    view = images.group_by("scene")
+    for field, line in (("det", "18 labels of 'det' will get"), (None, "6 samples will get")):
+        target = "labels" if field else "samples"
+        said = preview(TagLabels(), view, field=field, target=target, tag="mine")
+        assert said == f"{line} the tag"
+    images.set_values(f"{ROOT}.{RUN_ATTRIBUTE}", [["r"] * 3] * 6)
+    run = AutoLabelRun("r", "det", "model", None, 0.2)
+    assert count_elsewhere(view, run) == (0, 0)
+    assert count_elsewhere(view.match(F("scene") == "s1"), run) == (9, 3)
+
+
+def test_a_spatial_index_of_other_slices_is_refused_before_any_work(groups):
+    for slices in (["left", "right"], "right"):
+        with pytest.raises(InvalidParameter, match="the active slice 'left' alone"):
+            compute(groups.select_group_slices(slices), points_field="p", similarity_key="s")
+    assert not groups.list_brain_runs()
+    groups.group_slice = "right"
+    compute(groups, points_field="p", similarity_key="s")
+    assert groups.count(f"{ROOT}.p") == 24
+    assert groups.list_brain_runs() == ["k", "s"]
+    sample = groups.first()
+    sample["det"].detections += detections("right", 1).detections
+    sample.save()
+    groups.group_slice = "left"
+    with pytest.raises(InvalidParameter, match="these images are in right: switch the slice"):
+        update_visualization(groups, "k", progress=False)
+    assert len(groups.load_brain_results("k").points) == 12
+    groups.group_slice = "right"
+    update_visualization(groups, "k", progress=False)
+    assert groups.count(f"{ROOT}.p") == 26
+
+
+def test_a_selection_of_a_slice_that_the_grid_does_not_show_is_refused(groups):
+    both = groups.select_group_slices(["left", "right"])
+    compute(both)
+    shown = load_map(groups, "k")
+    rows = {
+        side: np.flatnonzero(visible_rows(shown, groups.select_group_slices(side)))
+        for side in ("left", "right")
+    }
+    for chosen, named in ((rows["right"], "'right'"), (np.arange(24), "'left', 'right'")):
+        with pytest.raises(InvalidParameter, match=rf"select_group_slices\(\[{named}\]\)"):
+            select_stages(shown, chosen, groups.view())
+        stages = select_stages(shown, chosen, both)
+        picked = fosv.get_extended_view(both, extended_stages=stages)
+        assert picked.count(ROOT) == len(chosen)
+    stages = select_stages(shown, rows["left"], groups.view())
+    assert fosv.get_extended_view(groups.view(), extended_stages=stages).count(ROOT) == 12
+    groups.group_slice = "right"
+    stages = select_stages(shown, rows["right"], groups.view())
+    assert fosv.get_extended_view(groups.view(), extended_stages=stages).count(ROOT) == 12

@@ -26,9 +26,11 @@ from labelvet.maps.map import list_maps, load_map
 from labelvet.maps.selection import select_stages, visible_rows
 from labelvet.maps.thumbnails import make_thumbnails
 from labelvet.operators import SaveTaggedView
+from labelvet.panels.label_embeddings import LabelEmbeddings
 from labelvet.review.answers import Answer, give_answers
 from labelvet.review.queue import next_issues
 from labelvet.visualization.update import find_changes, update_visualization
+from panel_app import PanelApp
 from PIL import Image
 from taking_back import take_back
 
@@ -323,3 +325,30 @@ def test_videos_are_refused_before_any_work(videos):
     ):
         with pytest.raises(InvalidParameter, match=r"to_frames\(sample_frames=True\)"):
             call()
+
+
+def test_labels_of_frames_without_images_are_saved_as_views_of_videos(make_dataset, tmp_path):
+    dataset = make_dataset()
+    label = fo.Detection(label="car", bounding_box=[0.1, 0.1, 0.2, 0.2], tags=["mine"])
+    sample = fo.Sample(str(tmp_path / "a.mp4"))
+    sample.frames[1] = fo.Frame(det=fo.Detections(detections=[label]))
+    sample.frames[2] = fo.Frame(det=fo.Detections(detections=[label.copy()]))
+    dataset.add_sample(sample)
+    saved = save_tagged_view(dataset, "mine", "frames.det")
+    assert dataset.load_saved_view(saved.name).count(FIELD) == 2
+    assert not save_tagged_view(dataset, "mine", "frames.det").created
+    with pytest.raises(InvalidParameter, match="these frames have none: make them with to_frames"):
+        candidates_view(dataset, find_candidates(dataset, "det"), Selection(), "open")
+
+
+class App(PanelApp):
+    panel = LabelEmbeddings
+
+
+def test_a_row_of_frames_is_opened_where_the_grid_shows_frames(videos, frames):
+    about = {"key": "k", "run": load_map(videos, "k").info.run, "row": 0}
+    grid = App(videos, view=[])
+    assert "the grid shows videos" in grid("open_sample", **about)["error"]
+    grid = App(videos, view=frames._serialize())
+    grid("open_sample", **about)
+    assert grid.triggered["open_sample"]["id"] == frames.first().id

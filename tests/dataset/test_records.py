@@ -7,6 +7,7 @@ import fiftyone.brain as fob
 import numpy as np
 import pytest
 from labelvet import compute_visualization
+from labelvet.core.errors import UnknownField
 from labelvet.dataset import brain_runs
 from labelvet.dataset.brain_runs import find_run, load_neighbor_graph
 from labelvet.dataset.records import drop_orphaned_records
@@ -94,7 +95,10 @@ def test_embeddings_come_back_as_far_as_they_exist(boxes):
     assert load_embeddings(boxes, "of_model") is None
     assert load_neighbor_graph(boxes, "of_model").indices.shape == (32, 15)
     boxes.delete_brain_run("index")
-    assert load_embeddings(boxes, "of_index") is None
+    boxes.delete_sample_field("boxes.detections.embedding")
+    for key, gone in (("of_index", "index 'index'"), ("of_field", "field 'boxes.*embedding'")):
+        with pytest.raises(UnknownField, match=gone):  # not that this machine lacks them
+            load_embeddings(boxes, key)
 
 
 def test_a_record_survives_renaming_and_leaves_with_its_run(boxes):

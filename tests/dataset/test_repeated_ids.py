@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from fiftyone import ViewField as F
 from labelvet.approval.candidates import Selection, find_candidates, read_candidates
+from labelvet.approval.candidates_view import candidates_view
 from labelvet.core.errors import InvalidParameter
 from labelvet.dataset.documents import parse_ids
 from labelvet.dataset.patches import read_patches
@@ -76,6 +77,16 @@ def test_labels_of_two_samples_with_one_id_are_refused_together_and_told_apart(r
     sample.save()
     column = load_column(repeated, shown, "predictions.detections.label")
     assert (column.codes[:3] == 0).all()  # they are gone, and the copies are others
+
+
+def test_the_review_of_labels_with_one_id_says_so_before_patches_are_made(repeated):
+    candidates = find_candidates(repeated, FIELD)
+    with pytest.raises(InvalidParameter, match="3 labels of 'predictions' have the id of another"):
+        candidates_view(repeated, candidates, Selection(), "open")
+    alone = repeated.limit(8)
+    assert len(candidates_view(alone, candidates, Selection(), None)) == alone.count(
+        "predictions.detections"
+    )
 
 
 def test_of_very_many_selected_samples_the_other_label_is_shown_too(repeated, monkeypatch):

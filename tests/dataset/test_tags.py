@@ -94,6 +94,20 @@ def test_open_patches_views_get_the_tags_too(judged, evaluation):
     assert patches.count_values(path) == judged.count_values(TAGS) == {}
 
 
+def test_open_patches_of_missed_objects_stay_without_predictions(judged):
+    judged.clone_sample_field("predictions", "truth")
+    (missing, *_) = judged.values("predictions.detections.id", unwind=True)
+    judged.delete_labels(ids=[missing], fields="predictions")
+    judged.evaluate_detections("predictions", "truth", eval_key="eval")
+    patches = judged.to_evaluation_patches("eval")
+    missed = patches.match({"type": "fn"})
+    done = tag_view(judged, "predictions", "needs-review")
+    assert patches.count_values(TAGS) == judged.count_values(TAGS) == {"needs-review": 23}
+    assert missed.values("predictions") == [None]
+    undo(judged, done.token)
+    assert patches.count_values(TAGS) == judged.count_values(TAGS) == {}
+
+
 @pytest.mark.parametrize("patches", [False, True])
 def test_samples_are_tagged_once_each(judged, patches):
     shown = load_map(judged, "ours")

@@ -47,6 +47,18 @@ def test_one_box(box, names):
     assert _names([box]) == [names]
 
 
+def test_frames_need_no_images(make_dataset):
+    """Each frame is an image of its own, though none has a file."""
+    dataset, sample = make_dataset(), fo.Sample("/one.mp4")
+    inner, outer = [0.45, 0.45, 0.05, 0.05], [0.4, 0.4, 0.2, 0.2]
+    for number, boxes in ((1, [inner, outer]), (2, [inner])):
+        labels = [fo.Detection(label="cat", bounding_box=box) for box in boxes]
+        sample.frames[number] = fo.Frame(det=fo.Detections(detections=labels))
+    dataset.add_sample(sample)
+    assert check_boxes(dataset, "frames.det").checked == 3
+    assert dataset.values("frames.det.detections.geometry") == [[[["nested"], None], [None]]]
+
+
 def test_whole_images_have_no_boxes():
     assert _names([(0.0, 0.0, 1.0, 1.0)] * 2) == [None, None]
 

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import fiftyone as fo
 import pytest
 from fiftyone.operators.executor import ExecutionContext, Executor
 from labelvet.approval.candidates import find_candidates
 from labelvet.approval.finalize import remove_turned_down
 from labelvet.approval.undo import undo
 from labelvet.core.errors import InvalidParameter
-from labelvet.operators import DeleteFlagged
+from labelvet.dataset.patches import list_comparable_fields
+from labelvet.operators import (
+    ApproveLabels,
+    CheckBoxes,
+    ComputeVisualization,
+    DeleteFlagged,
+    MergeClasses,
+    TagLabels,
+)
 
 FIELD = "predictions"
 
@@ -32,6 +41,37 @@ def asked(dataset, **params):
     inputs = DeleteFlagged().resolve_input(context(dataset, **params)).to_json()
     parts = inputs["type"]["properties"]
     return parts, not any(part.get("invalid") for part in parts.values())
+
+
+def choices(operator, dataset, **params):
+    """The fields that a form offers, and the one that it has at first."""
+    parts = operator.resolve_input(context(dataset, **params)).to_json()["type"]["properties"]
+    name = "patches_field" if "patches_field" in parts else "field"
+    offered = [choice["value"] for choice in parts[name]["view"]["choices"]]
+    return offered, parts[name]["default"]
+
+
+def test_no_form_offers_the_field_of_what_was_removed(turned_down):
+    dataset, _ = turned_down
+    remove_turned_down(find_candidates(dataset, FIELD))
+    assert dataset.has_sample_field(f"{FIELD}_removed")
+    dataset.delete_sample_field("weather")
+    for operator in (DeleteFlagged, ApproveLabels, TagLabels, MergeClasses, CheckBoxes):
+        assert choices(operator(), dataset) == ([FIELD], FIELD)
+    assert choices(ComputeVisualization(), dataset)[0] == [FIELD]
+    assert list_comparable_fields(dataset, FIELD) == []
+
+
+def test_nor_that_of_frames(make_dataset):
+    dataset, sample = make_dataset(), fo.Sample("/one.mp4")
+    box = fo.Detection(label="cat", bounding_box=[0.1, 0.1, 0.5, 0.5], tags=["needs-review"])
+    sample.frames[1] = fo.Frame(det=fo.Detections(detections=[box]))
+    dataset.add_sample(sample)
+    remove_turned_down(find_candidates(dataset, "frames.det"))
+    assert dataset.has_frame_field("det_removed")
+    assert choices(DeleteFlagged(), dataset)[0] == ["det"]
+    assert choices(MergeClasses(), dataset)[0] == ["frames.det"]
+    assert choices(CheckBoxes(), dataset)[0] == ["frames.det"]
 
 
 def left(dataset):

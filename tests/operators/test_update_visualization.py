@@ -6,8 +6,10 @@ import fiftyone as fo
 import fiftyone.operators as foo
 import numpy as np
 import pytest
+from fiftyone import ViewField as F
 from fiftyone.operators.executor import ExecutionContext, ExecutionError
 from labelvet import compute_visualization
+from labelvet.issues.find import find_label_issues
 from labelvet.operators.update_visualization import UpdateVisualization
 from labelvet.visualization import update
 
@@ -83,6 +85,16 @@ def test_the_form_says_what_cannot_be_updated(dataset, make_dataset):
     dataset.clear_sample_field("boxes")
     prop = form(dataset, brain_key="map")["brain_key"]
     assert prop.invalid and "no labels" in prop.error_message
+
+
+def test_a_field_of_its_view_that_is_gone_is_named(dataset):
+    dataset.clone_sample_field("boxes", "other")
+    view = dataset.filter_labels("other", F("label") == "a")
+    compute_visualization(view, "boxes", "of_view", embeddings="embedding", method="pca")
+    dataset.delete_sample_field("other")
+    prop = form(dataset, brain_key="of_view")["brain_key"]
+    assert prop.invalid and "no field 'other'" in prop.error_message
+    assert find_label_issues(dataset, "of_view").checked == 20  # it needs no view
 
 
 def test_it_runs_from_python_and_delegated(dataset):

@@ -7,6 +7,7 @@ import labelvet
 import numpy as np
 import pytest
 from fiftyone.core.stages import ViewStage
+from fiftyone.operators.executor import ExecutionContext, Executor
 from fiftyone.server.routes import embeddings_v2 as native
 from label_types import PATCHES, labels_of, one_class_each, others
 from labelvet.approval.candidates import find_candidates
@@ -14,7 +15,9 @@ from labelvet.core.errors import InvalidParameter
 from labelvet.core.packed import pack
 from labelvet.issues.attributes import ISSUE, MISLABELED, MISPLACED, MISSED, REASON
 from labelvet.issues.find import find_label_issues
+from labelvet.operators import ApproveToTarget
 from labelvet.panels.label_embeddings import LabelEmbeddings
+from labelvet.proof.audits import begin_audit, current_audit
 from labelvet.review.answers import Answer, give_answers
 from labelvet.visualization.update import update_visualization
 from packed import array
@@ -204,3 +207,20 @@ def test_only_detections_with_boxes_are_approved(make_dataset):
     for field in set(given) - {"detections", "cuboids"}:
         with pytest.raises(InvalidParameter, match=f"'{field}' is a field of .*, and only Detect"):
             find_candidates(dataset, field)
+
+
+def test_a_target_of_labels_that_cannot_be_approved_is_refused_before_a_question(
+    make_dataset, tmp_path
+):
+    dataset = make_dataset()
+    one_class_each(dataset, tmp_path, "polylines")
+    find_label_issues(dataset, "map")
+    with pytest.raises(InvalidParameter, match="'polylines' is a field of Polylines, and only"):
+        begin_audit(dataset, "map", target=0.9)
+    assert current_audit(dataset, "map") is None
+    request = {"dataset_name": dataset.name, "params": {}, "view": []}
+    context = ExecutionContext(request, executor=Executor())
+    inputs = ApproveToTarget().resolve_input(context).type.properties
+    assert "only Detections can be approved" in inputs["problem"].view.label
+    assert "target" not in inputs
+    assert begin_audit(dataset, "map").target is None  # how many are wrong can be asked
