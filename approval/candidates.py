@@ -56,7 +56,8 @@ class Candidates:
 
     def any_with(self, which: dict[str, Any]) -> dict[str, Any]:
         """The filter of the documents where one of them matches."""
-        return {self.root: {"$elemMatch": {**which, **self.attributes}}}
+        of_these = {"bounding_box.0": {"$exists": True}, **self.attributes}
+        return {self.root: {"$elemMatch": {**which, **of_these}}}
 
 
 @dataclass(frozen=True)

@@ -171,7 +171,7 @@ def _load_ultralytics(
     # an export is opened here, and its runtime raises whatever it likes
     except Exception as error:
         raise ModelUnavailable(
-            f"'{name}' could not be loaded, as if it were damaged: export the model again. "
+            f"'{name}' could not be loaded and may be damaged: export the model again. "
             f"({first_line(error)})"
         ) from error
     listed = [known[key] for key in sorted(known)] if isinstance(known, dict) else known

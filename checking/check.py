@@ -171,6 +171,9 @@ def write_back(dataset: fo.Dataset, source: LabelSource, changes: list[Changed])
             written[str(file)] = (_text(source.content(file)), [*after, digest])
         _keep(dataset, _WRITTEN, written)
         write_files(texts)
+        for file in texts:
+            if _is_needless(source, file, texts[file]):
+                file.unlink()
     return list(texts)
 
 
@@ -184,7 +187,13 @@ def unwritten(source: LabelSource, changes: list[Changed]) -> dict[Path, str]:
         file: text
         for file, text in corrected_texts(source, changes).items()
         if digest_file(file) != sha256(text.encode()).hexdigest()
+        and (file.exists() or not _is_needless(source, file, text))
     }
+
+
+def _is_needless(source: LabelSource, file: Path, text: str) -> bool:
+    """Whether a file was made by an export, and holds nothing again."""
+    return not text and source.before.get(file, b"") is None
 
 
 def mark_exported(dataset: fo.Dataset, source: LabelSource, changes: Sequence[Changed]) -> None:
@@ -215,7 +224,8 @@ def _imported(settings: CheckSettings, report: Report) -> fo.Dataset:
                 raise InvalidParameter(
                     "The labels, the options or FiftyOne changed since the last check, and "
                     f"checking again would discard {count(lost, 'correction')} that you made in "
-                    "the App. Export them first, or discard them with --start-over."
+                    "the App. Export them first, where the files are as they were, or discard them "
+                    "with --start-over."
                 )
     # it gets its name once it is complete
     building = f"{NAME}-building"

@@ -150,9 +150,9 @@ def _said() -> Iterator[None]:
         yield
     except OSError as error:
         file = error.filename2 or error.filename  # a disk that is full names none
-        shown = f"'{file}'" if file else "A file of labels"
+        where = f"in '{Path(file).parent}'" if file else "of labels"
         raise InvalidParameter(
-            f"{shown} cannot be written: {error.strerror}. Mend that and export again."
+            f"A file {where} cannot be written: {error.strerror}. Fix that and export again."
         ) from None
 
 

@@ -213,6 +213,7 @@ def _export(arguments: argparse.Namespace) -> None:
     if arguments.diff:
         arguments.diff.write_text("".join(f"{line}\n" for line in lines(changes)))
     corrections = count(len(changes), "correction")
+    done = f"{corrections}, {_DONE}" if changes else "The files are as they were."
     if not changes and not source.before:
         print("Nothing was corrected: the files are as they were.")
     elif arguments.to:
@@ -220,12 +221,10 @@ def _export(arguments: argparse.Namespace) -> None:
         print(f"{corrections} in {count(len(files), 'file')}.")
     elif arguments.in_place:
         files = write_back(dataset, source, changes)
-        print(
-            f"{corrections} in {count(len(files), 'file')}." if files else f"{corrections}, {_DONE}"
-        )
+        print(f"{corrections} in {count(len(files), 'file')}." if files else done)
         mark_exported(dataset, _source(arguments), changes)
     elif source.before and not unwritten(source, changes):
-        print(f"{corrections}, {_DONE}")
+        print(done)
     else:
         print(
             f"{corrections}. Nothing was written: --in-place changes the files, --to FOLDER "

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import wraps
@@ -22,6 +22,7 @@ import fiftyone as fo
 import numpy as np
 from bson import Binary, ObjectId
 from numpy.typing import NDArray
+from pymongo.errors import PyMongoError
 
 from ..core.errors import UnknownUndo
 from ..core.user import current_user
@@ -39,6 +40,8 @@ _HELD = {
     "made": "This change is still being made: undo it once it has ended.",
     "undone": "This is already being undone: wait a moment.",
 }
+# the holds of this process: one that it could not release, as the database was away, is none
+_held_here: set[ObjectId] = set()
 _T = TypeVar("_T")
 
 _RECORDED = ("kind", "sentence", "by", "at", "what", "expires", "closed")
@@ -133,18 +136,25 @@ class Change:
         if found is None or found["closed"]:
             raise UnknownUndo(_CLOSED)
         held, mine = found.get("held"), _hold("undone")
-        is_held = held is not None and not is_gone(held["writer"], held["since"])
+        if held is not None and _is_holding(held):
+            raise UnknownUndo(_HELD[held["being"]])
         unchanged = {**record, "value.closed": False, "value.held": held}
-        if is_held or not store.update_one(unchanged, {"$set": {"value.held": mine}}).matched_count:
-            raise UnknownUndo(_HELD[held["being"] if held is not None and is_held else "undone"])
+        with self._holding(mine):
+            if not store.update_one(unchanged, {"$set": {"value.held": mine}}).matched_count:
+                raise UnknownUndo(_HELD["undone"])
+            yield
+
+    @contextmanager
+    def _holding(self, hold: dict[str, Any]) -> Iterator[None]:
+        _held_here.add(hold["since"])
         try:
             yield
         finally:
-            self._release(mine)
-
-    def _release(self, hold: dict[str, Any]) -> None:
-        store, held = collection_named("execution_store"), {"value.held": hold}
-        store.update_one({**self._stored(), **held}, {"$unset": {"value.held": ""}})
+            _held_here.discard(hold["since"])
+            store, held = collection_named("execution_store"), {"value.held": hold}
+            # where the database is away, what went wrong before is what to tell
+            with suppress(PyMongoError):
+                store.update_one({**self._stored(), **held}, {"$unset": {"value.held": ""}})
 
     def _stored(self) -> dict[str, Any]:
         return {"store_name": _STORE, "dataset_id": self.dataset._doc.id, "key": self.token}
@@ -195,6 +205,12 @@ def _hold(being: str) -> dict[str, Any]:
     return {"being": being, "writer": this_writer(), "since": ObjectId()}
 
 
+def _is_holding(held: dict[str, Any]) -> bool:
+    if held["writer"] == this_writer():
+        return held["since"] in _held_here
+    return not is_gone(held["writer"], held["since"])
+
+
 @contextmanager
 def begin(
     dataset: fo.Dataset,
@@ -220,11 +236,9 @@ def begin(
         what["frames"] = True
     change = Change(dataset, token, kind, sentence, by or current_user(), now(), what, expires)
     hold = _hold("made")
-    change._set(token, {**change._record(), "held": hold})
-    try:
+    with change._holding(hold):
+        change._set(token, {**change._record(), "held": hold})
         yield change
-    finally:
-        change._release(hold)
 
 
 def unique_moment(dataset: fo.Dataset) -> datetime:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import fiftyone as fo
+import fiftyone.core.media as fom
 from fiftyone import ViewExpression
 from fiftyone import ViewField as F
 from fiftyone.core.utils import to_slug
@@ -89,8 +90,14 @@ def tagged_view(view: Any, tag: str, field: str | None) -> Any:
 
 
 def all_tagged(dataset: fo.Dataset, tag: str, field: str | None) -> Any:
-    """Keeps of a whole dataset, of every slice of a grouped one, what :func:`tagged_view` keeps."""
-    return tagged_view(_storage(dataset, field).view(), tag, field)
+    """Keeps of a whole dataset, of every slice of images of a grouped one, what
+    :func:`tagged_view` keeps; of groups without images, of those like the active slice."""
+    whole = _storage(dataset, field)
+    if dataset.media_type == fom.GROUP and not whole.frames:
+        kinds = dataset.group_media_types
+        kind = fom.IMAGE if fom.IMAGE in kinds.values() else kinds[dataset.group_slice]
+        return tagged_view(dataset.select_group_slices(media_type=kind), tag, field)
+    return tagged_view(whole.view(), tag, field)
 
 
 def save_tagged_view(

@@ -292,7 +292,7 @@ def _write_batches(
     for batch in _batches(len(ids)):
         try:
             _check_there(target, changed)
-        except FieldGone:
+        except (FieldGone, InvalidParameter):
             if not changed:
                 change.drop()
             raise

@@ -88,7 +88,7 @@ def read_predictions(path: Path, source: LabelSource) -> LabelSource:
     if not matched:
         raise BadDataset(f"None of the predictions of '{path}' is of an image of '{source.path}'.")
     if not names and source.categories:
-        names = _meaning([entry for _, _, entry in matched], source.categories, path)
+        names = _meaning(entries, source.categories, path)
     for where, image_path, entry in matched:
         try:
             label = _label(entry, where, names, image_path, sizes, faults)

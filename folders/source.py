@@ -13,10 +13,10 @@ from ..core.errors import BadDataset, InvalidParameter
 from ..core.images import upright_size
 from ..core.sentences import count
 
-# those of ultralytics, too, that are not decoded here, so that each is a fault
+# ultralytics' own; what is not decoded here, such as HEIC, is a fault
 IMAGE_SUFFIXES = frozenset(
-    {".avif", ".bmp", ".dng", ".gif", ".heic", ".heif", ".jfif", ".jp2", ".jpeg", ".jpg", ".mpo",
-     ".pfm", ".png", ".tif", ".tiff", ".webp"}
+    {".avif", ".bmp", ".dng", ".heic", ".heif", ".jfif", ".jp2", ".jpeg", ".jpg", ".mpo", ".png",
+     ".tif", ".tiff", ".webp"}
 )  # fmt: skip
 # boxes are rounded where they are written; what lies further out is a fault
 _OUTSIDE = 0.01

@@ -130,8 +130,10 @@ def _with_own_labels(images: list[Path], faults: Faults) -> Iterator[Path]:
     for image in images:
         by_file[label_file(image)].append(image)
     for file, some in by_file.items():
-        if len(some) == 1:
-            yield some[0]
+        if len(some) > 1:  # a photo's original, in a format that is not decoded, has no labels
+            some = [image for image in some if image_size(image, faults) is not None]
+        if len(some) < 2:
+            yield from some
             continue
         faults.add(
             "label file is of several images: rename them, so that each has its own|label files "

@@ -308,10 +308,13 @@ def check_active_slice(samples: Any, points_field: str | None, sample_ids: Any) 
         return
     slices = slices_of(dataset, parse_ids(np.unique(sample_ids)))
     if slices != [dataset.group_slice]:
+        if len(slices) == 1:
+            advice = f"make '{slices[0]}' the active one (dataset.group_slice)"
+        else:
+            advice = "compute it without the index"
         raise InvalidParameter(
             f"FiftyOne keeps a spatial index of the active slice '{dataset.group_slice}' alone, "
-            f"and these images are in {', '.join(slices)}: switch the slice, or do without "
-            f"'{points_field}'."
+            f"and these images are in {', '.join(slices)}: {advice}."
         )
 
 

@@ -223,7 +223,13 @@ def test_a_new_label_of_a_split_without_labels_gets_a_folder(file):
     add(sample)
     sample.save()
     export(file)
-    assert (file.parent / "more" / "labels" / "1.txt").read_text() == "1 0.2 0.2 0.2 0.2\n"
+    made = file.parent / "more" / "labels" / "1.txt"
+    assert made.read_text() == "1 0.2 0.2 0.2 0.2\n"
+    assert export(file) == []
+    # taken back, it goes with its file
+    sample.labels = fo.Detections()
+    sample.save()
+    assert export(file) == ["1.txt"] and not made.exists()
     assert export(file) == []
 
 
@@ -241,6 +247,6 @@ def test_a_disk_without_room_is_a_sentence_and_nothing_is_half_written(renamed, 
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert texts(renamed) == [LABELS] * 2
     assert not any((tmp_path / "new").iterdir())
-    with pytest.raises(InvalidParameter, match=r"'.*' cannot be written: Not a directory"):
+    with pytest.raises(InvalidParameter, match=r"A file in '.*' cannot be written: Not a dir"):
         write_folder(source, changes, renamed / "new")
     assert export(renamed) == ["0.txt", "1.txt"]

@@ -177,6 +177,17 @@ def test_a_change_is_undone_once_it_was_made(judged, monkeypatch):
     assert list_changes(judged) == []
 
 
+def test_a_change_that_could_not_be_released_is_undone_by_its_process(judged, monkeypatch):
+    """The database goes while labels are tagged."""
+    with monkeypatch.context() as patched:
+        patched.setattr(Change, "add_batch", lambda *_: 1 / 0)
+        patched.setattr(Change, "_stored", lambda _: {"key": "of nothing"})
+        with pytest.raises(ZeroDivisionError):
+            tag_view(judged, FIELD, "seen")
+    (left,) = list_changes(judged)
+    assert undo(judged, left.token) and list_changes(judged) == []
+
+
 @pytest.mark.parametrize("being", ["made", "undone"])
 def test_a_process_that_died_holds_no_change(judged, being):
     tagged = tag_view(judged, FIELD, "seen")

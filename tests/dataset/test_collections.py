@@ -426,7 +426,7 @@ def test_a_spatial_index_of_other_slices_is_refused_before_any_work(groups):
     sample["det"].detections += detections("right", 1).detections
     sample.save()
     groups.group_slice = "left"
-    with pytest.raises(InvalidParameter, match="these images are in right: switch the slice"):
+    with pytest.raises(InvalidParameter, match="these images are in right: make 'right'"):
         update_visualization(groups, "k", progress=False)
     assert len(groups.load_brain_results("k").points) == 12
     groups.group_slice = "right"

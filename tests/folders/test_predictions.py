@@ -69,6 +69,12 @@ def test_ultralytics_writes_cocos_numbers_for_cocos_classes(read):
         read({**entry, "category_id": 18}, classes=COCO_CLASSES)
 
 
+def test_numbers_of_images_elsewhere_tell_how_classes_are_counted(read):
+    """The predictions are of all splits, and one of them is read."""
+    elsewhere = {"image_id": "train.jpg", "category_id": 0}
+    assert read({"image_id": "other.jpg", "category_id": 1}, elsewhere) == [("other.jpg", "dog")]
+
+
 @pytest.mark.parametrize(
     "numbers, expected", [((0, 1), ["cat", "dog"]), ((1, 3), ["cat", "bird"]), ((1, 2), None)]
 )

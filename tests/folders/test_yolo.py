@@ -41,6 +41,14 @@ def test_images_that_share_a_label_file_are_a_fault_and_left_out(tmp_path):
     assert names(source) == ["b.jpg"]
 
 
+def test_a_photo_beside_its_original_that_is_not_decoded_is_read(tmp_path):
+    draw(tmp_path / "images" / "a.jpg")
+    (tmp_path / "images" / "a.HEIC").write_bytes(b"original")
+    source = read_source(write_yaml(tmp_path, "train: images"))
+    (said,) = source.faults.sentences()
+    assert "a.HEIC" in said and names(source) == ["a.jpg"] and len(source) == 1
+
+
 @pytest.mark.parametrize("points", [2, 3])
 def test_the_box_of_a_pose_is_its_first_four_numbers(tmp_path, points):
     draw(tmp_path / "images" / "a.jpg")
@@ -76,13 +84,13 @@ def test_linked_folders_are_read_and_one_that_leads_back_once(tmp_path):
 
 
 def test_every_suffix_of_ultralytics_is_read_or_a_fault(tmp_path):
-    for name in ("a.avif", "b.gif", "c.jp2", "d.webp"):
+    for name in ("a.avif", "c.jp2", "d.webp"):
         draw(tmp_path / "images" / name)
     for name in ("e.heic", "f.heif"):
         (tmp_path / "images" / name).write_bytes(b"not decoded here")
         (tmp_path / "labels" / name).with_suffix(".txt").write_text(LABEL)
     source = read_source(write_yaml(tmp_path, "train: images"))
-    assert names(source) == ["a.avif", "b.gif", "c.jp2", "d.webp"]
+    assert names(source) == ["a.avif", "c.jp2", "d.webp"]
     assert [said[:24] for said in source.faults.sentences()] == ["2 images cannot be read,"]
 
 
