@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from labelvet.folders.source import LabelSource
 
-_DONE = "already written to the files."
 LIMIT_PASSED, BAD_INPUT = 1, 2
 
 
@@ -213,7 +212,11 @@ def _export(arguments: argparse.Namespace) -> None:
     if arguments.diff:
         arguments.diff.write_text("".join(f"{line}\n" for line in lines(changes)))
     corrections = count(len(changes), "correction")
-    done = f"{corrections}, {_DONE}" if changes else "The files are as they were."
+    done = (
+        f"{corrections}, already written to the files."
+        if changes
+        else "The files are as they were."
+    )
     if not changes and not source.before:
         print("Nothing was corrected: the files are as they were.")
     elif arguments.to:

@@ -21,6 +21,7 @@ from .source import (
     FileLabel,
     ImageFile,
     LabelSource,
+    boxes_size,
     check_box,
     check_confidence,
     image_size,
@@ -151,28 +152,6 @@ def _told_size(image: dict[str, Any]) -> tuple[int, int] | None:
     if isinstance(width, int) and isinstance(height, int) and min(width, height) > 0:
         return width, height
     return None
-
-
-def boxes_size(told: tuple[int, int] | None, image: Path, faults: Faults) -> tuple[int, int] | None:
-    """Returns the width and height that the boxes of an image are of, None where it is left out.
-
-    Args:
-        told: what its file of labels says, None where it says nothing
-        image: its file
-        faults: where it is noted that it cannot be read, or has told width and height swapped
-    """
-    size = image_size(image, faults)
-    if size is None or told is None:
-        return size
-    if told == size[::-1] != size:
-        faults.add(
-            "image has its width and height swapped, so its boxes may be turned, too: write all "
-            "of them as the image is shown|images have their widths and heights swapped, so their "
-            "boxes may be turned, too: write all of them as the images are shown", image,
-            f"{told[0]} x {told[1]}, and shown it is {size[0]} x {size[1]}",
-        )  # fmt: skip
-        return None
-    return told
 
 
 def _labels(

@@ -159,12 +159,7 @@ class LabelSource:
         """
         if file in self.before:
             return self.before[file]
-        try:
-            return file.read_bytes()
-        except FileNotFoundError:
-            return None
-        except OSError as error:
-            raise BadDataset(f"'{file}' cannot be read: {error.strerror}.") from None
+        return _read(file) if file.exists() else None
 
     def text(self, file: Path) -> str:
         """Returns the text of a file of labels when it was checked, "" where there was none.
@@ -172,10 +167,7 @@ class LabelSource:
         Raises:
             BadDataset: if it cannot be read, or is not text
         """
-        try:
-            return (self.content(file) or b"").decode()
-        except UnicodeDecodeError:
-            raise BadDataset(f"'{file}' cannot be read: it is not text.") from None
+        return _decoded(self.content(file) or b"", file)
 
     def fingerprint(self) -> str:
         """Returns what changes with the contents of the files of labels, and with the images' sizes
@@ -290,6 +282,28 @@ def image_size(path: Path, faults: Faults) -> tuple[int, int] | None:
         return None
 
 
+def boxes_size(told: tuple[int, int] | None, image: Path, faults: Faults) -> tuple[int, int] | None:
+    """Returns the width and height that the boxes of an image are of, None where it is left out.
+
+    Args:
+        told: what its file of labels says, None where it says nothing
+        image: its file
+        faults: where it is noted that it cannot be read, or has told width and height swapped
+    """
+    size = image_size(image, faults)
+    if size is None or told is None:
+        return size
+    if told == size[::-1] != size:
+        faults.add(
+            "image has its width and height swapped, so its boxes may be turned, too: write all "
+            "of them as the image is shown|images have their widths and heights swapped, so their "
+            "boxes may be turned, too: write all of them as the images are shown", image,
+            f"{told[0]} x {told[1]}, and shown it is {size[0]} x {size[1]}",
+        )  # fmt: skip
+        return None
+    return told
+
+
 def check_confidence(value: Any, where: object, faults: Faults) -> float | None:
     """Returns a confidence in [0, 1], where a rounding error above it is 1; None where it is none.
 
@@ -339,17 +353,26 @@ def check_box(values: Iterable[float], where: object, faults: Faults) -> Box | N
 
 
 def read_text(path: Path) -> str:
-    """Returns the text of a file.
+    """Returns the text of a file, with the line ends that it has.
 
     Raises:
         BadDataset: if it cannot be read, or is not text
     """
+    return _decoded(_read(path), path)
+
+
+def _read(path: Path) -> bytes:
     try:
-        with open(path, encoding="utf-8", newline="") as file:  # line ends stay as they are
-            return file.read()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not text"
-        raise BadDataset(f"'{path}' cannot be read: {reason}.") from None
+        return path.read_bytes()
+    except OSError as error:
+        raise BadDataset(f"'{path}' cannot be read: {error.strerror}.") from None
+
+
+def _decoded(content: bytes, path: Path) -> str:
+    try:
+        return content.decode()
+    except UnicodeDecodeError:
+        raise BadDataset(f"'{path}' cannot be read: it is not text.") from None
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,6 @@ from xml.sax.saxutils import escape
 
 from ..core.errors import BadDataset, InvalidParameter
 from ..core.sentences import first_line
-from .coco import boxes_size
 from .source import (
     IMAGE_SUFFIXES,
     Correction,
@@ -21,6 +20,7 @@ from .source import (
     FileLabel,
     ImageFile,
     LabelSource,
+    boxes_size,
     check_box,
     image_size,
     list_images,

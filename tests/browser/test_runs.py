@@ -74,9 +74,6 @@ def bar(page) -> int:
 
 
 def test_schedule_on_the_cluster_watch_and_open(app, page, coco128, worker, screenshot):
-    coco128.reload()
-    if coco128.has_brain_run(KEY):
-        coco128.delete_brain_run(KEY)
     open_dataset(page, app(coco128.name))
     open_form(page, KEY)
     schedule_in_the_form(page, "gpu-cluster")
