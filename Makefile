@@ -1,4 +1,4 @@
-.PHONY: help setup demo test test-fast lint types reference matrix constraints web web-check web-checked bench walkthrough clean
+.PHONY: help setup demo test test-fast lint types reference site matrix constraints web web-check web-checked bench walkthrough clean
 PY = .venv/bin/python
 NPM = npm --prefix panels
 
@@ -9,6 +9,7 @@ help:
 	@echo "make lint   ruff, mypy and the rule of imports"
 	@echo "make types  writes the web half's types from the panels' messages"
 	@echo "make reference  docs/reference.md, from the code"
+	@echo "make site   the docs as a site with a search, in .cache/site"
 	@echo "make web    builds the web half of the panels into dist/ (needs Node 20)"
 	@echo "make bench  NAME=..., QUICK=1 for a smaller run; without NAME it lists them"
 	@echo "make setup  the virtual environment .venv that the others use"
@@ -34,6 +35,10 @@ types: setup
 
 reference: setup
 	@$(PY) -m labelvet.cli.reference
+
+# Material says with each build that its successor is on its way
+site: setup
+	@NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --strict --quiet && echo "open .cache/site/index.html"
 
 panels/node_modules: panels/package-lock.json
 	@$(NPM) ci --silent

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -59,3 +62,16 @@ def test_the_compose_file_is_whole():
     assert services.keys() == {"database", "app", "worker"}
     assert (ROOT / services["app"]["build"]["dockerfile"]).exists()
     assert services["worker"]["command"][:2] == ["labelvet", "worker"]
+
+
+def test_the_pages_build_to_a_site_with_a_search(tmp_path):
+    """A link that leads nowhere on the site fails the build."""
+    built = subprocess.run(
+        [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", tmp_path],
+        cwd=ROOT, capture_output=True, text=True, timeout=120,
+        env=os.environ | {"NO_MKDOCS_2_WARNING": "1"},
+    )  # fmt: skip
+    assert built.returncode == 0, built.stdout + built.stderr
+    found = json.loads((tmp_path / "search" / "search_index.json").read_text())["docs"]
+    pages = {entry["location"].partition("#")[0] for entry in found}
+    assert pages == {"", *(f"{page.stem}/" for page in PAGES if page.stem != "README")}
