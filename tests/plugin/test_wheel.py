@@ -5,13 +5,12 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import site
 import subprocess
-import sys
 import zipfile
 from pathlib import Path
 
 import pytest
+from labelvet.bench.wheel import build_wheel, install_wheel
 
 # each test starts several processes with FiftyOne
 pytestmark = pytest.mark.processes
@@ -22,28 +21,14 @@ ROOT = Path(__file__).resolve().parents[2]
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory):
     """The wheel of this checkout."""
-    folder = tmp_path_factory.mktemp("wheel")
-    ignored = shutil.ignore_patterns(".*", "__pycache__", "tests", "node_modules", "*.egg-info")
-    shutil.copytree(ROOT, folder / "source", ignore=ignored)
-    command = [sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation", "-w"]
-    built = subprocess.run(
-        [*command, folder, folder / "source"], capture_output=True, text=True, timeout=300
-    )
-    assert built.returncode == 0, built.stderr
-    (file,) = folder.glob("*.whl")
-    return file
+    return build_wheel(tmp_path_factory.mktemp("wheel"))
 
 
 @pytest.fixture(scope="module")
 def environment(wheel, tmp_path_factory):
     """A virtual environment with the wheel, and everything else as it is here."""
     folder = tmp_path_factory.mktemp("environment")
-    subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder], check=True)
-    (packages,) = folder.glob("lib/python*/site-packages")
-    # as a plain path: the .pth files there, and with them the editable labelvet, are not read
-    (packages / "here.pth").write_text("\n".join(site.getsitepackages()) + "\n")
-    pip = [sys.executable, "-m", "pip", "--python", folder / "bin" / "python", "install"]
-    subprocess.run([*pip, "-q", "--no-deps", "--no-index", wheel], check=True, timeout=120)
+    install_wheel(wheel, folder)
     return folder
 
 
@@ -84,7 +69,8 @@ def test_what_is_in_it(wheel):
     modules = {
         str(path.relative_to(ROOT))
         for path in ROOT.glob("[a-z]*/**/*.py")
-        if not {"tests", "node_modules", "build", "importable"} & set(path.relative_to(ROOT).parts)
+        if not {"tests", "node_modules", "build", "importable", "scripts"}
+        & set(path.relative_to(ROOT).parts)
     }
     assert {f"labelvet/{name}" for name in (*modules, "__init__.py", "__main__.py")} <= names
     assert not [name for name in names if re.search(r"\.tsx?$|/tests/|node_modules", name)]
