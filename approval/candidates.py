@@ -17,6 +17,7 @@ from ..dataset.documents import Ids, object_ids, pair_keys, read_labels, samples
 from ..dataset.expressions import Expression, has_box, in_list, is_state, keep
 from ..dataset.label_types import no_box
 from ..dataset.patches import sample_id_path, whole_groups
+from ..dataset.removed import is_ours
 from ..dataset.storage import FRAMES, Storage, locate
 
 # JSON, as which views travel, has no infinity
@@ -111,7 +112,7 @@ def find_candidates(dataset: fo.Dataset, field: Any, run: str | None = None) -> 
     storage = locate(dataset, field if isinstance(field, str) else None)
     storage.label_root(name := storage.local(field) if isinstance(field, str) else field)
     home: Any = storage if storage.frames else dataset
-    if name not in list_candidate_fields(home):
+    if name not in _detections_fields(home):
         kind = dataset._get_label_field_type(storage.path(name)).__name__
         raise InvalidParameter(
             f"'{field}' is a field of {kind}, and only Detections can be approved: choose another "
@@ -135,14 +136,19 @@ def _check_boxes(candidates: Candidates) -> None:
 
 
 def list_candidate_fields(dataset: Any) -> list[str]:
-    """Returns the names of the fields whose labels can be approved, those of frames too."""
+    """Returns the names of the fields whose labels can be approved, those of frames too; those of
+    what was removed are left out."""
+    return [name for name, field in _detections_fields(dataset).items() if not is_ours(field)]
+
+
+def _detections_fields(dataset: Any) -> dict[str, fo.Field]:
     schema = dict(dataset.get_field_schema(ftype=fo.EmbeddedDocumentField))
     if not isinstance(dataset, Storage) and dataset._has_frame_fields():
         frames = dataset.get_frame_field_schema(ftype=fo.EmbeddedDocumentField)
         # one that both have is that of the samples, and that of the frames by its whole name
         frames = {FRAMES * (name in schema) + name: of for name, of in (frames or {}).items()}
         schema = {**frames, **schema}
-    return [name for name, field in schema.items() if field.document_type is fo.Detections]
+    return {name: of for name, of in schema.items() if of.document_type is fo.Detections}
 
 
 def read_candidates(

@@ -277,7 +277,7 @@ def _tag(arguments: argparse.Namespace) -> None:
     if confidence != (None, None) or arguments.classes:
         if arguments.field is None:
             raise InvalidParameter("Samples have no confidence and no class: name a --field.")
-        samples = filter_labels(samples, arguments.field, confidence, arguments.classes)
+        samples = filter_labels(samples, arguments.field, confidence, classes=arguments.classes)
     done = tag_view(samples, arguments.field, arguments.tag, arguments.remove)
     what = "sample" if arguments.field is None else "label"
     print(describe(done, arguments.tag, what, arguments.remove))

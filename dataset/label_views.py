@@ -16,6 +16,7 @@ from fiftyone.core.utils import to_slug
 
 from ..core.checks import check_number
 from ..core.errors import InvalidParameter
+from .label_counts import count_labels
 from .patches import is_patches_view, label_root
 from .storage import Storage, is_of_frames, shown_name, stages_of
 from .tags import check_tag
@@ -36,6 +37,7 @@ def filter_labels(
     view: Any,
     field: str,
     confidence: tuple[float | None, float | None] = (None, None),
+    *,
     classes: list[str] | None = None,
     tags: list[str] | None = None,
 ) -> Any:
@@ -53,6 +55,28 @@ def filter_labels(
         UnknownField: if the field does not exist or holds no labels
         InvalidParameter: if the range is not valid, or nothing is asked for
     """
+    return view.filter_labels(field, _condition(view, field, confidence, classes, tags))
+
+
+def count_filtered(
+    view: Any,
+    field: str,
+    confidence: tuple[float | None, float | None] = (None, None),
+    *,
+    classes: list[str] | None = None,
+    tags: list[str] | None = None,
+) -> int:
+    """Counts the labels that :func:`filter_labels` keeps; arguments and errors are the same."""
+    return count_labels(view, field, _condition(view, field, confidence, classes, tags))
+
+
+def _condition(
+    view: Any,
+    field: str,
+    confidence: tuple[float | None, float | None],
+    classes: list[str] | None,
+    tags: list[str] | None,
+) -> ViewExpression:
     root, _ = label_root(view, field)
     low, high = (_bound(value) for value in confidence)
     if low is not None and high is not None and low > high:
@@ -60,11 +84,12 @@ def filter_labels(
             f"The lowest confidence, {low:g}, is above the highest, {high:g}: swap them."
         )
     conditions = []
+    confidence_of = _confidence(view, field)
     # null is less than every number, and so is NaN
     if low is not None or high is not None:
-        conditions.append(_confidence() >= (-float("inf") if low is None else low))
+        conditions.append(confidence_of >= (-float("inf") if low is None else low))
     if high is not None:
-        conditions.append(_confidence() <= high)
+        conditions.append(confidence_of <= high)
     if classes:
         conditions.append(_any_of([F("label")], classes))
     if tags:
@@ -76,7 +101,7 @@ def filter_labels(
     both = conditions[0]
     for condition in conditions[1:]:
         both &= condition
-    return view.filter_labels(field, both)
+    return both
 
 
 def tagged_view(view: Any, tag: str, field: str | None) -> Any:
@@ -86,7 +111,7 @@ def tagged_view(view: Any, tag: str, field: str | None) -> Any:
         return view.match_tags(tag)
     if not is_of_frames(view, field):
         label_root(view, field)
-    return view.filter_labels(field, _any_of(F("tags"), [tag]))
+    return view.filter_labels(field, _with(tag))
 
 
 def all_tagged(dataset: fo.Dataset, tag: str, field: str | None) -> Any:
@@ -187,11 +212,11 @@ def exclude_tagged(view: Any, tag: str, field: str | None, level: str) -> tuple[
     if level == "images":
         return _exclude_images(view, tag, field)
     assert field is not None
-    root, _ = label_root(view, field)
-    before = view.count(root)
+    label_root(view, field)
+    left, before = count_labels(view, field, _with(tag)), count_labels(view, field)
     # a patch without its label would be an empty one
-    rest = view.filter_labels(field, _without(tag), only_matches=is_patches_view(view))
-    left, of = before - rest.count(root), f"{before:,} labels of '{field}'"
+    rest = view.filter_labels(field, ~_with(tag), only_matches=is_patches_view(view))
+    of = f"{before:,} labels of '{field}'"
     stay = "Their images stay." if not is_patches_view(view) else "The other patches stay."
     return rest, f"{left:,} of {of} are hidden: they have the tag '{tag}'. {stay}"
 
@@ -211,7 +236,8 @@ def _exclude_images(view: Any, tag: str, field: str | None) -> tuple[Any, str]:
             rest = rest.add_stage(stage)
     else:
         rest = without(view)
-    left, before = view.count() - rest.count(), view.count()
+    before = view.count()
+    left = before - rest.count()
     what = "patches" if is_patches_view(view) else "images"
     or_label = f", or a label of '{field}' that has it" if field else ""
     they = "their images" if is_patches_view(view) else "they"
@@ -227,8 +253,8 @@ def _again(stage: Any) -> Any:
     return type(stage)(**arguments)
 
 
-def _without(tag: str) -> Any:
-    return ~_any_of(F("tags"), [tag])
+def _with(tag: str) -> Any:
+    return _any_of(F("tags"), [tag])
 
 
 def _any_of(values: Any, wanted: list[str]) -> Any:
@@ -237,9 +263,11 @@ def _any_of(values: Any, wanted: list[str]) -> Any:
     return ViewExpression({"$gt": [{"$size": either}, 0]})
 
 
-def _confidence() -> Any:
+def _confidence(view: Any, field: str) -> Any:
     """A label's confidence: of keypoints, which have one for each point, the mean."""
     stored = F("confidence")
+    if not issubclass(view._get_label_field_type(field), (fo.Keypoint, fo.Keypoints)):
+        return stored
     known = {"$filter": {"input": stored, "cond": {"$gte": ["$$this", 0]}}}
     return ViewExpression({"$cond": [{"$isArray": [stored]}, {"$avg": known}, stored]})
 

@@ -17,9 +17,13 @@ from numpy.typing import NDArray
 from ..core.errors import InvalidParameter, NoPatches, UnknownField
 from ..core.sentences import count
 from ..core.table import WHOLE_IMAGE, PatchTable
+from .label_counts import count_labels
 from .label_types import LabelType, check_label_type, label_type_of, mean_confidence, no_box
 from .removed import without_removed
 from .storage import Storage
+
+# what is read of a label beside what its box is made of
+_READ = ("id", "label", "confidence")
 
 __all__ = [
     "PatchTable",
@@ -97,7 +101,8 @@ def count_patches(samples: fo.core.collections.SampleCollection, patches_field: 
     """
     if patches_field is None:
         return count_images(samples)
-    return int(samples.count(label_path(samples, patches_field)))
+    label_path(samples, patches_field)
+    return count_labels(samples, patches_field)
 
 
 def count_images(samples: fo.core.collections.SampleCollection) -> int:
@@ -187,12 +192,12 @@ def _read(
     if patches_field is None:
         return _read_images(*values([id_path, "filepath"]))
     label_type, root = _type_of(source, patches_field), label_path(source, patches_field)
-    names = ("id", label_type.geometry, "label", "confidence")
     path = "filepath" if source.get_field("filepath") is not None else id_path
-    columns = list(values([id_path, path, *(f"{root}.{name}" for name in names)]))
-    if outlines:
-        # a mask stays the bytes that it is in the database: all of them unpacked fill the memory
-        columns += values([f"{root}.{name}" for name in label_type.outlines], _raw=True)
+    columns = list(values([id_path, path, *(f"{root}.{name}" for name in _READ)]))
+    # as they are in the database: FiftyOne looks at every number of a box, which takes most of the
+    # time, and all masks unpacked fill the memory
+    raw = (label_type.geometry, *(label_type.outlines if outlines else ()))
+    columns += values([f"{root}.{name}" for name in raw], _raw=True)
     if label_type.items is None:
         # a field of single labels is a field of lists of at most one
         columns[2:] = [
@@ -202,7 +207,7 @@ def _read(
             ]
             for column in columns[2:]
         ]
-    sample_ids, filepaths, label_ids, geometries, labels, confidences, *told = columns
+    sample_ids, filepaths, label_ids, labels, confidences, geometries, *told = columns
 
     counts = np.fromiter((len(ids or ()) for ids in label_ids), np.int64, len(label_ids))
     if not counts.sum():

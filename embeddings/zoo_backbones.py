@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -28,13 +29,23 @@ def zoo_names() -> frozenset[str]:
 
 
 def is_fetched(name: str) -> bool:
-    """Whether a model of the zoo runs without downloading anything."""
+    """Whether a model of FiftyOne's own zoo runs without downloading anything."""
+    import fiftyone as fo
+
+    model = _own_model(name)
+    return model is not None and bool(model.is_in_dir(fo.config.model_zoo_dir))
+
+
+@cache
+def _own_model(name: str) -> Any:
+    """What the zoo says of a model, None for one that is not in this version's: FiftyOne parses all
+    of its manifests at every question, and its own ones stay as they are."""
     import fiftyone.zoo as foz
 
     try:
-        return bool(foz.is_zoo_model_downloaded(name))
-    except ValueError:  # not in this version's zoo
-        return False
+        return foz.get_zoo_model(name)
+    except ValueError:
+        return None
 
 
 def load_zoo_model(name: str, **options: Any) -> Any:

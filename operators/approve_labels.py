@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import fiftyone as fo
 import fiftyone.operators.types as types
 
 from ..approval.approve import Approved, approve
@@ -13,10 +14,10 @@ from ..approval.rules import RULES
 from ..approval.undo import undo
 from ..core.errors import LabelvetError
 from ..core.sentences import count
-from ..dataset.patches import label_root
+from ..dataset.label_counts import list_classes
 from ..dataset.storage import stored_name
 from .form_operator import FormOperator
-from .forms import field_input, one_of, problem, several
+from .forms import count_in_states, field_input, one_of, problem, several
 
 
 class ApproveLabels(FormOperator):
@@ -32,12 +33,10 @@ class ApproveLabels(FormOperator):
         view = ctx.target_view()
         field = field_input(ctx, inputs, view, "The labels to approve")
         if field is not None:
-            root, _ = label_root(view, field)
             half = types.FieldView(space=6)
             inputs.float("min_confidence", label="Minimum confidence", min=0, max=1, view=half)
             inputs.float("max_confidence", label="Maximum confidence", min=0, max=1, view=half)
-            classes = sorted(str(c) for c in view.distinct(f"{root}.label") if c is not None)
-            several(inputs, "classes", classes, "Classes", "Leave empty for all")
+            several(inputs, "classes", list_classes(view, field), "Classes", "Leave empty for all")
             inputs.str(
                 "into",
                 default="ground_truth",
@@ -107,8 +106,11 @@ def _preview(ctx: Any, inputs: types.Object, view: Any, field: str) -> None:
     try:
         candidates = find_candidates(ctx.dataset, stored_name(view, field))
         selection = Selection(bounds, params.get("classes") or None)
-        number = len(read_candidates(candidates, selection, "open", view)[1])
-        waiting = len(read_candidates(candidates, Selection(), "basket")[1])
+        if isinstance(view, fo.Dataset):
+            number = count_in_states(candidates, ["open"], selection)
+        else:  # a view may show other values of a label than those that are approved
+            number = len(read_candidates(candidates, selection, "open", view)[1])
+        waiting = count_in_states(candidates, ["basket"])
     except LabelvetError as error:
         problem(inputs, error)
         return

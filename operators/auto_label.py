@@ -27,7 +27,6 @@ from ..core.errors import LabelvetError
 from ..core.progress import Report
 from ..core.sentences import count
 from ..dataset.patches import as_images, check_images, count_images
-from ..dataset.removed import without_removed
 from ..dataset.storage import home_of
 from .forms import advanced_switch, batch_inputs, device_input, filled, problem, refuse
 from .long_operator import LongOperator, schedule_on
@@ -194,7 +193,7 @@ def _model(ctx: Any, inputs: types.Object) -> None:
 def _field_and_run(ctx: Any, inputs: types.Object) -> None:
     fields = types.AutocompleteView(allow_user_input=True, space=6)
     view = ctx.target_view()
-    for name in without_removed(view, list_candidate_fields(home_of(view))):
+    for name in list_candidate_fields(home_of(view)):
         fields.add_choice(name, label=name)
     field_input = inputs.str(
         "label_field",

@@ -27,7 +27,7 @@ from ..dataset.patches import (
     outlines_of,
 )
 from ..dataset.removed import without_removed
-from ..embeddings.catalog import DEFAULT_BACKBONE, PRECISIONS, list_backbones
+from ..embeddings.catalog import DEFAULT_BACKBONE, PRECISIONS, BackboneChoice, list_backbones
 from ..embeddings.crops import BACKGROUNDS, KEPT
 from ..embeddings.projection import METHODS, METRICS, make_method
 from .forms import advanced_switch, batch_inputs, device_input, filled, problem, refuse
@@ -249,24 +249,26 @@ def _embeddings(ctx: Any, inputs: types.Object, samples: Any) -> None:
     if ctx.params.get("embeddings", _COMPUTE) != _COMPUTE:
         return
     models = types.AutocompleteView(space=12, allow_user_input=True)
-    for choice in list_backbones():
+    backbones = {choice.name: choice for choice in list_backbones()}
+    for choice in backbones.values():
         needs = "" if choice.ready else " (downloads its weights first)"
         models.add_choice(choice.name, label=choice.name, description=choice.description + needs)
     inputs.str(
         "model",
         default=DEFAULT_BACKBONE,
         label="Model",
-        description=_describe_model(ctx.params.get("model") or DEFAULT_BACKBONE),
+        description=_describe_model(backbones.get(ctx.params.get("model") or DEFAULT_BACKBONE)),
         view=models,
     )
 
 
-def _describe_model(name: str) -> str:
-    for choice in list_backbones():
-        if choice.name == name:
-            state = "runs offline" if choice.ready else "downloads its weights on first use"
-            return f"{choice.description[0].upper()}{choice.description[1:]}; {state}"
-    return "A torchvision classifier, a model of FiftyOne's zoo, or an ultralytics model, by name"
+def _describe_model(choice: BackboneChoice | None) -> str:
+    if choice is None:
+        return (
+            "A torchvision classifier, a model of FiftyOne's zoo, or an ultralytics model, by name"
+        )
+    state = "runs offline" if choice.ready else "downloads its weights on first use"
+    return f"{choice.description[0].upper()}{choice.description[1:]}; {state}"
 
 
 def _projection(ctx: Any, inputs: types.Object) -> None:

@@ -8,12 +8,10 @@ import fiftyone.operators.types as types
 
 from ..approval.candidates import find_candidates, list_candidate_fields
 from ..approval.finalize import TURNED_DOWN, Finalized, remove_turned_down
-from ..approval.rounds import progress
 from ..core.errors import LabelvetError
 from ..core.sentences import count
-from ..dataset.removed import without_removed
 from .form_operator import FormOperator
-from .forms import nothing, one_of, problem
+from .forms import count_in_states, nothing, one_of, problem
 
 _WHICH = {
     "flagged": "Labels tagged needs-review",
@@ -31,18 +29,17 @@ class DeleteFlagged(FormOperator):
     icon = "delete_sweep"
 
     def fill(self, ctx: Any, inputs: types.Object) -> None:
-        fields = without_removed(ctx.dataset, list_candidate_fields(ctx.dataset))
+        fields = list_candidate_fields(ctx.dataset)
         if not fields:
             nothing(inputs, "no_fields", "This dataset has no field of boxes")
             return
         field = one_of(ctx, inputs, "field", {name: name for name in fields}, "Label field")
         which = one_of(ctx, inputs, "which", _WHICH, "Delete")
         try:
-            counted = progress(find_candidates(ctx.dataset, field))
+            number = count_in_states(find_candidates(ctx.dataset, field), _states(which))
         except LabelvetError as error:
             problem(inputs, error)
             return
-        number = sum(int(getattr(counted, name)) for name in _states(which))
         if not number:
             inputs.view("none", types.Notice(label="No labels match")).invalid = True
             return

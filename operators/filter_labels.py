@@ -7,8 +7,8 @@ from typing import Any
 import fiftyone.operators.types as types
 
 from ..core.errors import LabelvetError
-from ..dataset.label_views import filter_labels
-from ..dataset.patches import label_root
+from ..dataset.label_counts import count_labels, list_classes
+from ..dataset.label_views import count_filtered, filter_labels
 from .form_operator import FormOperator
 from .forms import app_view, field_input, label_tags, problem, several
 
@@ -27,14 +27,12 @@ class FilterLabels(FormOperator):
             ctx, inputs, view, "The labels to filter; other fields stay as they are"
         )
         if field is not None:
-            root, _ = label_root(view, field)
             half = types.FieldView(space=6)
             inputs.float("min_confidence", label="Minimum confidence", min=0, max=1, view=half)
             inputs.float("max_confidence", label="Maximum confidence", min=0, max=1, view=half)
-            classes = sorted(str(c) for c in view.distinct(f"{root}.label") if c is not None)
-            several(inputs, "classes", classes, "Classes", "Leave empty for all")
+            several(inputs, "classes", list_classes(view, field), "Classes", "Leave empty for all")
             several(inputs, "tags", label_tags(view, field), "Tags", "Leave empty for all")
-            _preview(ctx, inputs, view, field, root)
+            _preview(ctx, inputs, view, field)
 
     def __call__(
         self,
@@ -64,13 +62,13 @@ class FilterLabels(FormOperator):
             LabelvetError: if an argument cannot be used
         """
         bounds = min_confidence, max_confidence
-        return filter_labels(sample_collection, field, bounds, classes, tags)
+        return filter_labels(sample_collection, field, bounds, classes=classes, tags=tags)
 
     def execute(self, ctx: Any) -> dict[str, Any]:
-        view = _filtered(ctx, app_view(ctx), ctx.params["field"])
+        field = ctx.params["field"]
+        view = filter_labels(app_view(ctx), field, **_which(ctx))
         ctx.ops.set_view(view)
-        root, _ = label_root(view, ctx.params["field"])
-        return {"labels": view.count(root), "samples": view.count()}
+        return {"labels": count_labels(view, field), "samples": view.count()}
 
     def resolve_output(self, ctx: Any) -> types.Property:
         outputs = types.Object()
@@ -79,25 +77,25 @@ class FilterLabels(FormOperator):
         return types.Property(outputs, view=types.View(label="The App shows the result"))
 
 
-def _filtered(ctx: Any, view: Any, field: str) -> Any:
+def _which(ctx: Any) -> dict[str, Any]:
     params = ctx.params
     bounds = params.get("min_confidence"), params.get("max_confidence")
-    return filter_labels(view, field, bounds, params.get("classes"), params.get("tags"))
+    return {"confidence": bounds, "classes": params.get("classes"), "tags": params.get("tags")}
 
 
-def _preview(ctx: Any, inputs: types.Object, view: Any, field: str, root: str) -> None:
+def _preview(ctx: Any, inputs: types.Object, view: Any, field: str) -> None:
     names = ("min_confidence", "max_confidence", "classes", "tags")
     if all(ctx.params.get(name) in (None, []) for name in names):
         hint = types.Notice(label="Enter a confidence range, classes, or tags")
         inputs.view("hint", hint).invalid = True
         return
     try:
-        kept = _filtered(ctx, view, field).count(root)
+        kept = count_filtered(view, field, **_which(ctx))
     except LabelvetError as error:
         problem(inputs, error)
         return
-    line = f"{kept:,} of {view.count(root):,} labels will be shown"
     if kept:
+        line = f"{kept:,} of {count_labels(view, field):,} labels will be shown"
         inputs.view("preview", types.Notice(label=line))
     else:
         inputs.view("preview", types.Warning(label="No labels match")).invalid = True

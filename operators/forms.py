@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from typing import Any
 
 import fiftyone.operators.types as types
 
+from ..approval.candidates import Candidates, Selection
 from ..core.errors import LabelvetError
 from ..dataset.app_view import base_view
+from ..dataset.expressions import is_state
+from ..dataset.label_counts import count_where, list_tags
 from ..dataset.patches import is_of_whole_images, list_label_fields, list_patches_fields
 from ..dataset.removed import without_removed
-from ..dataset.states import FLAGGED_TAG
+from ..dataset.states import FLAGGED_TAG, TAGS
 from ..dataset.storage import is_of_frames
 
 # more choices than this make a drop-down slow
@@ -121,8 +125,31 @@ def one_of(ctx: Any, inputs: types.Object, name: str, choices: dict[str, str], l
 
 def label_tags(samples: Any, field: str | None) -> list[str]:
     """Returns the tags that labels of a field have, or samples for None."""
-    path = "tags" if field is None else f"{samples._get_label_field_root(field)[0]}.tags"
-    return sorted(tag for tag in samples.distinct(path) if tag)
+    if field is not None:
+        return list_tags(samples, field)
+    return sorted(tag for tag in samples.distinct("tags") if tag)
+
+
+def count_in_states(
+    candidates: Candidates, states: Sequence[str], selection: Selection | None = None
+) -> int:
+    """Counts the candidates of the whole dataset that are in any of some states.
+
+    Args:
+        candidates: the candidates
+        states: of ``LOOP_STATES``
+        selection: which of the candidates, None for all
+
+    Raises:
+        InvalidParameter: if the selection's range is not valid
+    """
+    conditions = [candidates.belongs(), {"$or": [is_state(name) for name in states]}]
+    if selection is not None:
+        conditions.append(selection.has())
+    # no tag says that a label is open
+    tags = [TAGS[name] for name in states if name in TAGS]
+    among = candidates.any_with({"tags": {"$in": tags}}) if "open" not in states else {}
+    return count_where(candidates.dataset, candidates.root, {"$and": conditions}, among)
 
 
 def nothing(inputs: types.Object, name: str, sentence: str) -> None:

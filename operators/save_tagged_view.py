@@ -8,6 +8,7 @@ import fiftyone.operators.types as types
 
 from ..core.errors import LabelvetError
 from ..core.sentences import count
+from ..dataset.label_counts import count_labels
 from ..dataset.label_views import SavedView, all_tagged, save_tagged_view
 from ..dataset.states import FLAGGED_TAG
 from .form_operator import FormOperator
@@ -68,7 +69,7 @@ def _preview(ctx: Any, inputs: types.Object, field: str | None) -> None:
     except LabelvetError as error:
         problem(inputs, error)
         return
-    number = view.count(view._get_label_field_root(field)[0]) if field else view.count()
+    number = count_labels(view, field) if field else view.count()
     have = "has" if number == 1 else "have"
     line = f"{count(number, 'label' if field else 'sample')} {have} the tag now"
     inputs.view("preview", types.Notice(label=line))

@@ -28,7 +28,6 @@ from ...core.sentences import count
 from ...dataset.app_view import base_view, view_of, view_without_selection
 from ...dataset.documents import Ids, parse_ids
 from ...dataset.patches import is_patches_view
-from ...dataset.removed import without_removed
 from ...dataset.states import FLAGGED_TAG
 from ...dataset.tags import tag_view
 from ...proof.audits import begin_audit, current_target, judged_run
@@ -53,7 +52,7 @@ class AutoLabeling(Undoing, WebPanel):
     @exposed
     def overview(self, ctx: Any) -> messages.Overview:
         """The runs of auto labeling, and the fields whose labels can be approved."""
-        fields = without_removed(ctx.dataset, list_candidate_fields(ctx.dataset))
+        fields = list_candidate_fields(ctx.dataset)
         return messages.Overview(runs=run_list(ctx.dataset), fields=fields)
 
     @exposed

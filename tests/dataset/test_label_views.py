@@ -30,7 +30,7 @@ def test_labels_are_kept_by_confidence_class_and_tag(tagged):
     assert len(confidences((0.0, None))) == 23  # one label has no confidence
     assert len(confidences((None, 1.0))) == 23
     assert max(confidences((None, 0.25))) == 0.25 and min(confidences((0.25, None))) == 0.25
-    both = filter_labels(tagged, "predictions", (0.5, 1), ["cat"], ["needs-review"])
+    both = filter_labels(tagged, "predictions", (0.5, 1), classes=["cat"], tags=["needs-review"])
     assert set(both.values(f"{ROOT}.label", unwind=True)) == {"cat"}
     assert both.count(ROOT) == tagged.count_label_tags()["needs-review"]
     patches = filter_labels(tagged.to_patches("predictions"), "predictions", (0.5, None))

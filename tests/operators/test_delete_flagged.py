@@ -60,6 +60,7 @@ def test_no_form_offers_the_field_of_what_was_removed(turned_down):
         assert choices(operator(), dataset) == ([FIELD], FIELD)
     assert choices(ComputeVisualization(), dataset)[0] == [FIELD]
     assert list_comparable_fields(dataset, FIELD) == []
+    assert find_candidates(dataset, f"{FIELD}_removed").field == f"{FIELD}_removed"
 
 
 def test_nor_that_of_frames(make_dataset):

@@ -1,0 +1,91 @@
+"""How many labels a collection shows, and which classes and tags these have, in one pass each.
+
+A form asks at every keystroke. FiftyOne's own ``count`` and ``distinct`` unwind whole labels, which
+takes several times as long: nothing is remembered here, so that no number is ever an old one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import fiftyone as fo
+
+from .documents import samples_of
+from .expressions import Expression, in_list, keep
+from .storage import Storage, is_of_frames
+
+_UNWIND: Expression = {"$unwind": "$v"}
+
+
+def count_labels(
+    samples: fo.core.collections.SampleCollection,
+    field: str,
+    condition: fo.ViewExpression | None = None,
+) -> int:
+    """Counts the labels of a field that a collection shows.
+
+    Args:
+        samples: a dataset or view, of videos too
+        field: a field of labels, of frames too
+        condition: of a label; None for all of them
+    """
+    root, is_list = samples._get_label_field_root(field)
+    there = {"$gt": [f"${root}", None]}
+    labels: Any = in_list(root) if is_list else {"$cond": [there, [f"${root}"], []]}
+    if condition is not None:
+        labels = keep(labels, condition.to_mongo(prefix="$$l"))
+    return _total(_documents(samples, field, _sum_of({"$size": labels})))
+
+
+def count_where(
+    dataset: fo.Dataset | Storage, root: str, condition: Expression, among: Expression
+) -> int:
+    """Counts the labels of a path for which a condition holds, in the whole dataset.
+
+    Args:
+        dataset: the dataset, of which every slice counts, or the storage of its frames
+        root: the path of a list of labels in the documents
+        condition: what holds for the label ``$$l``
+        among: a filter of the documents, which passes all that have such labels
+    """
+    number = {"$size": keep(in_list(root), condition)}
+    return _total(samples_of(dataset).aggregate([{"$match": among}, *_sum_of(number)]))
+
+
+def list_classes(samples: fo.core.collections.SampleCollection, field: str) -> list[str]:
+    """Returns the classes of the labels of a field that a collection shows, sorted."""
+    root, _ = samples._get_label_field_root(field)
+    return _values(samples, field, f"{root}.label", [_UNWIND])
+
+
+def list_tags(samples: fo.core.collections.SampleCollection, field: str) -> list[str]:
+    """Returns the tags of the labels of a field that a collection shows, sorted."""
+    path = f"{samples._get_label_field_root(field)[0]}.tags"
+    # a list of labels has a list of tags each, and most samples have no label with a tag
+    any_tag = {"$match": {path: {"$gt": ""}}}
+    return [tag for tag in _values(samples, field, path, [_UNWIND, _UNWIND], any_tag) if tag]
+
+
+def _values(
+    samples: Any, field: str, path: str, unwind: list[Expression], *first: Expression
+) -> list[str]:
+    project, group = {"$project": {"_id": 0, "v": f"${path}"}}, {"$group": {"_id": "$v"}}
+    found = _documents(samples, field, [*first, project, *unwind, group])
+    return sorted(str(document["_id"]) for document in found if document["_id"] is not None)
+
+
+def _sum_of(number: Expression) -> list[Expression]:
+    return [{"$project": {"_id": 0, "n": number}}, {"$group": {"_id": None, "n": {"$sum": "$n"}}}]
+
+
+def _total(documents: Iterator[Any]) -> int:
+    return sum(int(document["n"]) for document in documents)
+
+
+def _documents(samples: Any, field: str, stages: list[Expression]) -> Iterator[Any]:
+    """What stages make of the documents that a collection shows, one of each frame for those."""
+    frames = is_of_frames(samples, field)
+    first = [{"$unwind": "$frames"}] if frames else []
+    pipeline = samples._pipeline(pipeline=[*first, *stages], attach_frames=frames)
+    return iter(samples_of(samples._dataset).aggregate(pipeline))
