@@ -2,7 +2,7 @@
 
 The start is measured in processes of their own: first FiftyOne's operators, then the plugin's. A
 form is what an operator's ``resolve_input`` makes, first as it opens and then with what a user has
-typed until it can be executed.
+typed until it can be executed, which takes a moment.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ print(json.dumps([own - begun, time.perf_counter() - own]))
 """
 _STARTS = 5
 _OPENINGS = 5
+_TYPING_SECONDS = 3.0
 
 # operator → what is typed
 _FILLED: dict[str, dict[str, Any]] = {
@@ -45,10 +46,11 @@ _FILLED: dict[str, dict[str, Any]] = {
 
 def run(folder: Path) -> None:
     """Runs the bench."""
-    from .panel_data import make_dataset
+    from .panel_data import KEY, make_dataset
 
     starts = [_start() for _ in range(_STARTS)]
     dataset = make_dataset(folder, "start", 500 if quick() else 5000, 20)
+    dataset.delete_brain_run(f"{KEY}_beside")  # as of the newest run, what is new is looked for
     forms = _forms(dataset)
     added = median(added for _, added in starts)
     targets = [Aim("seconds that the plugin adds to FiftyOne's start", added, "<=", 0.5)]
@@ -56,6 +58,8 @@ def run(folder: Path) -> None:
         Aim(f"seconds to open {name}", seconds["median"], "<=", 0.2)
         for name, seconds in forms.items()
     ]
+    first = max(seconds["first"] for seconds in forms.values())
+    targets.append(Aim("seconds that the slowest form takes the first time", first, "<=", 0.2))
     figures = {
         "starts": [{"fiftyone": own, "plugin": added} for own, added in starts],
         "labels": dataset.count("predictions.detections"),
@@ -73,7 +77,7 @@ def _start() -> list[float]:
 
 
 def _forms(dataset: Any) -> dict[str, dict[str, float]]:
-    """Returns ``{form: {"first": seconds, "median": seconds}}``."""
+    """Returns ``{form: {"first": seconds, "least": seconds, "median": seconds}}``."""
     from fiftyone.operators.executor import ExecutionContext
     from labelvet.operators import OPERATORS
 
@@ -82,11 +86,15 @@ def _forms(dataset: Any) -> dict[str, dict[str, float]]:
         for how, params in (("", {}), (", filled in", _FILLED.get(operator.name, {}))):
             if how and not params:
                 continue
+            if how:
+                time.sleep(_TYPING_SECONDS)
             seconds = []
             for _ in range(_OPENINGS):
                 context = ExecutionContext({"dataset_name": dataset.name, "params": params})
                 begun = time.perf_counter()
                 operator.resolve_input(context)
                 seconds.append(round(time.perf_counter() - begun, 4))
-            found[operator.name + how] = {"first": seconds[0], "median": median(seconds)}
+            found[operator.name + how] = {
+                "first": seconds[0], "least": min(seconds), "median": median(seconds),
+            }  # fmt: skip
     return found

@@ -5,7 +5,12 @@ from __future__ import annotations
 
 def count(number: int, singular: str, plural: str | None = None) -> str:
     """Returns a number with its noun, such as ``1,024 patches``."""
-    return f"{number:,} {singular if number == 1 else plural or singular + 's'}"
+    return f"{number:,} {agree(number, singular, plural or singular + 's')}"
+
+
+def agree(number: int, singular: str, plural: str) -> str:
+    """Returns the word that goes with a number of things, such as ``is`` or ``are``."""
+    return singular if number == 1 else plural
 
 
 def first_line(error: BaseException) -> str:

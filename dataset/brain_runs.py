@@ -164,7 +164,7 @@ def save_visualization(
     elif stages:
         config.labelvet[_STAGES] = stages
     try:
-        _write_run(dataset, brain_key, run, results, shown, seen)
+        _write_run(dataset, brain_key, run, results=results, stages=shown, replaces=seen)
         write_record(run, record)
         linked = give_key(dataset, brain_key, run, seen)
     except BaseException:
@@ -191,6 +191,7 @@ def _write_run(
     dataset: fo.Dataset,
     brain_key: str,
     run: ObjectId,
+    *,
     results: fbv.VisualizationResults,
     stages: list[str] | None,
     replaces: ObjectId | None,

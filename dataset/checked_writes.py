@@ -55,12 +55,12 @@ def write_checked(
     names = list(names)
     storage = dataset if isinstance(dataset, Storage) else Storage(dataset)
     check_fields(storage, names, before)
-    _write(storage, names, which, write, before, after or before)
+    _write(storage, names, which, write, before=before, after=after or before)
     missing = missing_fields(storage, names)
     if removing is not None and missing == [removed.removed_field(removing)]:
         storage.reload()
         removed.prepare(storage, removing)
-        _write(storage, names, which, write, before, after or before)
+        _write(storage, names, which, write, before=before, after=after or before)
         missing = missing_fields(storage, names)
     if missing:
         raise FieldGone(gone(missing[0], after or before))
@@ -71,6 +71,7 @@ def _write(
     names: list[str],
     which: Filter,
     write: Callable[[Filter], Any],
+    *,
     before: str,
     after: str,
 ) -> None:

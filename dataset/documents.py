@@ -145,6 +145,7 @@ def read_labels(
     root: str,
     single: bool,
     name: str | tuple[str, ...] | None = None,
+    *,
     sample_id: str = "_id",
 ) -> tuple[Ids, Ids, list[Any]]:
     """Reads the ids of labels and of their samples, and attributes of them, in one query.

@@ -16,6 +16,7 @@ from fiftyone.core.utils import to_slug
 
 from ..core.checks import check_number
 from ..core.errors import InvalidParameter
+from ..core.sentences import agree, count
 from .label_counts import count_labels
 from .patches import is_patches_view, label_root
 from .storage import Storage, is_of_frames, shown_name, stages_of
@@ -216,9 +217,10 @@ def exclude_tagged(view: Any, tag: str, field: str | None, level: str) -> tuple[
     left, before = count_labels(view, field, _with(tag)), count_labels(view, field)
     # a patch without its label would be an empty one
     rest = view.filter_labels(field, ~_with(tag), only_matches=is_patches_view(view))
-    of = f"{before:,} labels of '{field}'"
+    of = f"{count(before, 'label')} of '{field}'"
+    are, they_have = agree(left, "is", "are"), agree(left, "it has", "they have")
     stay = "Their images stay." if not is_patches_view(view) else "The other patches stay."
-    return rest, f"{left:,} of {of} are hidden: they have the tag '{tag}'. {stay}"
+    return rest, f"{left:,} of {of} {are} hidden: {they_have} the tag '{tag}'. {stay}"
 
 
 def _exclude_images(view: Any, tag: str, field: str | None) -> tuple[Any, str]:
@@ -238,13 +240,13 @@ def _exclude_images(view: Any, tag: str, field: str | None) -> tuple[Any, str]:
         rest = without(view)
     before = view.count()
     left = before - rest.count()
-    what = "patches" if is_patches_view(view) else "images"
+    of, they_have = count(before, "image"), agree(left, "it has", "they have")
+    if is_patches_view(view):
+        of = count(before, "patch", "patches")
+        they_have = agree(left, "its image has", "their images have")
     or_label = f", or a label of '{field}' that has it" if field else ""
-    they = "their images" if is_patches_view(view) else "they"
-    return (
-        rest,
-        f"{left:,} of {before:,} {what} are hidden: {they} have the tag '{tag}'{or_label}.",
-    )
+    are = agree(left, "is", "are")
+    return rest, f"{left:,} of {of} {are} hidden: {they_have} the tag '{tag}'{or_label}."
 
 
 def _again(stage: Any) -> Any:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.errors import InvalidParameter, NoPatches, UnknownField
-from ..core.sentences import count
+from ..core.sentences import agree, count
 from ..core.table import WHOLE_IMAGE, PatchTable
 from .label_counts import count_labels
 from .label_types import LabelType, check_label_type, label_type_of, mean_confidence, no_box
@@ -243,9 +243,8 @@ def check_ids(table: PatchTable) -> None:
     """
     shared = len(table) - len(set(table.ids.tolist()))
     if shared:
-        has = "has" if shared == 1 else "have"
         raise InvalidParameter(
-            f"{count(shared, 'label')} of '{table.patches_field}' {has}"
+            f"{count(shared, 'label')} of '{table.patches_field}' {agree(shared, 'has', 'have')}"
             " the id of a label in another sample, as add_collection leaves it without "
             "new_ids=True: add those samples with new ids, or choose a view without them."
         )

@@ -52,7 +52,8 @@ def load_efficientnet_lite(
         nn.Sequential(network._conv_stem, swish, blocks[0]),
         nn.Sequential(*blocks[1:], network._conv_head, swish, nn.AdaptiveAvgPool2d(1)),
     )
-    return TorchBackbone(name, module, size, (0.498,) * 3, (0.502,) * 3, device, dtype)
+    mean, std = (0.498,) * 3, (0.502,) * 3
+    return TorchBackbone(name, module, size, mean, std, device=device, dtype=dtype)
 
 
 def _packaged_weights(package: str) -> Path:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -97,22 +98,26 @@ def embed_patches(
     store = None
     if use_store and backbone.fingerprint is not None:
         store = EmbeddingStore(backbone.name, backbone.fingerprint, backbone.precision, crops)
+    embed = partial(
+        _embed, table, backbone, crops=crops, hardware=hardware, progress=progress, share=share
+    )
     try:
-        return _embed(table, backbone, crops, hardware, store, progress, share)
+        return embed(store)
     except _OtherDimension:  # whoever wrote that: it is dropped now
         pass
     try:
-        return _embed(table, backbone, crops, hardware, store, progress, share)
+        return embed(store)
     except _OtherDimension:  # it could not be
-        return _embed(table, backbone, crops, hardware, None, progress, share)
+        return embed(None)
 
 
 def _embed(
     table: PatchTable,
     backbone: Backbone | ShardedBackbone,
+    store: EmbeddingStore | None,
+    *,
     crops: CropSettings,
     hardware: Hardware,
-    store: EmbeddingStore | None,
     progress: Progress,
     share: float,
 ) -> Embeddings:

@@ -126,6 +126,7 @@ class EmbeddingStore:
         precision: str,
         settings: CropSettings,
         folder: Path | None = None,
+        *,
         decoded: str | None = DECODED,
     ) -> None:
         identity = {

@@ -33,6 +33,7 @@ class TorchBackbone:
         size: int,
         mean: Sequence[float],
         std: Sequence[float],
+        *,
         device: str = "cpu",
         dtype: torch.dtype = torch.float32,
     ) -> None:

@@ -52,7 +52,13 @@ def load_torchvision(
     module = _fold(module.eval())
     preprocess = published.transforms()
     return TorchBackbone(
-        name, module, preprocess.crop_size[0], preprocess.mean, preprocess.std, device, dtype
+        name,
+        module,
+        preprocess.crop_size[0],
+        preprocess.mean,
+        preprocess.std,
+        device=device,
+        dtype=dtype,
     )
 
 

@@ -44,4 +44,5 @@ def load_ultralytics_backbone(name: str, device: str, dtype: torch.dtype) -> Tor
         raise ModelUnavailable(
             f"{error} Or use '{DEFAULT_BACKBONE}', which comes with its weights."
         ) from error
-    return TorchBackbone(name, _Features(network), _SIZE, (0.0,) * 3, (1.0,) * 3, device, dtype)
+    zeros, ones = (0.0,) * 3, (1.0,) * 3
+    return TorchBackbone(name, _Features(network), _SIZE, zeros, ones, device=device, dtype=dtype)

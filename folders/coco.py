@@ -117,7 +117,7 @@ def read(path: Path, images: Path | None = None) -> LabelSource:
         size = boxes_size(_told_size(by_number[number]), folder / name, faults)
         if size is not None:
             measured[number] = size
-    labels, crowds = _labels(annotations, categories, files, measured, path, faults)
+    labels, crowds = _labels(annotations, categories, files, measured, path=path, faults=faults)
     source = LabelSource(
         "COCO",
         path,
@@ -159,6 +159,7 @@ def _labels(
     categories: dict[int, str],
     files: dict[int, str],
     sizes: dict[int, tuple[int, int]],
+    *,
     path: Path,
     faults: Faults,
 ) -> tuple[dict[int, list[FileLabel]], int]:

@@ -91,7 +91,7 @@ def read_predictions(path: Path, source: LabelSource) -> LabelSource:
         names = _meaning(entries, source.categories, path)
     for where, image_path, entry in matched:
         try:
-            label = _label(entry, where, names, image_path, sizes, faults)
+            label = _label(entry, where, names, image_path, sizes=sizes, faults=faults)
         except (KeyError, TypeError, ValueError):
             faults.add(
                 "prediction lacks a class, a score or a box|predictions lack a class, a score or a "
@@ -172,6 +172,7 @@ def _label(
     where: str,
     names: dict[int, str],
     image: Path,
+    *,
     sizes: dict[Path, tuple[int, int]],
     faults: Faults,
 ) -> FileLabel | None:

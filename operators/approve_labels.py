@@ -52,6 +52,7 @@ class ApproveLabels(FormOperator):
         sample_collection: Any,
         field: str,
         into: str,
+        *,
         min_confidence: float | None = None,
         max_confidence: float | None = None,
         classes: list[str] | None = None,
@@ -91,10 +92,14 @@ class ApproveLabels(FormOperator):
     def execute(self, ctx: Any) -> dict[str, Any]:
         params = ctx.params
         done = self(
-            ctx.target_view(), params["field"], params["into"], params.get("min_confidence"),
-            params.get("max_confidence"), params.get("classes") or None,
-            params.get("rule", "keep"),
-        )  # fmt: skip
+            ctx.target_view(),
+            params["field"],
+            params["into"],
+            min_confidence=params.get("min_confidence"),
+            max_confidence=params.get("max_confidence"),
+            classes=params.get("classes") or None,
+            rule=params.get("rule", "keep"),
+        )
         if not ctx.delegated:
             ctx.ops.reload_dataset()
         return {"summary": done.sentence, "approved": done.approved, "undo": done.token}

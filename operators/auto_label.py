@@ -25,7 +25,7 @@ from ..autolabel.runs import (
 from ..core.checks import check_number
 from ..core.errors import LabelvetError
 from ..core.progress import Report
-from ..core.sentences import count
+from ..core.sentences import agree, count
 from ..dataset.patches import as_images, check_images, count_images
 from ..dataset.storage import home_of
 from .forms import advanced_switch, batch_inputs, device_input, filled, problem, refuse
@@ -245,7 +245,7 @@ def _existing(inputs: types.Object, earlier: AutoLabelRun, samples: Any) -> None
     )
     labels, images = count_elsewhere(samples, earlier)
     if labels:
-        are, they = ("is", "it") if labels == 1 else ("are", "them")
+        are, they = agree(labels, "is", "are"), agree(labels, "it", "them")
         line = (
             f"{count(labels, 'label')} of '{earlier.name}' {are} in {count(images, 'image')} that "
             f"the target view does not show: replacing removes {they}, too, and undo brings {they} "

@@ -37,7 +37,7 @@ class CheckBoxes(LongOperator):
             "All its labels are checked. Unusual boxes are listed in the attribute 'geometry', "
             "which the sidebar can filter by"
         )
-        drop_down(ctx, inputs, "field", fields, "Label field", about)
+        drop_down(ctx, inputs, "field", fields, label="Label field", about=about)
         schedule_on(ctx, inputs)
 
     def __call__(

@@ -163,7 +163,7 @@ class ComputeVisualization(LongOperator):
 
 
 def _brain_key(
-    ctx: Any, inputs: types.Object, samples: Any, name: str, run_type: str, required: bool = True
+    ctx: Any, inputs: types.Object, samples: Any, name: str, run_type: str, *, required: bool = True
 ) -> None:
     label = "Brain key" if run_type == "visualization" else "Similarity index"
     description = (
@@ -306,11 +306,14 @@ def _advanced(ctx: Any, inputs: types.Object, samples: Any) -> None:
             view=types.FieldView(space=6) if kind != "enum" else None,
         )
     if "metric" in _METHOD_PARAMETERS[method]:
-        _choose(inputs, "metric", METRICS, "euclidean", "Metric", "Distance between embeddings")
+        _choose(
+            inputs, "metric", METRICS, default="euclidean", label="Metric",
+            about="Distance between embeddings",
+        )  # fmt: skip
     if method == "pca":
         _choose(
-            inputs, "svd_solver", ("auto", "full", "arpack", "randomized"), "randomized",
-            "SVD solver", "scikit-learn's solver",
+            inputs, "svd_solver", ("auto", "full", "arpack", "randomized"), default="randomized",
+            label="SVD solver", about="scikit-learn's solver",
         )  # fmt: skip
     inputs.int("seed", label="Seed", description="Set a number for a reproducible map; slower")
 
@@ -332,8 +335,8 @@ def _advanced(ctx: Any, inputs: types.Object, samples: Any) -> None:
             )
         if outlines:
             _choose(
-                inputs, "background", BACKGROUNDS, KEPT, "Background",
-                "What happens to the pixels outside a label's mask or polyline",
+                inputs, "background", BACKGROUNDS, default=KEPT, label="Background",
+                about="What happens to the pixels outside a label's mask or polyline",
             )  # fmt: skip
         inputs.str(
             "weights",
@@ -343,13 +346,9 @@ def _advanced(ctx: Any, inputs: types.Object, samples: Any) -> None:
         )
         device_input(inputs)
         _choose(
-            inputs,
-            "precision",
-            PRECISIONS,
-            "auto",
-            "Precision",
-            "auto picks the fastest that is safe",
-        )
+            inputs, "precision", PRECISIONS, default="auto", label="Precision",
+            about="auto picks the fastest that is safe",
+        )  # fmt: skip
         batch_inputs(inputs, "Leave empty to choose automatically")
     if ctx.params.get("num_dims", 2) == 2:
         inputs.bool(
@@ -361,8 +360,9 @@ def _advanced(ctx: Any, inputs: types.Object, samples: Any) -> None:
     _brain_key(ctx, inputs, samples, "similarity_key", "similarity", required=False)
     if ctx.params.get("similarity_key") and find_spec("lancedb"):
         _choose(
-            inputs, "similarity_backend", ("sklearn", "lancedb"), "sklearn", "Similarity backend",
-            "sklearn keeps the index in the database; lancedb suits millions of patches",
+            inputs, "similarity_backend", ("sklearn", "lancedb"), default="sklearn",
+            label="Similarity backend",
+            about="sklearn keeps the index in the database; lancedb suits millions of patches",
         )  # fmt: skip
 
 
@@ -381,16 +381,15 @@ def _choose(
     inputs: types.Object,
     name: str,
     values: tuple[str, ...],
+    *,
     default: str,
     label: str,
-    description: str,
+    about: str,
 ) -> None:
     view = types.DropdownView(space=6)
     for value in values:
         view.add_choice(value, label=value)
-    inputs.enum(
-        name, view.values(), default=default, label=label, description=description, view=view
-    )
+    inputs.enum(name, view.values(), default=default, label=label, description=about, view=view)
 
 
 def _estimate(ctx: Any, inputs: types.Object, samples: Any) -> None:

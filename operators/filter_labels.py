@@ -7,6 +7,7 @@ from typing import Any
 import fiftyone.operators.types as types
 
 from ..core.errors import LabelvetError
+from ..core.sentences import count
 from ..dataset.label_counts import count_labels, list_classes
 from ..dataset.label_views import count_filtered, filter_labels
 from .form_operator import FormOperator
@@ -38,6 +39,7 @@ class FilterLabels(FormOperator):
         self,
         sample_collection: Any,
         field: str,
+        *,
         min_confidence: float | None = None,
         max_confidence: float | None = None,
         classes: list[str] | None = None,
@@ -95,7 +97,7 @@ def _preview(ctx: Any, inputs: types.Object, view: Any, field: str) -> None:
         problem(inputs, error)
         return
     if kept:
-        line = f"{kept:,} of {count_labels(view, field):,} labels will be shown"
+        line = f"{kept:,} of {count(count_labels(view, field), 'label')} will be shown"
         inputs.view("preview", types.Notice(label=line))
     else:
         inputs.view("preview", types.Warning(label="No labels match")).invalid = True

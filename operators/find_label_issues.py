@@ -32,7 +32,7 @@ class FindLabelIssues(LongOperator):
         if not keys:
             nothing(inputs, "none", NO_RUNS)
         about = "The labels of this visualization are checked"
-        drop_down(ctx, inputs, "brain_key", keys, "Visualization", about)
+        drop_down(ctx, inputs, "brain_key", keys, label="Visualization", about=about)
         key = ctx.params.get("brain_key")
         own = run_field(ctx.dataset, key) if key in keys else None
         fields = types.DropdownView(multiple=True)
@@ -117,9 +117,8 @@ class RemoveLabelIssues(foo.Operator):
             ctx.ops.notify(str(error), variant="error")
             raise
         ctx.ops.reload_dataset()
-        were = "was" if len(removed) == 1 else "were"
         line = (
-            f"{count(len(removed), 'attribute')} {were} removed."
+            f"{count(len(removed), 'attribute was', 'attributes were')} removed."
             if removed
             else "There were no label issues to remove."
         )

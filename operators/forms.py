@@ -50,7 +50,9 @@ def field_input(
     patches = set(list_patches_fields(samples))
     boxes = [name for name in fields if name in patches and not is_of_whole_images(samples, name)]
     default = boxes[-1] if boxes else fields[0]
-    return drop_down(ctx, inputs, "field", fields, "Label field", description, default)
+    return drop_down(
+        ctx, inputs, "field", fields, label="Label field", about=description, default=default
+    )
 
 
 def run_input(ctx: Any, inputs: types.Object, description: str) -> str | None:
@@ -59,7 +61,7 @@ def run_input(ctx: Any, inputs: types.Object, description: str) -> str | None:
     if not keys:
         nothing(inputs, "none", NO_RUNS)
         return None
-    return drop_down(ctx, inputs, "brain_key", keys, "Visualization", description)
+    return drop_down(ctx, inputs, "brain_key", keys, label="Visualization", about=description)
 
 
 def drop_down(
@@ -67,8 +69,9 @@ def drop_down(
     inputs: types.Object,
     name: str,
     values: list[str],
+    *,
     label: str,
-    description: str,
+    about: str,
     default: str | None = None,
 ) -> str | None:
     """Adds a drop-down and returns the chosen value, None where that cannot be chosen any more.
@@ -78,7 +81,7 @@ def drop_down(
         inputs: where it is added
         name: of the input
         values: what can be chosen
-        label, description: what it says
+        label, about: what it says
         default: what is chosen at first; the last value for None
     """
     if default is None and values:
@@ -87,7 +90,7 @@ def drop_down(
     for value in values:
         view.add_choice(value, label=value)
     inputs.enum(
-        name, view.values(), default=default, required=True, label=label, description=description,
+        name, view.values(), default=default, required=True, label=label, description=about,
         view=view,
     )  # fmt: skip
     chosen = ctx.params.get(name) or default

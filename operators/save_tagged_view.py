@@ -70,6 +70,6 @@ def _preview(ctx: Any, inputs: types.Object, field: str | None) -> None:
         problem(inputs, error)
         return
     number = count_labels(view, field) if field else view.count()
-    have = "has" if number == 1 else "have"
-    line = f"{count(number, 'label' if field else 'sample')} {have} the tag now"
+    what = "label" if field else "sample"
+    line = f"{count(number, f'{what} has', f'{what}s have')} the tag now"
     inputs.view("preview", types.Notice(label=line))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from threading import Event
+from contextlib import suppress
+from threading import Event, Thread
 from typing import Any
 
 import fiftyone as fo
@@ -12,10 +13,13 @@ import fiftyone.operators.types as types
 
 from ..core.errors import LabelvetError
 from ..core.progress import Report
+from ..dataset.brain_runs import find_run
 from ..visualization.update import recent_changes
 from .forms import advanced_switch, batch_inputs, device_input, filled, nothing, refuse
 from .long_operator import LongOperator, schedule_on
 from .summary import report
+
+COMPARING = "labelvet compares ahead"
 
 _PARAMETERS = ("brain_key", "weights", "device", "batch_size", "num_workers")
 
@@ -49,6 +53,8 @@ class UpdateVisualization(LongOperator):
                 _changes(inputs, recent_changes(ctx.dataset, key))
             except LabelvetError as error:
                 refuse(chosen, str(error))
+        else:
+            _compare_ahead(ctx.dataset, keys)
         if advanced_switch(ctx, inputs, "Checkpoint, device"):
             _advanced(inputs)
         schedule_on(ctx, inputs)
@@ -84,6 +90,17 @@ class UpdateVisualization(LongOperator):
 
     def show(self, ctx: Any, result: Any) -> Iterator[Any]:
         yield ctx.ops.show_output(*report(self.label, result))
+
+
+def _compare_ahead(dataset: fo.Dataset, keys: list[str]) -> None:
+    """Compares the newest run while somebody chooses one: of many labels that takes seconds."""
+
+    def compare() -> None:
+        with suppress(Exception):  # whoever chooses it is told
+            newest = max(keys, key=lambda key: str(find_run(dataset, key)))
+            recent_changes(dataset, newest)
+
+    Thread(target=compare, name=COMPARING, daemon=True).start()
 
 
 def _changes(inputs: types.Object, changes: Any) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from threading import enumerate as enumerate_threads
+
 import fiftyone as fo
 import fiftyone.operators as foo
 import numpy as np
@@ -10,9 +12,10 @@ from fiftyone import ViewField as F
 from fiftyone.operators.executor import ExecutionContext, ExecutionError
 from labelvet import compute_visualization
 from labelvet.issues.find import find_label_issues
-from labelvet.operators.update_visualization import UpdateVisualization
+from labelvet.operators.update_visualization import COMPARING, UpdateVisualization
 from labelvet.visualization import update
 
+compare = update._compare
 URI = "@labelvet/labelvet/update_visualization"
 
 
@@ -46,6 +49,11 @@ def form(dataset, **params):
     return UpdateVisualization().resolve_input(ctx).type.properties
 
 
+def join_comparing():
+    for thread in [one for one in enumerate_threads() if one.name == COMPARING]:
+        thread.join()
+
+
 def test_the_form_tells_what_has_changed(dataset):
     assert [c.value for c in form(dataset)["brain_key"].view.choices] == ["map"]
     unchanged = form(dataset, brain_key="map")["changes"]
@@ -60,7 +68,7 @@ def test_the_form_tells_what_has_changed(dataset):
 
 
 def test_the_form_compares_once_until_the_labels_change(dataset, monkeypatch):
-    compared, compare = [], update._compare
+    compared = []
 
     def count(run):
         compared.append(1)
@@ -78,6 +86,21 @@ def test_the_form_compares_once_until_the_labels_change(dataset, monkeypatch):
     monkeypatch.setattr(update, "_RECENT_SECONDS", 1e-6)
     form(dataset, brain_key="map")
     assert len(compared) == 3
+
+
+def test_what_is_chosen_first_is_compared_while_the_form_waits(dataset, monkeypatch):
+    compared = []
+    monkeypatch.setattr(update, "_compare", lambda run: compared.append(1) or compare(run))
+    monkeypatch.setattr(update, "_RECENT_SECONDS", 1e9)
+    add_labels(dataset, 1)
+    assert "changes" not in form(dataset)
+    join_comparing()
+    assert compared == [1]
+    assert form(dataset, brain_key="map")["changes"].view.label == "1 new; 20 points as before."
+    assert compared == [1]
+    dataset.clear_sample_field("boxes")
+    form(dataset)  # what goes wrong is told to whoever chooses it
+    join_comparing()
 
 
 def test_the_form_says_what_cannot_be_updated(dataset, make_dataset):
