@@ -5,7 +5,7 @@ NPM = npm --prefix panels
 help:
 	@echo "make demo   a demo dataset with its visualization, in the App"
 	@echo "make test   every check and every test"
-	@echo "make test-fast  the tests that need no browser, no Ray, no training and no worker"
+	@echo "make test-fast  the tests that need no browser, no Ray, no training and no worker, without slow ones"
 	@echo "make lint   ruff, mypy and the rule of imports"
 	@echo "make types  writes the web half's types from the panels' messages"
 	@echo "make reference  docs/reference.md, from the code"
@@ -68,7 +68,7 @@ test: lint web-check
 	@$(PYTEST) --reruns 1 --only-rerun '^TimeoutError: (Locator|Page)' -rsR --durations 20
 
 test-fast: setup
-	@$(PYTEST) -m "not (training or browser or ray or processes)"
+	@$(PYTEST) -m "not (slow or training or browser or ray or processes)"
 
 matrix:
 	@scripts/matrix

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from ..core.checks import check_number, check_whole
 from ..core.errors import InvalidParameter
+from ..core.sentences import agree, count
 from .neighbors import NeighborGraph
 from .numba_cache import keep_compiled
 
@@ -203,8 +204,8 @@ def project(
         notes.append("All patches look the same to the backbone, so all points coincide.")
     elif not isinstance(method, PCA):
         notes.append(
-            f"{n} {'patch is' if n == 1 else 'patches are'} too few for {method.title}, so they "
-            "were placed by PCA."
+            f"{count(n, 'patch is', 'patches are')} too few for {method.title}, so "
+            f"{agree(n, 'it was', 'they were')} placed by PCA."
         )
     solver = method.svd_solver if isinstance(method, PCA) else "full"
     return _fit_pca(vectors, method.num_dims, method.seed, solver), notes

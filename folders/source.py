@@ -11,7 +11,7 @@ from typing import Any
 
 from ..core.errors import BadDataset, InvalidParameter
 from ..core.images import upright_size
-from ..core.sentences import count
+from ..core.sentences import agree, count
 
 # ultralytics' own; what is not decoded here, such as HEIC, is a fault
 IMAGE_SUFFIXES = frozenset(
@@ -83,8 +83,8 @@ class Faults:
         found = []
         for kind, number in self._counts.items():
             one, _, many = kind.partition("|")
-            what = f"1 {one}" if number == 1 else f"{number:,} {many}"
-            found.append(f"{what}, {'as' if number > 1 else 'in'} {self._first[kind]}.")
+            where = f"{agree(number, 'in', 'as')} {self._first[kind]}"
+            found.append(f"{count(number, one, many)}, {where}.")
         return found
 
 

@@ -58,6 +58,7 @@ def test_objects_are_where_the_truth_says(stamps):
         assert changed[outside].mean() < 0.01
 
 
+@pytest.mark.slow
 def test_the_dataset_is_as_large_as_promised(dataset):
     truth = dataset.values("ground_truth.detections.label", unwind=True)
     assert len(dataset) >= 150
@@ -67,6 +68,7 @@ def test_the_dataset_is_as_large_as_promised(dataset):
     assert len(predictions) >= 800 and all(0 <= c <= 1 for c in predictions)
 
 
+@pytest.mark.slow
 def test_the_detector_errs_in_every_way(dataset):
     right, confused, shifted, background = [], [], [], []
     missed = 0

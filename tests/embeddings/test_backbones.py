@@ -178,6 +178,7 @@ def test_the_form_offers_real_backbones():
     assert choices[0].name == DEFAULT_BACKBONE and choices[0].ready
 
 
+@pytest.mark.slow
 def test_pretrained_weights_separate_classes_and_random_ones_do_not(coco128):
     """A vote of the ten nearest neighbors finds the class; with random weights it cannot."""
     from efficientnet_lite_pytorch import EfficientNet

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
 import zipfile
 from pathlib import Path
@@ -42,14 +43,19 @@ def offline(monkeypatch, tmp_path):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
 
 
-@pytest.mark.parametrize("trap", ["model", "ema", "train_args", "beside"])
-def test_a_checkpoint_under_any_name_runs_no_code(tmp_path, sprung, load, trap):
-    # a real model beside the trap, so that it is the trap alone that is refused
+@pytest.fixture(scope="module")
+def network():
     from ultralytics import YOLO
 
-    checkpoint = {"model": YOLO("yolo11n.yaml").model, trap: Trap(sprung)}
+    return YOLO("yolo11n.yaml").model
+
+
+@pytest.mark.parametrize("trap", ["model", "ema", "train_args", "beside"])
+def test_a_checkpoint_under_any_name_runs_no_code(tmp_path, sprung, load, network, trap):
+    # a real model beside the trap, so that it is the trap alone that is refused
+    torch.save({"model": network, trap: Trap(sprung)}, tmp_path / "saved")
     for name in ("best.pt", "yolo11n.pt", "yolo11n-cls.pt", "yolov8s-world.PT"):
-        torch.save(checkpoint, tmp_path / name)
+        shutil.copy(tmp_path / "saved", tmp_path / name)
         with pytest.raises(ModelUnavailable, match=r"could not be loaded.*LABELVET_TRUSTED_MODELS"):
             load(str(tmp_path / name))
     assert not sprung.exists()
@@ -105,6 +111,14 @@ def test_an_activation_in_a_definition_runs_no_code(tmp_path, sprung, load):
     with pytest.raises(ModelUnavailable, match="unsupported activation"):
         load(str(file))
     assert not sprung.exists()
+
+
+@pytest.mark.slow
+def test_an_activation_of_torch_in_a_definition_is_used(tmp_path, load):
+    from ultralytics.utils import ROOT as THEIRS
+
+    own = (THEIRS / "cfg/models/11/yolo11.yaml").read_text()
+    file = tmp_path / "yolo11n.yaml"
     file.write_text(f"{own}\nactivation: nn.ReLU()\n")
     assert load(str(file)).device
 
