@@ -371,7 +371,7 @@ def _update(
     new = each(keep(in_list(root), arrives), _as_truth(candidates, moment, by, proof_sentence))
     update: dict[str, Any] = {
         root: each(in_list(root), _after(candidates, moves, moment)),
-        "last_modified_at": moment,
+        "last_modified_at": now(),
     }
     stays = truth
     if rule == "replace":

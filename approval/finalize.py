@@ -105,7 +105,7 @@ def _remove(candidates: Candidates, leaves: Expression, being: str, by: str | No
     update = {
         candidates.root: keep(labels, {"$not": [leaves]}),
         removed.removed_field(field): removed.kept(field, keep(labels, leaves), moment),
-        "last_modified_at": moment,
+        "last_modified_at": now(),
     }
     which = {f"{candidates.root}.0": {"$exists": True}}
     with begin(

@@ -32,7 +32,7 @@ class Round:
     """One approval.
 
     Attributes:
-        at: when, in UTC
+        at: when, in UTC, by the clock of the database
         by: who
         into: the field of ground truth
         approved: how many labels

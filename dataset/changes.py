@@ -14,7 +14,7 @@ import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import wraps
 from typing import Any, TypeVar
 
@@ -22,18 +22,18 @@ import fiftyone as fo
 import numpy as np
 from bson import Binary, ObjectId
 from numpy.typing import NDArray
+from pymongo import ReturnDocument
 from pymongo.errors import PyMongoError
 
 from ..core.errors import UnknownUndo
 from ..core.user import current_user
-from .documents import Ids, collection_named, now
+from .documents import Ids, collection_named
 from .run_keys import is_gone, this_writer
 from .storage import Storage
 from .stores import open_store
 
-_STORE = "labelvet_undo"
+_STORE, _CLOCK = "labelvet_undo", "clock"
 _UNDO_SECONDS = 30 * 24 * 3600
-_MOMENT_SECONDS = 3600
 _LISTED = 200
 _CLOSED = "This was already undone, or closed by Finish."
 _HELD = {
@@ -57,7 +57,7 @@ class Change:
         kind: which module made it
         sentence: what it did; until that is known, what it is about to do
         by: who did it
-        at: when it began, in UTC
+        at: when it began, in UTC, by the clock of the database
         what: what its module needs to know to undo it; plain values
         expires: whether it can be undone for 30 days only; one that holds labels which are
             nowhere else can be undone until it is closed
@@ -234,7 +234,8 @@ def begin(
     token = secrets.token_hex(12)
     if isinstance(dataset, Storage) and dataset.frames:
         what["frames"] = True
-    change = Change(dataset, token, kind, sentence, by or current_user(), now(), what, expires)
+    at = unique_moment(dataset)
+    change = Change(dataset, token, kind, sentence, by or current_user(), at, what, expires)
     hold = _hold("made")
     with change._holding(hold):
         change._set(token, {**change._record(), "held": hold})
@@ -242,13 +243,15 @@ def begin(
 
 
 def unique_moment(dataset: fo.Dataset) -> datetime:
-    """Returns the moment, in UTC, which no other call returns for this dataset: a later one where
-    it is taken. So what a change marked with it is told from what another did."""
-    moment = now()
-    while not open_store(dataset, _STORE).set_if_absent(
-        f"moment {moment.isoformat()}", {}, ttl=_MOMENT_SECONDS
-    ):
-        moment += timedelta(milliseconds=1)
+    """Returns the moment, in UTC, by the clock of the database, which no other call returns for
+    this dataset: each a later one than all before, whichever machine asks, and whatever its clock
+    says. So changes have an order, and what one marked is told from what another did."""
+    clock = {"store_name": _STORE, "dataset_id": dataset._doc.id, "key": _CLOCK}
+    ticks = [{"$set": {"value.moment": {"$max": ["$$NOW", {"$add": ["$value.moment", 1]}]}}}]
+    store, after = collection_named("execution_store"), ReturnDocument.AFTER
+    while (found := store.find_one_and_update(clock, ticks, return_document=after)) is None:
+        open_store(dataset, _STORE).set_if_absent(_CLOCK, {})
+    moment: datetime = found["value"]["moment"]
     return moment
 
 

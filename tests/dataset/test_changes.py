@@ -1,5 +1,6 @@
 import subprocess
 import sys
+from datetime import datetime, timedelta
 
 import fiftyone as fo
 import pytest
@@ -9,8 +10,10 @@ from labelvet.approval.approve import approve
 from labelvet.approval.basket import add_labels
 from labelvet.approval.candidates import Selection, find_candidates
 from labelvet.approval.finalize import finalize, finish
+from labelvet.approval.rounds import progress
 from labelvet.approval.undo import undo_change
-from labelvet.core.errors import UnknownUndo
+from labelvet.core.errors import InvalidParameter, UnknownUndo
+from labelvet.dataset import documents
 from labelvet.dataset.changes import Change, begin, find_change, list_changes
 from labelvet.dataset.documents import collection_named, samples_of
 from labelvet.dataset.run_keys import this_writer
@@ -51,6 +54,36 @@ def test_what_can_be_undone_is_listed_newest_first_with_who_and_when(judged):
             undo(judged, one.token)
     assert list_changes(judged) == []
     assert judged.count_label_tags(FIELD) == {}
+
+
+def test_the_order_of_changes_is_the_databases_whatever_the_clock_of_a_machine_says(
+    judged, monkeypatch
+):
+    """The second of two machines has a clock that is a day behind."""
+    judged.clone_sample_field(FIELD, "second")
+    of_first, of_second = (find_candidates(judged, field) for field in (FIELD, "second"))
+    add_labels(of_first, Selection((0.5, None)))
+    first = approve(of_first, "truth")
+    with monkeypatch.context() as behind:
+        behind.setattr(documents, "datetime", Behind)
+        assert documents.now() < list_changes(judged)[0].at - timedelta(hours=23)
+        for source in (of_first, of_second):
+            add_labels(source, Selection())
+        rounds = [approve(source, "truth") for source in (of_first, of_second)]
+    (kept, again, *_) = list_changes(judged, ("approval",))
+    assert [kept.token, again.token] == [one.token for one in reversed(rounds)]
+    assert [one.token for one in progress(of_first).rounds] == [first.token, rounds[0].token]
+    with pytest.raises(InvalidParameter, match="kept labels of this one: undo that first"):
+        undo(judged, first.token)
+    for token in (kept.token, again.token, first.token):
+        undo(judged, token)
+    assert not judged.has_sample_field("truth")
+
+
+class Behind(datetime):
+    @classmethod
+    def now(cls, tz=None):
+        return datetime.now(tz) - timedelta(days=1)
 
 
 def test_a_removal_is_listed_however_many_answers_came_after_it(judged):
