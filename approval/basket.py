@@ -8,10 +8,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from ..core.errors import InvalidParameter
 from ..core.sentences import count
+from ..dataset.documents import Ids, pair_keys
 from ..dataset.states import BASKET_TAG
-from ..dataset.tags import tag_labels
+from ..dataset.tags import move_tag, tag_labels
 from .candidates import Candidates, Selection, read_candidates
 
 
@@ -70,3 +74,24 @@ def remove_labels(candidates: Candidates, selection: Selection | None = None) ->
     return Chosen(
         done.changed, done.token, f"{count(done.changed, 'label')} removed from the basket."
     )
+
+
+def replace_basket(candidates: Candidates, sample_ids: Ids, ids: Ids) -> Chosen:
+    """Makes the basket some labels and no others, as one change.
+
+    Args:
+        candidates: the candidates
+        sample_ids: (n, 12) the labels' samples
+        ids: (n, 12) labels that are open, or in the basket
+    """
+    there = read_candidates(candidates, Selection(), "basket")
+    gain, lose = _without((sample_ids, ids), there), _without(there, (sample_ids, ids))
+    done = move_tag(candidates.dataset, candidates.field, gain, lose, BASKET_TAG)
+    return Chosen(done.changed, done.token, f"The basket holds {count(len(ids), 'label')}.")
+
+
+def _without(some: tuple[Ids, Ids], others: tuple[Ids, Ids]) -> tuple[Ids, Ids]:
+    """Those of some labels that are not among others; both as samples and labels."""
+    out = set(pair_keys(*others))
+    stay: NDArray[np.bool_] = np.array([pair not in out for pair in pair_keys(*some)], bool)
+    return some[0][stay], some[1][stay]

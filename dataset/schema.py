@@ -261,7 +261,9 @@ def check_fields(dataset: fo.Dataset | Storage, names: Iterable[str], done: str 
         check_writable(dataset, name)
 
 
-def check_labels(dataset: fo.Dataset | Storage, name: str, done: str = "") -> None:
+def check_labels(
+    dataset: fo.Dataset | Storage, name: str, done: str = "", path: str | None = None
+) -> None:
     """Checks that a field of labels is there, as this process knows it, and can be written to.
 
     What writes into labels asks the documents for them in the update itself, so that it never makes
@@ -271,6 +273,7 @@ def check_labels(dataset: fo.Dataset | Storage, name: str, done: str = "") -> No
         dataset: the dataset, or the storage of its frames
         name: the field
         done: see :func:`check_fields`
+        path: what of the labels is written; by default the field is asked alone
 
     Raises:
         FieldGone: if it is not
@@ -282,7 +285,7 @@ def check_labels(dataset: fo.Dataset | Storage, name: str, done: str = "") -> No
     known = "" if kind is None else f"{kind.__module__}.{kind.__name__}"
     if missing_fields(dataset, [name], known):
         raise FieldGone(gone(name, done))
-    check_writable(dataset, name)
+    check_writable(dataset, path or name)
 
 
 def deleted(name: str) -> str:

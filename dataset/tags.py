@@ -148,6 +148,45 @@ def tag_labels(
     return _change(target, sample_ids, label_ids, check_tag(tag), remove, by, all_differ)
 
 
+def move_tag(
+    dataset: fo.Dataset,
+    field: str,
+    gain: tuple[Ids, Ids],
+    lose: tuple[Ids, Ids],
+    tag: str,
+) -> Tagged:
+    """Takes a tag from labels and adds it to others, as one change.
+
+    Args:
+        dataset: the dataset
+        field: the field of the labels
+        gain: (n, 12) samples and (n, 12) labels that the caller just read not to have the tag
+        lose: the same of labels that have it
+        tag: the tag
+
+    Raises:
+        see :func:`tag_labels`
+    """
+    target = _Target(dataset, field)
+    _check_writable(target)
+    with begin(
+        dataset, TAGGING, f"'{tag}' moved to other labels.", field=field, tag=check_tag(tag),
+        remove=None,
+    ) as change:  # fmt: skip
+        out = _write_batches(change, target, *lose, remove=True, all_differ=True)
+        into = _write_batches(
+            change, target, *gain, remove=False, all_differ=True, before=out.changed
+        )
+        changed = out.changed + into.changed
+        if not changed:
+            change.drop()
+            return Tagged(0, 0, None)
+        change.say(
+            f"'{tag}' was added to {count(into.changed, 'label')} and removed from {out.changed:,}."
+        )
+    return Tagged(changed, 0, change.token)
+
+
 def tag_samples(
     dataset: fo.Dataset, sample_ids: Ids, tag: str, remove: bool = False, by: str | None = None
 ) -> Tagged:
@@ -220,16 +259,20 @@ def undo_tags(change: Change) -> Undone:
     _check_there(target, changed)
     change.close()
     what = count(changed, "sample" if field is None else "label")
+    if remove is None:
+        return Undone(changed, f"'{tag}' is where it was: {what} changed back.")
     verb = "have" if changed != 1 else "has"
     said = f"{verb} the tag '{tag}' again" if remove else f"no longer {verb} the tag '{tag}'"
     return Undone(changed, f"{what} {said}.")
 
 
 def _undo_batch(
-    target: _Target, tag: str, remove: bool, batch: tuple[Ids, Ids, NDArray[np.uint8]]
+    target: _Target, tag: str, remove: bool | None, batch: tuple[Ids, Ids, NDArray[np.uint8]]
 ) -> int:
     """Takes a change of tags of one batch back, and returns how many this changed."""
     samples, ids, had = batch
+    if remove is None:  # a tag that moved went from all of a batch, or came to all of it
+        remove = bool(had[0])
     _check_there(target, 0)
     if (had == remove).all():  # it changed no other tags
         return _write(target, samples, ids, tag, not remove)
@@ -275,7 +318,7 @@ def _change(
     with begin(
         target.dataset, TAGGING, sentence, by, field=target.field, tag=tag, remove=remove
     ) as change:
-        done = _write_batches(change, target, sample_ids, ids, all_differ)
+        done = _write_batches(change, target, sample_ids, ids, remove=remove, all_differ=all_differ)
         if done.changed:
             change.say(describe(done, tag, what, remove))
         else:
@@ -284,16 +327,25 @@ def _change(
 
 
 def _write_batches(
-    change: Change, target: _Target, sample_ids: Ids, ids: Ids, all_differ: bool
+    change: Change,
+    target: _Target,
+    sample_ids: Ids,
+    ids: Ids,
+    *,
+    remove: bool,
+    all_differ: bool,
+    before: int = 0,
 ) -> Tagged:
-    tag, remove = change.what["tag"], change.what["remove"]
+    """Writes down and does what a change of tags does to some labels; ``before`` says how many it
+    changed already."""
+    tag = change.what["tag"]
     changed = unchanged = 0
     others = target.contradicted(tag, remove)
     for batch in _batches(len(ids)):
         try:
-            _check_there(target, changed)
+            _check_there(target, before + changed)
         except (FieldGone, InvalidParameter):
-            if not changed:
+            if not before + changed:
                 change.drop()
             raise
         samples, differing = sample_ids[batch], ids[batch]
@@ -310,7 +362,7 @@ def _write_batches(
             goes = (had & 1 << number) > 0
             _write(target, samples[goes], differing[goes], other, remove=True)
         changed += int((~new).sum())  # had the tag, and another state beside it
-    _check_there(target, changed)
+    _check_there(target, before + changed)
     return Tagged(changed, unchanged, change.token if changed else None)
 
 
@@ -540,10 +592,11 @@ def _check_writable(target: _Target) -> None:
 def _check_there(target: _Target, changed: int) -> None:
     """Checks that the field of the labels is there, and can be written to; see
     :func:`~.schema.check_labels`."""
-    check_writable(target.storage, target.tags)
-    if target.name is not None:
-        done = f"{count(changed, 'label')} had been changed before" if changed else ""
-        check_labels(target.storage, target.name, done)
+    if target.name is None:
+        check_writable(target.storage, target.tags)
+        return
+    done = f"{count(changed, 'label')} had been changed before" if changed else ""
+    check_labels(target.storage, target.name, done, target.tags)
 
 
 def _batches(n: int) -> Iterator[slice]:

@@ -8,14 +8,12 @@ from itertools import chain
 import fiftyone as fo
 import numpy as np
 
-from ..approval.basket import Chosen, remove_labels
+from ..approval.basket import Chosen, replace_basket
 from ..approval.candidates import Candidates, Selection, find_candidates, read_candidates
 from ..core.errors import InvalidParameter
 from ..core.sentences import count
 from ..dataset.documents import Ids, pair_keys
-from ..dataset.states import BASKET_TAG
 from ..dataset.storage import locate
-from ..dataset.tags import tag_labels
 from .audits import Audit, keep_basket, kept_basket
 from .results import AuditResult, read_judged, read_result
 
@@ -56,11 +54,7 @@ def fill_basket(dataset: fo.Dataset, audit: Audit | None) -> Chosen:
             "flagged, approved or deleted since: the proof does not hold for the rest. Start a "
             "new target."
         )
-    if len(basket[1]):
-        remove_labels(candidates)
-    done = tag_labels(
-        candidates.dataset, candidates.field, samples, ids, BASKET_TAG, all_differ=True
-    )
+    done = replace_basket(candidates, samples, ids)
     sentence = describe(audit, result, len(ids))
     keep_basket(dataset, audit, _digest(samples, ids), sentence)
     return Chosen(done.changed, done.token, sentence)

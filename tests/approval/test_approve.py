@@ -8,7 +8,7 @@ from labelvet.approval import approve as approval
 from labelvet.approval import finalize as finalizing
 from labelvet.approval import label_updates, rounds
 from labelvet.approval.approve import approve
-from labelvet.approval.basket import add_labels, remove_labels
+from labelvet.approval.basket import add_labels, remove_labels, replace_basket
 from labelvet.approval.candidates import Selection, find_candidates, read_candidates
 from labelvet.approval.finalize import finalize, finish
 from labelvet.approval.rounds import loop_changes, progress
@@ -21,7 +21,8 @@ from labelvet.autolabel.runs import (
     save_run,
 )
 from labelvet.core.errors import InvalidParameter, UnknownField, UnknownUndo
-from labelvet.dataset.changes import find_change
+from labelvet.dataset import tags
+from labelvet.dataset.changes import find_change, list_changes
 from labelvet.dataset.documents import samples_of
 from labelvet.dataset.tags import tag_view
 
@@ -89,6 +90,36 @@ def test_one_a_class_and_all_are_taken_out_and_everything_is_undone(predicted, l
         assert f"{done.changed}" in undo(predicted, done.token)
     assert labels_with("for-approval") == [*range(8)]
     undo(predicted, added.token)
+    assert state(predicted) == before
+
+
+@pytest.mark.parametrize("dies_at", [None, 1, 2, 3, 4])
+def test_a_basket_that_is_replaced_comes_back_whole(predicted, labels_with, monkeypatch, dies_at):
+    """Whenever it ended: while the old labels left, or while the new ones came."""
+    add(predicted, 0.2, 0.4)
+    before, candidates = state(predicted), find_candidates(predicted, FIELD)
+    new = read_candidates(candidates, Selection((0.32, 0.56)), "open")
+    old = read_candidates(candidates, Selection((0.32, 0.56)), "basket")
+    push, pushed = tags._push_into_list, []
+
+    def die(*args):
+        push(*args)
+        pushed.append(1)
+        if len(pushed) == dies_at:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(tags, "_push_into_list", die)
+        patched.setattr(tags, "_BATCH", 2)
+        both = [np.concatenate(pair) for pair in zip(new, old, strict=True)]
+        if dies_at is None:
+            done = replace_basket(candidates, *both)
+            assert done.changed == 7 and labels_with("for-approval") == [*range(8, 15)]
+        else:
+            with pytest.raises(KeyboardInterrupt):
+                replace_basket(candidates, *both)
+    (change, _) = list_changes(predicted)
+    undo(predicted, change.token)
     assert state(predicted) == before
 
 

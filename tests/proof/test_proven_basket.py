@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from labelvet.approval.approve import approve
-from labelvet.approval.basket import remove_labels
+from labelvet.approval.basket import add_labels, remove_labels
 from labelvet.approval.candidates import Selection, find_candidates, read_candidates
 from labelvet.approval.rounds import progress
 from labelvet.core.errors import InvalidParameter
@@ -64,8 +64,14 @@ def test_a_basket_that_is_changed_by_hand_has_no_proof(judged):
     dataset, flipped = judged
     audit = begin_audit(dataset, "map", target=0.8, seed=1)
     answer_all(dataset, audit, flipped)
-    done = fill_basket(dataset, current_audit(dataset, "map"))
     candidates = find_candidates(dataset, FIELD)
+    add_labels(candidates, Selection(ids=audit.ids[:9]))
+    before = hex_ids(basket(dataset))
+    done = fill_basket(dataset, current_audit(dataset, "map"))
+    assert done.changed == len(basket(dataset)) - len(before) > 0
+    undo(dataset, done.token)
+    assert hex_ids(basket(dataset)) == before
+    done = fill_basket(dataset, current_audit(dataset, "map"))
     out = parse_ids(hex_ids(basket(dataset))[:1])
     taken = remove_labels(candidates, Selection(ids=out))
     assert proof_of_basket(candidates) == (done.sentence, False)
