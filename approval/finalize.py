@@ -150,8 +150,8 @@ def undo_finalize(change: Change) -> str:
     number = removed.count_at(dataset, field, moment)
     # copies of them left the open patches views, which show them again once they are loaded anew
     update_labels(candidates, removed.at_moment(field, moment), update, {"$literal": False}, "$$l")
-    removed.drop_empty(dataset, field, moment)
     change.close()
+    removed.drop_empty(dataset, field)
     settle_run(candidates)
     return f"{count(number, 'label')} came back."
 
@@ -175,10 +175,12 @@ def finish(candidates: Candidates) -> str:
         for change in changes:
             if not change.closed:
                 held.enter_context(change.claimed())
+        # what is about to lose its labels is not undone any more, even if this is cut off
+        for change in changes:
+            change.close()
         for change in changes:
             where = change.what["into"] if change.kind == APPROVAL else candidates.field
             number += removed.forget(dataset, where, change.what["moment"])
-            change.close()
     # what no record can bring back: it came with a clone or an import, whose records stayed behind;
     # a removal writes its record first, so what is there without one now has none
     there = removed.moments(dataset, candidates.field)

@@ -1,0 +1,149 @@
+"""A process that is killed while it writes loses nothing, and what it began can be taken back."""
+
+import subprocess
+import sys
+
+import fiftyone as fo
+import pytest
+from invariants import check_opens
+from labelvet.approval.approve import approve
+from labelvet.approval.basket import add_labels
+from labelvet.approval.candidates import Selection, find_candidates
+from labelvet.approval.finalize import finalize, finish
+from labelvet.dataset.changes import list_changes
+from labelvet.dataset.documents import samples_of
+from labelvet.panels.undoing import undo
+from running import wait_until
+
+FIELD, TRUTH, IMAGES = "predictions", "truth", 60
+
+# one image at a time, so that there is time to kill it between two
+STEPS = """
+import sys
+import fiftyone as fo
+from labelvet.approval import label_updates
+from labelvet.approval.approve import approve
+from labelvet.approval.candidates import find_candidates
+from labelvet.approval.finalize import finalize, finish
+from labelvet.dataset.changes import list_changes
+from labelvet.panels.undoing import undo
+
+label_updates._BATCH = 1
+name, step = sys.argv[1:]
+dataset = fo.load_dataset(name)
+candidates = find_candidates(dataset, "predictions")
+if step == "approve":
+    approve(candidates, "truth", "replace")
+elif step == "undo":
+    undo(dataset, list_changes(dataset, ("approval",))[0].token)
+else:
+    {"finalize": finalize, "finish": finish}[step](candidates)
+"""
+
+# step → what an image has, or has no more, once it was written
+WRITTEN = {
+    "approve": {f"{FIELD}.detections.tags": "approved"},
+    "undo": {f"{FIELD}.detections.tags": "for-approval"},
+    "finalize": {f"{FIELD}_removed.detections.0": {"$exists": True}},
+    "finish": {f"{FIELD}_removed.detections.0": {"$exists": False}},
+}
+
+
+@pytest.fixture
+def reviewed(make_dataset):
+    """Images of two predictions, one in the basket and over an object of ground truth."""
+    dataset = make_dataset()
+    dataset.persistent = True  # it outlives the process that is killed
+    places = ([0.1, 0.1, 0.2, 0.2], [0.6, 0.6, 0.2, 0.2])
+    dataset.add_samples(
+        fo.Sample(
+            f"/{image}.jpg",
+            **{
+                FIELD: fo.Detections(
+                    detections=[
+                        fo.Detection(label="cat", bounding_box=box, confidence=1 - place)
+                        for place, box in enumerate(places)
+                    ]
+                ),
+                TRUTH: fo.Detections(
+                    detections=[fo.Detection(label="dog", bounding_box=places[0])]
+                ),
+            },
+        )
+        for image in range(IMAGES)
+    )
+    add_labels(find_candidates(dataset, FIELD), Selection((0.5, None)))
+    return dataset
+
+
+def labels(dataset, field):
+    """The labels of a field, by id, without when they were approved."""
+    found = (document.get(field) or {} for document in samples_of(dataset).find())
+    return {
+        str(label["_id"]): (label["label"], label["bounding_box"], label["tags"])
+        for one in found
+        for label in one.get("detections", [])
+    }
+
+
+def all_labels(dataset):
+    return [labels(dataset, field) for field in (FIELD, TRUTH)]
+
+
+def check_approved_if_and_only_if_it_is_there(dataset):
+    for document in samples_of(dataset).find():
+        approved = {
+            str(one["_id"]) for one in document[FIELD]["detections"] if "approved" in one["tags"]
+        }
+        copies = {one.get("approved_from") for one in document[TRUTH]["detections"]} - {None}
+        assert approved == copies and len(document[TRUTH]["detections"]) == 1
+
+
+@pytest.mark.processes
+@pytest.mark.parametrize("step", WRITTEN)
+def test_a_process_that_is_killed_while_it_writes_loses_nothing(reviewed, step):
+    candidates, before = find_candidates(reviewed, FIELD), all_labels(reviewed)
+    if step != "approve":
+        approve(candidates, TRUTH, "replace")
+    if step == "finish":
+        finalize(candidates)
+    kill_while_it_writes(reviewed, step)
+    check_opens(reviewed)
+    check_approved_if_and_only_if_it_is_there(reviewed)
+    kept = [labels(reviewed, f"{field}_removed") for field in (FIELD, TRUTH)]
+    if step == "finish":  # what can be undone yet is whole, and a second click finishes the rest
+        assert kept[1]
+        for change in list_changes(reviewed, ("approval", "removal")):
+            assert f"{IMAGES} labels" in undo(reviewed, change.token)[1]
+        assert f"{len(kept[0]) + len(kept[1])} removed labels" in finish(candidates)
+        assert not {f"{FIELD}_removed", f"{TRUTH}_removed"} & set(reviewed.get_field_schema())
+        assert [len(of) for of in all_labels(reviewed)] == [IMAGES, IMAGES]
+    else:
+        for field, held, had in zip((FIELD, TRUTH), kept, before, strict=True):
+            assert had.keys() <= labels(reviewed, field).keys() | held.keys()
+        if step == "approve":
+            assert 0 < approve(candidates, TRUTH, "replace").approved < IMAGES
+        elif step == "finalize":
+            assert 0 < finalize(candidates).removed < IMAGES
+        check_approved_if_and_only_if_it_is_there(reviewed)
+        for change in list_changes(reviewed, ("approval", "removal")):
+            undo(reviewed, change.token)
+        assert all_labels(reviewed) == before
+    check_opens(reviewed)
+
+
+def kill_while_it_writes(dataset, step):
+    """Kills a process that does a step as soon as it has written a few images."""
+    child = subprocess.Popen([sys.executable, "-c", STEPS, dataset.name, step])
+    try:
+        wait_until(lambda: child.poll() is not None or written(dataset, step) > 2, pause=0.0005)
+        assert child.poll() is None
+    finally:
+        child.kill()
+        child.wait()
+    assert step == "finish" or 2 < written(dataset, step) < IMAGES
+    dataset.reload()
+
+
+def written(dataset, step):
+    return samples_of(dataset).count_documents(WRITTEN[step])
