@@ -98,9 +98,13 @@ class _Target:
     def tags(self) -> str:
         return "tags" if self.root is None else f"{self.root}.tags"
 
-    def contradicted(self, tag: str, remove: bool) -> tuple[str, ...]:
-        """The tags that a label loses when it gets a tag."""
-        return () if remove or self.field is None else TAKES_AWAY.get(tag, ())
+    def beside(self, tag: str, remove: bool) -> tuple[str, ...]:
+        """The tags that decide what undo does: those that a label loses when it gets a tag, or of
+        one that is removed those of later words, which would have taken it away."""
+        if self.field is None:
+            return ()
+        later = tuple(word for word, goes in TAKES_AWAY.items() if tag in goes)
+        return later if remove else TAKES_AWAY.get(tag, ())
 
 
 def check_tag(tag: Any) -> str:
@@ -274,17 +278,30 @@ def _undo_batch(
     if remove is None:  # a tag that moved went from all of a batch, or came to all of it
         remove = bool(had[0])
     _check_there(target, 0)
-    if (had == remove).all():  # it changed no other tags
-        return _write(target, samples, ids, tag, not remove)
-    # what has another state since has had a later word
-    rows = _rows_with(target, samples, ids, tag, has=not remove)
+    others = target.beside(tag, remove)
+    if remove:
+        changed = 0
+        for tags in np.unique(had):
+            alike = had == tags
+            # what has another state since has had a later word
+            later = tuple(other for number, other in _numbered(others) if not tags & 1 << number)
+            changed += _write(target, samples[alike], ids[alike], _Edit(tag, False, later))
+        return changed
+    if not had.any():  # it changed no other tags
+        return _write(target, samples, ids, _Edit(tag, remove=True))
+    rows = _rows_with(target, samples, ids, tag)
     samples, ids, had = samples[rows], ids[rows], had[rows]
-    for number, other in enumerate(target.contradicted(tag, remove), start=1):
+    for number, other in _numbered(others):
         back = (had & 1 << number) > 0
-        _write(target, samples[back], ids[back], other, remove=False)
-    ours = (had & 1) == remove
-    _write(target, samples[ours], ids[ours], tag, not remove)
+        _write(target, samples[back], ids[back], _Edit(other, remove=False))
+    ours = (had & 1) == 0
+    _write(target, samples[ours], ids[ours], _Edit(tag, remove=True))
     return len(ids)
+
+
+def _numbered(others: tuple[str, ...]) -> Iterator[tuple[int, str]]:
+    """Yields tags beside another one with the bits that say whether a label has them."""
+    return enumerate(others, start=1)
 
 
 def describe(tagged: Tagged, tag: str, what: str, remove: bool) -> str:
@@ -340,7 +357,7 @@ def _write_batches(
     changed already."""
     tag = change.what["tag"]
     changed = unchanged = 0
-    others = target.contradicted(tag, remove)
+    others = target.beside(tag, remove)
     for batch in _batches(len(ids)):
         try:
             _check_there(target, before + changed)
@@ -357,10 +374,10 @@ def _write_batches(
             unchanged += same
         change.add_batch(samples, differing, had)
         new = (had & 1) == remove
-        changed += _write(target, samples[new], differing[new], tag, remove)
-        for number, other in enumerate(others, start=1):
+        changed += _write(target, samples[new], differing[new], _Edit(tag, remove))
+        for number, other in () if remove else _numbered(others):
             goes = (had & 1 << number) > 0
-            _write(target, samples[goes], differing[goes], other, remove=True)
+            _write(target, samples[goes], differing[goes], _Edit(other, remove=True))
         changed += int((~new).sum())  # had the tag, and another state beside it
     _check_there(target, before + changed)
     return Tagged(changed, unchanged, change.token if changed else None)
@@ -379,17 +396,16 @@ def _that_differ(
     asked = set(pair_keys(sample_ids, ids))
     ours = np.array([pair in asked for pair in pair_keys(samples, found)], bool)
     samples, found, had = samples[ours], found[ours], had[ours]
-    differ = had == 1 if remove else had != 1
+    differ = (had & 1) == 1 if remove else had != 1
     return samples[differ], found[differ], had[differ], int((~differ).sum())
 
 
-def _rows_with(target: _Target, sample_ids: Ids, ids: Ids, tag: str, has: bool) -> Any:
-    """Returns the rows of the labels, or samples, that have a tag now, or do not."""
+def _rows_with(target: _Target, sample_ids: Ids, ids: Ids, tag: str) -> Any:
+    """Returns the rows of the labels, or samples, that have a tag now."""
     samples, found, had = _read(target, sample_ids, ids, (tag,))
     # an import that keeps ids may have a label in two samples
     row_of = {pair: row for row, pair in enumerate(pair_keys(sample_ids, ids))}
-    now_has = (had == 1) == has
-    pairs = pair_keys(samples[now_has], found[now_has])
+    pairs = pair_keys(samples[had == 1], found[had == 1])
     return [row_of[pair] for pair in pairs if pair in row_of]
 
 
@@ -426,23 +442,41 @@ def _has(tags: str, tag: str) -> dict[str, Any]:
     return {"$in": [{"$literal": tag}, {"$ifNull": [tags, []]}]}
 
 
-def _write(target: _Target, sample_ids: Ids, ids: Ids, tag: str, remove: bool) -> int:
-    """Adds a tag to labels, or samples, or removes it; returns how many this changed."""
+@dataclass(frozen=True)
+class _Edit:
+    """A tag that is added to labels, or removed; ``unless`` they have one of some other tags."""
+
+    tag: str
+    remove: bool
+    unless: tuple[str, ...] = ()
+
+    def of(self, path: str, moment: datetime | None) -> dict[str, Any]:
+        """The update of the tags of a path."""
+        change: dict[str, Any] = {"$pull" if self.remove else "$addToSet": {path: self.tag}}
+        return change if moment is None else {**change, "$set": {"last_modified_at": moment}}
+
+    def among(self, path: str) -> dict[str, Any]:
+        """The filter of the tags of a path that it changes."""
+        return {path: {"$nin": list(self.unless)}} if self.unless else {}
+
+
+def _write(target: _Target, sample_ids: Ids, ids: Ids, edit: _Edit) -> int:
+    """Changes the tags of labels, or samples; returns of how many."""
     changed, moment, storage, root = 0, now(), target.storage, target.root
-    for part in _parts(target, sample_ids, ids, tag):
+    for part in _parts(target, sample_ids, ids, edit):
         samples, labels = part.samples, part.labels
         of_samples: dict[str, Any] = {"_id": {"$in": samples}}
         if root is None:
-            _push(storage.documents, of_samples, target.tags, tag, remove, moment)
+            _push(storage.documents, of_samples, target.tags, edit, moment)
         elif root == target.name:
             of_samples[f"{root}._id"] = {"$in": labels}
-            _push(storage.documents, of_samples, target.tags, tag, remove, moment)
+            _push(storage.documents, of_samples, target.tags, edit, moment)
         else:
-            _push_into_list(storage.documents, of_samples, root, labels, tag, remove, moment)
+            _push_into_list(storage.documents, of_samples, root, labels, edit, moment)
         for patches in storage.patches(target.name, samples):
-            _write_patches(patches, target.name, samples, labels, tag, remove)
+            _write_patches(patches, target.name, samples, labels, edit)
         storage.refresh([str(id_) for id_ in samples])
-        changed += part.tagged if remove else part.there - part.tagged
+        changed += part.changes
     return changed
 
 
@@ -452,17 +486,15 @@ class _Part:
 
     Attributes:
         samples, labels: the ids
-        there: how many of the labels exist
-        tagged: how many of those have the tag
+        changes: how many of the labels exist, and are changed
     """
 
     samples: list[ObjectId]
     labels: list[ObjectId]
-    there: int
-    tagged: int
+    changes: int
 
 
-def _parts(target: _Target, sample_ids: Ids, ids: Ids, tag: str) -> Iterator[_Part]:
+def _parts(target: _Target, sample_ids: Ids, ids: Ids, edit: _Edit) -> Iterator[_Part]:
     """Yields pairs of samples and labels in as few parts as may be: in one, but where samples have
     labels of the same id, as an import may leave them."""
     if not len(ids):
@@ -470,34 +502,38 @@ def _parts(target: _Target, sample_ids: Ids, ids: Ids, tag: str) -> Iterator[_Pa
     keys = byte_keys(sample_ids)
     asked = Counter(keys)
     samples, labels = [ObjectId(key) for key in asked], object_ids(ids)
-    numbers = _numbers(target, samples, labels, tag)
+    numbers = _numbers(target, samples, labels, edit)
     mixed = {key for key, (there, _) in numbers.items() if there > asked[key]}
     if len(mixed) == len(asked) > 1:  # each half has fewer
         mixed = set(list(asked)[len(asked) // 2 :])
     if mixed:
         apart = np.array([key in mixed for key in keys])
-        yield from _parts(target, sample_ids[apart], ids[apart], tag)
-        yield from _parts(target, sample_ids[~apart], ids[~apart], tag)
+        yield from _parts(target, sample_ids[apart], ids[apart], edit)
+        yield from _parts(target, sample_ids[~apart], ids[~apart], edit)
         return
-    there, tagged = map(sum, zip(*numbers.values(), strict=True)) if numbers else (0, 0)
-    yield _Part(samples, labels, there, tagged)
+    yield _Part(samples, labels, sum(changes for _, changes in numbers.values()))
 
 
 def _numbers(
-    target: _Target, samples: list[ObjectId], labels: list[ObjectId], tag: str
+    target: _Target, samples: list[ObjectId], labels: list[ObjectId], edit: _Edit
 ) -> dict[bytes, tuple[int, int]]:
     """Returns of each sample, by the bytes of its id, how many of the labels it has, and how many
-    of those have a tag; of samples themselves, whether they have it."""
+    of those are changed; of samples themselves, whether they are."""
     root, match = target.root, {"$match": {"_id": {"$in": samples}}}
+
+    def changes(path: str) -> Expression:
+        if edit.remove:
+            return _has(path, edit.tag)
+        return {"$not": [{"$or": [_has(path, tag) for tag in (edit.tag, *edit.unless)]}]}
+
     if root is None:
         stages: list[Any] = [
-            {"$project": {"n": {"$literal": 1}, "t": {"$cond": [_has("$tags", tag), 1, 0]}}}
+            {"$project": {"n": {"$literal": 1}, "t": {"$cond": [changes("$tags"), 1, 0]}}}
         ]
     else:
-        tagged = keep("$l", _has("$$l.tags", tag))
         stages = [
             {"$project": {"l": _picked(target, labels)}},
-            {"$project": {"n": {"$size": "$l"}, "t": {"$size": tagged}}},
+            {"$project": {"n": {"$size": "$l"}, "t": {"$size": keep("$l", changes("$$l.tags"))}}},
         ]
     found = target.storage.documents.aggregate([match, *stages])
     return {document["_id"].binary: (document["n"], document["t"]) for document in found}
@@ -514,7 +550,7 @@ def _picked(target: _Target, labels: list[ObjectId]) -> Expression:
 
 
 def _write_patches(
-    patches: Patches, name: str | None, samples: Any, labels: Any, tag: str, remove: bool
+    patches: Patches, name: str | None, samples: Any, labels: Any, edit: _Edit
 ) -> None:
     """Changes the patches that a view holds, as FiftyOne does of the view it tags in.
 
@@ -522,28 +558,22 @@ def _write_patches(
     """
     collection, of_samples = patches.documents, {patches.key: {"$in": samples}}
     if name is None:
-        _push(collection, of_samples, "tags", tag, remove)
+        _push(collection, of_samples, "tags", edit)
     else:
         root, listed = label_root(patches.dataset, name)
         if listed:
-            _push_into_list(collection, of_samples, root, labels, tag, remove)
+            _push_into_list(collection, of_samples, root, labels, edit)
         else:  # a patch has the id of its label
             of_samples["_id"] = {"$in": labels}
-            _push(collection, of_samples, f"{root}.tags", tag, remove)
+            _push(collection, of_samples, f"{root}.tags", edit)
     patches.refresh([str(id_) for id_ in labels])
 
 
 def _push(
-    collection: Any,
-    which: dict[str, Any],
-    path: str,
-    tag: str,
-    remove: bool,
-    moment: datetime | None = None,
+    collection: Any, which: dict[str, Any], path: str, edit: _Edit, moment: datetime | None = None
 ) -> None:
-    change = _change_of(path, tag, remove, moment)
-    if remove:
-        which = {**which, path: tag}
+    change = edit.of(path, moment)
+    which = {**which, path: edit.tag} if edit.remove else {**which, **edit.among(path)}
     try:
         collection.update_many(which, change)
     except WriteError:  # a set cannot be added to null, which few labels have: they come first then
@@ -556,31 +586,25 @@ def _push_into_list(
     which: dict[str, Any],
     root: str,
     labels: Any,
-    tag: str,
-    remove: bool,
+    edit: _Edit,
     moment: datetime | None = None,
 ) -> None:
-    path, picked = f"{root}.$[l].tags", {"l._id": {"$in": labels}}
-    change = _change_of(path, tag, remove, moment)
+    path, ours = f"{root}.$[l].tags", {"l._id": {"$in": labels}}
+    change, picked = edit.of(path, moment), [{**ours, **edit.among("l.tags")}]
     # a list that is not there, as of an object that a prediction missed, or that was deleted
     # meanwhile, is not made
     which = {**which, root: {"$type": "array"}}
-    if remove:
-        which = {**which, f"{root}.tags": tag}
+    if edit.remove:
+        which = {**which, f"{root}.tags": edit.tag}
     try:
-        collection.update_many(which, change, array_filters=[picked])
+        collection.update_many(which, change, array_filters=picked)
     except WriteError:
         collection.update_many(
             {**which, root: {"$elemMatch": {"tags": None}}},
             {"$set": {path: []}},
-            array_filters=[{**picked, "l.tags": None}],
+            array_filters=[{**ours, "l.tags": None}],
         )
-        collection.update_many(which, change, array_filters=[picked])
-
-
-def _change_of(path: str, tag: str, remove: bool, moment: datetime | None) -> dict[str, Any]:
-    change: dict[str, Any] = {"$pull" if remove else "$addToSet": {path: tag}}
-    return change if moment is None else {**change, "$set": {"last_modified_at": moment}}
+        collection.update_many(which, change, array_filters=picked)
 
 
 def _check_writable(target: _Target) -> None:

@@ -81,6 +81,21 @@ def test_after_finalize_its_labels_are_in_the_basket_and_what_was_removed_stays_
     assert predicted.count(f"{FIELD}.detections") == 24
 
 
+@pytest.mark.parametrize("patches", [False, True])
+def test_a_flag_that_was_removed_comes_back_but_over_a_later_word(predicted, labels_with, patches):
+    candidates = find_candidates(predicted, FIELD)
+    add_labels(candidates, Selection((0.16, 0.28)))  # these are flagged in the basket
+    tag_view(predicted.limit(2), FIELD, "needs-review")
+    shown = predicted.to_patches(FIELD) if patches else None
+    removed = tag_view(predicted.limit(2), FIELD, "needs-review", remove=True)
+    add_labels(candidates, Selection((0.0, 0.04)))
+    assert undo(predicted, removed.token).startswith("6 labels have the tag")
+    assert labels_with("needs-review") == [*range(2, 8)]
+    assert labels_with("for-approval") == [0, 1, 4, 5, 6, 7]
+    if shown is not None:
+        assert shown.count_label_tags(FIELD) == {"needs-review": 6, "for-approval": 6}
+
+
 def test_what_delete_flagged_removed_is_gone_for_good_after_finish(predicted):
     tag_view(predicted.limit(2), FIELD, "needs-review")
     done = remove_turned_down(find_candidates(predicted, FIELD))
