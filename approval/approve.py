@@ -21,7 +21,14 @@ from ..core.errors import InvalidParameter
 from ..core.sentences import count
 from ..core.user import current_user
 from ..dataset import removed
-from ..dataset.changes import Change, begin, past_changes, undone_once, unique_moment
+from ..dataset.changes import (
+    Change,
+    begin,
+    held_changes,
+    past_changes,
+    undone_once,
+    unique_moment,
+)
 from ..dataset.documents import delete_field, now, samples_of
 from ..dataset.expressions import (
     Expression,
@@ -103,8 +110,8 @@ def approve(
         proof_sentence: what is proven of the basket, which stays with the round and the labels
 
     Raises:
-        InvalidParameter: if the basket is empty, the field cannot be written or the rule refuses;
-            nothing was written then
+        InvalidParameter: if the basket is empty, the field cannot be written, the rule refuses or
+            an approval into that field is being undone; nothing was written then
     """
     dataset = candidates.dataset
     if rule not in RULES:
@@ -135,6 +142,11 @@ def approve(
         replaces=rule == "replace", made=made, turned_down=before.flagged + before.rejected,
         proof=proof_sentence,
     ) as change:  # fmt: skip
+        if _is_held(change, "undone"):
+            change.drop()
+            raise InvalidParameter(
+                f"An approval into '{into}' is being undone now: try again in a moment."
+            )
         update_labels(
             candidates, _concerned(candidates), update, candidates.belongs(), after,
             removing=into if rule == "replace" else None,
@@ -154,12 +166,17 @@ def undo_approval(change: Change) -> str:
         a sentence about it
 
     Raises:
-        InvalidParameter: if a later approval counts on it: kept its labels, or replaced them
+        InvalidParameter: if a later approval counts on it: kept its labels, or replaced them; or
+            if labels are being approved into that field now
         FieldGone: if a field is not there any more
     """
     dataset, what = change.dataset, change.what
     dataset.reload()
     check_fields(dataset, [what["field"], what["into"]])
+    if _is_held(change, "made"):
+        raise InvalidParameter(
+            f"Labels are being approved into '{what['into']}' now: undo this once that has ended."
+        )
     _check_later(change)
     candidates = Candidates(dataset, what["field"], what["run"])
     into, moment = what["into"], what["moment"]
@@ -197,6 +214,16 @@ def undo_approval(change: Change) -> str:
     if edited:
         sentence += f" {count(edited, 'label')} there changed since the approval, and stayed too."
     return sentence
+
+
+def _is_held(change: Change, being: str) -> bool:
+    """Whether another approval into the same field is being made, or undone: what it takes from
+    ground truth, or adds, may be what this one would count on."""
+    into, frames = change.what["into"], change.what.get("frames")
+    return any(
+        (one.what["into"], one.what.get("frames")) == (into, frames) and one.token != change.token
+        for one in held_changes(change.dataset, APPROVAL, being)
+    )
 
 
 def _is_used(dataset: fo.Dataset, into: str) -> bool:

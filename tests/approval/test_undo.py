@@ -7,6 +7,7 @@ from labelvet.approval.candidates import Selection, find_candidates
 from labelvet.approval.finalize import finalize, finish, remove_turned_down
 from labelvet.approval.undo import undo
 from labelvet.core.errors import InvalidParameter, UnknownUndo
+from labelvet.dataset.changes import begin, find_change, list_changes
 from labelvet.dataset.tags import tag_view
 
 FIELD, TRUTH = "predictions", "ground_truth"
@@ -34,6 +35,26 @@ def test_an_approval_that_a_later_one_counts_on_is_refused(predicted, how, did):
     undo(predicted, later.token)
     undo(predicted, first.token)
     assert not predicted.has_sample_field(TRUTH)
+
+
+def test_while_one_is_undone_none_is_made_and_the_other_way_round(predicted):
+    """Neither counts on what the other takes away at that moment."""
+    predicted.clone_sample_field(FIELD, "second")
+    first, candidates = approve_all(predicted), find_candidates(predicted, "second")
+    add_labels(candidates, Selection())
+    with (
+        find_change(predicted, first.token).claimed(),
+        pytest.raises(InvalidParameter, match="being undone now: try again"),
+    ):
+        approve(candidates, TRUTH)
+    with (
+        begin(predicted, "approval", "Labels approved.", expires=False, field="second", into=TRUTH),
+        pytest.raises(InvalidParameter, match="are being approved into 'ground_truth' now"),
+    ):
+        undo(predicted, first.token)
+    assert predicted.count_label_tags(FIELD) == {"approved": 24}
+    assert predicted.count_label_tags("second") == {"for-approval": 24}
+    assert len(list_changes(predicted, ("approval",))) == 2 and len(ids(predicted, TRUTH)) == 24
 
 
 def test_one_whose_labels_a_finished_one_kept_stays(predicted):
