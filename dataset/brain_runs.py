@@ -11,6 +11,7 @@ FiftyOne's internals are used in this module and :mod:`labelvet.dataset.run_keys
 
 from __future__ import annotations
 
+import inspect
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,6 +26,8 @@ import fiftyone.constants as foc
 import fiftyone.core.odm as foo
 import numpy as np
 from bson import ObjectId, json_util
+from eta.core.utils import get_class
+from fiftyone.core.brain import BrainInfo
 from fiftyone.core.odm.runs import RunDocument
 from numpy.typing import NDArray
 
@@ -36,15 +39,7 @@ from .documents import run_documents
 from .memory import Memory
 from .patches import PatchTable, is_patches_view
 from .records import RunRecord, drop_orphaned_records, read_record, write_record
-from .run_keys import (
-    building_key,
-    delete_run_document,
-    give_key,
-    run_of,
-    swap_keys,
-    sweep,
-    this_writer,
-)
+from .run_keys import count_others_with, delete_run_document, give_key, run_of, sweep, this_writer
 from .schema import deleted
 from .storage import Storage, stages_of
 
@@ -62,6 +57,11 @@ _MAX_VIEW_BYTES = 8_000_000
 _MAX_STAGES_BYTES = 1_000_000
 
 _LONGEST_KEY = 200
+
+# what FiftyOne's similarity backends call where they keep an index outside the database
+_PLACES = ("table_name", "collection_name", "index_name")
+_PLACE = "labelvet"
+
 _STAGES = "stages"
 _IN_RECORD = "in its record"
 
@@ -155,7 +155,7 @@ def save_visualization(
         return results
 
     replaced = None if seen is None else _config_of(dataset, brain_key)
-    run = ObjectId()
+    run, meta = ObjectId(), {"num_points": len(points), "num_dims": int(points.shape[1])}
     # a name of its own, which the run of a clone or of an import has too
     config.labelvet = {**(getattr(config, "labelvet", None) or {}), "record": str(run)}
     config.labelvet.pop(_STAGES, None)
@@ -163,61 +163,77 @@ def save_visualization(
         config.labelvet[_STAGES], record = _IN_RECORD, replace(record, stages=stages)
     elif stages:
         config.labelvet[_STAGES] = stages
-    try:
-        _write_run(dataset, brain_key, run, results=results, stages=shown, replaces=seen)
+    document = _begin_run(
+        dataset, brain_key, run, config=config, stages=shown, replaces=seen, **meta
+    )
+    with _giving_key(dataset, brain_key, document, seen):
+        _write_results(document, results)
         write_record(run, record)
-        linked = give_key(dataset, brain_key, run, seen)
-    except BaseException:
-        if run_of(dataset, brain_key) != run:  # what has the key stays, however that ended
-            _delete_run(run)
-        raise
-    if not linked:
-        _delete_run(run)
-        raise_if_deleted(dataset)
-        raise BrainKeyInUse(_taken(brain_key))
-    dataset.reload()
     dataset._brain_cache[brain_key] = results
     with _tidying():
-        # before the run that was replaced goes, which says what it replaced itself
         _sweep(dataset)
-        if seen is not None:
-            _delete_run(seen)
         if replaced is not None and getattr(replaced, "points_field", None) is not None:
             replaced.build().cleanup(dataset, brain_key)  # its spatial index is of the old points
     return results
 
 
-def _write_run(
+@contextmanager
+def _giving_key(
+    dataset: fo.Dataset, brain_key: str, document: RunDocument, seen: ObjectId | None
+) -> Iterator[None]:
+    """Gives the run that the block writes its key, and deletes it where that fails."""
+    try:
+        yield
+        linked = give_key(dataset, brain_key, document.id, seen)
+    except BaseException:
+        # what has the key stays, however that ended
+        if run_of(dataset, brain_key) != document.id:
+            with _tidying():
+                _delete_run(dataset, document)
+        raise
+    if not linked:
+        with _tidying():
+            _delete_run(dataset, document)
+        raise_if_deleted(dataset)
+        raise BrainKeyInUse(_taken(brain_key))
+    dataset.reload()
+
+
+def _begin_run(
     dataset: fo.Dataset,
     brain_key: str,
     run: ObjectId,
     *,
-    results: fbv.VisualizationResults,
+    config: Any,
     stages: list[str] | None,
     replaces: ObjectId | None,
-) -> None:
-    """Writes the document of a run and its results, which nothing refers to yet."""
-    points = results.points
+    **meta: int,
+) -> RunDocument:
+    """Writes the document of a run, which nothing refers to yet; ``meta`` is what FiftyOne lists
+    without loading the results, and the rest of it what a sweep asks."""
     document = RunDocument(
         id=run,
         dataset_id=dataset._doc.id,
         key=brain_key,
         version=foc.VERSION,
         timestamp=datetime.now(timezone.utc).replace(tzinfo=None),
-        config=results.config.serialize(),
+        config=config.serialize(),
         view_stages=stages,
-        # what the native panel lists without loading the results, and what a sweep asks
-        results_meta={
-            "num_points": len(points),
-            "num_dims": int(points.shape[1]),
-            "writer": this_writer(),
-            "replaces": replaces,
-        },
+        results_meta={**meta, "writer": this_writer(), "replaces": replaces},
     )
+    document.save(upsert=True)
+    return document
+
+
+def _write_results(document: RunDocument, results: Any) -> None:
     document.results.put(
         json_util.dumps(results.serialize()).encode(),
         content_type="application/json",
-        labelvet={"dataset": dataset._doc.id, "run": run, "writer": this_writer()},
+        labelvet={
+            "dataset": ObjectId(document.dataset_id),
+            "run": document.id,
+            "writer": this_writer(),
+        },
     )
     document.save()
 
@@ -247,55 +263,57 @@ def save_similarity_index(
     """
     dataset = samples._root_dataset
     owner, _, _ = _views(samples, table.patches_field)
-    # FiftyOne registers an index before it is filled: under a name of its own until it is complete
-    building = building_key(brain_key)
-    try:
-        index = fob.compute_similarity(
-            owner,
-            patches_field=table.patches_field,
-            embeddings=False,
-            brain_key=building,
-            model=None,
-            backend=backend,
-        )
+    run = ObjectId()
+    # FiftyOne registers an index before it is filled, so it is told of no key
+    index = fob.compute_similarity(
+        owner,
+        patches_field=table.patches_field,
+        embeddings=False,
+        brain_key=None,
+        model=None,
+        backend=backend,
+        **_place_of_its_own(backend, run),
+    )
+    index.config.labelvet = {"model": model}
+    # before it is filled, so that a sweep finds what the backend has of it
+    document = _begin_run(dataset, brain_key, run, config=index.config, stages=None, replaces=seen)
+    with _giving_key(dataset, brain_key, document, seen):
         index.add_to_index(vectors, table.sample_ids, table.label_ids)
-        index.config.labelvet = {"model": model}
-        index.save_config()
-        index.save()
-        index.config.build().rename(dataset, building, brain_key)
-        if not swap_keys(dataset, building, brain_key, seen):
-            raise_if_deleted(dataset)
-            raise BrainKeyInUse(_taken(brain_key))
-    except BaseException:
-        _delete_built(dataset, [building])
-        raise
-    for key in (building, brain_key):
-        dataset._brain_cache.pop(key, None)
+        document.config = index.config.serialize()
+        _write_results(document, index)
+    dataset._brain_cache.pop(brain_key, None)
     with _tidying():
-        _delete_built(dataset, [building])  # it has the index that was replaced
         _sweep(dataset)
+
+
+def _place_of_its_own(backend: str | None, run: ObjectId) -> dict[str, str]:
+    """Returns what names the table of a backend that keeps an index outside the database; by itself
+    a backend takes a name that is free when it looks, which two do at once."""
+    known = fob.brain_config.similarity_backends
+    config = known[backend or fob.brain_config.default_similarity_backend]["config_cls"]
+    takes = inspect.signature(get_class(config) if isinstance(config, str) else config).parameters
+    return {name: f"{_PLACE}{run}" for name in _PLACES if name in takes}
 
 
 @contextmanager
 def _tidying() -> Iterator[None]:
-    """Has what fails in the block logged: the run is saved, and the next one tidies up again."""
+    """Has what fails in the block logged: the next run tidies up again."""
     try:
         yield
     except Exception:
-        logger.warning("The run is saved, but what it replaced is not tidied up", exc_info=True)
-
-
-def _delete_built(dataset: fo.Dataset, keys: list[str]) -> None:
-    if keys:
-        dataset.reload()
-    for key in keys:
-        if key in dataset.list_brain_runs():
-            dataset.delete_brain_run(key)
+        logger.warning(
+            "What a run replaced or left is not tidied up: the next run tries it again",
+            exc_info=True,
+        )
 
 
 def _sweep(dataset: fo.Dataset) -> None:
-    """Deletes what runs that were killed left, here or of records that nothing refers to."""
-    _delete_built(dataset, sweep(dataset))
+    """Deletes what was replaced, and what runs that were killed left, here or of records that
+    nothing refers to."""
+    for run in sweep(dataset):
+        with _tidying():
+            if (document := RunDocument.objects(id=run).first()) is not None:
+                _delete_run(dataset, document)
     drop_orphaned_records()
 
 
@@ -464,10 +482,15 @@ def _size(stages: list[str]) -> int:
     return sum(map(len, stages))
 
 
-def _delete_run(run: ObjectId | None) -> None:
-    document = RunDocument.objects(id=run).first()
-    if document is not None and run is not None:
-        delete_run_document(run, document.results.grid_id)
+def _delete_run(dataset: fo.Dataset, document: RunDocument) -> None:
+    places = {f"config.{name}": str(document.config.get(name)) for name in _PLACES}
+    places = {path: place for path, place in places.items() if place.startswith(_PLACE)}
+    # a clone of the dataset shares them
+    if places and not count_others_with(places, document.id):
+        config = BrainInfo._from_doc(document).config
+        config.load_credentials()
+        config.build().initialize(dataset, None).cleanup()
+    delete_run_document(document.id, document.results.grid_id)
 
 
 def _taken(brain_key: str) -> str:

@@ -14,8 +14,6 @@ dataset's document, the documents of runs and the files of their results. Tried 
 from __future__ import annotations
 
 import os
-import re
-import secrets
 import socket
 from datetime import datetime, timedelta, timezone
 from typing import Any
@@ -41,17 +39,11 @@ def _machine() -> str:
 
 
 _HOST = _machine()
-_BUILDING = re.compile(r"_being_built_([0-9a-f]{8}_\d+)_[0-9a-f]{4}$")
 
 
 def this_writer() -> str:
     """Returns what tells this process from the others that write runs: its machine and number."""
     return f"{_HOST}_{os.getpid()}"
-
-
-def building_key(brain_key: str) -> str:
-    """Returns a key for a run that has to be registered before it is complete."""
-    return f"{brain_key}_being_built_{this_writer()}_{secrets.token_hex(2)}"
 
 
 def run_of(dataset: fo.Dataset, brain_key: str) -> ObjectId | None:
@@ -79,49 +71,23 @@ def give_key(dataset: fo.Dataset, brain_key: str, run: ObjectId, seen: ObjectId 
     return bool(found.matched_count)
 
 
-def swap_keys(dataset: fo.Dataset, building: str, brain_key: str, seen: ObjectId | None) -> bool:
-    """Gives the run that was built its key, if that is as it was seen; the run that had it gets
-    the key that the other was built under.
-
-    Returns:
-        whether it did
-    """
-    path, built = f"brain_methods.{brain_key}", f"brain_methods.{building}"
-    run = run_of(dataset, building)
-    change: dict[str, Any] = {"$set": {path: run}}
-    if seen is None:
-        change["$unset"] = {built: ""}
-    else:
-        change["$set"][built] = seen
-    unchanged = {**_unchanged(dataset, path, seen), built: run}
-    if run is None or not _datasets().update_one(unchanged, change).matched_count:
-        return False
-    for id_, key in ((run, brain_key), (seen, building)):
-        _runs().update_one({"_id": id_}, {"$set": {"key": key}})
-    return True
-
-
 def _unchanged(dataset: fo.Dataset, path: str, seen: ObjectId | None) -> dict[str, Any]:
     return {"_id": dataset._doc.id, path: {"$exists": False} if seen is None else seen}
 
 
-def sweep(dataset: fo.Dataset) -> list[str]:
-    """Deletes what writers that were killed left: documents and results of runs without a key.
+def sweep(dataset: fo.Dataset) -> list[ObjectId]:
+    """Finds what was replaced and what writers that were killed left, and deletes their files.
 
     Returns:
-        keys of runs whose building ended halfway, which FiftyOne has to delete
+        the ids of the runs to delete, oldest first: the newer say which they replaced
     """
-    document = _datasets().find_one({"_id": dataset._doc.id}, {"brain_methods": 1})
-    keys = (document or {}).get("brain_methods") or {}
-    linked = set(keys.values())
     ours = {"_dataset_id": dataset._doc.id, "results_meta.writer": {"$exists": True}}
-    runs = list(_runs().find(ours, {"results": 1, "results_meta": 1}))
-    replaced = {run["results_meta"].get("replaces") for run in runs}
-    for run in runs:
-        if run["_id"] not in linked and (
-            run["_id"] in replaced or is_gone(run["results_meta"]["writer"], run["_id"])
-        ):
-            delete_run_document(run["_id"], run.get("results"))
+    runs = list(_runs().find(ours, {"results_meta": 1}))
+    left = {run["_id"] for run in runs if is_gone(run["results_meta"]["writer"], run["_id"])}
+    left |= {run["results_meta"].get("replaces") for run in runs}
+    # read last: who is gone gives no key any more
+    document = _datasets().find_one({"_id": dataset._doc.id}, {"brain_methods": 1})
+    left -= {None, *((document or {}).get("brain_methods") or {}).values()}
     files = foo.get_db_conn().fs.files
     for file in files.find({"labelvet.dataset": dataset._doc.id}, {"labelvet": 1}):
         owner = file["labelvet"]
@@ -129,11 +95,12 @@ def sweep(dataset: fo.Dataset) -> list[str]:
             {"results": file["_id"]}
         ):
             gridfs.GridFS(foo.get_db_conn()).delete(file["_id"])
-    return [
-        key
-        for key, run in keys.items()
-        if (match := _BUILDING.search(key)) and is_gone(match[1], run)
-    ]
+    return sorted(left)
+
+
+def count_others_with(values: dict[str, Any], run: ObjectId) -> int:
+    """Counts the documents of runs, of any dataset, that share values with that of a run."""
+    return int(_runs().count_documents({**values, "_id": {"$ne": run}}))
 
 
 def delete_run_document(run: ObjectId, results: ObjectId | None) -> None:
