@@ -58,6 +58,22 @@ assert "ultralytics" in sys.modules and done.images == 7 and len(done.unreadable
 print(done.summary())
 """
 
+PROJECT = """
+import sys
+import numpy as np
+from labelvet.embeddings.neighbors import NeighborGraph
+from labelvet.embeddings.neighbor_search import search_neighbors
+from labelvet.embeddings.projection import TSNE, UMAP, project
+
+vectors = np.random.default_rng(51).random((300, 8), dtype=np.float32)
+found = search_neighbors(vectors, 15, "euclidean", None, lambda: None)
+epochs = []
+for method, graph in ((UMAP(), NeighborGraph(*found, "euclidean")), (TSNE(max_iters=250), None)):
+    points, notes = project(vectors, method, graph, lambda done, total: epochs.append(done))
+    assert points.shape == (300, 2) and notes == [], notes
+assert epochs and {"umap", "sklearn.manifold"} <= set(sys.modules)
+"""
+
 # what the tests have set so that libraries ask nobody, and a user has not
 _QUIET = ("YOLO_OFFLINE", "YOLO_AUTOINSTALL", "FIFTYONE_DO_NOT_TRACK")
 
@@ -104,11 +120,11 @@ def test_the_watching_can_find_something(watched):
     assert len(listen("forks")) == len(listen("connects")) == len(listen("starts")) == 2
 
 
-def run_quietly(code, dataset, watched, environment):
-    """Runs a program on a dataset in a process that forks nobody and calls nobody."""
+def run_quietly(code, watched, environment, *arguments):
+    """Runs a program in a process that forks nobody and calls nobody."""
     env, listen = watched
     result = subprocess.run(
-        [sys.executable, "-c", code, dataset.name],
+        [sys.executable, "-c", code, *arguments],
         env=environment | env,
         capture_output=True,
         text=True,
@@ -123,8 +139,15 @@ def run_quietly(code, dataset, watched, environment):
 def test_a_run_forks_nobody_and_calls_nobody(judged, watched):
     pytest.importorskip("openvino", reason="pip install 'labelvet[openvino]'")
     env, _ = watched
-    run_quietly(COMPUTE, judged, watched, os.environ)
+    run_quietly(COMPUTE, watched, os.environ, judged.name)
     assert not os.path.exists(os.path.join(env["HOME"], "intel"))
+
+
+@pytest.mark.processes
+def test_projections_and_the_search_for_neighbors_fork_nobody_and_call_nobody(watched):
+    _, listen = watched
+    run_quietly(PROJECT, watched, os.environ)
+    assert any("labelvet.embeddings.neighbor_search" in line for line in listen("starts"))
 
 
 @pytest.mark.processes
@@ -134,7 +157,7 @@ def test_auto_label_forks_nobody_and_calls_nobody(judged, watched):
     _, listen = watched
     as_of_a_user = {name: value for name, value in os.environ.items() if name not in _QUIET}
     Path(judged.first().filepath).write_bytes(b"\xff\xd8 this is no JPEG")
-    run_quietly(LABEL, judged, watched, as_of_a_user)
+    run_quietly(LABEL, watched, as_of_a_user, judged.name)
     assert not [line for line in listen("starts") if "pip" in line]
 
 
