@@ -16,7 +16,7 @@ import fiftyone as fo
 from bson import ObjectId
 from pymongo import UpdateOne
 
-from ..core.errors import Cancelled, NoPatches, UnknownRun
+from ..core.errors import Cancelled, InvalidParameter, NoPatches, UnknownRun
 from ..core.progress import Progress, Report
 from ..core.sentences import count, first_line
 from ..dataset.brain_runs import raise_if_deleted
@@ -42,16 +42,19 @@ from .runs import (
     DEFAULT_CONFIDENCE,
     REPLACE,
     RUN_ATTRIBUTE,
+    RUN_CANCELED,
     RUN_FAILED,
     RUN_GENERATING,
     RUN_IN_REVIEW,
     AutoLabelRun,
     asks_the_same,
+    beginning_alone,
     check_existing,
     check_label_field,
     get_run,
     heartbeat,
     save_run,
+    taken,
 )
 
 _ATTRIBUTES = {RUN_ATTRIBUTE: Attribute(fo.StringField, "The run of auto labeling that found it")}
@@ -148,45 +151,64 @@ def auto_label(
     wanted = tuple(dict.fromkeys(classes)) if classes else None
     run = AutoLabelRun(run_name, label_field, name, wanted, confidence, user=user)
     check_label_field(dataset, label_field)
-    check_existing(dataset, run, existing)
+    before = check_existing(dataset, run, existing)
 
     with reporting(progress, cancelled) as tracker, raising_if_deleted(samples):
         images = _images_of(samples)
         with tracker.stage("Loading the model", _SHARE_LOAD):
             detector = load_detector(model, wanted, confidence, device)
-        # another process may have begun while the model was loaded
-        earlier = check_existing(dataset, run, existing)
-        _declare(dataset, label_field)
-        replacement = None
-        if earlier is not None and existing == REPLACE and not _is_unfinished(earlier, run):
-            replacement = begin_replacement(dataset, earlier, user)
-            run = replace(run, replacing=True)
-        elif earlier is not None:
-            by = earlier.user or user
-            run = replace(run, created=earlier.created, user=by, replacing=earlier.replacing)
-            # one that was cut off goes on as it was begun
-            replacement = open_replacement(dataset, run)
-            if replacement is not None:
-                prepare(dataset, label_field)
-        moment = None if replacement is None else replacement.what["moment"]
-        save_run(dataset, run)
+        with beginning_alone(dataset, run_name):
+            # another process may have begun while the model was loaded
+            earlier = check_existing(dataset, run, existing)
+            if _moved(before, earlier):
+                raise InvalidParameter(taken(run_name))
+            _declare(dataset, label_field)
+            run, moment = _begin(dataset, run, earlier, existing)
         unreadable: dict[str, str] = {}
         try:
             with heartbeat(dataset, run):
-                labeled, before = _label_images(
+                labeled, done = _label_images(
                     dataset, images, detector, run, moment, batch_size, num_workers, unreadable,
                     tracker,
                 )  # fmt: skip
                 _drop_unmarked(dataset, run, moment, unreadable)
         except BaseException as error:
             raise_if_deleted(samples)
-            reason = _reason(error, replacement is not None)
-            _finish(dataset, run, unreadable, RUN_FAILED, reason)
+            reason = _reason(error, moment is not None)
+            state = RUN_CANCELED if isinstance(error, Cancelled) else RUN_FAILED
+            _finish(dataset, run, unreadable, state, reason)
             if isinstance(error, Cancelled):
                 raise Cancelled(reason) from error
             raise
         run = _finish(dataset, run, unreadable, RUN_IN_REVIEW, None)
-    return AutoLabeled(run, labeled, before, unreadable)
+    return AutoLabeled(run, labeled, done, unreadable)
+
+
+def _moved(before: AutoLabelRun | None, now: AutoLabelRun | None) -> bool:
+    """Whether somebody else began or ended a run since it was read."""
+    if before is None or now is None:
+        return now is not None
+    return (before.state, before.created) != (now.state, now.created)
+
+
+def _begin(
+    dataset: fo.Dataset, run: AutoLabelRun, earlier: AutoLabelRun | None, existing: str | None
+) -> tuple[AutoLabelRun, datetime | None]:
+    """Writes the record of a run; returns it, and the moment of the replacement that it makes or
+    goes on with, None where it replaces nothing."""
+    replacement = None
+    if earlier is not None and existing == REPLACE and not _is_unfinished(earlier, run):
+        replacement = begin_replacement(dataset, earlier, run.user)
+        run = replace(run, replacing=True)
+    elif earlier is not None:
+        by = earlier.user or run.user
+        run = replace(run, created=earlier.created, user=by, replacing=earlier.replacing)
+        # one that was cut off goes on as it was begun
+        replacement = open_replacement(dataset, run)
+        if replacement is not None:
+            prepare(dataset, run.label_field)
+    save_run(dataset, run)
+    return run, None if replacement is None else replacement.what["moment"]
 
 
 def _images_of(samples: Any) -> dict[str, str]:
@@ -341,7 +363,7 @@ def _finish(
         images=found["images"],
         unreadable=len(unreadable),
         error=why,
-        replacing=run.replacing and state == RUN_FAILED,
+        replacing=run.replacing and state != RUN_IN_REVIEW,
     )
     save_run(dataset, run)
     return run
@@ -365,7 +387,7 @@ def _declare(dataset: fo.Dataset, label_field: str) -> None:
 def _is_unfinished(earlier: AutoLabelRun, run: AutoLabelRun) -> bool:
     # a replacement that was killed, cancelled or failed goes on, and does not start over
     is_unfinished = earlier.state == RUN_GENERATING or (
-        earlier.state == RUN_FAILED and earlier.replacing
+        earlier.state in (RUN_FAILED, RUN_CANCELED) and earlier.replacing
     )
     return is_unfinished and asks_the_same(earlier, run)
 

@@ -13,14 +13,19 @@ from threading import Event, Thread
 from typing import Any
 
 import fiftyone as fo
+import fiftyone.constants as foc
 import fiftyone.core.odm as foo
+from bson import ObjectId
+from fiftyone.core.odm.runs import RunDocument
 from pymongo.errors import PyMongoError
 
 from ..core.checks import check_name
 from ..core.errors import InvalidParameter, UnknownField, UnknownRun
 from ..dataset.documents import run_documents
+from ..dataset.run_keys import give_key, is_gone, this_writer
 from ..dataset.schema import check_writable
 from ..dataset.storage import Storage
+from ..dataset.stores import open_store
 
 # labels that a detector is less sure of are left out
 DEFAULT_CONFIDENCE = 0.25
@@ -28,14 +33,16 @@ DEFAULT_CONFIDENCE = 0.25
 RUN_ATTRIBUTE = "auto_label_run"
 
 RUN_GENERATING, RUN_IN_REVIEW = "generating", "in_review"
-RUN_APPROVED, RUN_FAILED = "approved", "failed"
-RUN_STATES = (RUN_GENERATING, RUN_IN_REVIEW, RUN_APPROVED, RUN_FAILED)
+RUN_APPROVED, RUN_FAILED, RUN_CANCELED = "approved", "failed", "canceled"
+RUN_STATES = (RUN_GENERATING, RUN_IN_REVIEW, RUN_APPROVED, RUN_FAILED, RUN_CANCELED)
 
 # what to do where a run of the same name exists
 REPLACE, ONLY_NEW = "replace", "only_new"
 
 _METHOD = "labelvet_auto_label"
 _LONGEST_NAME = 200
+_STORE = "labelvet_beginning"
+_HELD_SECONDS = 600
 _SEEN_EVERY_SECONDS = 5.0
 _CUT_OFF_AFTER = timedelta(minutes=1)
 _NOW = {"$dateToString": {"date": "$$NOW", "format": "%Y-%m-%dT%H:%M:%S.%L+00:00"}}
@@ -62,7 +69,7 @@ class AutoLabelRun:
         labels: how many labels it wrote
         images: how many images it went through, the unreadable ones left out
         unreadable: how many images could not be read
-        error: why it failed, a sentence
+        error: why it failed, or what was kept when it was canceled, a sentence
         user: who started it
         replacing: whether it has yet to replace labels of an earlier run of its name
         read_at: when it was read, in UTC, by the database's clock
@@ -219,20 +226,59 @@ def save_run(dataset: fo.Dataset, run: AutoLabelRun) -> None:
     """Writes a run, in place of an earlier state of it.
 
     Raises:
-        InvalidParameter: see :func:`check_run_name`
+        InvalidParameter: see :func:`check_run_name`, or if it is new and another took its name
     """
     check_run_name(dataset, run.name)
     values = as_stored(run)
     del values["name"]
-    config = dataset.init_run(method=_METHOD, **values)
+    config = dataset.init_run(method=_METHOD, **values).serialize()
     document = run_documents(dataset, "runs").get(run.name)
-    if document is None:
-        dataset.reload()
-        dataset.register_run(run.name, config)
+    if document is not None:
+        foo.get_db_conn().runs.update_one({"_id": document["_id"]}, {"$set": {"config": config}})
+        return
+    # FiftyOne's register_run() replaces a run that somebody registered meanwhile
+    new = RunDocument(
+        dataset_id=dataset._doc.id,
+        key=run.name,
+        version=foc.VERSION,
+        timestamp=run.created.replace(tzinfo=None),
+        config=config,
+    ).save()
+    if not give_key(dataset, run.name, new.id, None, "runs"):
+        new.delete()
+        raise InvalidParameter(taken(run.name))
+    dataset.reload()
+
+
+@contextmanager
+def beginning_alone(dataset: fo.Dataset, name: str) -> Iterator[None]:
+    """Lets nobody else begin a run of a name until the block ends; a process that dies in it keeps
+    nobody waiting.
+
+    Raises:
+        InvalidParameter: if another process is in such a block
+    """
+    store, mine = open_store(dataset, _STORE), {"writer": this_writer(), "since": ObjectId()}
+    held = store.get(name)
+    if held is not None and is_gone(held["writer"], held["since"]):
+        is_mine = store.compare_and_set(name, held, mine)
     else:
-        foo.get_db_conn().runs.update_one(
-            {"_id": document["_id"]}, {"$set": {"config": config.serialize()}}
-        )
+        is_mine = store.set_if_absent(name, mine, ttl=_HELD_SECONDS)
+    if not is_mine:
+        raise InvalidParameter(taken(name))
+    try:
+        yield
+    finally:
+        with suppress(PyMongoError):  # then it is forgotten, or its writer gone, before long
+            store.delete(name)
+
+
+def taken(name: str) -> str:
+    """Says that another process began a run of a name, or changed it, since that was checked."""
+    return (
+        f"The run '{name}' was begun or replaced by another process in the meantime: nothing was "
+        "written. Choose another name, or wait until that run ends."
+    )
 
 
 def settle_state(dataset: fo.Dataset, run: AutoLabelRun, state: str) -> None:

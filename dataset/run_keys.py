@@ -54,25 +54,28 @@ def run_of(dataset: fo.Dataset, brain_key: str) -> ObjectId | None:
     return run
 
 
-def give_key(dataset: fo.Dataset, brain_key: str, run: ObjectId, seen: ObjectId | None) -> bool:
+def give_key(
+    dataset: fo.Dataset,
+    key: str,
+    run: ObjectId,
+    seen: ObjectId | None,
+    kind: str = "brain_methods",
+) -> bool:
     """Gives a run a key, if that is as it was seen.
 
     Args:
         dataset: the dataset
-        brain_key: the key
+        key: the key
         run: the id of the run's document
-        seen: what :func:`run_of` said
+        seen: what :func:`run_of` said, None where the key was free
+        kind: "brain_methods", or "runs" for custom runs
 
     Returns:
         whether it did
     """
-    path = f"brain_methods.{brain_key}"
-    found = _datasets().update_one(_unchanged(dataset, path, seen), {"$set": {path: run}})
-    return bool(found.matched_count)
-
-
-def _unchanged(dataset: fo.Dataset, path: str, seen: ObjectId | None) -> dict[str, Any]:
-    return {"_id": dataset._doc.id, path: {"$exists": False} if seen is None else seen}
+    path = f"{kind}.{key}"
+    unchanged = {"_id": dataset._doc.id, path: {"$exists": False} if seen is None else seen}
+    return bool(_datasets().update_one(unchanged, {"$set": {path: run}}).matched_count)
 
 
 def sweep(dataset: fo.Dataset) -> list[ObjectId]:

@@ -10,10 +10,11 @@ import textwrap
 from contextlib import ExitStack
 from dataclasses import replace
 from datetime import datetime, timezone
-from threading import Event
+from threading import Barrier, Event, Thread
 
 import fiftyone as fo
 import pytest
+from bson import ObjectId
 from invariants import check_opens
 from labelvet import auto_label, compute_visualization
 from labelvet.approval.approve import approve
@@ -24,6 +25,7 @@ from labelvet.autolabel import auto_label as auto_labeling
 from labelvet.autolabel import replacing
 from labelvet.autolabel.replacing import undo_replacement
 from labelvet.autolabel.runs import (
+    RUN_CANCELED,
     RUN_FAILED,
     RUN_GENERATING,
     RUN_IN_REVIEW,
@@ -43,6 +45,8 @@ from labelvet.core.errors import (
 )
 from labelvet.dataset.changes import find_change, list_changes
 from labelvet.dataset.documents import collection_named, samples_of
+from labelvet.dataset.run_keys import this_writer
+from labelvet.dataset.stores import open_store
 from labelvet.dataset.tags import tag_view
 from labelvet.embeddings.loader import using_loader
 from labelvet.panels.undoing import undo
@@ -168,7 +172,7 @@ def test_a_cancelled_run_keeps_what_is_done(scenes, detector_file):
     with pytest.raises(Cancelled, match="keep their labels"):
         label(scenes, detector_file, batch_size=1, progress=cancel, cancelled=cancelled)
     run = get_run(scenes, RUN)
-    assert run.state == RUN_FAILED and "Canceled" in run.error and 0 < run.images < 12
+    assert run.state == RUN_CANCELED and "Canceled" in run.error and 0 < run.images < 12
     assert scenes.count(ROOT) == run.labels
     done = label(scenes, detector_file)
     assert (done.before, done.run.images, done.run.error) == (run.images, 12, None)
@@ -572,6 +576,47 @@ def test_another_process_does_not_replace_a_run_that_goes_on(scenes):
     label(scenes, Corner(), batch_size=2, progress=meanwhile)
     assert len(refused) == 3 and scenes.count(ROOT) == 12
     assert list_changes(scenes, ("replacement",)) == []
+
+
+@pytest.mark.parametrize("existing", [None, "replace"])
+def test_of_two_that_begin_a_run_at_once_one_labels(judged, monkeypatch, existing):
+    if existing:
+        label(judged, Corner())
+    together, loads = Barrier(2), auto_labeling.load_detector
+    monkeypatch.setattr(
+        auto_labeling, "load_detector", lambda *args: (together.wait(60), loads(*args))[1]
+    )
+    done, said = [], []
+
+    def begin():
+        try:
+            done.append(label(judged, Corner(), existing=existing))
+        except InvalidParameter as error:
+            said.append(str(error))
+
+    threads = [Thread(target=begin) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [one.run.labels for one in done] == [8]
+    assert len(said) == 1 and "by another process in the meantime: nothing was written" in said[0]
+    assert [run.name for run in list_runs(judged)] == [RUN] and judged.count(ROOT) == 8
+    assert len(list_changes(judged, ("replacement",))) == (existing is not None)
+    which = {"_dataset_id": judged._doc.id, "key": RUN}
+    assert collection_named("runs").count_documents(which) == 1
+
+
+def test_a_process_that_died_as_it_began_keeps_nobody_waiting(judged):
+    command = [sys.executable, "-c", "import os; print(os.getpid())"]
+    died = subprocess.run(command, capture_output=True, check=True)
+    writer = f"{this_writer().rsplit('_', 1)[0]}_{int(died.stdout)}"
+    held = {"writer": writer, "since": ObjectId()}
+    open_store(judged, "labelvet_beginning").set(RUN, held)
+    assert label(judged, Corner()).images == 8
+    open_store(judged, "labelvet_beginning").set(RUN, {**held, "writer": this_writer()})
+    with pytest.raises(InvalidParameter, match="by another process in the meantime"):
+        label(judged, Corner(), existing="replace")
 
 
 def test_a_run_that_began_while_the_model_was_loaded_is_not_replaced(scenes, monkeypatch):
