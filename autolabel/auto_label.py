@@ -59,6 +59,7 @@ from .runs import (
 
 _ATTRIBUTES = {RUN_ATTRIBUTE: Attribute(fo.StringField, "The run of auto labeling that found it")}
 _BATCH_CPU, _BATCH_GPU = 8, 32
+_DROPPED_AT_ONCE = 10_000
 _SHARE_LOAD, _SHARE_DETECT = 0.03, 0.97
 _KEEP = "the images before it keep their labels"
 
@@ -329,16 +330,20 @@ def _drop_unmarked(
     path = run.label_field
     rest = keep(in_list(f"{path}.detections"), {"$not": [of_run("$$l", run.name)]})
     update = {f"{path}.detections": rest, "last_modified_at": now(), **replaced(run, moment)}
-    left = {
+    unmarked = {
         f"{path}.{MARK}": {"$ne": run.name},
         f"{path}.detections.{RUN_ATTRIBUTE}": run.name,
-        "filepath": {"$nin": list(unreadable)},
     }
+    # a query cannot name all that may be unreadable: it holds 16 MB
+    found = samples_of(dataset).find(unmarked, {"filepath": 1})
+    ids = [image["_id"] for image in found if image["filepath"] not in unreadable]
+    for start in range(0, len(ids), _DROPPED_AT_ONCE):
+        left = {**unmarked, "_id": {"$in": ids[start : start + _DROPPED_AT_ONCE]}}
 
-    def write(there: dict[str, Any]) -> None:
-        samples_of(dataset).update_many({"$and": [left, there]}, [{"$set": update}])
+        def write(there: dict[str, Any], left: dict[str, Any] = left) -> None:
+            samples_of(dataset).update_many({"$and": [left, there]}, [{"$set": update}])
 
-    write_checked(dataset, [path, removed_field(path)], left, write, _KEEP, removing=path)
+        write_checked(dataset, [path, removed_field(path)], left, write, _KEEP, removing=path)
     drop_empty(dataset, path, moment)
 
 

@@ -14,7 +14,6 @@ from typing import Any
 
 import fiftyone as fo
 import fiftyone.core.media as fom
-from bson import ObjectId
 
 from ..core.errors import InvalidParameter, UnknownUndo
 from ..core.sentences import count
@@ -78,14 +77,14 @@ def count_elsewhere(samples: Any, run: AutoLabelRun) -> tuple[int, int]:
     if samples.view() == samples._root_dataset.view() and samples.media_type != fom.GROUP:
         return 0, 0
     field, samples = run.label_field, whole_groups(samples)
-    shown = [ObjectId(id_) for id_ in set(samples.values(sample_id_path(samples)))]
-    which = {f"{field}.detections.{RUN_ATTRIBUTE}": run.name, "_id": {"$nin": shown}}
-    labels = {"$sum": {"$size": keep(in_list(f"{field}.detections"), of_run("$$l", run.name))}}
-    found = samples_of(home_of(samples)).aggregate(
-        [{"$match": which}, {"$group": {"_id": None, "images": {"$sum": 1}, "labels": labels}}]
+    # not part of the query, which holds 16 MB
+    shown = set(samples.values(sample_id_path(samples)))
+    labels = {"$size": keep(in_list(f"{field}.detections"), of_run("$$l", run.name))}
+    found = samples_of(home_of(samples)).find(
+        {f"{field}.detections.{RUN_ATTRIBUTE}": run.name}, {"labels": labels}
     )
-    counts = next(iter(found), {"images": 0, "labels": 0})
-    return counts["labels"], counts["images"]
+    counts = [image["labels"] for image in found if str(image["_id"]) not in shown]
+    return sum(counts), len(counts)
 
 
 def open_replacement(dataset: fo.Dataset, run: AutoLabelRun) -> Change | None:

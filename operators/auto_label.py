@@ -15,6 +15,7 @@ from ..approval.candidates import list_candidate_fields
 from ..autolabel.replacing import count_elsewhere
 from ..autolabel.runs import (
     DEFAULT_CONFIDENCE,
+    RUN_CANCELED,
     RUN_FAILED,
     RUN_GENERATING,
     AutoLabelRun,
@@ -228,11 +229,16 @@ def _field_and_run(ctx: Any, inputs: types.Object) -> None:
         refuse(run_input, str(error))
 
 
+_ENDED = {
+    RUN_GENERATING: " and did not finish",
+    RUN_FAILED: " and failed",
+    RUN_CANCELED: " and was canceled",
+}
+
+
 def _existing(inputs: types.Object, earlier: AutoLabelRun, samples: Any) -> None:
     had = f"{count(earlier.labels, 'label')} in {count(earlier.images, 'image')}"
-    ended = {RUN_GENERATING: " and did not finish", RUN_FAILED: " and failed"}.get(
-        earlier.state, ""
-    )
+    ended = _ENDED.get(earlier.state, "")
     group = types.RadioGroup(orientation="vertical")
     for value, text in _EXISTING.items():
         group.add_choice(value, label=text)

@@ -30,6 +30,7 @@ from ..dataset.removed import without_removed
 from ..embeddings.catalog import DEFAULT_BACKBONE, PRECISIONS, BackboneChoice, list_backbones
 from ..embeddings.crops import BACKGROUNDS, KEPT
 from ..embeddings.projection import METHODS, METRICS, make_method
+from ..workers.operations import mark_partly_canceled
 from .forms import advanced_switch, batch_inputs, device_input, filled, problem, refuse
 from .long_operator import LongOperator, schedule_on
 from .summary import report
@@ -152,6 +153,7 @@ class ComputeVisualization(LongOperator):
                 cancelled=cancelled,
             )
         except Cancelled:
+            mark_partly_canceled(ctx)
             told = "Find label issues was canceled before it finished. The map is complete."
             return replace(run, notes=[*run.notes, told])
         except LabelvetError as error:  # the map is complete whatever comes of its labels

@@ -2,6 +2,6 @@
 
 CONTRACTS = {
     "LabelEmbeddings": "973c28c1ab78a75c",
-    "AutoLabeling": "5118ace34a0f81f1",
+    "AutoLabeling": "c0b80bf6b05b4eec",
     "Runs": "3c0b497c83ef58f6",
 }

@@ -34,7 +34,7 @@ def main() -> None:
         claim.complete(result)
         print("Completed.", flush=True)
     except RunCancelled:
-        claim.fail(CANCELLED)
+        claim.fail_canceled(CANCELLED)
         print(CANCELLED, flush=True)
     except RunLost:
         print("Stopped: the run was deleted, marked as failed or taken over.", flush=True)

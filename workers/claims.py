@@ -23,6 +23,7 @@ from .operations import (
     QUEUED,
     RUNNING,
     DelegatedOperationService,
+    canceled,
     failure,
     get_operation,
     queue,
@@ -162,6 +163,11 @@ class Claim:
         return self._end(failure(sentence, trace))
 
     @patient
+    def fail_canceled(self, sentence: str) -> bool:
+        """Ends the operation, as it was canceled, with a sentence; False if it was lost."""
+        return self._end(canceled(sentence))
+
+    @patient
     def release(self) -> bool:
         """Hands the operation back to the queue; False if it was lost."""
         return bool(queue().update_one(self._mine, _HANDED_ON).matched_count)
@@ -251,7 +257,10 @@ def _take(claim: ObjectId, target: str, worker: str, take_over: bool) -> Mapping
                 "labelvet.take_over": take_over,
                 "labelvet.log": "",
             },
-            "$unset": {"labelvet.suspected": 1, "labelvet.busy": 1, "status": 1},
+            "$unset": {
+                **dict.fromkeys(("labelvet.suspected", "labelvet.busy", "labelvet.canceled"), 1),
+                "status": 1,
+            },
             "$inc": {"labelvet.attempts": 1},
             "$currentDate": {
                 "labelvet.heartbeat": True,

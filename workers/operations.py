@@ -43,7 +43,7 @@ _LISTED: dict[str, Any] = {
         (
             *("operator", "label", "delegation_target", "dataset_id", "queued_at", "scheduled_at"),
             *("started_at", "completed_at", "failed_at", "status.progress"),
-            *("labelvet.worker", "labelvet.attempts", "labelvet.cancel"),
+            *("labelvet.worker", "labelvet.attempts", "labelvet.cancel", "labelvet.canceled"),
             *(f"context.request_params.{name}" for name in ("labelvet", "dataset_name", "params")),
         ),
         1,
@@ -78,6 +78,7 @@ class Operation:
         error: why it failed, in one line
         attempts: how many workers took it
         cancelling: whether it was asked to stop, and has not yet
+        canceled: whether it stopped, or left something out, because it was asked to
         stalled: a sentence, where it has made no progress for longer than fits its stage
     """
 
@@ -100,6 +101,7 @@ class Operation:
     error: str | None
     attempts: int
     cancelling: bool
+    canceled: bool
     stalled: str | None
 
     def text(self, name: str) -> str | None:
@@ -183,7 +185,7 @@ def cancel(id_: str) -> str:
     """
     operations, waiting = queue(), {"$in": [QUEUED, SCHEDULED]}
     if operations.update_one(
-        {"_id": _id(id_), "run_state": waiting}, failure("Canceled before it started.")
+        {"_id": _id(id_), "run_state": waiting}, canceled("Canceled before it started.")
     ).matched_count:
         return "Canceled: it had not started."
     if operations.update_one(
@@ -191,7 +193,8 @@ def cancel(id_: str) -> str:
         {"$set": {"labelvet.cancel": True}},
     ).matched_count:
         return "Stopping: everything done so far is kept."
-    return mark_failed(id_, "Canceled.")
+    _end(id_, canceled("Canceled."))
+    return "Canceled."
 
 
 def mark_failed(id_: str, reason: str = "Marked as failed.") -> str:
@@ -200,13 +203,22 @@ def mark_failed(id_: str, reason: str = "Marked as failed.") -> str:
     Raises:
         InvalidParameter: if it has finished, or does not exist
     """
-    changed = queue().update_one(
-        {"_id": _id(id_), "run_state": {"$nin": [COMPLETED, FAILED]}}, failure(reason)
-    )
-    if not changed.matched_count:
+    _end(id_, failure(reason))
+    return reason
+
+
+def mark_partly_canceled(ctx: Any) -> None:
+    """Notes that an operation, which is executed with a context and comes to its end, left out what
+    was canceled."""
+    which = {"_id": ctx._delegated_operation_id}
+    queue().update_one(which, {"$set": {"labelvet.canceled": True}})
+
+
+def _end(id_: str, update: dict[str, Any]) -> None:
+    unfinished = {"_id": _id(id_), "run_state": {"$nin": [COMPLETED, FAILED]}}
+    if not queue().update_one(unfinished, update).matched_count:
         state = get_operation(id_).state
         raise InvalidParameter(f"This run has already {state}.")
-    return reason
 
 
 def rerun(id_: str, replace: bool = False) -> str:
@@ -337,13 +349,21 @@ def failure(sentence: str, trace: str | None = None) -> dict[str, Any]:
     }
 
 
+def canceled(sentence: str) -> dict[str, Any]:
+    """Returns the update that ends an operation because it was asked to, with a sentence; FiftyOne
+    has no other state for it than failed."""
+    update = failure(sentence)
+    return {**update, "$set": {**update["$set"], "labelvet.canceled": True}}
+
+
 def _facts(document: Mapping[str, Any]) -> dict[str, Any]:
     """Returns the attributes of an :class:`Operation`, of a document as ``_LISTED`` says."""
     request = (document.get("context") or {}).get("request_params") or {}
     ours, scheduler = document.get("labelvet") or {}, request.get("labelvet") or {}
     status, still = document.get("status") or {}, standstill(document)
     state, line, cancel = document["run_state"], status.get("label"), bool(ours.get("cancel"))
-    if state == COMPLETED and cancel and "canceled" not in (line or ""):
+    heeded = bool(ours.get("canceled"))
+    if state == COMPLETED and cancel and not heeded:
         line = f"{line or ''} It finished before it could be canceled.".lstrip()
     return {
         "id": str(document["_id"]),
@@ -365,6 +385,7 @@ def _facts(document: Mapping[str, Any]) -> dict[str, Any]:
         "error": _sentence(document.get("error")),
         "attempts": ours.get("attempts") or 0,
         "cancelling": cancel and state == RUNNING,
+        "canceled": heeded,
         "stalled": still.warning if still is not None and still.stalled else None,
     }
 

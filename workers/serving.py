@@ -169,8 +169,8 @@ def _watch(
         ended = process.kill()
     claim.keep_log(process.log)
     if deadline is not None:
-        reason = reason or CANCELLED
-    if stop.is_set() and reason is None:
+        claim.fail_canceled(reason or CANCELLED)
+    elif stop.is_set() and reason is None:
         claim.release()
     else:
         # where the process has not said itself how it ended

@@ -5,7 +5,7 @@ from __future__ import annotations
 import fiftyone as fo
 from bson import ObjectId
 
-from ...autolabel.runs import RUN_FAILED, RUN_GENERATING, AutoLabelRun, list_runs
+from ...autolabel.runs import RUN_CANCELED, RUN_FAILED, RUN_GENERATING, AutoLabelRun, list_runs
 from ...workers.operations import COMPLETED, FAILED, Operation, list_operations
 from .messages import Run
 
@@ -38,12 +38,16 @@ def _run(one: AutoLabelRun, operation: Operation | None) -> Run:
     if operation is not None and operation.state not in (COMPLETED, FAILED):
         state, progress, line = RUN_GENERATING, operation.progress, operation.line
     elif state == RUN_GENERATING and operation is not None and operation.state == FAILED:
-        state, error = RUN_FAILED, operation.error
+        state, error = _ended(operation), operation.error
     elif state == RUN_GENERATING and one.cut_off:
         state, error = RUN_FAILED, _CUT_OFF
     return Run.like(
         one, field=one.label_field, state=state, error=error, progress=progress, line=line
     )
+
+
+def _ended(operation: Operation) -> str:
+    return RUN_CANCELED if operation.canceled else RUN_FAILED
 
 
 def _waiting(name: str, operation: Operation) -> Run:
@@ -53,7 +57,7 @@ def _waiting(name: str, operation: Operation) -> Run:
         name=name,
         field=operation.text("label_field"),
         model=operation.text("model"),
-        state=RUN_FAILED if failed else RUN_GENERATING,
+        state=_ended(operation) if failed else RUN_GENERATING,
         error=operation.error if failed else None,
         progress=operation.progress,
         line=operation.line or ("" if failed else "Waiting for a worker"),

@@ -607,6 +607,17 @@ def test_of_two_that_begin_a_run_at_once_one_labels(judged, monkeypatch, existin
     assert collection_named("runs").count_documents(which) == 1
 
 
+def test_more_unreadable_images_than_a_query_can_name_keep_what_they_had(judged):
+    run = label(judged, Corner()).run
+    unreadable = dict.fromkeys(
+        [judged.first().filepath, *(f"/{n:0130}.jpg" for n in range(150_000))]
+    )
+    change = replacing.begin_replacement(judged, run, None)
+    auto_labeling._drop_unmarked(judged, run, change.what["moment"], unreadable)
+    judged.reload()
+    assert judged.values(f"{ROOT}.auto_label_run") == [[RUN], *([[]] * 7)]
+
+
 def test_a_process_that_died_as_it_began_keeps_nobody_waiting(judged):
     command = [sys.executable, "-c", "import os; print(os.getpid())"]
     died = subprocess.run(command, capture_output=True, check=True)

@@ -11,6 +11,7 @@ from fiftyone.operators.executor import ExecutionContext, Executor
 from labelvet.autolabel.runs import AutoLabelRun, save_run
 from labelvet.core.versions import PLUGIN
 from labelvet.panels.auto_labeling import AutoLabeling
+from labelvet.workers.operations import cancel
 from packed import array
 from panel_app import PanelApp
 
@@ -106,6 +107,9 @@ def test_a_run_shows_what_its_operation_says(app, empty_queue):
     assert runs["second"]["state"] == "generating" and runs["second"]["field"] == FIELD
     service.set_failed(operations["first"].id)
     assert app("overview")["runs"][-1]["state"] == "failed"
+    cancel(str(operations["second"].id))
+    (second,) = (run for run in app("overview")["runs"] if run["name"] == "second")
+    assert (second["state"], second["error"]) == ("canceled", "Canceled before it started.")
 
 
 def test_a_run_that_a_script_filled_in_wrongly_does_not_hide_the_others(app, empty_queue):

@@ -246,12 +246,14 @@ def test_cancelling(coco128, claimed):
     for notice in (lambda: claim.beat("log"), lambda: claim.report(0.5, "half")):
         with pytest.raises(RunCancelled):
             notice()
-    assert claim.fail("Canceled.")
+    assert not get_operation(id_).canceled and claim.fail_canceled("Canceled.")
+    assert get_operation(id_).canceled
     with pytest.raises(InvalidParameter, match="already failed"):
         cancel(id_)
     waiting = schedule(coco128.limit(2), "never", "shelf")
     cancel(waiting)
-    assert get_operation(waiting).error == "Canceled before it started."
+    ended = get_operation(waiting)
+    assert ended.error == "Canceled before it started." and ended.canceled
     assert claim_next("shelf", "w") is None
 
 
@@ -389,17 +391,11 @@ def test_a_run_whose_process_cannot_start_is_queued_again(claimed, monkeypatch, 
 
 def test_what_was_canceled_in_its_last_step_is_said_once(claimed):
     claim, id_ = claimed
-    asked = {"run_state": "completed", "labelvet.cancel": True}
-
-    def line_of(said):
-        operations.queue().update_one(
-            {"_id": claim.operation}, {"$set": {**asked, "status.label": said}}
-        )
-        return get_operation(id_).line
-
-    assert line_of("12 points.") == "12 points. It finished before it could be canceled."
-    said = "Find label issues was canceled before it finished. The map is complete."
-    assert line_of(said) == said
+    asked = {"run_state": "completed", "labelvet.cancel": True, "status.label": "canceled_map"}
+    operations.queue().update_one({"_id": claim.operation}, {"$set": asked})
+    assert get_operation(id_).line == "canceled_map It finished before it could be canceled."
+    operations.mark_partly_canceled(SimpleNamespace(_delegated_operation_id=claim.operation))
+    assert get_operation(id_).line == "canceled_map" and get_operation(id_).canceled
 
 
 def test_another_version_is_refused_with_a_sentence(claimed):

@@ -1,7 +1,7 @@
 // Written by `make types` from messages.py: change that, not this.
 import type { Column } from "../../app/binary";
 
-export const RUN_STATES = ["generating", "in_review", "approved", "failed"] as const;
+export const RUN_STATES = ["generating", "in_review", "approved", "failed", "canceled"] as const;
 export type RunState = (typeof RUN_STATES)[number];
 
 export const LABEL_STATES = ["approved", "rejected", "flagged", "basket", "open"] as const;
@@ -271,4 +271,4 @@ export interface Methods {
 }
 
 /** The version of these messages, which a page and the server must share. */
-export const CONTRACT = "5118ace34a0f81f1";
+export const CONTRACT = "c0b80bf6b05b4eec";

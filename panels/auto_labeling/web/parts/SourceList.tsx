@@ -12,6 +12,7 @@ const STATE_WORDS: Record<RunState, string> = {
   in_review: "in review",
   approved: "approved",
   failed: "failed",
+  canceled: "canceled",
 };
 
 /** The runs of auto labeling, the other fields of labels, or how to make the first labels. */
@@ -66,7 +67,8 @@ export function SourceList({
 
 function RunCard({ run, onOpen }: { run: Run; onOpen: (source: Source) => void }) {
   const { field, state } = run;
-  const empty = state === "generating" || (state === "failed" && run.labels === 0);
+  const ended = state === "failed" || state === "canceled";
+  const empty = state === "generating" || (ended && run.labels === 0);
   return (
     <Choice
       name={
