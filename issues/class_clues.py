@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from .numerics import unit_rows
 
 # so many (row, class) cells are held at a time
-_CELLS = 500_000
+_CELLS = 125_000
 # of the regression on the look: its penalty, for unit vectors, and the least it says of a class
 _PENALTY = 1.0
 _FLOOR = 0.05
@@ -64,23 +64,34 @@ class ClassClues:
         self._sum_shapes(patches.boxes)
 
     def blocks(self, rows: NDArray[np.int64]) -> Iterator[NDArray[np.float32]]:
-        """Yields (rows, classes, clues) float32 blocks."""
+        """Yields (clues, rows, classes) float32 blocks."""
         step = max(1, _CELLS // self._k)
         for start in range(0, len(rows), step):
             block = rows[start : start + step]
-            others = np.tile(self._counts, (len(block), 1))
-            others[np.arange(len(block)), self._codes[block]] -= self._trust[block]
-            yield np.stack(
-                [
-                    np.log(others + 0.5),
-                    *self._votes(block),
-                    self._look(block),
-                    self._regression(block),
-                    *self._company(block),
-                    self._shape(block, others),
-                ],
-                axis=2,
-            ).astype(np.float32)
+            inputs = self._inputs(block)
+            clues = (
+                self._log_counts(block),
+                *self._votes(block),
+                self._look(block, inputs),
+                self._regression(block, inputs),
+                *self._company(block),
+                self._shape(block),
+            )
+            yield np.stack(clues)
+
+    def _log_counts(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        """How many the class has."""
+        logs = np.tile(np.log(self._counts + 0.5), (len(rows), 1))
+        logs[self._own(rows)] = np.log(self._others(rows) + 0.5)
+        return logs
+
+    def _own(self, rows: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
+        """The cells of the patches' own classes."""
+        return np.arange(len(rows)), self._codes[rows]
+
+    def _others(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        """(rows,) how much the others of each one's class count."""
+        return np.asarray(self._counts[self._codes[rows]] - self._trust[rows])
 
     def _votes(self, rows: NDArray[np.int64]) -> Iterator[NDArray[np.float32]]:
         """The neighbors: ten counted, all weighted by similarity, and the nearest of each class."""
@@ -107,22 +118,26 @@ class ClassClues:
 
     def _sum_looks(self) -> None:
         """Sums the unit vectors of each class."""
+        from scipy.sparse import csr_array
+
         d = self._vectors.shape[1]
         self._sums = np.zeros((self._k, d + 1), dtype=np.float32)
         self._products = np.zeros((d + 1, d + 1), dtype=np.float32)
         for start in range(0, len(self._codes), 4096):
             rows = np.arange(start, min(start + 4096, len(self._codes)))
-            inputs = self._inputs(rows)
-            trusted = inputs * self._trust[rows, None]
-            self._products += trusted.T @ inputs
-            np.add.at(self._sums, self._codes[rows], trusted)
-
-    def _units(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
-        return unit_rows(self._vectors[rows] - self._center)
+            inputs, cells = self._inputs(rows), (self._codes[rows], np.arange(len(rows)))
+            self._sums += csr_array((self._trust[rows], cells), (self._k, len(rows))) @ inputs
+            inputs *= np.sqrt(self._trust[rows, None])
+            self._products += inputs.T @ inputs
 
     def _inputs(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
-        units = self._units(rows)
-        return np.column_stack([units, np.full(len(units), _CONSTANT, dtype=np.float32)])
+        """The look as a unit vector, and the constant, (rows, d + 1)."""
+        inputs = np.empty((len(rows), self._vectors.shape[1] + 1), dtype=np.float32)
+        look = inputs[:, :-1]
+        np.subtract(self._vectors[rows], self._center, out=look)
+        look /= np.maximum(np.sqrt(np.einsum("ij,ij->i", look, look)), 1e-12)[:, None]
+        inputs[:, -1] = _CONSTANT
+        return inputs
 
     def _regress(self) -> None:
         """Fits a ridge regression from the look of a patch to its class, one-hot."""
@@ -130,31 +145,29 @@ class ClassClues:
         self._inverse = np.linalg.inv(penalized).astype(np.float32)
         self._coefficients = self._inverse @ self._sums.T
 
-    def _regression(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+    def _regression(
+        self, rows: NDArray[np.int64], inputs: NDArray[np.float32]
+    ) -> NDArray[np.float32]:
         """What the regression says of each class, fitted without the patch.
 
         What leaving it out does is known without fitting anew (Allen's PRESS, 1974).
         """
-        inputs = self._inputs(rows)
         leverage = np.einsum("ij,ij->i", inputs @ self._inverse, inputs) * self._trust[rows]
-        said = inputs @ self._coefficients - leverage[:, None] * self._targets(rows)
+        said = inputs @ self._coefficients
+        said[self._own(rows)] -= leverage
         said /= 1 - leverage[:, None]
-        return np.asarray(np.log(np.maximum(said, 0) + _FLOOR), dtype=np.float32)
+        np.maximum(said, 0, out=said)
+        said += _FLOOR
+        return np.asarray(np.log(said, out=said))
 
-    def _targets(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
-        targets = np.zeros((len(rows), self._k), dtype=np.float32)
-        targets[np.arange(len(rows)), self._codes[rows]] = 1
-        return targets
-
-    def _look(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+    def _look(self, rows: NDArray[np.int64], inputs: NDArray[np.float32]) -> NDArray[np.float32]:
         """The similarity to the average of each class, shrunk to 0 for classes of a few."""
-        units = self._units(rows)
+        units, own = inputs[:, :-1], self._own(rows)
         similar = units @ self._sums[:, :-1].T
-        counts = np.tile(self._counts, (len(rows), 1))
-        cell = np.arange(len(rows)), self._codes[rows]
-        similar[cell] -= np.einsum("ij,ij->i", units, units) * self._trust[rows]
-        counts[cell] -= self._trust[rows]
-        return np.asarray(10 * similar / (counts + 1))
+        of_own = similar[own] - np.einsum("ij,ij->i", units, units) * self._trust[rows]
+        similar *= 10 / (self._counts + 1)
+        similar[own] = 10 * of_own / (self._others(rows) + 1)
+        return np.asarray(similar)
 
     def likeness(self) -> NDArray[np.float32]:
         """Returns the cosine similarities of the classes' averages, (classes, classes)."""
@@ -186,7 +199,7 @@ class ClassClues:
         """What else is in the image: how many of the class, their share, what goes with it."""
         content = self._content[self._image[rows]].toarray()
         others = content.copy()
-        others[np.arange(len(rows)), self._codes[rows]] -= self._trust[rows]
+        others[self._own(rows)] -= self._trust[rows]
         yield np.log1p(others)
         yield 3 * others / (others.sum(axis=1, keepdims=True) + 1)
         seen = np.clip(others, 0, 1)
@@ -205,20 +218,34 @@ class ClassClues:
             )
             for power in (1, 2)
         ]
+        spreads = np.maximum(self._shapes.var(axis=0), 1e-4)
+        self._shape_priors = list(zip(self._shapes.mean(axis=0), spreads, strict=True))
 
-    def _shape(self, rows: NDArray[np.int64], others: NDArray[np.float32]) -> NDArray[np.float64]:
+    def _shape(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
         """The log likelihood of the box's size and aspect, normal for each class."""
-        own = np.arange(len(rows)), self._codes[rows]
-        strength = 5.0  # of the shape of all boxes, as a prior
+        codes, trust = self._codes[rows], self._trust[rows]
         total = np.zeros((len(rows), self._k))
         for i in (0, 1):
-            values = self._shapes[rows, i]
-            center, spread = self._shapes[:, i].mean(), max(self._shapes[:, i].var(), 1e-4)
-            first, second = (np.tile(sums[i], (len(rows), 1)) for sums in self._shape_sums)
-            first[own] -= values * self._trust[rows]
-            second[own] -= values**2 * self._trust[rows]
-            mean = (first + strength * center) / (others + strength)
-            square = (second + strength * (spread + center**2)) / (others + strength)
-            variance = np.maximum(square - mean**2, 0.05 * spread)
-            total -= (np.log(variance) + (values[:, None] - mean) ** 2 / variance) / 2
-        return np.maximum(total, -8)
+            values, prior = self._shapes[rows, i], self._shape_priors[i]
+            first, second = (sums[i] for sums in self._shape_sums)
+            likely = _log_normal(values[:, None], self._counts, first, second, prior)
+            first, second = first[codes] - values * trust, second[codes] - values**2 * trust
+            likely[self._own(rows)] = _log_normal(values, self._others(rows), first, second, prior)
+            total += likely
+        return np.maximum(total, -8).astype(np.float32)
+
+
+def _log_normal(
+    values: NDArray[np.float64],
+    counts: NDArray[np.float32],
+    sums: NDArray[np.float64],
+    squares: NDArray[np.float64],
+    prior: tuple[float, float],
+) -> NDArray[np.float64]:
+    """How likely values are in classes of so many others, which sum up to this and whose squares to
+    that; the prior is the mean and the variance of all."""
+    strength, (center, spread) = 5.0, prior
+    mean = (sums + strength * center) / (counts + strength)
+    square = (squares + strength * (spread + center**2)) / (counts + strength)
+    variance = np.maximum(square - mean**2, 0.05 * spread)
+    return np.asarray(-(np.log(variance) + (values - mean) ** 2 / variance) / 2)

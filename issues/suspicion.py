@@ -48,6 +48,7 @@ SHOWN_EXAMPLES = 5
 
 _SEED = 51
 _COMPARED = 2048  # patches of a class that examples are looked for among
+_GATHERED = 256  # patches whose neighbors' embeddings are held at a time
 _DIMENSIONS = 32  # of the look, for the model that learns
 # a class that other fields have on a label counts so much beside the chance that the look gives it
 _SAID = 2.0
@@ -159,7 +160,8 @@ def find_suspects(
     progress = progress or Progress()
     order = np.argsort(table.label_ids, kind="stable")
     with progress.stage("Finding neighbors", share * 0.6):
-        ordered = vectors[order]
+        # they mostly are in this order, and a copy takes as much memory again
+        ordered = vectors if (np.diff(order) > 0).all() else vectors[order]
         neighbors, similarities = _find_neighbors(
             ordered, graph.take(order) if graph is not None else None, progress.check_cancelled
         )
@@ -199,8 +201,8 @@ def _find_neighbors(
         return nearest, 1 - graph.distances[~own].reshape(n, k - 1)
     similarities = np.empty((n, k - 1), dtype=np.float32)
     lengths = np.maximum(np.sqrt(np.einsum("ij,ij->i", vectors, vectors)), 1e-12)
-    for start in range(0, n, _COMPARED):
-        rows = slice(start, start + _COMPARED)
+    for start in range(0, n, _GATHERED):
+        rows = slice(start, start + _GATHERED)
         products = np.matmul(vectors[nearest[rows]], vectors[rows, :, None])[:, :, 0]
         similarities[rows] = products / (lengths[nearest[rows]] * lengths[rows, None])
     order = np.argsort(-similarities, axis=1, kind="stable")
@@ -358,10 +360,11 @@ def _fit_classes(
         )
     if not labeled.all():
         neighbors, similarities = _find_neighbors(vectors[labeled])
+        table, vectors = table.take(labeled), vectors[labeled]
     found = fit_classes(
         ClassedPatches(
-            codes.astype(np.int32), len(used), table.media[labeled], table.boxes[labeled],
-            vectors[labeled], neighbors, similarities,
+            codes.astype(np.int32), len(used), table.media, table.boxes, vectors, neighbors,
+            similarities,
         )
     )  # fmt: skip
     unknown.wrong[labeled] = found.wrong
@@ -380,10 +383,10 @@ def _look(vectors: NDArray[np.float32]) -> NDArray[np.float64]:
     if size < 1:
         return np.zeros((n, 0))
     sample = np.random.default_rng(_SEED).permutation(n)[:20_000]
-    units = unit_rows(vectors)
-    pca = PCA(size, svd_solver="covariance_eigh").fit(units[np.sort(sample)])
+    pca = PCA(size, svd_solver="covariance_eigh").fit(unit_rows(vectors[np.sort(sample)]))
     scale = max(float(np.sqrt(pca.explained_variance_[0])), 1e-6)
-    look = pca.transform(units) / scale
+    blocks = (vectors[start : start + _COMPARED] for start in range(0, n, _COMPARED))
+    look = np.concatenate([pca.transform(unit_rows(block)) for block in blocks]) / scale
     # an eigenvector's sign is arbitrary
     signs = np.sign((pca.components_ * np.abs(pca.components_).max(axis=1, keepdims=True)).sum(1))
     return np.asarray(look * np.where(signs == 0, 1, signs))
@@ -396,6 +399,8 @@ def _examples(
     neighbors: NDArray[np.int32],
 ) -> NDArray[np.int32]:
     """Finds the patches of each label's suggested class that are most similar to it."""
+    import torch
+
     n = len(codes)
     examples = np.full((n, SHOWN_EXAMPLES), -1, dtype=np.int32)
     fits = codes[neighbors] == suggested[:, None]
@@ -405,15 +410,13 @@ def _examples(
     # the neighbors hold too few of a rare class: then all of it is compared
     for code in np.unique(suggested[(examples[:, -1] < 0) & (suggested >= 0)]).tolist():
         members = np.flatnonzero(codes == code)[:_COMPARED]
-        units = unit_rows(vectors[members]).T
+        units = torch.from_numpy(unit_rows(vectors[members])).T
+        shown = min(SHOWN_EXAMPLES, len(members))
         lacking = np.flatnonzero((suggested == code) & (examples[:, -1] < 0))
         for rows in np.array_split(lacking, 1 + len(lacking) // _COMPARED):
-            distances = -unit_rows(vectors[rows]) @ units
-            shown = min(SHOWN_EXAMPLES, len(members))
-            best = np.argpartition(distances, shown - 1, axis=1)[:, :shown]
-            closest = np.take_along_axis(distances, best, axis=1)
-            best = np.take_along_axis(best, np.argsort(closest, axis=1, kind="stable"), axis=1)
-            examples[rows, :shown] = members[best]
+            # a row's own length does not change which are the most similar to it
+            best = (torch.from_numpy(vectors[rows]) @ units).topk(shown).indices
+            examples[rows, :shown] = members[best.numpy()]
     return examples
 
 
