@@ -39,11 +39,14 @@ class MergeClasses(FormOperator):
         if not label or not into:
             return
         try:
-            number = check_merge(ctx.dataset, field, label, into)
+            number, approved = check_merge(ctx.dataset, field, label, into)
         except LabelvetError as error:
             problem(inputs, error)
             return
         what = f"{count(number, 'label')} of '{label}', in the whole dataset, will be '{into}'"
+        if approved:
+            stay = "stays" if approved == 1 else "stay"
+            what += f"; {count(approved, 'approved label')} {stay}"
         inputs.view("preview", types.Notice(label=what))
 
     def __call__(

@@ -1,8 +1,9 @@
 """Merges a class into another one: all its labels in a field get the other's name, in one change
 that can be undone.
 
-Nothing is merged unless somebody asks for it. What was written down of a label before, as the
-classes that were suggested for it, stays as it is.
+Nothing is merged unless somebody asks for it. What is approved keeps its class, as in a review
+(:mod:`labelvet.dataset.states`): ground truth has it, and is what counts. What was written down of
+a label before, as the classes that were suggested for it, stays as it is.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from ..dataset.documents import Ids, byte_keys, now, object_ids, pair_keys, read
 from ..dataset.expressions import in_3d, in_list, keep
 from ..dataset.open_patches import write_patches
 from ..dataset.schema import check_labels
+from ..dataset.states import APPROVED_TAG
 from ..dataset.storage import Storage, locate
 
 MERGE = "merged classes"
@@ -64,8 +66,8 @@ def count_classes(dataset: fo.Dataset, field: str) -> dict[str, int]:
     return {one["_id"]: one["labels"] for one in found if one["_id"] is not None}
 
 
-def check_merge(dataset: fo.Dataset, field: str, label: str, into: str) -> int:
-    """Returns how many labels a merge would change.
+def check_merge(dataset: fo.Dataset, field: str, label: str, into: str) -> tuple[int, int]:
+    """Returns how many labels a merge would change, and how many keep their class, being approved.
 
     Args:
         dataset: the dataset
@@ -74,7 +76,8 @@ def check_merge(dataset: fo.Dataset, field: str, label: str, into: str) -> int:
         into: the class that it becomes, which has labels already
 
     Raises:
-        InvalidParameter: if the two are the same, or one has no labels
+        InvalidParameter: if the two are the same, one has no labels, or all of ``label`` are
+            approved
         UnknownField: if there is no such field of labels
     """
     if label == into:
@@ -85,7 +88,13 @@ def check_merge(dataset: fo.Dataset, field: str, label: str, into: str) -> int:
             raise InvalidParameter(
                 f"'{field}' has no labels of the class '{name}': choose another."
             )
-    return counts[label]
+    approved = _count_approved(dataset, field, label)
+    if approved == counts[label]:
+        raise InvalidParameter(
+            f"All labels of the class '{label}' in '{field}' are approved, and keep it: merge the "
+            "classes in their ground truth, or undo the approval first."
+        )
+    return counts[label] - approved, approved
 
 
 def merge_classes(
@@ -93,8 +102,8 @@ def merge_classes(
 ) -> Merged:
     """Gives all labels of a class in a field the name of another class.
 
-    They are all labels of the field, in every slice, whatever the App shows, approved ones too, but
-    those in 3D. Open patches views follow.
+    They are all labels of the field, in every slice, whatever the App shows, but those that are
+    approved and those in 3D. Open patches views follow.
 
     Args:
         dataset: the dataset
@@ -104,17 +113,16 @@ def merge_classes(
         by: who does it; by default the user of this process
 
     Raises:
-        InvalidParameter: if the two are the same, or one has no labels
+        InvalidParameter: if the two are the same, one has no labels, or all of ``label`` are
+            approved
         UnknownField: if there is no such field of labels
         FieldGone: if it is renamed or deleted meanwhile
     """
-    check_merge(dataset, field, label, into)
+    _, approved = check_merge(dataset, field, label, into)
     storage = locate(dataset, field)
     root, listed = storage.label_root(storage.local(field))
     pipeline = [{"$match": {f"{root}.label": label}}, _without_3d(root, listed)]
-    samples, ids, names = read_labels(storage.documents, pipeline, root, not listed, "label")
-    rows = [row for row, name in enumerate(names) if name == label]
-    samples, ids = samples[rows], ids[rows]
+    samples, ids = _read(storage, pipeline, root, listed, label)
     check_labels(storage, storage.local(field))
     sentence = f"'{label}' merged into '{into}' in '{field}'."
     changed = 0
@@ -132,13 +140,14 @@ def merge_classes(
                 "written."
             )
         are = "label is" if changed == 1 else "labels are"
-        change.say(f"{changed:,} {are} now '{into}' instead of '{label}'.")
+        change.say(f"{changed:,} {are} now '{into}' instead of '{label}'.{_kept(approved)}")
     return Merged(changed, change.token, change.sentence)
 
 
 @undone_once
 def undo_merge(change: Change) -> str:
-    """Gives merged labels their class back, but those whose class was changed since.
+    """Gives merged labels their class back, but those whose class was changed, or which were
+    approved, since.
 
     Returns:
         a sentence about it
@@ -161,12 +170,33 @@ def undo_merge(change: Change) -> str:
     stay = merged - changed
     verbs = ("was", "keeps") if stay == 1 else ("were", "keep")
     rest = (
-        f" {count(stay, 'label')} {verbs[0]} given another class since and {verbs[1]} it."
+        f" {count(stay, 'label')} {verbs[0]} approved or given another class since, and "
+        f"{verbs[1]} it."
         if stay
         else ""
     )
     are = "label is" if changed == 1 else "labels are"
     return f"{changed:,} {are} '{label}' again.{rest}"
+
+
+def _count_approved(dataset: fo.Dataset, field: str, label: str) -> int:
+    """Returns how many labels of a class are approved."""
+    storage = locate(dataset, field)
+    root, listed = storage.label_root(storage.local(field))
+    which = {f"{root}.label": label, f"{root}.tags": APPROVED_TAG}
+    stages: list[dict[str, Any]] = [{"$match": which}, _without_3d(root, listed)]
+    if listed:
+        stages += [{"$unwind": f"${root}"}, {"$match": which}]
+    found = list(storage.documents.aggregate([*stages, {"$count": "labels"}]))
+    return int(found[0]["labels"]) if found else 0
+
+
+def _kept(approved: int) -> str:
+    """A sentence on those that are approved."""
+    if not approved:
+        return ""
+    keeps = "keeps" if approved == 1 else "keep"
+    return f" {count(approved, 'approved label')} {keeps} it, as ground truth counts there."
 
 
 def _without_3d(root: str, listed: bool) -> dict[str, Any]:
@@ -205,17 +235,32 @@ def _rename(storage: Storage, field: str, sample_ids: Ids, ids: Ids, old: str, n
     return len(labels)
 
 
+def _read(
+    storage: Storage, pipeline: list[dict[str, Any]], root: str, listed: bool, name: str
+) -> tuple[Ids, Ids]:
+    """Reads the ids of the labels of a class that are not approved, and of their samples."""
+    samples, ids, values = read_labels(
+        storage.documents, pipeline, root, not listed, ("label", "tags")
+    )
+    rows = [
+        row
+        for row, (label, tags) in enumerate(values)
+        if label == name and APPROVED_TAG not in (tags or [])
+    ]
+    return samples[rows], ids[rows]
+
+
 def _with_class(
     storage: Storage, root: str, listed: bool, sample_ids: Ids, ids: Ids, name: str
 ) -> dict[ObjectId, list[ObjectId]]:
-    """Returns those of some labels that have a class now, by their sample: two samples may have
-    labels of one id."""
+    """Returns those of some labels that have a class now and are not approved, by their sample: two
+    samples may have labels of one id."""
     match = {"$match": {"_id": {"$in": list(set(object_ids(sample_ids)))}, f"{root}.label": name}}
-    samples, found, names = read_labels(storage.documents, [match], root, not listed, "label")
+    samples, found = _read(storage, [match], root, listed, name)
     asked = set(pair_keys(sample_ids, ids))
     of_sample: dict[ObjectId, list[ObjectId]] = {}
-    for pair, found_name in zip(pair_keys(samples, found), names, strict=True):
-        if found_name == name and pair in asked:
+    for pair in pair_keys(samples, found):
+        if pair in asked:
             of_sample.setdefault(ObjectId(pair[0]), []).append(ObjectId(pair[1]))
     return of_sample
 
@@ -230,14 +275,15 @@ def _updates(
 ) -> list[UpdateMany]:
     # nobody reads when a patch was changed
     moment = {"last_modified_at": now()} if key == "_id" else {}
+    still = {"$ne": APPROVED_TAG}
     updates = []
     for sample, labels in of_sample.items():
         which: dict[str, Any] = {key: sample, f"{root}.label": old}
         if listed:
             change = {"$set": {f"{root}.$[l].label": new, **moment}}
-            ours: list[Any] = [{"l._id": {"$in": labels}, "l.label": old}]
+            ours: list[Any] = [{"l._id": {"$in": labels}, "l.label": old, "l.tags": still}]
             updates.append(UpdateMany(which, change, array_filters=ours))
         else:
-            which[f"{root}._id"] = {"$in": labels}
+            which |= {f"{root}._id": {"$in": labels}, f"{root}.tags": still}
             updates.append(UpdateMany(which, {"$set": {f"{root}.label": new, **moment}}))
     return updates

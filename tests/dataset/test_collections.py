@@ -366,8 +366,8 @@ def test_cuboids_beside_boxes_are_no_part_of_the_loop(cuboids):
 def test_a_merge_leaves_cuboids_alone_and_renames_as_many_as_it_says(cuboids):
     pcd = cuboids.select_group_slices("pcd")
     before = pcd.values(f"{ROOT}.label")
-    assert check_merge(cuboids, "det", "van", "car") == 3
-    assert check_merge(cuboids, "det", "car", "truck") == 3
+    assert check_merge(cuboids, "det", "van", "car") == (3, 0)
+    assert check_merge(cuboids, "det", "car", "truck") == (3, 0)
     done = merge_classes(cuboids, "det", "car", "truck")
     assert done.changed == 3 and cuboids.count_values(f"{ROOT}.label") == {"truck": 6, "van": 3}
     assert pcd.values(f"{ROOT}.label") == before

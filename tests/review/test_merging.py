@@ -45,7 +45,7 @@ def blood(make_dataset):
 def test_all_labels_of_a_class_become_another_and_back(blood):
     before = _labels(blood)
     patches = blood.to_patches("labels")
-    assert check_merge(blood, "labels", "Platetets", "Platelets") == 3
+    assert check_merge(blood, "labels", "Platetets", "Platelets") == (3, 0)
     done = merge_classes(blood, "labels", "Platetets", "Platelets", by="ann")
     assert done.sentence == "3 labels are now 'Platelets' instead of 'Platetets'."
     assert count_classes(blood, "labels") == {"Platelets": 4, "RBC": 2}
@@ -59,7 +59,7 @@ def test_all_labels_of_a_class_become_another_and_back(blood):
     sample.save()
     said = undo_merge(find_change(blood, done.token))
     again = "2 labels are 'Platetets' again."
-    assert said == f"{again} 1 label was given another class since and keeps it."
+    assert said == f"{again} 1 label was approved or given another class since, and keeps it."
     before[0][1] = "WBC"
     assert _labels(blood) == before
     assert patches.count_values("labels.label")["Platetets"] == 2
@@ -73,6 +73,36 @@ def test_a_field_of_one_label(blood):
     assert _labels(blood, "kind") == [["stains"]] * 3
     undo_merge(find_change(blood, done.token))
     assert _labels(blood, "kind") == [["stain"], ["stains"], ["stains"]]
+
+
+def test_what_is_approved_keeps_its_class(blood):
+    def tag(field, number, row=None):
+        sample = blood.skip(number).first()
+        label = sample[field] if row is None else sample[field].detections[row]
+        label.tags.append("approved")
+        sample.save()
+
+    tag("labels", 1, 2)
+    assert check_merge(blood, "labels", "Platetets", "Platelets") == (2, 1)
+    done = merge_classes(blood, "labels", "Platetets", "Platelets")
+    assert done.sentence == (
+        "2 labels are now 'Platelets' instead of 'Platetets'. 1 approved label keeps it, as ground "
+        "truth counts there."
+    )
+    assert _labels(blood)[:2] == [["Platelets", "Platelets"], ["Platelets", "RBC", "Platetets"]]
+    with pytest.raises(InvalidParameter, match="All labels of the class 'Platetets' in 'labels'"):
+        merge_classes(blood, "labels", "Platetets", "Platelets")
+
+    # what was approved with its new class is not changed behind ground truth's back either
+    tag("labels", 0, 1)
+    again = "1 label is 'Platetets' again."
+    since = "1 label was approved or given another class since, and keeps it."
+    assert undo_merge(find_change(blood, done.token)) == f"{again} {since}"
+    assert _labels(blood)[:2] == [["Platelets", "Platelets"], ["Platetets", "RBC", "Platetets"]]
+
+    tag("kind", 1)
+    assert merge_classes(blood, "kind", "stains", "stain").changed == 1
+    assert _labels(blood, "kind") == [["stain"], ["stains"], ["stain"]]
 
 
 def test_of_two_samples_whose_labels_share_an_id_each_keeps_its_own(blood):

@@ -4,6 +4,7 @@ import { mergeQuestion, reasonOf } from "./classWords";
 test("the question says how many labels become what", () => {
   const asked = mergeQuestion({ label: "Cats", into: "cat", labels: 1200 }, "predictions");
   expect(asked).toContain("all 1,200 labels 'Cats' in 'predictions' to 'cat'?");
+  expect(asked).toContain("approved labels keep their class");
   expect(mergeQuestion({ label: "Cats", into: "cat", labels: 1 }, "predictions")).toContain(
     "the one label 'Cats'",
   );

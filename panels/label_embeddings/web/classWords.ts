@@ -11,7 +11,7 @@ export interface Merge {
 /** What a person is asked before two classes are merged. */
 export function mergeQuestion({ label, into, labels }: Merge, field: string): string {
   const what = labels === 1 ? "the one label" : `all ${labels.toLocaleString()} labels`;
-  return `Rename ${what} '${label}' in '${field}' to '${into}'? This affects the whole dataset, whatever the App shows. You can undo it.`;
+  return `Rename ${what} '${label}' in '${field}' to '${into}'? This affects the whole dataset, whatever the App shows, but approved labels keep their class. You can undo it.`;
 }
 
 /** What makes two classes alike: their names, their look, or both. */
