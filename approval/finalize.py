@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from dataclasses import dataclass
+from datetime import datetime
 
 from ..autolabel.replacing import check_ended
 from ..core.errors import InvalidParameter, UnknownUndo
@@ -133,8 +134,23 @@ def undo_finalize(change: Change) -> str:
     """
     dataset, what = change.dataset, change.what
     candidates = Candidates(dataset, what["field"], what["run"])
-    field, moment = candidates.field, what["moment"]
     dataset.reload()
+    number = return_removed(candidates, what["moment"])
+    change.close()
+    removed.drop_empty(dataset, candidates.field)
+    settle_run(candidates)
+    return f"{count(number, 'label')} came back."
+
+
+def return_removed(candidates: Candidates, moment: datetime) -> int:
+    """Brings labels back that were removed at a moment, and returns how many; the field that held
+    them is left, which may be empty now, until the change is closed.
+
+    Raises:
+        UnknownUndo: if the field that held them is gone
+        FieldGone: if the field that they go back to is
+    """
+    dataset, field = candidates.dataset, candidates.field
     check_fields(dataset, [field])
     if not removed.exists(dataset, field):
         raise UnknownUndo(
@@ -150,10 +166,7 @@ def undo_finalize(change: Change) -> str:
     number = removed.count_at(dataset, field, moment)
     # copies of them left the open patches views, which show them again once they are loaded anew
     update_labels(candidates, removed.at_moment(field, moment), update, {"$literal": False}, "$$l")
-    change.close()
-    removed.drop_empty(dataset, field)
-    settle_run(candidates)
-    return f"{count(number, 'label')} came back."
+    return number
 
 
 def finish(candidates: Candidates) -> str:

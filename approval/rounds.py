@@ -23,8 +23,8 @@ from .candidates import Candidates
 APPROVED_AT = "approved_at"
 
 # the kinds of changes that the loop consists of, until Finish closes them
-APPROVAL, REMOVAL = "approval", "removal"
-LOOP_KINDS = (APPROVAL, REMOVAL, REPLACEMENT)
+APPROVAL, REMOVAL, CORRECTION = "approval", "removal", "correction"
+LOOP_KINDS = (APPROVAL, REMOVAL, REPLACEMENT, CORRECTION)
 
 
 @dataclass(frozen=True)
@@ -115,8 +115,8 @@ def progress(candidates: Candidates) -> ApprovalProgress:
 
 
 def loop_changes(candidates: Candidates) -> list[Change]:
-    """Returns the approvals, removals and replacements of the candidates, the newest first, closed
-    ones too."""
+    """Returns the approvals, removals, replacements and corrections of the candidates, the newest
+    first, closed ones too."""
     of = (candidates.field, candidates.run, bool(getattr(candidates.dataset, "frames", False)))
     changes = past_changes(candidates.dataset, LOOP_KINDS)
     return [

@@ -10,9 +10,9 @@ import sys
 import traceback
 from collections.abc import Sequence
 
-from . import cache, check, datasets, doctor, install, runs, worker
+from . import cache, check, correction, datasets, doctor, install, runs, worker
 
-_COMMANDS = (check, datasets, install, doctor, worker, runs, cache)
+_COMMANDS = (check, datasets, correction, install, doctor, worker, runs, cache)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

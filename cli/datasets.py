@@ -10,14 +10,14 @@ from typing import Any
 
 from labelvet.approval.rules import RULES
 
-_UNDO = (
+UNDO = (
     "To undo this, open What can be undone (the clock icon in Label embeddings or Auto Labeling)."
 )
 
 
 def add(commands: Any) -> None:
     """Adds the commands."""
-    compute = _add(
+    compute = add_command(
         commands,
         "compute",
         _compute,
@@ -38,7 +38,7 @@ def add(commands: Any) -> None:
         metavar="NAME=VALUE",
         help="any other parameter of the operator: --set method=pca --set seed=51",
     )
-    update = _add(
+    update = add_command(
         commands,
         "update",
         _update,
@@ -46,7 +46,7 @@ def add(commands: Any) -> None:
         "What 'Update visualization' does.",
     )
     _add_brain_key(update)
-    issues = _add(
+    issues = add_command(
         commands,
         "issues",
         _issues,
@@ -61,7 +61,7 @@ def add(commands: Any) -> None:
         metavar="FIELD",
         help="another label field to compare with",
     )
-    boxes = _add(
+    boxes = add_command(
         commands,
         "boxes",
         _boxes,
@@ -77,7 +77,7 @@ def add(commands: Any) -> None:
             metavar="NAME",
             help="schedule it for a worker, of this name if one is given, instead of running it",
         )
-    classes = _add(
+    classes = add_command(
         commands,
         "classes",
         _classes,
@@ -85,7 +85,7 @@ def add(commands: Any) -> None:
         "What 'Confused classes' of the panel Label embeddings shows.",
     )
     _add_brain_key(classes)
-    merge = _add(
+    merge = add_command(
         commands,
         "merge",
         _merge,
@@ -95,7 +95,7 @@ def add(commands: Any) -> None:
     merge.add_argument("--field", required=True, help="the labels")
     merge.add_argument("label", metavar="CLASS", help="the class to rename")
     merge.add_argument("into", metavar="INTO", help="the class to rename it to")
-    approve = _add(
+    approve = add_command(
         commands,
         "approve",
         _approve,
@@ -110,7 +110,9 @@ def add(commands: Any) -> None:
         choices=tuple(RULES),
         help="what to do if an object already exists in the ground truth; keep by default",
     )
-    tag = _add(commands, "tag", _tag, "tag labels or samples", "What 'Tag labels or samples' does.")
+    tag = add_command(
+        commands, "tag", _tag, "tag labels or samples", "What 'Tag labels or samples' does."
+    )
     tag.add_argument("tag", metavar="TAG")
     tag.add_argument("--field", help="the labels; the samples by default")
     tag.add_argument("--remove", action="store_true", help="remove the tag instead")
@@ -118,7 +120,7 @@ def add(commands: Any) -> None:
         parser.add_argument("--min-confidence", type=float, metavar="N")
         parser.add_argument("--max-confidence", type=float, metavar="N")
         parser.add_argument("--class", action="append", dest="classes", metavar="NAME")
-    report = _add(
+    report = add_command(
         commands,
         "report",
         _report,
@@ -130,18 +132,19 @@ def add(commands: Any) -> None:
     report.add_argument("--overwrite", action="store_true", help="replace files that exist")
 
 
-def _add(
+def add_command(
     commands: Any,
     name: str,
     run: Callable[[argparse.Namespace], None],
     summary: str,
     description: str,
 ) -> argparse.ArgumentParser:
+    """Adds a command for a dataset in FiftyOne."""
     parser: argparse.ArgumentParser = commands.add_parser(
         name, help=summary, description=f"For a dataset in FiftyOne: {summary}. {description}"
     )
     parser.add_argument("dataset", metavar="DATASET", help="its name in FiftyOne")
-    if name not in ("update", "boxes", "classes", "merge", "report"):
+    if name not in ("update", "boxes", "classes", "merge", "report", "bring-back"):
         parser.add_argument("--view", metavar="NAME", help="a saved view of it; all by default")
     parser.set_defaults(run=run, view=None)
     return parser
@@ -150,14 +153,14 @@ def _add(
 def _report(arguments: argparse.Namespace) -> None:
     from labelvet.proof.report import write_report
 
-    dataset = _samples(arguments)
+    dataset = chosen_samples(arguments)
     for path in write_report(dataset, arguments.brain_key, arguments.file, arguments.overwrite):
         print(path)
 
 
 def _compute(arguments: argparse.Namespace) -> None:
     parameters = dict(map(_parameter, arguments.set))
-    samples = _samples(arguments)
+    samples = chosen_samples(arguments)
     if arguments.delegate:
         _delegate(
             arguments,
@@ -187,7 +190,7 @@ def _compute(arguments: argparse.Namespace) -> None:
 
 
 def _update(arguments: argparse.Namespace) -> None:
-    samples = _samples(arguments)
+    samples = chosen_samples(arguments)
     if arguments.delegate:
         _delegate(arguments, "update_visualization", samples, brain_key=arguments.brain_key)
         return
@@ -197,7 +200,7 @@ def _update(arguments: argparse.Namespace) -> None:
 
 
 def _issues(arguments: argparse.Namespace) -> None:
-    samples = _samples(arguments)
+    samples = chosen_samples(arguments)
     if arguments.delegate:
         _delegate(
             arguments,
@@ -218,7 +221,7 @@ def _issues(arguments: argparse.Namespace) -> None:
 
 
 def _boxes(arguments: argparse.Namespace) -> None:
-    samples = _samples(arguments)
+    samples = chosen_samples(arguments)
     if arguments.delegate:
         _delegate(arguments, "check_boxes", samples, field=arguments.field)
         return
@@ -233,7 +236,7 @@ def _boxes(arguments: argparse.Namespace) -> None:
 def _classes(arguments: argparse.Namespace) -> None:
     from labelvet.review.class_pairs import find_class_pairs
 
-    found = find_class_pairs(_samples(arguments), arguments.brain_key)
+    found = find_class_pairs(chosen_samples(arguments), arguments.brain_key)
     for pair in found.confused:
         print(f"{len(pair.rows):,} of {pair.of:,} '{pair.label}' look like '{pair.looks_like}'")
     if not found.confused:
@@ -248,14 +251,16 @@ def _classes(arguments: argparse.Namespace) -> None:
 def _merge(arguments: argparse.Namespace) -> None:
     from labelvet.review.merging import merge_classes
 
-    done = merge_classes(_samples(arguments), arguments.field, arguments.label, arguments.into)
+    done = merge_classes(
+        chosen_samples(arguments), arguments.field, arguments.label, arguments.into
+    )
     print(done.sentence)
-    print(_UNDO)
+    print(UNDO)
 
 
 def _approve(arguments: argparse.Namespace) -> None:
     done = _operator("approve_labels")(
-        _samples(arguments),
+        chosen_samples(arguments),
         arguments.field,
         arguments.into,
         arguments.min_confidence,
@@ -264,7 +269,7 @@ def _approve(arguments: argparse.Namespace) -> None:
         arguments.rule,
     )
     print(done.sentence)
-    print(_UNDO)
+    print(UNDO)
 
 
 def _tag(arguments: argparse.Namespace) -> None:
@@ -272,7 +277,7 @@ def _tag(arguments: argparse.Namespace) -> None:
     from labelvet.dataset.label_views import filter_labels
     from labelvet.dataset.tags import describe, tag_view
 
-    samples = _samples(arguments)
+    samples = chosen_samples(arguments)
     confidence = (arguments.min_confidence, arguments.max_confidence)
     if confidence != (None, None) or arguments.classes:
         if arguments.field is None:
@@ -282,7 +287,7 @@ def _tag(arguments: argparse.Namespace) -> None:
     what = "sample" if arguments.field is None else "label"
     print(describe(done, arguments.tag, what, arguments.remove))
     if done.token is not None:
-        print(_UNDO)
+        print(UNDO)
 
 
 def _add_brain_key(parser: argparse.ArgumentParser) -> None:
@@ -291,7 +296,12 @@ def _add_brain_key(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _samples(arguments: argparse.Namespace) -> Any:
+def chosen_samples(arguments: argparse.Namespace) -> Any:
+    """Returns the dataset, or its saved view, that a command was given.
+
+    Raises:
+        InvalidParameter: if there is none of that name
+    """
     from labelvet.core.errors import InvalidParameter
     from labelvet.core.versions import check_fiftyone
 

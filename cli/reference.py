@@ -98,6 +98,8 @@ def _operators() -> Iterator[str]:
 def _functions() -> Iterator[str]:
     from labelvet.autolabel.auto_label import auto_label
     from labelvet.embeddings import projection
+    from labelvet.handover.bringing import bring_back
+    from labelvet.handover.sending import send_for_correction
     from labelvet.issues.find import check_boxes, find_label_issues
     from labelvet.review.class_pairs import find_class_pairs
     from labelvet.review.merging import merge_classes
@@ -108,7 +110,7 @@ def _functions() -> Iterator[str]:
     yield "What the operators call. The forms have the same parameters under *Advanced*.\n"
     for function in (
         auto_label, compute_visualization, update_visualization, find_label_issues, check_boxes,
-        find_class_pairs, merge_classes,
+        find_class_pairs, merge_classes, send_for_correction, bring_back,
     ):  # fmt: skip
         yield f"### `{function.__module__}.{function.__name__}`\n"
         yield f"{_summary(function)}\n"

@@ -90,6 +90,10 @@ class UnsupportedFiftyOne(LabelvetError, ImportError):
     """FiftyOne is missing, or of a version that labelvet does not run with."""
 
 
+class ToolUnavailable(LabelvetError, RuntimeError):
+    """An annotation tool is not set up, or its server does not answer or refuses."""
+
+
 class NotInstalled(LabelvetError, RuntimeError):
     """The plugin cannot be put into FiftyOne's plugins folder, or taken out of it."""
 

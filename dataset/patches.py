@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from ..core.errors import InvalidParameter, NoPatches, UnknownField
 from ..core.sentences import agree, count
 from ..core.table import WHOLE_IMAGE, PatchTable
+from .documents import Ids, parse_ids
 from .label_counts import count_labels
 from .label_types import LabelType, check_label_type, label_type_of, mean_confidence, no_box
 from .removed import without_removed
@@ -39,6 +40,7 @@ __all__ = [
     "list_stored_fields",
     "outlines_of",
     "read_attribute",
+    "read_label_ids",
     "read_patches",
     "read_stored",
     "sample_id_path",
@@ -288,6 +290,32 @@ def label_root(samples: fo.core.collections.SampleCollection, field: Any) -> tup
 def list_label_fields(samples: fo.core.collections.SampleCollection) -> list[str]:
     """Returns the names of all label fields, those of videos' frames left out."""
     return [name for name in samples._get_label_fields() if not samples._is_frame_field(name)]
+
+
+def read_label_ids(view: Any, field: str) -> tuple[Ids, Ids]:
+    """Reads which labels of a field a collection shows.
+
+    Args:
+        view: a dataset or view, a patches view too; of dynamic groups all that they hold
+        field: the field of the labels
+
+    Returns:
+        (n, 12) ids of the samples, (n, 12) ids of the labels
+
+    Raises:
+        UnknownField: if the field does not exist or holds no labels
+    """
+    view = whole_groups(view)
+    root, is_list = label_root(view, field)
+    samples, labels = view.values([sample_id_path(view), f"{root}.id"])
+    pairs = [
+        (sample, label)
+        for sample, of_sample in zip(samples, labels, strict=True)
+        for label in (of_sample if is_list else [of_sample]) or ()
+        if label is not None
+    ]
+    ids = parse_ids([i for pair in pairs for i in pair]).reshape(-1, 2, 12)
+    return ids[:, 0], ids[:, 1]
 
 
 def read_attribute(

@@ -35,7 +35,7 @@ from .documents import (
     parse_ids,
 )
 from .expressions import Expression, each, keep
-from .patches import label_root, sample_id_path, whole_groups
+from .patches import label_root, read_label_ids, sample_id_path, whole_groups
 from .schema import check_labels, check_writable
 from .states import TAKES_AWAY
 from .storage import Patches, Storage, locate, storage_of, stored_name
@@ -220,17 +220,9 @@ def tag_view(
         if storage_of(view).frames:
             raise InvalidParameter(NO_FRAME_TAGS)
         return tag_samples(dataset, parse_ids(view.values(sample_id_path(view))), tag, remove, by)
-    root, is_list = label_root(view, field)
-    samples, labels = view.values([sample_id_path(view), f"{root}.id"])
-    pairs = [
-        (sample, label)
-        for sample, of_sample in zip(samples, labels, strict=True)
-        for label in (of_sample if is_list else [of_sample]) or ()
-        if label is not None
-    ]
-    ids = parse_ids([i for pair in pairs for i in pair]).reshape(-1, 2, 12)
+    sample_ids, ids = read_label_ids(view, field)
     stored = stored_name(view, field)
-    return tag_labels(dataset, stored, ids[:, 0], ids[:, 1], tag, remove, by=by)
+    return tag_labels(dataset, stored, sample_ids, ids, tag, remove, by=by)
 
 
 def undo(dataset: fo.Dataset, token: Any) -> Undone:

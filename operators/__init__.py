@@ -7,6 +7,7 @@ from typing import Any
 from .approve_labels import ApproveLabels
 from .audit_labels import ApproveToTarget, AuditLabels
 from .auto_label import AutoLabel
+from .bring_back import BringBack
 from .check_boxes import CheckBoxes
 from .compute_visualization import ComputeVisualization
 from .delete_flagged import DeleteFlagged
@@ -16,6 +17,7 @@ from .find_label_issues import FindLabelIssues, RemoveLabelIssues
 from .label_report import LabelReport
 from .merge_classes import MergeClasses
 from .save_tagged_view import SaveTaggedView
+from .send_for_correction import SendForCorrection
 from .tag_labels import TagLabels
 from .update_visualization import UpdateVisualization
 
@@ -36,6 +38,8 @@ OPERATORS = (
     LabelReport,
     CheckBoxes,
     MergeClasses,
+    SendForCorrection,
+    BringBack,
 )
 
 

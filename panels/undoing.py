@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ..approval.rounds import LOOP_KINDS, REMOVAL
+from ..approval.rounds import CORRECTION, LOOP_KINDS, REMOVAL
 from ..approval.undo import undo_change
 from ..autolabel.replacing import REPLACEMENT
 from ..core.errors import UnknownUndo
 from ..dataset.changes import Change, find_change, list_changes
 from ..dataset.tags import TAGGING, undo_tags
+from ..handover.bringing import undo_correction
 from ..review.answers import REVIEW, take_back_change
 from ..review.merging import MERGE, undo_merge
 from .message import Moment, Reply, Request, Text
@@ -22,6 +23,7 @@ _UNDO: dict[str, Callable[[Change], str]] = {
     REVIEW: lambda change: take_back_change(change).sentence,
     MERGE: undo_merge,
     **dict.fromkeys(LOOP_KINDS, undo_change),
+    CORRECTION: undo_correction,
 }
 
 
@@ -112,4 +114,5 @@ class Undoing:
             ctx.ops.reload_dataset()  # a field may have come or gone
         else:
             ctx.ops.reload_samples()
-        return Undone(sentence=sentence, anew=change.kind in (REMOVAL, REPLACEMENT))
+        anew = change.kind in (REMOVAL, REPLACEMENT, CORRECTION)
+        return Undone(sentence=sentence, anew=anew)

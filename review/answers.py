@@ -83,8 +83,9 @@ class Answer:
         seen: the class that the reviewer saw
         verdict: one of ``VERDICTS``
         label: the class that it should be, for a wrong one
-        box: where it should be, for a badly placed one: ``[x, y, width, height]`` relative to the
-            image; what lies outside it is cut off
+        box: where it should be, for a badly placed one, or one of a wrong class that is badly
+            placed, too: ``[x, y, width, height]`` relative to the image; what lies outside it is
+            cut off
         seen_box: the box that the reviewer saw; None where that does not matter
     """
 
@@ -158,7 +159,7 @@ def give_answers(dataset: fo.Dataset, field: str, answers: list[Answer], user: s
         label = labels.get((answer.sample_id, answer.label_id))
         if label is not None and _is_as_seen(answer, label) and _may(answer, label):
             taken.append((answer, label))
-    entries = [_entry(answer, label, user, moment) for answer, label in taken]
+    entries = [entry_of(answer, label, user, moment) for answer, label in taken]
     if not entries:
         (answer, *more) = answers
         now_there = labels.get((answer.sample_id, answer.label_id))
@@ -166,14 +167,14 @@ def give_answers(dataset: fo.Dataset, field: str, answers: list[Answer], user: s
             return Answered(0, 1, None, _describe_moved(now_there))
         return Answered(0, len(answers), None, _describe(answers, len(answers)))
     check_labels(storage, storage.local(field))
-    declare_attributes(storage, root, REVIEW_ATTRIBUTES, _OWNER)
+    declare_answers(storage, root)
     sentence = _describe([one for one, _ in taken], 0)
     changed = 0
     with begin(dataset, REVIEW, sentence, user, field=field) as change:
         for start in range(0, len(entries), _BATCH):
             batch = entries[start : start + _BATCH]
             change.add_entries(batch)
-            changed += _write(storage, field, root, listed, batch, "before", "after")
+            changed += write_entries(storage, field, batch)
         if not changed:
             change.drop()
     refused = len(answers) - changed
@@ -194,17 +195,29 @@ def take_back_change(change: Change) -> Answered:
         raise UnknownUndo("This was not an answer in a review: undo it where it was made.")
     field = change.what["field"]
     storage = locate(change.dataset, field)
-    root, listed = storage.label_root(storage.local(field))
     check_labels(storage, storage.local(field))
     changed = given = 0
     for entries in [change.what.get("entries", []), *change.entries()]:
-        changed += _write(storage, field, root, listed, entries, "after", "before")
+        changed += write_entries(storage, field, entries, "after", "before")
         given += len(entries)
     change.close()
     refused = given - changed
     what = "1 answer was" if changed == 1 else f"{changed:,} answers were"
     rest = f" {refused:,} labels were changed since: they were left as they are." if refused else ""
     return Answered(changed, refused, None, f"{what} undone.{rest}")
+
+
+def declare_answers(dataset: Any, root: str) -> None:
+    """Adds the attributes of answers to the schema of labels, where they are not there.
+
+    Args:
+        dataset: the dataset, or the storage of its frames
+        root: the path of the labels
+
+    Raises:
+        InvalidParameter: if the labels have attributes of their own of these names
+    """
+    declare_attributes(dataset, root, REVIEW_ATTRIBUTES, _OWNER)
 
 
 def read_known(dataset: fo.Dataset, field: str) -> Known:
@@ -296,8 +309,14 @@ def _check(storage: Storage, root: str, answer: Answer) -> None:
             raise InvalidParameter(
                 f"It is already '{name}': choose another class, or answer right."
             )
-    if answer.verdict == BADLY_PLACED:
+    if _moves(answer):
         checked_box(answer.box)
+
+
+def _moves(answer: Answer) -> bool:
+    """Whether an answer gives the label another box."""
+    too = answer.verdict == WRONG_CLASS and answer.box is not None
+    return too or answer.verdict == BADLY_PLACED
 
 
 def _is_as_seen(answer: Answer, label: dict[str, Any]) -> bool:
@@ -309,13 +328,27 @@ def _was_moved(answer: Answer, label: dict[str, Any]) -> bool:
     return answer.seen_box is not None and list(answer.seen_box) != label.get("bounding_box")
 
 
-def _entry(answer: Answer, label: dict[str, Any], user: str, moment: datetime) -> dict[str, Any]:
-    """Returns what a label has before an answer and after it; what it lacks is None."""
+def entry_of(answer: Answer, label: dict[str, Any], user: str, moment: datetime) -> dict[str, Any]:
+    """Returns what is written down of an answer before :func:`write_entries` writes it.
+
+    Args:
+        answer: the answer
+        label: the label as the database has it
+        user: who gives it
+        moment: when, in UTC
+
+    Returns:
+        what the label has before it and after it, where what it lacks is None, and the tags that
+        come and go
+
+    Raises:
+        InvalidParameter: if it is given a box that cannot be, or has a mask that would be stretched
+    """
     before = {name: label.get(name) for name in ("label", *REVIEW_ATTRIBUTES)}
     after = {**before, "review": answer.verdict, "reviewed_by": user, "reviewed_at": moment}
     if answer.verdict == WRONG_CLASS:
         after |= {"label": answer.label, "label_before": answer.seen}
-    if answer.verdict == BADLY_PLACED:
+    if _moves(answer):
         check_can_move(label)
         before["bounding_box"] = label["bounding_box"]
         after |= {"bounding_box": checked_box(answer.box), "box_before": label["bounding_box"]}
@@ -337,18 +370,27 @@ def _may(answer: Answer, label: dict[str, Any]) -> bool:
     return not approved or answer.verdict in (RIGHT, SKIPPED)
 
 
-def _write(
+def write_entries(
     storage: Storage,
     field: str,
-    root: str,
-    listed: bool,
     entries: list[dict[str, Any]],
-    old: str,
-    new: str,
+    old: str = "before",
+    new: str = "after",
 ) -> int:
-    """Turns labels that are as ``old`` says into what ``new`` says; returns how many were."""
+    """Turns labels that are as ``old`` says into what ``new`` says, in open patches views, too.
+
+    Args:
+        storage: where the labels are
+        field: their field
+        entries: what :func:`entry_of` returned
+        old, new: "before" and "after", or the other way round, which takes them back
+
+    Returns:
+        how many were: what was changed since, or approved, stays as it is
+    """
     if not entries:
         return 0
+    root, listed = storage.label_root(storage.local(field))
 
     def updates(root: str, listed: bool, key: str) -> list[UpdateOne]:
         return [UpdateOne(*_update(entry, root, listed, key, old, new)) for entry in entries]

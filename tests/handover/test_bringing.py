@@ -1,0 +1,214 @@
+"""What is merged and written of what came back, without a server: what a tool has is made of
+FiftyOne's own conversions to Label Studio's regions and back."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+import fiftyone.utils.labelstudio as foul
+import numpy as np
+import pytest
+from labelvet.approval.candidates import find_candidates
+from labelvet.approval.finalize import finish
+from labelvet.core.errors import InvalidParameter, UnknownRun, UnknownUndo
+from labelvet.dataset.changes import list_changes
+from labelvet.dataset.documents import now
+from labelvet.handover.bringing import bring_back, write_back
+from labelvet.handover.merging import Options
+from labelvet.handover.records import Handover, SentLabel, State, list_handovers, write_handover
+from labelvet.handover.tools import Returned, Said
+from labelvet.panels.undoing import undo, undoable
+
+FIELD = "predictions"
+AT = datetime(2030, 1, 2, 3, 4, 5)
+WHOLE = {"from_name": FIELD, "to_name": "image", "original_width": 120, "original_height": 80}
+
+
+class Tool:
+    """What a tool has of all labels of a dataset, which were sent as they are."""
+
+    def __init__(self, dataset, says=True):
+        self.dataset, self.says = dataset, says
+        self.regions, labels = {}, []
+        for sample in dataset:
+            sent = sample[FIELD]
+            found = foul.export_label_to_label_studio(sent, "detections", dict(WHOLE))
+            self.regions[sample.id] = {region["id"]: region for region in found}
+            for label in sent.detections:
+                state = State(label.label, tuple(label.bounding_box))
+                labels.append(SentLabel(sample.id, label.id, state, state, "flagged"))
+        self.handover = Handover(
+            "round_1", ("round_1",), FIELD, "labelstudio", "me", now() - timedelta(seconds=1),
+            False, len(labels), len(self.regions),
+        )  # fmt: skip
+        write_handover(dataset, self.handover, labels)
+
+    def region(self, sample, place):
+        """A label there."""
+        return self.regions[sample.id][sample[FIELD].detections[place].id]["value"]
+
+    def delete(self, sample, place):
+        del self.regions[sample.id][sample[FIELD].detections[place].id]
+
+    def draw(self, sample, label, box):
+        value = dict(zip(("x", "y", "width", "height"), (100 * side for side in box), strict=True))
+        region = {**WHOLE, "type": "rectanglelabels", "id": f"drawn{len(self.regions[sample.id])}"}
+        self.regions[sample.id][region["id"]] = {
+            **region, "value": {**value, "rectanglelabels": [label]}
+        }  # fmt: skip
+
+    def bring_back(self, conflicts="list", remove=False, finished=False, said=None):
+        labels = {}
+        for sample, regions in self.regions.items():
+            found = map(foul.import_label_studio_annotation, regions.values())
+            labels[sample] = {label.id: label for _, label in found}
+        submitted = {sample: Said("them", AT) for sample in said or self.regions}
+        returned = Returned(labels, submitted if self.says else None)
+        options = Options(conflicts, remove, finished, self.handover.at)
+        done = write_back(self.dataset, self.handover, returned, options)
+        self.dataset.reload()
+        return done
+
+
+def of(dataset, number):
+    return list(dataset)[number]
+
+
+def stored(dataset):
+    return [[label.to_dict() for label in sample[FIELD].detections] for sample in dataset]
+
+
+def test_what_one_side_changed_is_taken_and_undone(boxes):
+    before, tool = stored(boxes), Tool(boxes)
+    sample, other = of(boxes, 0), of(boxes, 1)
+    patches = boxes.to_patches(FIELD)
+    assert len(patches) == 8
+    tool.region(sample, 0).update(rectanglelabels=["dog"], x=20.0)
+    tool.delete(sample, 1)
+    tool.draw(other, "cow", [0.0, 0.0, 0.2, 0.2])
+    tool.region(other, 0)["x"] += 0.01  # as tools count
+    done = tool.bring_back(remove=True)
+    assert (done.corrected, done.confirmed, done.added, done.removed) == (1, 6, 1, 1)
+    (label,) = sample[FIELD].detections
+    assert (label.label, label.label_before, label.review) == ("dog", "cat", "wrong class")
+    assert label.bounding_box == pytest.approx([0.2, 0.2, 0.3, 0.4])
+    assert label.box_before == [0.1, 0.2, 0.3, 0.4]
+    assert (label.tags, label.reviewed_by, label.reviewed_at) == (["reviewed"], "them", AT)
+    assert [one.label for one in other[FIELD].detections] == ["cat", "dog", "cow"]
+    assert other[FIELD].detections[0].bounding_box == before[1][0]["bounding_box"]
+    assert len(patches) == 7 and patches.values(f"{FIELD}.label")[0] == "dog"
+    assert tool.bring_back(remove=True).token is None
+
+    # what was drawn and changed since stays
+    other[FIELD].detections[2].label = "horse"
+    other.save()
+    (change,) = undoable(boxes)
+    _, sentence = undo(boxes, change.token)
+    assert sentence == (
+        "7 corrections undone, 1 removed label came back. 1 label changed since stay as they are."
+    )
+    boxes.reload()
+    assert other[FIELD].detections.pop().label == "horse"
+    other.save()
+    assert stored(boxes) == before
+    assert tool.bring_back().corrected == 1  # and again
+
+
+@pytest.mark.parametrize("conflicts", ["list", "ours", "theirs"])
+def test_what_both_sides_changed_is_not_overwritten_unless_asked(boxes, conflicts):
+    tool = Tool(boxes)
+    changed, gone = of(boxes, 0), of(boxes, 1)
+    tool.region(changed, 0)["x"] = 20.0
+    tool.delete(changed, 1)
+    tool.region(gone, 0)["rectanglelabels"] = ["dog"]
+    for label in changed[FIELD].detections:
+        label.label = "cow"
+    changed.save()
+    del gone[FIELD].detections[0]
+    gone.save()
+    done = tool.bring_back(conflicts, remove=True)
+    labels = [label.label for label in changed[FIELD].detections]
+    tags = [label.tags for label in changed[FIELD].detections]
+    if conflicts == "theirs":
+        assert not done.conflicts and labels == ["cat"] and tags == [["reviewed"]]
+        assert [label.label for label in gone[FIELD].detections] == ["dog", "dog"]
+        return
+    assert labels == ["cow", "cow"] and len(gone[FIELD].detections) == 1
+    if conflicts == "list":
+        assert len(done.conflicts) == 3 and tags == 2 * [["needs-review"]]
+        assert [str(one).partition(": ")[2] for one in done.conflicts] == [
+            "'cow' at 0.100, 0.200, 0.300, 0.400 here, 'cat' at 0.200, 0.200, 0.300, 0.400 there",
+            "'cow' at 0.500, 0.200, 0.300, 0.400 here, deleted there",
+            "deleted here, 'dog' at 0.100, 0.200, 0.300, 0.400 there",
+        ]
+    else:
+        assert tags == 2 * [["reviewed"]]
+        # what was decided is not asked again
+        assert len(tool.bring_back("list", remove=True).conflicts) == 1
+
+
+def test_what_nobody_submitted_or_was_settled_here_stays(boxes):
+    tool = Tool(boxes)
+    waiting, approved, rejected, changed = boxes
+    for sample in (waiting, approved, rejected):
+        tool.region(sample, 0)["rectanglelabels"] = ["dog"]
+    for sample, tag in ((approved, "approved"), (rejected, "rejected")):
+        sample[FIELD].detections[0].tags = [tag]
+        sample.save()
+    changed[FIELD].detections[0].label = "cow"
+    changed.save()
+    done = tool.bring_back(said=[approved.id, rejected.id, changed.id])
+    assert done.stay == {
+        "not submitted yet": 2, "approved here since": 1, "changed here only": 1
+    }  # fmt: skip
+    assert (done.corrected, done.confirmed, len(done.conflicts)) == (0, 3, 1)
+    assert [sample[FIELD].detections[0].label for sample in boxes] == ["cat", "cat", "cat", "cow"]
+
+
+def test_a_tool_that_does_not_say_what_was_submitted(boxes):
+    tool = Tool(boxes, says=False)
+    tool.region(of(boxes, 0), 0)["rectanglelabels"] = ["dog"]
+    done = tool.bring_back()
+    assert (done.corrected, done.confirmed, done.stay) == (1, 0, {"not submitted yet": 7})
+    done = tool.bring_back(finished=True)
+    assert (done.corrected, done.confirmed, done.stay) == (0, 7, {})
+    assert of(boxes, 3)[FIELD].detections[0].tags == ["reviewed"]
+
+
+def test_what_cannot_be_a_label_here_is_counted(boxes):
+    sample = of(boxes, 0)
+    sample[FIELD].detections[0].mask = np.ones((2, 2), bool)
+    sample.save()
+    tool = Tool(boxes)
+    tool.region(sample, 0).update(x=20.0, rectanglelabels=["dog"])
+    tool.region(sample, 1)["rotation"] = 30
+    tool.draw(sample, "cow", [0.5, 0.5, 0.0, 0.2])
+    done = tool.bring_back()
+    assert done.stay == {
+        "moved there but have a mask": 1, "rotated, without a class or without area": 2
+    }  # fmt: skip
+    label = of(boxes, 0)[FIELD].detections[0]
+    assert label.label == "dog" and label.bounding_box == [0.1, 0.2, 0.3, 0.4]
+
+
+def test_finish_closes_what_came_back(boxes):
+    tool = Tool(boxes)
+    tool.delete(of(boxes, 0), 0)
+    done = tool.bring_back(remove=True)
+    assert finish(find_candidates(boxes, FIELD)) == "Finished: 1 removed label deleted for good."
+    assert not list_changes(boxes) and not boxes.has_sample_field(f"{FIELD}_removed")
+    with pytest.raises(UnknownUndo):
+        undo(boxes, done.token)
+
+
+def test_what_was_not_sent_cannot_be_brought_back(boxes):
+    with pytest.raises(UnknownRun, match="send labels for correction first"):
+        bring_back(boxes, "round_1")
+    Tool(boxes)
+    assert [one.anno_key for one in list_handovers(boxes)] == ["round_1"]
+    with pytest.raises(UnknownRun, match="choose one of round_1"):
+        bring_back(boxes, "round_2")
+    with pytest.raises(UnknownRun, match="deleted or renamed in FiftyOne"):
+        bring_back(boxes, "round_1")
+    with pytest.raises(InvalidParameter, match="list, ours, theirs"):
+        bring_back(boxes, "round_1", conflicts="both")
