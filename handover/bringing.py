@@ -163,15 +163,15 @@ def write_back(
 ) -> BroughtBack:
     """Merges what a tool has into the field that it was sent from; see :func:`bring_back`."""
     storage, field = locate(dataset, handover.field), handover.field
-    root, _ = storage.label_root(field)
+    path = storage.label_root(field)
     sent = read_labels(dataset, handover)
     brought = list(_brought(dataset, handover, sent))
-    here = _read(storage, root, list(dict.fromkeys(one.sample_id for one in sent)))
+    here = _read(storage, path[0], list(dict.fromkeys(one.sample_id for one in sent)))
     plan = merge(sent, returned, here, brought, options)
     by, sentence = by or current_user(), f"Corrections of '{handover.anno_key}' brought back."
     token, counts = None, (0, 0, 0, 0)
     if plan.corrections or plan.additions or plan.removals:
-        declare_answers(storage, root)
+        declare_answers(storage, path[0])
         if plan.removals:
             removed.prepare(dataset, field)
         with begin(
@@ -179,7 +179,7 @@ def write_back(
             field=field, run=None, moment=unique_moment(dataset), replaces=bool(plan.removals),
             anno_key=handover.anno_key,
         ) as change:  # fmt: skip
-            counts = _write(change, storage, field, plan, here)
+            counts = _write(change, storage, path, plan, here)
             token = change.token if any(counts) else None
             done = BroughtBack(handover, *counts, tuple(plan.conflicts), dict(plan.stay), token)
             if token is None:
@@ -208,11 +208,12 @@ def undo_correction(change: Change) -> str:
     dataset.reload()
     check_fields(dataset, [field])
     storage = locate(dataset, field)
+    path = storage.label_root(field)
     back = gone = given = 0
     for entries in change.entries():
         given += len(entries)
-        back += write_entries(storage, field, _edits(entries), "after", "before")
-        gone += _take_away(storage, field, _drawn(entries))
+        back += write_entries(storage, field, path, _edits(entries), back=True)
+        gone += _take_away(storage, field, path, _drawn(entries))
     came = 0
     if change.what["replaces"]:
         came = return_removed(Candidates(dataset, field), change.what["moment"])
@@ -273,23 +274,24 @@ def _read(storage: Storage, root: str, samples: list[str]) -> dict[str, dict[str
 def _write(
     change: Change,
     storage: Storage,
-    field: str,
+    path: tuple[str, bool],
     plan: Plan,
     here: dict[str, dict[str, Any]],
 ) -> tuple[int, int, int, int]:
     """Writes a plan, each batch of which is written down before."""
     confirmed = corrected = added = 0
+    field = change.what["field"]
     for batch in _batches(plan.corrections, _BATCH):
         entries = [_correction(one, here, change) for one in batch]
         change.add_entries(entries)
         right = [one for one in entries if one["after"]["review"] == RIGHT]
-        confirmed += write_entries(storage, field, right)
+        confirmed += write_entries(storage, field, path, right)
         wrong = [one for one in entries if one["after"]["review"] != RIGHT]
-        corrected += write_entries(storage, field, wrong)
+        corrected += write_entries(storage, field, path, wrong)
     for drawn in _batches(plan.additions, _BATCH):
         entries = [_addition(one, change) for one in drawn]
         change.add_entries([{**one, "document": None} for one in entries])  # it is in the field
-        added += _add(storage, field, entries)
+        added += _add(storage, field, path, entries)
     for gone in _batches(plan.removals, _REMOVED_AT_ONCE):
         _remove(Candidates(change.dataset, field), gone, change.what["moment"])
     number = removed.count_at(change.dataset, field, change.what["moment"]) if plan.removals else 0
@@ -328,16 +330,16 @@ def _who(said: Any, change: Change) -> tuple[str, datetime]:
     return by, at.replace(microsecond=0)
 
 
-def _add(storage: Storage, field: str, entries: list[dict[str, Any]]) -> int:
+def _add(
+    storage: Storage, field: str, path: tuple[str, bool], entries: list[dict[str, Any]]
+) -> int:
     """Adds labels to their samples."""
     of_sample: dict[ObjectId, list[Any]] = {}
     for entry in entries:
         of_sample.setdefault(entry["sample"], []).append(entry["document"])
     before = {"$ifNull": [f"${field}", {"_cls": "Detections"}]}
-    written = 0
 
     def write(there: dict[str, Any]) -> None:
-        nonlocal written
         updates = []
         for sample, documents in of_sample.items():
             labels = {"$concatArrays": [in_list(f"{field}.detections"), {"$literal": documents}]}
@@ -348,18 +350,17 @@ def _add(storage: Storage, field: str, entries: list[dict[str, Any]]) -> int:
 
     write_checked(storage, [field], {"_id": {"$in": list(of_sample)}}, write)
     storage.refresh([str(sample) for sample in of_sample])
-    root, listed = storage.label_root(field)
-    pairs = [(str(one["sample"]), str(one["label"])) for one in entries]
-    return len(read_documents(storage, root, listed, pairs))
+    return len(read_documents(storage, *path, _pairs(entries)))
 
 
-def _take_away(storage: Storage, field: str, entries: list[dict[str, Any]]) -> int:
+def _take_away(
+    storage: Storage, field: str, path: tuple[str, bool], entries: list[dict[str, Any]]
+) -> int:
     """Takes drawn labels away again, but those that were changed or approved since."""
     if not entries:
         return 0
-    root, listed = storage.label_root(field)
-    pairs = [(str(one["sample"]), str(one["label"])) for one in entries]
-    there = read_documents(storage, root, listed, pairs)
+    (root, _), pairs = path, _pairs(entries)
+    there = read_documents(storage, *path, pairs)
     goes: dict[ObjectId, list[ObjectId]] = {}
     for one, pair in zip(entries, pairs, strict=True):
         label = there.get(pair)
@@ -417,6 +418,10 @@ def _remove(candidates: Candidates, gone: list[Removal], moment: datetime) -> No
     }
     which = {"_id": {"$in": list({ObjectId(one.sample_id) for one in gone})}}
     update_labels(candidates, which, update, leaves, None, removing=field)
+
+
+def _pairs(entries: list[dict[str, Any]]) -> list[tuple[str, str]]:
+    return [(str(one["sample"]), str(one["label"])) for one in entries]
 
 
 def _edits(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:

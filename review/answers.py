@@ -174,7 +174,7 @@ def give_answers(dataset: fo.Dataset, field: str, answers: list[Answer], user: s
         for start in range(0, len(entries), _BATCH):
             batch = entries[start : start + _BATCH]
             change.add_entries(batch)
-            changed += write_entries(storage, field, batch)
+            changed += write_entries(storage, field, (root, listed), batch)
         if not changed:
             change.drop()
     refused = len(answers) - changed
@@ -195,10 +195,11 @@ def take_back_change(change: Change) -> Answered:
         raise UnknownUndo("This was not an answer in a review: undo it where it was made.")
     field = change.what["field"]
     storage = locate(change.dataset, field)
+    path = storage.label_root(storage.local(field))
     check_labels(storage, storage.local(field))
     changed = given = 0
     for entries in [change.what.get("entries", []), *change.entries()]:
-        changed += write_entries(storage, field, entries, "after", "before")
+        changed += write_entries(storage, field, path, entries, back=True)
         given += len(entries)
     change.close()
     refused = given - changed
@@ -373,24 +374,25 @@ def _may(answer: Answer, label: dict[str, Any]) -> bool:
 def write_entries(
     storage: Storage,
     field: str,
+    path: tuple[str, bool],
     entries: list[dict[str, Any]],
-    old: str = "before",
-    new: str = "after",
+    back: bool = False,
 ) -> int:
-    """Turns labels that are as ``old`` says into what ``new`` says, in open patches views, too.
+    """Writes answers into labels, in open patches views, too.
 
     Args:
         storage: where the labels are
         field: their field
+        path: their path, and whether there is a list of them in each sample
         entries: what :func:`entry_of` returned
-        old, new: "before" and "after", or the other way round, which takes them back
+        back: whether they are taken back
 
     Returns:
-        how many were: what was changed since, or approved, stays as it is
+        how many labels were written: what was changed since, or approved, stays as it is
     """
     if not entries:
         return 0
-    root, listed = storage.label_root(storage.local(field))
+    (root, listed), (old, new) = path, ("after", "before") if back else ("before", "after")
 
     def updates(root: str, listed: bool, key: str) -> list[UpdateOne]:
         return [UpdateOne(*_update(entry, root, listed, key, old, new)) for entry in entries]
