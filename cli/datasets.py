@@ -110,6 +110,18 @@ def add(commands: Any) -> None:
         choices=tuple(RULES),
         help="what to do if an object already exists in the ground truth; keep by default",
     )
+    approve.add_argument(
+        "--target",
+        type=float,
+        metavar="PERCENT",
+        help="approve the largest set that answers prove to be so many percent right",
+    )
+    approve.add_argument(
+        "--confidence", type=float, default=95.0, metavar="PERCENT", help="of that proof; 95"
+    )
+    approve.add_argument(
+        "--per-class", action="store_true", help="each class is to meet the target by itself"
+    )
     tag = add_command(
         commands, "tag", _tag, "tag labels or samples", "What 'Tag labels or samples' does."
     )
@@ -259,6 +271,13 @@ def _merge(arguments: argparse.Namespace) -> None:
 
 
 def _approve(arguments: argparse.Namespace) -> None:
+    if arguments.target is not None:
+        print(_approve_to_target(arguments))
+        return
+    if arguments.per_class:
+        from labelvet.core.errors import InvalidParameter
+
+        raise InvalidParameter("--per-class is about a --target: give one, in percent.")
     done = _operator("approve_labels")(
         chosen_samples(arguments),
         arguments.field,
@@ -270,6 +289,26 @@ def _approve(arguments: argparse.Namespace) -> None:
     )
     print(done.sentence)
     print(UNDO)
+
+
+def _approve_to_target(arguments: argparse.Namespace) -> str:
+    from labelvet.core.errors import InvalidParameter
+    from labelvet.proof.proven_basket import approve_to_target
+
+    bounds = (arguments.min_confidence, arguments.max_confidence)
+    if arguments.view or arguments.classes or bounds != (None, None):
+        raise InvalidParameter(
+            "A target chooses the labels itself: leave out --view, --class and the confidences."
+        )
+    return approve_to_target(
+        chosen_samples(arguments),
+        arguments.field,
+        arguments.into,
+        arguments.rule,
+        target=arguments.target / 100,
+        confidence=arguments.confidence / 100,
+        per_class=arguments.per_class,
+    )
 
 
 def _tag(arguments: argparse.Namespace) -> None:

@@ -9,7 +9,7 @@ import fiftyone.operators.types as types
 from ..approval.candidates import find_candidates
 from ..core.errors import LabelvetError
 from ..dataset.brain_runs import run_field
-from ..proof.audits import DEFAULT_CONFIDENCE, begin_audit, current_audit
+from ..proof.audits import DEFAULT_CONFIDENCE, DEFAULT_TWICE, begin_audit, current_audit
 from ..proof.proven_basket import fill_basket
 from ..proof.results import read_result
 from .form_operator import FormOperator
@@ -41,6 +41,7 @@ class AuditLabels(FormOperator):
         restart = one_of(ctx, inputs, "which", _AUDIT, "Audit") == "restart"
         if restart or not _says(ctx, inputs, key, None):
             _confidence(inputs, "Confidence level of the interval")
+            _twice(inputs)
 
     def __call__(
         self,
@@ -48,6 +49,7 @@ class AuditLabels(FormOperator):
         brain_key: str,
         restart: bool = False,
         confidence: float = DEFAULT_CONFIDENCE,
+        twice: float = DEFAULT_TWICE,
     ) -> Any:
         """Begins an audit, or goes on with the one that there is.
 
@@ -56,6 +58,7 @@ class AuditLabels(FormOperator):
             brain_key: a visualization whose label issues were found
             restart: whether to start a new audit in place of the current one
             confidence: of a new one, how sure its bounds are to hold
+            twice: of a new one, the share of the labels that are asked a second time
 
         Returns:
             a :class:`labelvet.proof.results.AuditResult`
@@ -65,7 +68,7 @@ class AuditLabels(FormOperator):
         """
         audit = None if restart else current_audit(dataset, brain_key)
         if audit is None or audit.target is not None:
-            audit = begin_audit(dataset, brain_key, confidence)
+            audit = begin_audit(dataset, brain_key, confidence, twice=twice)
         return read_result(dataset, audit)
 
     def execute(self, ctx: Any) -> dict[str, Any]:
@@ -75,6 +78,7 @@ class AuditLabels(FormOperator):
             params["brain_key"],
             params.get("which") == "restart",
             params.get("confidence", 100 * DEFAULT_CONFIDENCE) / 100,
+            params.get("twice", 100 * DEFAULT_TWICE) / 100,
         )
         lines = [result.sentence, *result.notes, _ASK]
         return {"summary": "\n\n".join(lines)}
@@ -106,6 +110,12 @@ class ApproveToTarget(FormOperator):
             return
         _percent(inputs, "target", 98, "Target, %", "The share of labels that must be right")
         _confidence(inputs, "Confidence level of the proof")
+        inputs.bool(
+            "per_class",
+            default=False,
+            label="In each class",
+            description="Each class meets the target by itself; it takes more answers",
+        )
 
     def __call__(
         self,
@@ -113,6 +123,7 @@ class ApproveToTarget(FormOperator):
         brain_key: str,
         target: float = 0.98,
         confidence: float = DEFAULT_CONFIDENCE,
+        per_class: bool = False,
     ) -> Any:
         """Begins to ask for the answers that prove a set of labels.
 
@@ -123,6 +134,7 @@ class ApproveToTarget(FormOperator):
             brain_key: a visualization whose label issues were found
             target: the share of the labels that should be right
             confidence: how sure that is to hold
+            per_class: whether each class is to meet the target by itself
 
         Returns:
             a :class:`labelvet.proof.results.AuditResult`
@@ -130,7 +142,8 @@ class ApproveToTarget(FormOperator):
         Raises:
             LabelvetError: if label issues were not looked for, or an argument cannot be used
         """
-        return read_result(dataset, begin_audit(dataset, brain_key, confidence, target=target))
+        audit = begin_audit(dataset, brain_key, confidence, target=target, per_class=per_class)
+        return read_result(dataset, audit)
 
     def execute(self, ctx: Any) -> dict[str, Any]:
         params = ctx.params
@@ -143,12 +156,26 @@ class ApproveToTarget(FormOperator):
             params["brain_key"],
             params.get("target", 98) / 100,
             params.get("confidence", 100 * DEFAULT_CONFIDENCE) / 100,
+            bool(params.get("per_class")),
         )
         return {"summary": f"{result.sentence}\n\n{_ASK}"}
 
 
 def _confidence(inputs: types.Object, about: str) -> None:
     _percent(inputs, "confidence", 100 * DEFAULT_CONFIDENCE, "Confidence, %", about)
+
+
+def _twice(inputs: types.Object) -> None:
+    inputs.float(
+        "twice",
+        default=100 * DEFAULT_TWICE,
+        min=0,
+        max=50,
+        required=True,
+        label="Asked twice, %",
+        description="Of another reviewer, to see how far answers agree; 0 for none",
+        view=types.FieldView(space=6),
+    )
 
 
 def _percent(inputs: types.Object, name: str, default: float, label: str, about: str) -> None:
@@ -170,9 +197,9 @@ def _says(ctx: Any, inputs: types.Object, key: str, target: bool | None) -> bool
         audit = current_audit(ctx.dataset, key)
         if audit is None or (audit.target is not None) != bool(target):
             return False
-        sentence = read_result(ctx.dataset, audit).sentence
+        result = read_result(ctx.dataset, audit)
     except LabelvetError as error:
         problem(inputs, error)
         return False
-    inputs.view("preview", types.Notice(label=sentence))
+    inputs.view("preview", types.Notice(label=result.sentence))
     return True

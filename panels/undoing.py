@@ -12,6 +12,7 @@ from ..core.errors import UnknownUndo
 from ..dataset.changes import Change, find_change, list_changes
 from ..dataset.tags import TAGGING, undo_tags
 from ..handover.bringing import undo_correction
+from ..proof.second_answers import SECOND, take_back_second_answers
 from ..review.answers import REVIEW, take_back_change
 from ..review.merging import MERGE, undo_merge
 from .message import Moment, Reply, Request, Text
@@ -22,6 +23,7 @@ _UNDO: dict[str, Callable[[Change], str]] = {
     TAGGING: lambda change: undo_tags(change).sentence,
     REVIEW: lambda change: take_back_change(change).sentence,
     MERGE: undo_merge,
+    SECOND: take_back_second_answers,
     **dict.fromkeys(LOOP_KINDS, undo_change),
     CORRECTION: undo_correction,
 }

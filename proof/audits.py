@@ -35,9 +35,27 @@ from .bounds import Population
 from .nested_sets import NestedSets
 
 DEFAULT_CONFIDENCE = 0.95
+DEFAULT_TWICE = 0.1
+# of a class, so that something can be said of it alone
+OF_A_CLASS = 20
 
 _STORE, _BUCKET = "labelvet_audits", "labelvet_audits"
 _KEPT_BYTES = 128 * 2**20
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """Labels of which a set is to be proven: all of an audit, or those of a class.
+
+    Attributes:
+        label: the class, where it is one; None for labels without a class
+        rows: (n,) of the audit, the least suspicious first
+        sets: those that are tested
+    """
+
+    label: str | None
+    rows: NDArray[np.int64]
+    sets: NestedSets
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,10 +73,12 @@ class Audit:
         classes: their names
         guesses: (N,) the probability that each is wrong
         order: (m,) rows in the order in which they are asked
+        twice: (m,) which of these are asked a second time
         sure: how many labels of the field were known to be right
         target: the share that should be right, for an audit that looks for the largest such set;
             None for one of all labels
         run: the auto labeling run whose labels are approved to the target, None for all
+        per_class: whether each class is to meet the target by itself
     """
 
     id: str
@@ -73,30 +93,55 @@ class Audit:
     classes: tuple[str, ...]
     guesses: NDArray[np.float32]
     order: NDArray[np.int32]
+    twice: NDArray[np.uint8]
     sure: int
     target: float | None
     run: str | None
+    per_class: bool
     population: Population
 
     @cached_property
-    def sets(self) -> NestedSets:
-        """The sets that are tested for the target."""
-        return NestedSets(self.guesses, self.target if self.target is not None else 0.5)
+    def parts(self) -> tuple[Part, ...]:
+        """What is tested for the target: all labels, or each class that has labels enough."""
+        if self.target is None:
+            return ()
+        return _parts(self.guesses, self.codes, self.classes, self.target, self.per_class)
+
+    @property
+    def left_out(self) -> list[str | None]:
+        """The classes of which nothing can be proven alone, as they have too few labels."""
+        if not self.per_class:
+            return []
+        codes, counts = np.unique(self.codes, return_counts=True)
+        return [_named(self.classes, int(code)) for code in codes[counts < OF_A_CLASS]]
+
+    def of_class(self, code: int) -> tuple[NDArray[np.int64], Population]:
+        """Returns the rows of a class, and the population that they are."""
+        if code not in self._of_class:
+            rows = np.flatnonzero(self.codes == code)
+            self._of_class[code] = rows, Population(self.guesses[rows])
+        return self._of_class[code]
+
+    @cached_property
+    def _of_class(self) -> dict[int, tuple[NDArray[np.int64], Population]]:
+        return {}
 
     def class_of(self, row: int) -> str | None:
         """Returns the class that a label had when the audit began."""
-        code = int(self.codes[row])
-        return self.classes[code] if code >= 0 else None
+        return _named(self.classes, int(self.codes[row]))
 
 
 def begin_audit(
     dataset: fo.Dataset,
     brain_key: str,
     confidence: float = DEFAULT_CONFIDENCE,
+    *,
     by: str | None = None,
     seed: int | None = None,
+    twice: float = DEFAULT_TWICE,
     target: float | None = None,
     run: str | None = None,
+    per_class: bool = False,
 ) -> Audit:
     """Begins an audit of the labels of a visualization, in place of the one before.
 
@@ -110,8 +155,11 @@ def begin_audit(
         confidence: how sure the bounds are to hold, in [0.5, 0.999]
         by: who begins it; by default the user of this process
         seed: of the random order; by default nobody knows it
+        twice: the share of the labels that are asked a second time, in [0, 0.5]: of another
+            reviewer where there is one, else of the same one later
         target: the share that should be right, in [0.5, 0.999], to look for the largest such set
         run: with a target, the auto labeling run whose labels are approved, None for all
+        per_class: with a target, whether each class is to meet it by itself
 
     Raises:
         UnknownRun: if label issues were not looked for yet
@@ -126,6 +174,7 @@ def begin_audit(
         )
     if target is not None:
         _check_percent("The target", target)
+    _check_percent("The share of labels that are asked twice", twice, 0, 50)
     findings = load_findings(dataset, brain_key)
     if findings is None:
         raise UnknownRun(
@@ -143,14 +192,18 @@ def begin_audit(
     suspicion = findings.found.suspicion[rows]
     rows = rows[np.argsort(suspicion, kind="stable")]
     guesses = findings.found.suspicion[rows]
-    asked = len(rows) if target is None else NestedSets(guesses, target).sizes[-1]
-    order = np.random.default_rng(seed).permutation(asked).astype(np.int32)
+    codes, rng = findings.codes[rows], np.random.default_rng(seed)
+    if target is None:
+        order = _order(len(rows), rng)
+    else:
+        order = _order_of(_parts(guesses, codes, findings.classes, target, per_class), rng)
     arrays: dict[str, NDArray[Any]] = {
         "sample_ids": findings.sample_ids[rows],
         "ids": findings.ids[rows],
-        "codes": findings.codes[rows],
+        "codes": codes,
         "guesses": guesses,
         "order": order,
+        "twice": _some(len(order), twice, rng),
     }
     _drop_orphans()
     id_ = ObjectId()
@@ -166,6 +219,7 @@ def begin_audit(
         "sure": sure,
         "target": target,
         "run": run,
+        "per_class": target is not None and per_class,
         "closed": False,
         "answers": {},
     }
@@ -208,15 +262,32 @@ def current_target(dataset: fo.Dataset, field: str, run: str | None) -> Audit | 
     return _load(dataset, {"field": field, "run": run, "target": {"$ne": None}})
 
 
-def kept_answers(dataset: fo.Dataset, audit: Audit) -> dict[int, dict[str, Any]]:
-    """Returns what :func:`keep_answers` kept with an audit, by row."""
-    kept = (open_store(dataset, _STORE).get(audit.id) or {}).get("answers") or {}
-    return {int(row): answer for row, answer in kept.items()}
+def kept_answers(
+    dataset: fo.Dataset, audit: Audit
+) -> tuple[dict[int, dict[str, Any]], dict[int, dict[str, Any]]]:
+    """Returns what :func:`keep_answers` and :func:`keep_second_answers` kept with an audit, each by
+    row."""
+    kept = open_store(dataset, _STORE).get(audit.id) or {}
+    first, second = (kept.get(name) or {} for name in ("answers", "seconds"))
+    return (
+        {int(row): answer for row, answer in first.items()},
+        {int(row): answer for row, answer in second.items()},
+    )
 
 
 def keep_answers(dataset: fo.Dataset, audit: Audit, answers: dict[int, dict[str, Any]]) -> None:
     """Keeps answers with an audit, by row, for labels that may be deleted later."""
     _update(dataset, audit.id, {"$set": {f"value.answers.{row}": answers[row] for row in answers}})
+
+
+def keep_second_answers(
+    dataset: fo.Dataset, audit: str, answers: dict[int, dict[str, Any] | None]
+) -> None:
+    """Keeps second answers with an audit of this id, by row; None takes one away."""
+    kept = {f"value.seconds.{row}": answer for row, answer in answers.items() if answer}
+    gone = {f"value.seconds.{row}": "" for row, answer in answers.items() if not answer}
+    parts = {"$set": kept, "$unset": gone}
+    _update(dataset, audit, {name: part for name, part in parts.items() if part})
 
 
 def keep_basket(dataset: fo.Dataset, audit: Audit, digest: str, sentence: str) -> None:
@@ -256,11 +327,58 @@ def _read(dataset: fo.Dataset, record: dict[str, Any]) -> Audit | None:
     return audit
 
 
-def _check_percent(what: str, share: Any) -> None:
-    number = isinstance(share, Real) and not isinstance(share, bool)
-    check_number(
-        f"{what}, in percent,", round(100 * float(share), 6) if number else share, 50, 99.9
+def _named(classes: tuple[str, ...], code: int) -> str | None:
+    return classes[code] if code >= 0 else None
+
+
+def _parts(
+    guesses: NDArray[np.float32],
+    codes: NDArray[np.int32],
+    classes: tuple[str, ...],
+    target: float,
+    per_class: bool,
+) -> tuple[Part, ...]:
+    """Returns what is tested for a target, the class of the most labels first."""
+    if not per_class:
+        return (Part(None, np.arange(len(guesses)), NestedSets(guesses, target)),)
+    found = [(code, np.flatnonzero(codes == code)) for code in np.unique(codes)]
+    enough = [(code, rows) for code, rows in found if len(rows) >= OF_A_CLASS]
+    if not enough:
+        raise InvalidParameter(
+            f"No class has {OF_A_CLASS} labels or more that can be approved: ask for the target "
+            "over all classes."
+        )
+    return tuple(
+        Part(_named(classes, int(code)), rows, NestedSets(guesses[rows], target))
+        for code, rows in sorted(enough, key=lambda one: -len(one[1]))
     )
+
+
+def _order(size: int, rng: np.random.Generator) -> NDArray[np.int32]:
+    return rng.permutation(size).astype(np.int32)
+
+
+def _order_of(parts: tuple[Part, ...], rng: np.random.Generator) -> NDArray[np.int32]:
+    """Returns a random order of each part, and of each the next one in turn."""
+    orders = [part.rows[_order(part.sets.sizes[-1], rng)] for part in parts]
+    turns = np.concatenate([np.arange(len(order)) for order in orders])
+    return np.concatenate(orders)[np.argsort(turns, kind="stable")].astype(np.int32)
+
+
+def _some(size: int, share: float, rng: np.random.Generator) -> NDArray[np.uint8]:
+    """Chooses one at random of each so many places."""
+    chosen = np.zeros(size, dtype=np.uint8)
+    if share > 0:
+        starts = np.arange(0, size, 1 / share)
+        places = (starts + rng.random(len(starts)) / share).astype(np.int64)
+        chosen[places[places < size]] = 1
+    return chosen
+
+
+def _check_percent(what: str, share: Any, least: float = 50, most: float = 99.9) -> None:
+    number = isinstance(share, Real) and not isinstance(share, bool)
+    percent = round(100 * float(share), 6) if number else share
+    check_number(f"{what}, in percent,", percent, least, most)
 
 
 def _left(
@@ -305,8 +423,9 @@ def _audit(record: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Audit:
         sure=record["sure"],
         target=record["target"],
         run=record["run"],
+        per_class=record.get("per_class", False),
         population=Population(arrays["guesses"]),
-        **arrays,
+        **{"twice": np.zeros(len(arrays["order"]), dtype=np.uint8), **arrays},
     )
 
 
@@ -320,7 +439,9 @@ def _records(
         **({} if closed else {"value.closed": False}),
         **{f"value.{name}": value for name, value in which.items()},
     }
-    found = collection_named("execution_store").find(query, {"value.answers": 0})
+    found = collection_named("execution_store").find(
+        query, {"value.answers": 0, "value.seconds": 0}
+    )
     return [document["value"] for document in found.sort([("value.at", -1), ("_id", -1)])]
 
 
@@ -338,4 +459,4 @@ def _drop_orphans() -> None:
         delete_tensors(_BUCKET, ObjectId(file["filename"]))
 
 
-_kept: Memory[Audit] = Memory(_KEPT_BYTES, lambda audit: 44 * len(audit.ids))
+_kept: Memory[Audit] = Memory(_KEPT_BYTES, lambda audit: 60 * len(audit.ids))

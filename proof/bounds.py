@@ -69,6 +69,12 @@ class Population:
         self.guesses = np.clip(known.astype(np.float64), 1e-4, 1 - 1e-4)
         self._sums = sums
 
+    @classmethod
+    def unguessed(cls, size: int) -> Population:
+        """Returns a population of which nothing is guessed."""
+        alike = cls(np.full(1, np.nan))
+        return cls(np.full(size, np.nan), (size * alike.sums[0], size * alike.sums[1]))
+
     def __len__(self) -> int:
         return len(self.guesses)
 
@@ -176,22 +182,25 @@ class _Bets:
         self._means = (totals[:, :, None] - gone[:, :, :n]) / left
 
     def wealth(self, wrong: NDArray[np.float64], share: NDArray[np.float64]) -> float:
-        """Returns the most that the gambler ever had, who began with 1.
+        """Returns the most that the gambler ever had, who began with 1; see :meth:`grown`."""
+        if not len(wrong):
+            return 1.0
+        most = max(float(self.grown(wrong, share).max()), 0.0)
+        return float(np.exp(min(most, 700.0)))
+
+    def grown(self, wrong: NDArray[np.float64], share: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Returns the logarithm of what the gambler has after each draw, (n,).
 
         Args:
             wrong: (n,) whether each draw was wrong
             share: (n,) what part of the labels that were left before it is said to be wrong
         """
-        n = len(wrong)
-        if not n:
-            return 1.0
         paid = self._stakes + self._values * wrong
         expected = self._means + self._values * share
         # of the last label everything is known, and rounding makes 0 of it
         grown = np.log(np.maximum(paid, 1e-12) / np.maximum(expected, 1e-12)).cumsum(axis=2)
         begins = np.log(_BEGINS / grown.shape[1])[:, None, None]
-        most = float(logsumexp(grown + begins, axis=(0, 1)).max())
-        return float(np.exp(min(max(most, 0.0), 700.0)))
+        return np.asarray(logsumexp(grown + begins, axis=(0, 1)))
 
 
 def _difference(

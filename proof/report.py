@@ -129,6 +129,31 @@ def _audit(dataset: fo.Dataset, audit: Any) -> dict[str, Any]:
         "high": result.bounds.high,
         "if 5 % of the answers are wrong": result.if_some_err,
         "reviewers": result.reviewers,
+        "classes": [
+            {
+                "label": one.label,
+                "labels": one.labels,
+                "answers": one.answers,
+                **{name: getattr(one.bounds, name) for name in ("low", "estimate", "high")},
+            }
+            for one in result.classes
+        ],
+        "proven": [
+            {
+                "label": one.part.label,
+                "labels": len(one.part.rows),
+                "answers": one.answers,
+                "wrong": one.found,
+                "proven": one.proof.size,
+            }
+            for one in result.parts
+        ],
+        "agreements": [
+            {**asdict(one), "share": one.same / one.labels, "sentence": one.sentence}
+            for one in result.agreements
+        ],
+        "errors": result.errors and asdict(result.errors),
+        "notes": result.notes,
     }
 
 

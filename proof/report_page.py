@@ -14,6 +14,7 @@ _PAGE = """<!doctype html>
   body { font: 15px/1.5 system-ui, sans-serif; max-width: 900px; margin: 32px auto; color: #222;
          padding: 0 16px }
   h1 { font-size: 24px; margin-bottom: 0 } h2 { font-size: 18px; margin: 32px 0 8px }
+  h3 { font-size: 15px; margin: 16px 0 4px }
   table { border-collapse: collapse } th, td { text-align: left; padding: 3px 16px 3px 0;
          border-bottom: 1px solid #ddd; vertical-align: top }
   .faint { color: #777 } .said { font-size: 17px } figure { display: inline-block; margin: 0 12px
@@ -34,6 +35,28 @@ samples. Made {{ made }} UTC by {{ by }}.</p>
 }}{% else %}nobody yet{% endfor %}.{% if audit.target is none %} If 5% of the answers are wrong:
 {{ audit["if 5 % of the answers are wrong"] }}.{% endif %} Reviewers' answers are taken as the
 truth, and the figures are for the labels as they were then.</p>
+{% if audit.classes %}<table><tr><th>Class<th>Answers<th>Wrong<th>Interval</tr>
+{% for one in audit.classes %}<tr><td>{{ one.label }}<td>{{ one.answers }} of
+{{ "{:,}".format(one.labels) }}<td>{{ "{:.1%}".format(one.estimate / one.labels) }}
+<td>{{ "{:.1%}".format(one.low / one.labels) }} to {{ "{:.1%}".format(one.high / one.labels) }}</tr>
+{% endfor %}</table><p class="faint">All of these intervals at once hold with
+{{ "{:.0%}".format(audit.confidence) }}.</p>{% endif %}
+{% if audit.proven %}<table><tr><th>Class<th>Answers<th>Wrong<th>Proven</tr>
+{% for one in audit.proven %}<tr><td>{{ one.label or "no class" }}<td>{{ one.answers }}
+<td>{{ one.wrong }}<td>{{ "{:,} of {:,}".format(one.proven, one.labels) if one.proven else
+"nothing yet" }}</tr>{% endfor %}</table>{% endif %}
+{% if audit.agreements %}<h3>How far reviewers agree</h3>
+<table><tr><th>Reviewers<th>Labels<th>Same answer<th>Cohen's kappa</tr>
+{% for one in audit.agreements %}<tr><td>{% if one.first == one.second %}{{ one.first }}, asked
+again later{% else %}{{ one.first }} and {{ one.second }}{% endif %}<td>{{ one.labels }}
+<td>{{ one.same }} ({{ "{:.1%}".format(one.share) }})<td>{{ "not defined" if one.kappa is none else
+"{:.2f}".format(one.kappa) }}</tr>{% endfor %}</table>
+{% for one in audit.agreements if one.first == one.second %}<p class="faint">{{ one.first }} is the
+same person, so habits that are wrong do not show.</p>{% endfor %}
+{% if audit.errors %}<p>By that a reviewer errs in at most {{ "{:.1%}".format(audit.errors.most) }}
+of the answers, but for errors that two make alike; then between
+{{ "{:.1%}".format(audit.errors.low) }} and {{ "{:.1%}".format(audit.errors.high) }}
+{{ "of the proven labels " if audit.target }}are wrong.</p>{% endif %}{% endif %}
 {% else %}<p>No audit was started, so this is not known.</p>{% endfor %}
 
 {% if progress and progress.found > progress.left %}<h2>Approved</h2>

@@ -1,43 +1,31 @@
-"""What an audit says, by the answers that there are now.
-
-What was answered is read from the labels themselves, in the audit's random order, whoever answered
-and wherever: so an answer that is taken back is open again, two reviewers at once do no harm, and
-an audit goes on after a restart. Answers that the queue asked for do not come forward: they wait
-for their turn, as nothing but chance may choose.
-
-A label that somebody edits or deletes before its turn, and one that a reviewer skips, is not known:
-the bounds hold whatever it was. Answers are kept with the audit too, for labels that are deleted
-after they were answered.
-"""
+"""What an audit says, by the answers that there are now."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import fiftyone as fo
 import numpy as np
 from numpy.typing import NDArray
 
 from ..core.sentences import count
-from ..dataset.documents import hex_ids, pair_keys, read_labels
-from ..dataset.storage import locate
 from ..issues.findings import load_findings
-from ..review.answers import FOUND_WRONG, SKIPPED, VERDICTS, read_documents
 from ..review.queue import Item, read_items
-from .audits import Audit, current_audit, keep_answers, kept_answers
-from .bounds import Bounds, Draws, Population
+from .agreement import Agreement, agreements, most_errors
+from .audits import OF_A_CLASS, Audit, Part, current_audit
+from .bounds import Bounds, Draws
 from .nested_sets import Proof
+from .reading import Reading
+from .second_answers import asked_again, pairs_of
 
-_READ_AT_ONCE = 200
-_OF_A_CLASS = 20
 _ERRS = 0.05  # of the answers may be wrong, where it is said what that does
+_NAMED = 10
 
 
 @dataclass(frozen=True)
 class ClassBounds:
-    """How many labels of a class are wrong; of each class alone, with the audit's confidence.
+    """How many labels of a class are wrong; what is said of all classes holds at once.
 
     Attributes:
         label: the class
@@ -49,6 +37,36 @@ class ClassBounds:
     labels: int
     answers: int
     bounds: Bounds
+
+
+@dataclass(frozen=True)
+class PartProof:
+    """What is proven of a class by itself; of all classes at once, with the audit's confidence.
+
+    Attributes:
+        part: its labels
+        answers: how many of them were answered
+        found: how many of these were wrong
+    """
+
+    part: Part
+    answers: int
+    found: int
+    proof: Proof
+
+
+@dataclass(frozen=True)
+class Errors:
+    """How far the errors of reviewers may carry, by the labels that two of them answered.
+
+    Attributes:
+        most: the largest share of answers in which one may err
+        low, high: between which shares of wrong labels the truth is then
+    """
+
+    most: float
+    low: float
+    high: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,6 +84,10 @@ class AuditResult:
         waiting: how many labels of the random order have no answer that counts yet
         reviewers: how many answers each gave
         proof: what is proven of the target, None for an audit without one
+        parts: the same of each class, where each is to meet the target
+        left_out: the classes that have too few labels for that
+        agreements: how the labels were answered that were asked twice
+        errors: what these say of reviewers' errors, None while no two answered the same label
         more: how many answers more would halve the interval
         target, confidence, brain_key: of the audit
     """
@@ -80,6 +102,10 @@ class AuditResult:
     waiting: int
     reviewers: dict[str, int]
     proof: Proof | None
+    parts: tuple[PartProof, ...]
+    left_out: list[str | None]
+    agreements: tuple[Agreement, ...]
+    errors: Errors | None
     target: float | None
     more: int
     confidence: float
@@ -87,17 +113,32 @@ class AuditResult:
 
     @property
     def notes(self) -> list[str]:
-        """What else a reviewer may want to know: each class, and what wrong answers would do."""
-        if not self.answers or self.proof is not None:
+        """What else a reviewer may want to know: of each class, of the reviewers, and what wrong
+        answers would do."""
+        if not self.answers:
             return []
+        agree = [one.sentence for one in self.agreements]
+        if self.proof is not None:
+            return [*_of_parts(self), *agree, *_off_target(self)]
+        sure = f"{self.confidence:.0%}"
+        classes = [
+            f"{_class(one.label)}: {percent(one.bounds.estimate / one.labels)} of "
+            f"{count(one.labels, 'label')} {_are(one.labels)} wrong, "
+            f"{percent(one.bounds.low / one.labels)} to "
+            f"{percent(one.bounds.high / one.labels)}, after {count(one.answers, 'answer')}."
+            for one in self.classes
+        ]
+        if classes:
+            classes.insert(0, f"By class, all of these at once ({sure}):")
+        errors = self.errors and (
+            f"By that a reviewer errs in at most {percent(self.errors.most)} of the answers, but "
+            f"for errors that both make alike; then it is {percent(self.errors.low)} to "
+            f"{percent(self.errors.high)} ({sure})."
+        )
         return [
-            *(
-                f"{one.label}: {percent(one.bounds.estimate / one.labels)} of "
-                f"{count(one.labels, 'label')} {_are(one.labels)} wrong, "
-                f"{percent(one.bounds.low / one.labels)} to "
-                f"{percent(one.bounds.high / one.labels)}, after {count(one.answers, 'answer')}."
-                for one in self.classes
-            ),
+            *classes,
+            *agree,
+            *([errors] if errors else []),
             f"Answers are taken as the truth. If up to {_ERRS:.0%} of them are wrong, it is "
             f"{self.if_some_err}.",
         ]
@@ -106,7 +147,8 @@ class AuditResult:
     def sentence(self) -> str:
         """One sentence or two for the reviewer."""
         if self.proof is not None and self.target is not None:
-            return _of_target(self, self.proof, self.target)
+            of = _of_each if self.parts else _of_target
+            return of(self, self.proof, self.target)
         n, bounds = self.labels, self.bounds
         if not self.answers:
             return (
@@ -163,17 +205,30 @@ def read_result(dataset: fo.Dataset, audit: Audit, ahead: int = 0) -> AuditResul
         audit: the audit
         ahead: how many labels that wait for an answer are wanted
     """
-    read = _Reading(dataset, audit, ahead)
-    rows, wrong = audit.order[: len(read.wrong)].astype(np.int64), np.array(read.wrong)
+    return _result(audit, Reading(dataset, audit, ahead))
+
+
+def _result(audit: Audit, read: Reading) -> AuditResult:
+    rows, wrong = read.rows, read.wrong
     error = 1 - audit.confidence
-    proof = None
-    if audit.target is None:
-        bounds = Draws(audit.population, rows, wrong).bounds(error)
+    size, n = len(audit.ids), len(rows)
+    pairs = pairs_of(read)
+    parts = tuple(_of_part(audit, part, rows, wrong) for part in audit.parts)
+    proof, errors = _together([one.proof for one in parts]), None
+    if proof is None:
+        draws = Draws(audit.population, rows, wrong)
+        bounds = draws.bounds(error)
+        # each of the two may be wrong in half of the cases
+        if (most := most_errors(pairs, size, error / 2)) is not None:
+            ends, labels = draws.bounds(error / 2), size + audit.sure
+            low, high = ends.low / labels - most, ends.high / labels + most
+            errors = Errors(most, max(0.0, low), min(1.0, high))
     else:  # what is asked for is no sample of all of them
-        bounds = Bounds(0, 0.0, len(audit.ids))
-        proof = audit.sets.prove(rows, wrong, audit.confidence)
-    size = len(audit.ids)
-    n = len(rows)
+        bounds = Bounds(0, 0.0, size)
+        asked = len(audit.order)
+        if proof.size and not audit.per_class and (most := most_errors(pairs, asked, error)):
+            most = min(1.0, most * asked / proof.size)  # all of them may be in the proven set
+            errors = Errors(most, 0.0, min(1.0, 1 - (audit.target or 0) + most))
     # the width goes with the root of 1/n - 1/N
     quarter = (1 / n - 1 / size) / 4 + 1 / size if n else 1.0
     return AuditResult(
@@ -183,10 +238,14 @@ def read_result(dataset: fo.Dataset, audit: Audit, ahead: int = 0) -> AuditResul
         int(np.isnan(wrong).sum()),
         bounds,
         tuple(_of_classes(audit, rows, wrong, error)) if proof is None else (),
-        np.array(read.open, dtype=np.int32),
+        read.open,
         len(audit.order) - n,
         read.reviewers,
         proof,
+        parts if audit.per_class else (),
+        audit.left_out,
+        agreements(pairs),
+        errors,
         audit.target,
         max(0, int(np.ceil(1 / quarter)) - n) if n else 0,
         audit.confidence,
@@ -194,8 +253,14 @@ def read_result(dataset: fo.Dataset, audit: Audit, ahead: int = 0) -> AuditResul
     )
 
 
-def next_questions(dataset: fo.Dataset, brain_key: str, count: int) -> Questions | None:
-    """Returns what an audit asks next, and what it says so far.
+def next_questions(dataset: fo.Dataset, brain_key: str, count: int, user: str) -> Questions | None:
+    """Returns what an audit asks a reviewer next, and what it says so far.
+
+    Args:
+        dataset: the dataset
+        brain_key: the visualization whose labels are audited
+        count: how many labels are wanted
+        user: who is asked: labels that wait for a second answer of this reviewer come first
 
     Returns:
         the :class:`Questions`, None where no audit goes on
@@ -203,113 +268,49 @@ def next_questions(dataset: fo.Dataset, brain_key: str, count: int) -> Questions
     audit, findings = current_audit(dataset, brain_key), load_findings(dataset, brain_key)
     if audit is None or findings is None:
         return None
-    result = read_result(dataset, audit, count)
-    rows = findings.rows_of(audit.sample_ids[result.open], audit.ids[result.open])
+    read = Reading(dataset, audit, count)
     suspicion = findings.found.suspicion
     flagged = np.zeros(len(findings), dtype=bool)
-    items, _ = read_items(dataset, findings, rows[rows >= 0], suspicion, flagged, count)
-    return Questions(items, result, findings.classes)
+    items: list[Item] = []
+    for asked, again in ((asked_again(audit, read, user), True), (read.open, False)):
+        rows = findings.rows_of(audit.sample_ids[asked], audit.ids[asked])
+        items += read_items(
+            dataset, findings, rows[rows >= 0], suspicion, flagged, count, again=again
+        )[0]
+    return Questions(items[:count], _result(audit, read), findings.classes)
 
 
-@dataclass(frozen=True)
-class Judged:
-    """What became of an audit's labels since it began, by the keys of their samples and their own.
-
-    Attributes:
-        wrong: those that a reviewer found wrong
-        edited: those that have another class without a reviewer's word
-    """
-
-    wrong: set[tuple[bytes, bytes]]
-    edited: set[tuple[bytes, bytes]]
+def _of_part(
+    audit: Audit, part: Part, rows: NDArray[np.int64], wrong: NDArray[np.float64]
+) -> PartProof:
+    """Says what is proven of a part; all parts share one error."""
+    inside = np.isin(rows, part.rows)
+    error = (1 - audit.confidence) / len(audit.parts)
+    place = np.searchsorted(part.rows, rows[inside])
+    proof = part.sets.prove(place, wrong[inside], 1 - error)
+    return PartProof(part, int(inside.sum()), int(np.nansum(wrong[inside])), proof)
 
 
-def read_judged(dataset: fo.Dataset, audit: Audit) -> Judged:
-    """Reads what became of all labels of an audit, whatever their place in the order."""
-    storage = locate(dataset, audit.field)
-    root, listed = storage.label_root(storage.local(audit.field))
-    names = ("label", "review", "reviewed_at", "reviewed_by")
-    samples, ids, values = read_labels(storage.documents, [], root, not listed, names)
-    row_of = {key: row for row, key in enumerate(pair_keys(audit.sample_ids, audit.ids))}
-    judged = Judged(set(), set())
-    for key, value in zip(pair_keys(samples, ids), values, strict=True):
-        if (row := row_of.get(key)) is None:
-            continue
-        answer = _answer(audit, row, dict(zip(names, value, strict=True)), None)
-        if answer is None:
-            continue
-        if answer["by"] is None:
-            judged.edited.add(key)
-        elif answer["wrong"]:
-            judged.wrong.add(key)
-    return judged
-
-
-class _Reading:
-    """The answers on the first labels of an audit's order, and the labels that wait for one."""
-
-    def __init__(self, dataset: fo.Dataset, audit: Audit, ahead: int) -> None:
-        self.wrong: list[float] = []
-        self.open: list[int] = []
-        self.reviewers: dict[str, int] = {}
-        storage = locate(dataset, audit.field)
-        root, listed = storage.label_root(storage.local(audit.field))
-        kept = kept_answers(dataset, audit)
-        fresh: dict[int, dict[str, Any]] = {}
-        start, step = 0, max(_READ_AT_ONCE, len(kept) + ahead)
-        while start < len(audit.order) and (not self.open or len(self.open) < ahead):
-            rows = audit.order[start : start + step]
-            samples, ids = hex_ids(audit.sample_ids[rows]), hex_ids(audit.ids[rows])
-            pairs = list(zip(samples, ids, strict=True))
-            documents = read_documents(storage, root, listed, pairs)
-            for row, pair in zip(rows.tolist(), pairs, strict=True):
-                answer = _answer(audit, row, documents.get(pair), kept.get(row))
-                if answer is None:
-                    self.open.append(row)
-                    continue
-                if answer["by"] is not None and kept.get(row) != answer:
-                    fresh[row] = answer
-                if not self.open:
-                    known = answer["wrong"]
-                    self.wrong.append(np.nan if known is None else float(known))
-                    if answer["by"] is not None:
-                        by = answer["by"]
-                        self.reviewers[by] = self.reviewers.get(by, 0) + 1
-            start, step = start + step, 2 * step
-        self.open = self.open[:ahead]
-        if fresh:
-            keep_answers(dataset, audit, fresh)
-
-
-def _answer(
-    audit: Audit, row: int, label: dict[str, Any] | None, kept: dict[str, Any] | None
-) -> dict[str, Any] | None:
-    """Returns what is known of a label: whether it was ``wrong`` when the audit began, None where
-    that cannot be known any more, and ``by`` whom; None where it waits for an answer."""
-    if label is None:
-        return kept or {"wrong": None, "by": None}
-    verdict, moment = label.get("review"), label.get("reviewed_at")
-    same = label.get("label") == audit.class_of(row)
-    if verdict not in VERDICTS or moment is None or moment < audit.at.replace(microsecond=0):
-        return None if same else {"wrong": None, "by": None}  # edited by hand
-    by = str(label.get("reviewed_by") or "unknown")
-    if verdict == SKIPPED:
-        return {"wrong": None, "by": by}
-    # what was given another class since may well be right by now
-    return {"wrong": verdict in FOUND_WRONG or not same, "by": by}
+def _together(proofs: list[Proof]) -> Proof | None:
+    if len(proofs) < 2:
+        return proofs[0] if proofs else None
+    size, next_size = sum(one.size for one in proofs), sum(one.next_size for one in proofs)
+    return Proof(size, next_size, min((one.evidence for one in proofs), default=0.0))
 
 
 def _of_classes(
     audit: Audit, rows: NDArray[np.int64], wrong: NDArray[np.float64], error: float
 ) -> Sequence[ClassBounds]:
     codes = audit.codes[rows]
+    # that many can be told of at most, which is known before the first answer
+    error /= max(1, int((np.bincount(audit.codes[audit.codes >= 0]) >= OF_A_CLASS).sum()))
     found = []
     for code, answers in zip(*np.unique(codes, return_counts=True), strict=True):
-        if answers < _OF_A_CLASS or code < 0:
+        if answers < OF_A_CLASS or code < 0:
             continue
-        members = np.flatnonzero(audit.codes == code)
+        members, population = audit.of_class(int(code))
         place = np.searchsorted(members, rows[codes == code])
-        drawn = Draws(Population(audit.guesses[members]), place, wrong[codes == code])
+        drawn = Draws(population, place, wrong[codes == code])
         name = audit.classes[code]
         found.append(ClassBounds(name, len(members), int(answers), drawn.bounds(error)))
     return sorted(found, key=lambda one: -one.labels)
@@ -317,6 +318,74 @@ def _of_classes(
 
 def _are(number: int) -> str:
     return "is" if number == 1 else "are"
+
+
+def _class(label: str | None) -> str:
+    return "no class" if label is None else label
+
+
+def _of_each(result: AuditResult, proof: Proof, target: float) -> str:
+    goal = f"at least {100 * target:g}%"
+    sure = f"({result.confidence:.0%} confidence, all classes at once)"
+    classes = f"each of {len(result.parts):,} classes"
+    if len(result.parts) == 1:
+        classes = f"'{_class(result.parts[0].part.label)}'"
+    if not result.answers:
+        return (
+            f"To prove which labels of {classes} are {goal} right {sure}, answer a random sample "
+            "of each with the keys of the review; you can stop at any time. It takes more answers "
+            "than one target for all classes."
+        )
+    proven = [one for one in result.parts if one.proof.size]
+    after = f"after {count(result.answers, 'answer')}, {result.found:,} of them wrong"
+    if proven:
+        return (
+            f"Proven: {goal} are right in each of {len(proven):,} of {len(result.parts):,} classes "
+            f"{sure}, {proof.size:,} labels, {after}."
+        )
+    rest = "" if result.waiting else " Nothing is left to ask: lower the target."
+    return f"Not proven yet of any class: {goal} right {sure}, {after}.{rest}"
+
+
+def _of_parts(result: AuditResult) -> list[str]:
+    """What is proven of each class, and what would help those of which nothing is."""
+    said = [_of_class(result, one) for one in result.parts]
+    if result.left_out:
+        names = sorted(map(_class, result.left_out))
+        more = f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else ""
+        said.append(
+            f"Left out, with fewer than {OF_A_CLASS} labels: {', '.join(names[:_NAMED])}{more}. "
+            "Answer for each of these labels in the review instead."
+        )
+    return said
+
+
+def _of_class(result: AuditResult, one: PartProof) -> str:
+    target, proof, name = result.target or 0.0, one.proof, _class(one.part.label)
+    after = f"after {count(one.answers, 'answer')}, {one.found:,} of them wrong"
+    if proof.size:
+        rest = f"; the next {proof.next_size:,} are {proof.evidence:.0%} of the way there"
+        return (
+            f"{name}: {proof.size:,} of {count(len(one.part.rows), 'label')} are proven {after}"
+            f"{rest if proof.next_size else ''}."
+        )
+    if one.answers >= OF_A_CLASS and one.found > 2 * (1 - target) * one.answers:
+        helps = "so many are wrong that a lower target, or better label issues, would help more"
+    elif one.answers >= one.part.sets.sizes[-1]:
+        helps = "nothing is left to ask: lower the target"
+    else:
+        helps = f"{proof.evidence:.0%} of the way, and more answers would help"
+    return f"{name}: left out, {after}: {helps}."
+
+
+def _off_target(result: AuditResult) -> list[str]:
+    if result.errors is None or result.target is None:
+        return []
+    return [
+        f"By that a reviewer errs in at most {percent(result.errors.most)} of the answers "
+        f"({result.confidence:.0%}), but for errors that both make alike; then it is proven that "
+        f"{percent(max(0.0, result.target - result.errors.most))} are right."
+    ]
 
 
 def _of_target(result: AuditResult, proof: Proof, target: float) -> str:
@@ -345,6 +414,6 @@ def _of_target(result: AuditResult, proof: Proof, target: float) -> str:
         f"Not proven yet, {after}: the first {proof.next_size:,} labels are "
         f"{proof.evidence:.0%} of the way to {goal} right {sure}."
     )
-    if result.found > 2 * (1 - target) * result.answers and result.answers >= _OF_A_CLASS:
+    if result.found > 2 * (1 - target) * result.answers and result.answers >= OF_A_CLASS:
         said += " So many are wrong that a lower target, or better label issues, would help more."
     return said

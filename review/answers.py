@@ -271,7 +271,11 @@ def read_known(dataset: fo.Dataset, field: str) -> Known:
 
 
 def read_documents(
-    storage: Storage, root: str, listed: bool, labels: list[tuple[str, str]]
+    storage: Storage,
+    root: str,
+    listed: bool,
+    labels: list[tuple[str, str]],
+    names: Sequence[str] = (),
 ) -> dict[tuple[str, str], dict[str, Any]]:
     """Reads some labels as the database has them now.
 
@@ -280,14 +284,16 @@ def read_documents(
         root: the path of the labels
         listed: whether there is a list of them in each sample
         labels: the ids of their samples, and their own
+        names: the attributes that are wanted, by default all: of many labels some are read faster
 
     Returns:
         ``{(sample id, label id): document}`` of those that exist
     """
+    shown = {f"{root}.{name}": 1 for name in ("_id", *names)} if names else {root: 1}
     wanted = set(labels)
     samples = list({ObjectId(sample_id) for sample_id, _ in labels})
     found: dict[tuple[str, str], dict[str, Any]] = {}
-    for document in storage.documents.find({"_id": {"$in": samples}}, {root: 1}):
+    for document in storage.documents.find({"_id": {"$in": samples}}, shown):
         value: Any = document
         for name in root.split("."):
             value = (value or {}).get(name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import fiftyone as fo
 import numpy as np
@@ -13,8 +14,19 @@ from ..dataset.label_types import mean_confidence
 from ..dataset.storage import locate
 from ..issues.attributes import ISSUE, REASON, SUGGESTED_BOX
 from ..issues.findings import Findings, load_findings
-from .answers import Known, read_documents, read_known
+from .answers import BADLY_PLACED, Known, read_documents, read_known
 from .learning import Estimate, Learned, learn
+
+_SHOWN = (
+    "label",
+    "confidence",
+    "bounding_box",
+    SUGGESTED_BOX,
+    ISSUE,
+    REASON,
+    "review",
+    "box_before",
+)
 
 
 @dataclass(frozen=True)
@@ -34,6 +46,7 @@ class Item:
         flagged: whether somebody tagged it for a review
         neighbors: ids of the most similar patches
         examples: ids of the most similar patches of the suggested class
+        again: whether an audit asks for a second answer, which is not written into the label
     """
 
     id: str
@@ -50,6 +63,7 @@ class Item:
     flagged: bool
     neighbors: list[str]
     examples: list[str]
+    again: bool = False
 
 
 @dataclass(frozen=True)
@@ -134,6 +148,7 @@ def read_items(
     suspicion: NDArray[np.floating],
     asking: NDArray[np.bool_],
     count: int,
+    again: bool = False,
 ) -> tuple[list[Item], int]:
     """Reads the first labels of a queue as a reviewer sees them.
 
@@ -144,6 +159,7 @@ def read_items(
         suspicion: (n,) probability that each is wrong
         asking: (n,) labels that are flagged
         count: how many are wanted
+        again: whether they are asked a second time, and shown as they were before the answer
 
     Returns:
         a tuple of the labels, and how many were passed over, as they were changed or deleted since
@@ -158,11 +174,11 @@ def read_items(
         if len(items) >= count or not len(rows):
             break
         ids = list(zip(hex_ids(kept.sample_ids[rows]), hex_ids(kept.ids[rows]), strict=True))
-        documents = read_documents(storage, root, listed, ids)
+        documents = read_documents(storage, root, listed, ids, _SHOWN)
         for row, (sample_id, label_id) in zip(rows.tolist(), ids, strict=True):
             document = documents.get((sample_id, label_id))
             was = kept.class_named(int(kept.codes[row]))
-            if document is None or document.get("label") != was:
+            if document is None or (document.get("label") != was and not again):
                 passed += 1
             elif len(items) < count:
                 confidence = mean_confidence(document.get("confidence"))
@@ -175,7 +191,7 @@ def read_items(
                         confidence if np.isfinite(confidence) else None,
                         suggested[0] if suggested else None,
                         suggested,
-                        document.get("bounding_box"),
+                        _box_before(document) if again else document.get("bounding_box"),
                         document.get(SUGGESTED_BOX),
                         document.get(ISSUE),
                         document.get(REASON),
@@ -183,9 +199,16 @@ def read_items(
                         bool(asking[row]),
                         _ids(kept.ids, kept.found.neighbors[row]),
                         _ids(kept.ids, kept.found.examples[row]),
+                        again,
                     )
                 )
     return items, passed
+
+
+def _box_before(document: dict[str, Any]) -> list[float] | None:
+    moved = document.get("review") == BADLY_PLACED
+    box: list[float] | None = document.get("box_before" if moved else "bounding_box")
+    return box
 
 
 def _ids(ids: Ids, rows: NDArray[np.int32]) -> list[str]:

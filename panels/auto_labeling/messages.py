@@ -85,10 +85,12 @@ class TargetRequest(SourceRequest):
     Attributes:
         target: at least so many percent of them are right
         confidence: how sure that is to hold, in percent
+        per_class: whether it is to be so in each class by itself
     """
 
     target: float = Field(ge=0, le=100)
     confidence: float = Field(95, ge=0, le=100)
+    per_class: bool = False
 
 
 class FinalizeRequest(SourceRequest):
@@ -197,6 +199,7 @@ class LoopProgress(Reply):
         proof: what was proven of the basket when it was filled, null for nothing
         proof_holds: whether the basket is what it was then
         target: what is proven of a target so far, null where none was said
+        target_notes: what else is known, of each class for one
         target_key: the brain key of the map in whose review its sample is answered
         proven: how many labels are proven to meet it
     """
@@ -213,6 +216,7 @@ class LoopProgress(Reply):
     proof: str | None
     proof_holds: bool
     target: str | None
+    target_notes: list[str]
     target_key: str | None
     proven: int
 
@@ -230,6 +234,7 @@ class LoopProgress(Reply):
             proof=proof[0],
             proof_holds=proof[1],
             target=None if asked is None else asked.sentence,
+            target_notes=[] if asked is None else asked.notes,
             target_key=None if asked is None else asked.brain_key,
             proven=proven,
         )

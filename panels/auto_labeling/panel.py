@@ -104,7 +104,7 @@ class AutoLabeling(Undoing, WebPanel):
         candidates = _candidates(ctx, request)
         audit = begin_audit(
             ctx.dataset, judged_run(ctx.dataset, field_of(candidates)), request.confidence / 100,
-            target=request.target / 100, run=candidates.run,
+            target=request.target / 100, run=candidates.run, per_class=request.per_class,
         )  # fmt: skip
         return messages.Done(sentence=read_result(ctx.dataset, audit).sentence)
 

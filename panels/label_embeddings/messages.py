@@ -189,9 +189,14 @@ class GivenAnswer(Request):
 
 
 class AnswerRequest(RunRequest):
-    """What a reviewer says of some labels."""
+    """What a reviewer says of some labels.
+
+    Attributes:
+        again: whether they are second answers that an audit asks for
+    """
 
     answers: list[GivenAnswer] = Field(min_length=1, max_length=100)
+    again: bool = False
 
 
 class AnswerManyRequest(RowsRequest):
@@ -525,6 +530,7 @@ class Item(Reply):
         suspicion: probability that it is wrong, as learned so far
         flagged: whether somebody tagged it for a review
         neighbors, examples: rows of the most similar patches, and of those of the suggested class
+        again: whether an audit asks for a second answer, which is not written into the label
     """
 
     row: int
@@ -542,6 +548,7 @@ class Item(Reply):
     flagged: bool
     neighbors: list[int]
     examples: list[int]
+    again: bool
 
     @classmethod
     def of(cls, item: queue.Item, shown: Map) -> Item | None:

@@ -10,6 +10,7 @@ from ...core.user import current_user
 from ...dataset.documents import Ids
 from ...proof.audits import begin_audit, current_audit
 from ...proof.results import next_questions, read_result
+from ...proof.second_answers import give_second_answers
 from ...review.answers import Answer, give_answers
 from ...review.many import answer_many, plan_answers
 from ...review.queue import next_issues
@@ -26,7 +27,7 @@ class ReviewMethods:
         """The labels to look at next, ranked by all that is known now, or as an audit drew them."""
         shown = open_map(ctx, request)
         if request.audit:
-            asked = next_questions(ctx.dataset, shown.info.key, request.count)
+            asked = next_questions(ctx.dataset, shown.info.key, request.count, _user(ctx))
             audit = None if asked is None else messages.Queue.of_audit(asked, shown)
             return messages.NextIssues(queue=audit)
         queue = next_issues(ctx.dataset, shown.info.key, request.count)
@@ -43,14 +44,19 @@ class ReviewMethods:
 
     @exposed
     def answer(self, ctx: Any, request: messages.AnswerRequest) -> messages.Answered:
-        """Writes answers into labels."""
-        field = open_map(ctx, request).info.field
+        """Writes answers into labels; second ones stay with the audit that asked for them."""
+        info = open_map(ctx, request).info
+        field = info.field
         if field is None:
             raise InvalidParameter("Whole images have no labels to review.")
         given = [
             Answer(one.sample_id, one.id, one.seen, one.verdict, one.label, one.box, one.seen_box)
             for one in request.answers
         ]
+        if request.again:
+            audit = current_audit(ctx.dataset, info.key)
+            done = give_second_answers(ctx.dataset, audit, given, _user(ctx))
+            return messages.Answered.like(done, undo=done.token)
         done = give_answers(ctx.dataset, field, given, _user(ctx))
         ctx.ops.reload_samples()
         return messages.Answered.like(done, undo=done.token)

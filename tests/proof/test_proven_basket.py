@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from labelvet.approval.approve import approve
 from labelvet.approval.basket import add_labels, remove_labels
@@ -11,7 +12,7 @@ from labelvet.core.errors import InvalidParameter
 from labelvet.dataset.documents import hex_ids, parse_ids
 from labelvet.panels.undoing import undo
 from labelvet.proof.audits import begin_audit, current_audit
-from labelvet.proof.proven_basket import fill_basket, proof_of_basket
+from labelvet.proof.proven_basket import approve_to_target, fill_basket, proof_of_basket
 from labelvet.proof.results import read_result
 from labelvet.review.answers import Answer, give_answers
 
@@ -113,3 +114,74 @@ def test_a_set_of_which_too_many_labels_left_is_not_proven_any_more(judged):
     dataset.delete_labels(ids=[id_ for id_ in gone if id_ not in asked][:40], fields=FIELD)
     with pytest.raises(InvalidParameter, match="the proof does not hold for the rest"):
         fill_basket(dataset, current_audit(dataset, "map"))
+
+
+def test_each_class_meets_the_target_by_itself_and_the_others_are_named(judged):
+    dataset, flipped = judged
+    wrong_of = "c1"
+    # of one class all labels are wrong
+    ids = dataset.values(f"{FIELD}.detections.id", unwind=True)
+    names = dict(zip(ids, dataset.values(f"{FIELD}.detections.label", unwind=True), strict=True))
+    wrong = {id_ for id_, name in names.items() if name == wrong_of} | flipped
+    audit = begin_audit(dataset, "map", target=0.8, seed=1, twice=0, per_class=True)
+    assert [part.label for part in audit.parts] == sorted(
+        (part.label for part in audit.parts), key=lambda name: -list(names.values()).count(name)
+    )
+    asked = [audit.order[np.isin(audit.order, part.rows)] for part in audit.parts]
+    for rows, part in zip(asked, audit.parts, strict=True):
+        assert set(rows) == set(part.rows[: part.sets.sizes[-1]]) and len(set(rows)) == len(rows)
+    turns = [audit.class_of(row) for row in audit.order[: len(audit.parts)]]
+    assert turns == [part.label for part in audit.parts]
+    first = read_result(dataset, audit).sentence
+    assert first.startswith("To prove which labels of each of") and "all classes at once" in first
+    answer_all(dataset, audit, wrong)
+    result = read_result(dataset, audit)
+    by_class = {one.part.label: one for one in result.parts}
+    assert by_class[wrong_of].proof.size == 0 and result.proof.size > 0
+    assert any(note.startswith(f"{wrong_of}: left out, after") for note in result.notes)
+    proven = [one for one in result.parts if one.proof.size]
+    assert f"are right in each of {len(proven)} of {len(result.parts)} classes" in result.sentence
+    done = fill_basket(dataset, current_audit(dataset, "map"))
+    inside = hex_ids(basket(dataset))
+    assert {names[id_] for id_ in inside} == {one.part.label for one in proven}
+    assert f"labels are right in each of {len(proven)} class" in done.sentence
+    assert "with 95% confidence for all of them at once" in done.sentence
+    assert proof_of_basket(find_candidates(dataset, FIELD)) == (done.sentence, True)
+
+
+def test_classes_share_the_error_and_those_with_few_labels_are_named(judged):
+    dataset, _ = judged
+    labels = [
+        Answer(sample.id, one.id, one.label, "right")
+        for sample in dataset
+        for one in sample.labels.detections
+        if one.label == "c0"
+    ]
+    give_answers(dataset, FIELD, labels[:15], "ada")
+    audit = begin_audit(dataset, "map", target=0.8, seed=1, twice=0, per_class=True)
+    assert {part.label for part in audit.parts} == {"c1", "c2", "c3"} and audit.left_out == ["c0"]
+    answer_all(dataset, audit, set())
+    result = read_result(dataset, audit)
+    (note,) = [note for note in result.notes if note.startswith("Left out, with fewer than 20")]
+    assert "c0. Answer for each" in note
+    for one in result.parts:
+        rows = audit.order[np.isin(audit.order, one.part.rows)]
+        place = np.searchsorted(one.part.rows, rows)
+        right = np.zeros(len(rows))
+        assert one.proof == one.part.sets.prove(place, right, 1 - 0.05 / 3)
+
+
+def test_a_target_is_approved_in_one_call_once_it_is_proven(judged):
+    dataset, flipped = judged
+    asked = {"target": 0.8, "confidence": 0.9}
+    said = approve_to_target(dataset, FIELD, "truth", **asked)
+    assert said.startswith("To prove which labels") and "q, then a" in said
+    with pytest.raises(InvalidParameter, match="Another target goes on: 80%, with 90%"):
+        approve_to_target(dataset, FIELD, "truth", target=0.9)
+    with pytest.raises(InvalidParameter, match="Another target goes on"):
+        approve_to_target(dataset, FIELD, "truth", **asked, per_class=True)
+    answer_all(dataset, current_audit(dataset, "map"), flipped)
+    said = approve_to_target(dataset, FIELD, "truth", **asked)
+    assert "At least 80% of these" in said
+    (proof,) = dataset.distinct("truth.detections.approved_proof")
+    assert proof in said

@@ -154,7 +154,7 @@ export function ApprovalPage({
           />
           <TargetBar
             {...{ progress, busy }}
-            onBegin={(target, confidence) => perform(() => ours.beginTarget(target, confidence))}
+            onBegin={(...asked) => perform(() => ours.beginTarget(...asked))}
             onAnswer={onAnswer}
             onFill={() => perform(() => ours.fillBasket())}
           />

@@ -65,6 +65,8 @@ export interface TargetRequest {
   target: number;
   /** how sure that is to hold, in percent */
   confidence?: number;
+  /** whether it is to be so in each class by itself */
+  perClass?: boolean;
 }
 
 /** What can be undone, the newest first. */
@@ -215,6 +217,8 @@ export interface LoopProgress {
   proofHolds: boolean;
   /** what is proven of a target so far, null where none was said */
   target: string | null;
+  /** what else is known, of each class for one */
+  targetNotes: string[];
   /** the brain key of the map in whose review its sample is answered */
   targetKey: string | null;
   /** how many labels are proven to meet it */
@@ -271,4 +275,4 @@ export interface Methods {
 }
 
 /** The version of these messages, which a page and the server must share. */
-export const CONTRACT = "c0b80bf6b05b4eec";
+export const CONTRACT = "18158d2b47c54e9c";

@@ -101,8 +101,8 @@ export class SourceWire {
   }
 
   /** Begins to ask for what proves that at least so many percent of some labels are right. */
-  beginTarget(target: number, confidence: number): Promise<Done> {
-    return this.call("begin_target", { ...this.source, target, confidence });
+  beginTarget(target: number, confidence: number, perClass: boolean): Promise<Done> {
+    return this.call("begin_target", { ...this.source, target, confidence, perClass });
   }
 
   /** Makes the basket the set that is proven to meet the target. */

@@ -38,6 +38,8 @@ export interface AnswerRequest {
   /** its identity, see `Run` */
   run: string;
   answers: GivenAnswer[];
+  /** whether they are second answers that an audit asks for */
+  again?: boolean;
 }
 
 /** What came of some answers. */
@@ -519,11 +521,13 @@ export interface Item {
   neighbors: number[];
   /** rows of the most similar patches, and of those of the suggested class */
   examples: number[];
+  /** whether an audit asks for a second answer, which is not written into the label */
+  again: boolean;
 }
 
 /** What Python can be asked, and what it answers. */
 export interface Methods {
-  /** Writes answers into labels. */
+  /** Writes answers into labels; second ones stay with the audit that asked for them. */
   answer: { request: AnswerRequest; answer: Answered };
   /** Gives one answer for the selected labels. */
   answer_many: { request: AnswerManyRequest; answer: Answered };
@@ -568,4 +572,4 @@ export interface Methods {
 }
 
 /** The version of these messages, which a page and the server must share. */
-export const CONTRACT = "973c28c1ab78a75c";
+export const CONTRACT = "db6d13c1de287cf9";

@@ -16,6 +16,7 @@ const item = (id: string, more: Partial<Item> = {}): Item => ({
   reason: null,
   suspicion: 0.5,
   flagged: false,
+  again: false,
   neighbors: [],
   examples: [],
   ...more,

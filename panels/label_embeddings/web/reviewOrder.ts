@@ -1,21 +1,27 @@
 // A review, as pure functions: what is asked next, and which answers and classes are offered.
 import type { Item, Verdict } from "./wire";
 
+/** Names a question: a label that an audit asks about twice is two. */
+export function questionOf({ id, again }: Item): string {
+  return again ? `${id} again` : id;
+}
+
 /**
  * Puts freshly ranked items in place of those that wait. The item under the reviewer's eyes stays
  * where it is, and what was answered meanwhile does not come back.
  */
 export function rerank(waiting: Item[], fresh: Item[], answered: ReadonlySet<string>): Item[] {
-  const open = fresh.filter(({ id }) => !answered.has(id));
+  const open = fresh.filter((item) => !answered.has(questionOf(item)));
   const [current] = waiting;
   if (!current) return open;
-  return [open.find(({ id }) => id === current.id) ?? current, ...without(open, [current])];
+  const now = open.find((item) => questionOf(item) === questionOf(current)) ?? current;
+  return [now, ...without(open, [current])];
 }
 
 /** Returns the items but some. */
 export function without(items: Item[], some: Item[]): Item[] {
-  const gone = new Set(some.map(({ id }) => id));
-  return items.filter(({ id }) => !gone.has(id));
+  const gone = new Set(some.map(questionOf));
+  return items.filter((item) => !gone.has(questionOf(item)));
 }
 
 /**

@@ -225,6 +225,7 @@ export class RunWire {
   answer(answers: GivenAnswer[]): Promise<Answered> {
     const change = this.call("answer", {
       ...this.about,
+      again: answers.some(({ item }) => item.again),
       answers: answers.map(({ item, verdict, correction }) => ({
         id: item.id,
         sampleId: item.sampleId,

@@ -1,4 +1,4 @@
-import { TextField } from "@mui/material";
+import { Checkbox, FormControlLabel, TextField } from "@mui/material";
 import React, { useState } from "react";
 import { Button } from "../../../app/Button";
 import type { LoopProgress } from "../wire";
@@ -13,15 +13,16 @@ export function TargetBar({
 }: {
   progress: LoopProgress;
   busy: boolean;
-  /** the target and the confidence, in percent */
-  onBegin: (target: number, confidence: number) => void;
+  /** the target and the confidence, in percent, and whether each class is to meet the target */
+  onBegin: (target: number, confidence: number, perClass: boolean) => void;
   /** shows the sample in the review of the map of a brain key */
   onAnswer: (key: string) => void;
   onFill: () => void;
 }) {
   const [target, setTarget] = useState("98");
   const [confidence, setConfidence] = useState("95");
-  const { target: said, targetKey, proven } = progress;
+  const [perClass, setPerClass] = useState(false);
+  const { target: said, targetNotes, targetKey, proven } = progress;
   const given = [target, confidence].every((text) => text.trim() !== "" && Number(text) >= 0);
   return (
     <section className="lv-target" aria-label="Approve to a target" data-cy="target">
@@ -35,6 +36,18 @@ export function TargetBar({
           value={confidence}
           onChange={setConfidence}
         />
+        <FormControlLabel
+          label="In each class"
+          title="Each class meets the target by itself; it takes more answers"
+          control={
+            <Checkbox
+              size="small"
+              inputProps={{ "data-cy": "target-per-class" } as React.ComponentProps<"input">}
+              checked={perClass}
+              onChange={(event) => setPerClass(event.target.checked)}
+            />
+          }
+        />
         <Button
           icon="workspace_premium"
           data-cy="target-begin"
@@ -44,7 +57,7 @@ export function TargetBar({
               ? "Asks about a random sample of the least suspicious labels to prove how many are right"
               : "Starts a new random sample; the current one is dropped"
           }
-          onClick={() => onBegin(Number(target), Number(confidence))}
+          onClick={() => onBegin(Number(target), Number(confidence), perClass)}
         >
           {said === null ? "Prove it" : "Begin again"}
         </Button>
@@ -74,6 +87,11 @@ export function TargetBar({
           {said}
         </p>
       )}
+      {targetNotes.map((note) => (
+        <p key={note} className="lv-faint">
+          {note}
+        </p>
+      ))}
     </section>
   );
 }

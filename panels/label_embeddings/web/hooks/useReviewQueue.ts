@@ -4,7 +4,7 @@ import { Polling } from "../../../app/polling";
 import { WHILE_IDLE_MS } from "../../../app/usePolled";
 import type { Report } from "../../../app/useReport";
 import type { Remember } from "../../../app/useUndo";
-import { rerank, without } from "../reviewOrder";
+import { questionOf, rerank, without } from "../reviewOrder";
 import type { Correction, Item, Queue, RunWire, Verdict, Wire } from "../wire";
 import { Writes } from "../writes";
 
@@ -103,39 +103,51 @@ export function useReviewQueue({
 
   const takeBack = (given: Item[], token: string) =>
     writes.follow(wire.undo(token)).then((done) => {
-      for (const { id } of given) answered.current.delete(id);
+      for (const item of given) answered.current.delete(questionOf(item));
       setItems((waiting) => [...given, ...without(waiting, given)]);
-      setReviewed((n) => n - given.length);
+      setReviewed((n) => n - counting(given));
       report.say(done.sentence);
       refresh();
     }, failed);
 
   const answer = (given: Item[], verdict: Verdict, correction: Correction = {}) => {
     if (given.length === 0) return;
-    for (const { id } of given) answered.current.add(id);
+    const again = given.filter((item) => item.again);
+    if (again.length > 0 && again.length < given.length) {
+      // second answers are kept elsewhere, and undone by themselves
+      answer(again, verdict, correction);
+      answer(without(given, again), verdict, correction);
+      return;
+    }
+    for (const item of given) answered.current.add(questionOf(item));
     const left = without(items, given).length;
     setItems((waiting) => without(waiting, given));
-    setReviewed((n) => n + given.length);
+    setReviewed((n) => n + counting(given));
     writes.follow(run.answer(given.map((item) => ({ item, verdict, correction })))).then(
       (done) => {
         if (done.refused) report.fail(done.sentence);
         else report.say(done.sentence, Boolean(done.undo));
-        setReviewed((n) => n - done.refused);
+        setReviewed((n) => n - Math.min(done.refused, counting(given)));
         const token = done.undo;
         if (token) remember(() => takeBack(given, token), token);
         sinceLearned.current += given.length;
         if (sinceLearned.current >= every || left < LEARN_EVERY) refresh();
       },
       (error: Error) => {
-        for (const { id } of given) answered.current.delete(id);
+        for (const item of given) answered.current.delete(questionOf(item));
         setItems((waiting) => [...given, ...without(waiting, given)]);
-        setReviewed((n) => n - given.length);
+        setReviewed((n) => n - counting(given));
         failed(error);
       },
     );
   };
 
   return { queue, items, reviewed, answer, readAgain };
+}
+
+/** How many of the answers count as reviewed: second ones do not. */
+function counting(given: Item[]): number {
+  return given.filter((item) => !item.again).length;
 }
 
 export type ReviewQueue = ReturnType<typeof useReviewQueue>;

@@ -1,0 +1,129 @@
+"""Labels of an audit that are asked a second time, and the second answers.
+
+Which labels those are was drawn when the audit began. They are asked of another reviewer than the
+first; while there is no other, of the same one, after enough other labels. A second answer is kept
+with the audit and not written into the label, which is shown as it was at first: it tells how far
+answers can be trusted, and is no further draw of the sample.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import fiftyone as fo
+import numpy as np
+from numpy.typing import NDArray
+
+from ..core.errors import InvalidParameter
+from ..dataset.changes import Change, begin, undone_once
+from ..dataset.documents import hex_ids
+from ..review.answers import FOUND_WRONG, SKIPPED, VERDICTS, Answer, Answered
+from .audits import Audit, keep_second_answers
+from .reading import Given, Reading
+
+SECOND = "second answer"
+_LATER = 20
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two answers on a label.
+
+    Attributes:
+        row: of the audit
+        first, second: who answered
+        was_wrong, is_wrong: what they said; None where the second one skipped it
+    """
+
+    row: int
+    first: str
+    second: str
+    was_wrong: bool
+    is_wrong: bool | None
+
+
+def pairs_of(reading: Reading) -> list[Pair]:
+    """Returns the labels that have two answers, in the order in which they were drawn. A second
+    answer counts as long as the first one stands."""
+    return [
+        Pair(one.row, str(one.by), second["by"], one.wrong, second["wrong"])
+        for one in reading.given
+        if one.wrong is not None and (second := _second(reading, one)) is not None
+    ]
+
+
+def asked_again(audit: Audit, reading: Reading, user: str) -> NDArray[np.int32]:
+    """Returns the rows of the labels that wait for a second answer of this reviewer."""
+    twice = audit.twice[: len(reading.given)].astype(bool)
+    alone = reading.reviewers.keys() <= {user}
+    rows = [
+        one.row
+        for place, one in enumerate(reading.given)
+        if twice[place]
+        and one.there
+        and one.wrong is not None
+        and _second(reading, one) is None
+        and (one.by != user or (alone and len(reading.given) - place > _LATER))
+    ]
+    return np.array(rows, dtype=np.int32)
+
+
+def give_second_answers(
+    dataset: fo.Dataset, audit: Audit | None, answers: list[Answer], user: str
+) -> Answered:
+    """Keeps second answers of a reviewer.
+
+    Args:
+        dataset: the dataset
+        audit: that asked for them
+        answers: of which the verdict counts: no label is changed
+        user: who gives them
+
+    Raises:
+        InvalidParameter: if an answer is none
+    """
+    if any(answer.verdict not in VERDICTS for answer in answers):
+        raise InvalidParameter(f"An answer is one of: {', '.join(VERDICTS)}.")
+    first = {} if audit is None else _waiting(dataset, audit, user)
+    kept: dict[int, dict[str, Any] | None] = {}
+    for answer in answers:
+        if (one := first.get((answer.sample_id, answer.label_id))) is not None:
+            wrong = None if answer.verdict == SKIPPED else answer.verdict in FOUND_WRONG
+            kept[one.row] = {"first_at": one.at, "by": user, "wrong": wrong}
+    refused = len(answers) - len(kept)
+    if audit is None or not kept:
+        return Answered(0, refused, None, "This label is not asked a second time any more.")
+    sentence = "Second answer saved, to see how far answers agree: the label stays as it is."
+    rows = list(kept)
+    with begin(dataset, SECOND, sentence, user, audit=audit.id, rows=rows) as change:
+        keep_second_answers(dataset, audit.id, kept)
+    return Answered(len(kept), refused, change.token, sentence)
+
+
+@undone_once
+def take_back_second_answers(change: Change) -> str:
+    """Takes second answers back, and says so.
+
+    Raises:
+        UnknownUndo: if they were taken back before
+    """
+    rows = change.what["rows"]
+    keep_second_answers(change.dataset, change.what["audit"], dict.fromkeys(rows))
+    change.close()
+    return "The second answer was undone."
+
+
+def _second(reading: Reading, one: Given) -> dict[str, Any] | None:
+    second = reading.seconds.get(one.row)
+    return second if second is not None and second["first_at"] == one.at else None
+
+
+def _waiting(dataset: fo.Dataset, audit: Audit, user: str) -> dict[tuple[str, str], Given]:
+    reading = Reading(dataset, audit, 0)
+    rows = set(asked_again(audit, reading, user).tolist())
+    found = [one for one in reading.given if one.row in rows]
+    samples, ids = (
+        hex_ids(all_ids[[one.row for one in found]]) for all_ids in (audit.sample_ids, audit.ids)
+    )
+    return dict(zip(zip(samples, ids, strict=True), found, strict=True))
