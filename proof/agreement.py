@@ -17,6 +17,9 @@ from ..core.sentences import count
 from .bounds import Draws, Population
 from .second_answers import Pair
 
+_DIFFER = 0.05  # of the answers, as is guessed of reviewers
+_ENOUGH = 10
+
 
 @dataclass(frozen=True)
 class Agreement:
@@ -65,26 +68,31 @@ def agreements(pairs: Sequence[Pair]) -> tuple[Agreement, ...]:
     return tuple(sorted(found, key=lambda one: -one.labels))
 
 
-def most_errors(pairs: Sequence[Pair], labels: int, error: float) -> float | None:
-    """Returns the largest share of answers in which a reviewer may err, but for errors that two
-    make alike; None where no label was answered by two reviewers.
+def most_errors(
+    pairs: Sequence[Pair], labels: int, error: float, said: bool | None = None
+) -> float | None:
+    """Returns the largest share of labels of which a reviewer may err, but for errors that two make
+    alike; None where fewer than 10 labels were answered by two reviewers.
 
     Args:
         pairs: those that were answered twice, in the order in which they were drawn
         labels: how many labels they were drawn from
         error: with which probability, at most, the share is larger
+        said: whether errors of the first one count who said wrong, or right; both by default
     """
-    differ = [
-        (pair.row, np.nan if pair.is_wrong is None else float(pair.is_wrong != pair.was_wrong))
-        for pair in pairs
-        if pair.first != pair.second
-    ]
-    if not differ:
+    differ = [(pair.row, _differs(pair, said)) for pair in pairs if pair.first != pair.second]
+    if len(differ) < _ENOUGH:
         return None
     rows, wrong = np.array(differ).T
-    drawn = Draws(Population.unguessed(labels), rows.astype(np.int64), wrong)
+    drawn = Draws(Population.alike(labels, _DIFFER), rows.astype(np.int64), wrong)
     # the lower end is not asked for, so the upper one has all of the error
     return drawn.bounds(2 * error).high / labels
+
+
+def _differs(pair: Pair, said: bool | None) -> float:
+    if said not in (None, pair.was_wrong):
+        return 0.0
+    return np.nan if pair.is_wrong is None else float(pair.is_wrong != pair.was_wrong)
 
 
 def _kappa(both: list[tuple[bool, bool]]) -> float | None:

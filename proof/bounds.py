@@ -70,10 +70,10 @@ class Population:
         self._sums = sums
 
     @classmethod
-    def unguessed(cls, size: int) -> Population:
-        """Returns a population of which nothing is guessed."""
-        alike = cls(np.full(1, np.nan))
-        return cls(np.full(size, np.nan), (size * alike.sums[0], size * alike.sums[1]))
+    def alike(cls, size: int, guess: float) -> Population:
+        """Returns a population of labels that are all guessed to be wrong as often."""
+        one = cls(np.full(1, guess))
+        return cls(np.full(size, guess), (size * one.sums[0], size * one.sums[1]))
 
     def __len__(self) -> int:
         return len(self.guesses)

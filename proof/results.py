@@ -60,7 +60,8 @@ class Errors:
     """How far the errors of reviewers may carry, by the labels that two of them answered.
 
     Attributes:
-        most: the largest share of answers in which one may err
+        most: the largest share of labels of which one may err; with a target, of those that are
+            proven which one may have said to be right
         low, high: between which shares of wrong labels the truth is then
     """
 
@@ -87,7 +88,8 @@ class AuditResult:
         parts: the same of each class, where each is to meet the target
         left_out: the classes that have too few labels for that
         agreements: how the labels were answered that were asked twice
-        errors: what these say of reviewers' errors, None while no two answered the same label
+        seconds: how many second answers there are
+        errors: what these say of reviewers' errors, None while that is little
         more: how many answers more would halve the interval
         target, confidence, brain_key: of the audit
     """
@@ -105,6 +107,7 @@ class AuditResult:
     parts: tuple[PartProof, ...]
     left_out: list[str | None]
     agreements: tuple[Agreement, ...]
+    seconds: int
     errors: Errors | None
     target: float | None
     more: int
@@ -218,15 +221,16 @@ def _result(audit: Audit, read: Reading) -> AuditResult:
     if proof is None:
         draws = Draws(audit.population, rows, wrong)
         bounds = draws.bounds(error)
-        # each of the two may be wrong in half of the cases
-        if (most := most_errors(pairs, size, error / 2)) is not None:
+        if (most := most_errors(pairs, size, error)) is not None:
+            # of each end a quarter of the error is for itself, and one for the reviewers
             ends, labels = draws.bounds(error / 2), size + audit.sure
-            low, high = ends.low / labels - most, ends.high / labels + most
+            fewer, more = (most_errors(pairs, size, error / 4, said) or 0 for said in (True, False))
+            low, high = (ends.low - fewer * size) / labels, (ends.high + more * size) / labels
             errors = Errors(most, max(0.0, low), min(1.0, high))
     else:  # what is asked for is no sample of all of them
         bounds = Bounds(0, 0.0, size)
         asked = len(audit.order)
-        if proof.size and not audit.per_class and (most := most_errors(pairs, asked, error)):
+        if proof.size and not audit.per_class and (most := most_errors(pairs, asked, error, False)):
             most = min(1.0, most * asked / proof.size)  # all of them may be in the proven set
             errors = Errors(most, 0.0, min(1.0, 1 - (audit.target or 0) + most))
     # the width goes with the root of 1/n - 1/N
@@ -245,6 +249,7 @@ def _result(audit: Audit, read: Reading) -> AuditResult:
         parts if audit.per_class else (),
         audit.left_out,
         agreements(pairs),
+        len(pairs),
         errors,
         audit.target,
         max(0, int(np.ceil(1 / quarter)) - n) if n else 0,
@@ -326,10 +331,10 @@ def _class(label: str | None) -> str:
 
 def _of_each(result: AuditResult, proof: Proof, target: float) -> str:
     goal = f"at least {100 * target:g}%"
-    sure = f"({result.confidence:.0%} confidence, all classes at once)"
-    classes = f"each of {len(result.parts):,} classes"
-    if len(result.parts) == 1:
-        classes = f"'{_class(result.parts[0].part.label)}'"
+    names = [_class(one.part.label) for one in result.parts]
+    alone = len(names) == 1
+    sure = f"({result.confidence:.0%} confidence{'' if alone else ', all classes at once'})"
+    classes = f"'{names[0]}'" if alone else f"each of {len(names):,} classes"
     if not result.answers:
         return (
             f"To prove which labels of {classes} are {goal} right {sure}, answer a random sample "
@@ -382,9 +387,9 @@ def _off_target(result: AuditResult) -> list[str]:
     if result.errors is None or result.target is None:
         return []
     return [
-        f"By that a reviewer errs in at most {percent(result.errors.most)} of the answers "
-        f"({result.confidence:.0%}), but for errors that both make alike; then it is proven that "
-        f"{percent(max(0.0, result.target - result.errors.most))} are right."
+        f"By that up to {percent(result.errors.most)} of the proven labels were said to be right "
+        f"and are wrong ({result.confidence:.0%}), but for errors that both make alike; then "
+        f"{percent(1 - result.errors.high)} are right for certain."
     ]
 
 

@@ -23,7 +23,7 @@ from .audits import Audit, keep_second_answers
 from .reading import Given, Reading
 
 SECOND = "second answer"
-_LATER = 20
+_LATER = 30
 
 
 @dataclass(frozen=True)

@@ -564,7 +564,7 @@ class Queue(Reply):
     """What is left to review, the most suspicious first; of an audit, in its random order.
 
     Attributes:
-        reviewed: how many answers there are; of an audit, those that count so far
+        reviewed: how many answers there are; of an audit, those that count so far, and second ones
         expected: how many issues are expected to be left; of an audit, how many answers more would
             halve its interval
         notes: what cannot be known in this dataset; what else the audit says
@@ -596,7 +596,7 @@ class Queue(Reply):
         result = asked.result
         return cls(
             items=[item for one in asked.items if (item := Item.of(one, shown)) is not None],
-            reviewed=result.answers,
+            reviewed=result.answers + result.seconds,
             expected=result.more,
             stop=False,
             sentence=result.sentence,

@@ -17,6 +17,25 @@ def labelvet(capsys):
     return call
 
 
+def test_a_target_is_begun_and_what_cannot_go_with_it_is_refused(flipped_labels, labelvet, capsys):
+    dataset, _ = flipped_labels
+    approve = ("approve", dataset.name, "--field", "labels", "--into", "truth")
+    for arguments, said in (
+        (("--target", "90"), "run Find label issues"),
+        (("--target", "90", "--class", "c0"), "chooses the labels itself"),
+        (("--per-class",), "give one, in percent"),
+    ):
+        with pytest.raises(SystemExit):
+            labelvet(*approve, *arguments)
+        assert said in capsys.readouterr().err
+    labelvet("issues", dataset.name, "--brain-key", "map")
+    with pytest.raises(SystemExit):
+        labelvet(*approve, "--target", "100")
+    assert "No sample can prove" in capsys.readouterr().err
+    said = labelvet(*approve, "--target", "90", "--per-class")
+    assert said.startswith("To prove which labels of each of 4 classes are at least 90% right")
+
+
 def test_boxes_are_checked_and_classes_compared_and_merged(judged, labelvet, capsys):
     sample = judged.first()
     sample.predictions.detections[0].label = "Cat"

@@ -93,6 +93,38 @@ def test_a_target_is_proven_and_fills_the_basket(dataset):
     assert approval("review", **source)["progress"]["rounds"][0]["proof"] is None
 
 
+def test_second_answers_are_asked_and_given_and_undone_like_others(dataset):
+    review = Review(dataset)
+    run = {"key": "map", "run": review("open_run", key="map")["run"]["run"]}
+    execute(AuditLabels(), dataset, brain_key="map", twice=50)
+    answer(review, run, 40)  # by nobody else, so the first are asked again
+    items = review("next_issues", **run, count=200, audit=True)["queue"]["items"]
+    first, *more = [one for one in items if one["again"]]
+    assert more and not items[-1]["again"]
+    one = {name: first[name] for name in ("id", "sampleId")}
+    given = [{**one, "seen": first["label"], "verdict": "not an object"}]
+    done = review("answer", **run, answers=given, again=True)
+    assert (done["changed"], done["refused"]) == (1, 0) and "stays as it is" in done["sentence"]
+    queue = review("next_issues", **run, count=200, audit=True)["queue"]
+    assert first["id"] not in {item["id"] for item in queue["items"]} and queue["reviewed"] == 41
+    assert any("was asked again later and answered the same for 0 of 1" in note
+               for note in queue["notes"])  # fmt: skip
+    assert "undone" in review("undo", token=done["undo"])["sentence"]
+    assert review("next_issues", **run, audit=True)["queue"]["items"][0]["id"] == first["id"]
+
+
+def test_each_class_can_be_asked_to_meet_the_target(dataset):
+    approval, review = Approval(dataset), Review(dataset)
+    source = {"field": FIELD, "run": None}
+    said = execute(ApproveToTarget(), dataset, brain_key="map", target=80, per_class=True)
+    begun = approval("begin_target", **source, target=80, perClass=True)
+    assert said["summary"].startswith(begun["sentence"])
+    assert "each of 4 classes" in begun["sentence"]
+    answer(review, {"key": "map", "run": review("open_run", key="map")["run"]["run"]}, 60)
+    progress = approval("review", **source)["progress"]
+    assert {note.split(":")[0] for note in progress["targetNotes"][:4]} == {"c0", "c1", "c2", "c3"}
+
+
 def test_the_operator_begins_a_target_and_fills_the_basket(dataset):
     with pytest.raises(InvalidParameter, match="Set a target first"):
         execute(ApproveToTarget(), dataset, brain_key="map", step="fill")

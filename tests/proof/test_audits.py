@@ -7,6 +7,7 @@ import pytest
 from labelvet.core.errors import InvalidParameter, UnknownRun
 from labelvet.dataset.documents import hex_ids
 from labelvet.proof.audits import begin_audit, current_audit
+from labelvet.proof.bounds import Draws, Population
 from labelvet.proof.results import percent, read_result
 from labelvet.review.answers import Answer, give_answers
 from labelvet.review.queue import next_issues
@@ -50,6 +51,22 @@ def test_answers_on_a_random_sample_say_how_many_are_wrong(judged):
     assert found.reviewers == {"ada": 40} and found.unknown == 0
     assert "of 120 labels are wrong" in found.sentence and "after 40 answers" in found.sentence
     assert sum(one.answers for one in found.classes) <= 40
+
+
+def test_all_answers_wrong_and_the_intervals_of_classes_hold_all_at_once(judged):
+    dataset, _ = judged
+    audit = begin_audit(dataset, "map", seed=1)
+    for asked in questions(dataset, audit, 100):
+        give(dataset, asked, "not an object")
+    found = read_result(dataset, audit)
+    assert found.bounds.high == 120 and found.sentence.startswith("100.0% of 120 labels are wrong")
+    assert len(found.classes) == 4 and found.notes[0] == "By class, all of these at once (95%):"
+    rows = audit.order[:100]
+    for one in found.classes:
+        members = np.flatnonzero(audit.codes == audit.classes.index(one.label))
+        place = np.searchsorted(members, rows[np.isin(rows, members)])
+        drawn = Draws(Population(audit.guesses[members]), place, np.ones(len(place)))
+        assert one.bounds == drawn.bounds(0.05 / 4)
 
 
 def test_it_goes_on_after_a_restart_and_a_new_one_takes_its_place(judged):

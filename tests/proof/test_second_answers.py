@@ -63,10 +63,9 @@ def test_another_reviewer_is_asked_and_no_label_changes(judged):
     (two,) = after.agreements
     assert (two.first, two.second, two.labels, two.same) == ("ada", "bob", 9, 7)
     assert two.kappa == pytest.approx(0)  # ada says right of all
-    assert after.errors.most > 2 / 9
-    assert (after.errors.low, after.errors.high) == (
-        0, pytest.approx(min(1, after.errors.most + after.bounds.high / 120), abs=0.03)
-    )  # fmt: skip
+    # ada said right of the two
+    assert after.errors.most > 2 / 9 and after.errors.low == 0
+    assert after.errors.high > after.bounds.high / 120 + 2 / 9
     assert any(note.startswith("ada and bob agree on 7 of 9 labels") for note in after.notes)
     assert any("a reviewer errs in at most" in note for note in after.notes)
     undo(dataset, done.token)
@@ -76,7 +75,7 @@ def test_another_reviewer_is_asked_and_no_label_changes(judged):
 def test_one_reviewer_alone_is_asked_again_later_and_the_report_says_so(judged):
     dataset, _ = judged
     audit = begin_audit(dataset, "map", seed=1, twice=0.5)
-    answer_first(dataset, audit, 20)
+    answer_first(dataset, audit, 30)
     assert asked_again(dataset, "ada") == []
     answer_first(dataset, audit, 15)
     asked = asked_again(dataset, "ada")

@@ -473,7 +473,7 @@ export interface Run {
 /** What is left to review, the most suspicious first; of an audit, in its random order. */
 export interface Queue {
   items: Item[];
-  /** how many answers there are; of an audit, those that count so far */
+  /** how many answers there are; of an audit, those that count so far, and second ones */
   reviewed: number;
   /** how many issues are expected to be left; of an audit, how many answers more would halve its interval */
   expected: number;
@@ -572,4 +572,4 @@ export interface Methods {
 }
 
 /** The version of these messages, which a page and the server must share. */
-export const CONTRACT = "db6d13c1de287cf9";
+export const CONTRACT = "4ebd47a709a82701";

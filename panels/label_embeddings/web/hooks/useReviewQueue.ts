@@ -105,7 +105,7 @@ export function useReviewQueue({
     writes.follow(wire.undo(token)).then((done) => {
       for (const item of given) answered.current.delete(questionOf(item));
       setItems((waiting) => [...given, ...without(waiting, given)]);
-      setReviewed((n) => n - counting(given));
+      setReviewed((n) => n - given.length);
       report.say(done.sentence);
       refresh();
     }, failed);
@@ -122,12 +122,12 @@ export function useReviewQueue({
     for (const item of given) answered.current.add(questionOf(item));
     const left = without(items, given).length;
     setItems((waiting) => without(waiting, given));
-    setReviewed((n) => n + counting(given));
+    setReviewed((n) => n + given.length);
     writes.follow(run.answer(given.map((item) => ({ item, verdict, correction })))).then(
       (done) => {
         if (done.refused) report.fail(done.sentence);
         else report.say(done.sentence, Boolean(done.undo));
-        setReviewed((n) => n - Math.min(done.refused, counting(given)));
+        setReviewed((n) => n - done.refused);
         const token = done.undo;
         if (token) remember(() => takeBack(given, token), token);
         sinceLearned.current += given.length;
@@ -136,18 +136,13 @@ export function useReviewQueue({
       (error: Error) => {
         for (const item of given) answered.current.delete(questionOf(item));
         setItems((waiting) => [...given, ...without(waiting, given)]);
-        setReviewed((n) => n - counting(given));
+        setReviewed((n) => n - given.length);
         failed(error);
       },
     );
   };
 
   return { queue, items, reviewed, answer, readAgain };
-}
-
-/** How many of the answers count as reviewed: second ones do not. */
-function counting(given: Item[]): number {
-  return given.filter((item) => !item.again).length;
 }
 
 export type ReviewQueue = ReturnType<typeof useReviewQueue>;
