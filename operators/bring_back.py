@@ -44,7 +44,10 @@ class BringBack(LongOperator):
             nothing(inputs, "none", "Nothing was sent for correction: Send for correction does")
             return
         keys = list(sent)
-        key = drop_down(ctx, inputs, "anno_key", keys, "Annotation key", "What was sent", keys[0])
+        key = drop_down(
+            ctx, inputs, "anno_key", keys,
+            label="Annotation key", about="What was sent", default=keys[0],
+        )  # fmt: skip
         if key is None:
             return
         one = sent[key]

@@ -38,10 +38,14 @@ class SendForCorrection(LongOperator):
         if not fields:
             nothing(inputs, "no_fields", "There are no boxes here: add a field of them first")
             return
-        field = drop_down(ctx, inputs, "field", fields, "Label field", "The boxes to correct")
+        field = drop_down(
+            ctx, inputs, "field", fields, label="Label field", about="The boxes to correct"
+        )
         tools = list(list_tools())
         about = "Its server and credentials are those of FiftyOne's annotation config"
-        backend = drop_down(ctx, inputs, "backend", tools, "Annotation tool", about, tools[0])
+        backend = drop_down(
+            ctx, inputs, "backend", tools, label="Annotation tool", about=about, default=tools[0]
+        )
         inputs.str(
             "anno_key", required=True, label="Annotation key",
             description="Names what is sent, to bring it back by: for example, round_1",
