@@ -29,18 +29,23 @@ _STARTS = 5
 _OPENINGS = 5
 _TYPING_SECONDS = 3.0
 
+# the place of a label in its image → its tag: forms count them, in every image
+_TAGS = {3: "needs-review", 5: "approved", 7: "for-approval", 11: "rejected"}
+
 # operator → what is typed
 _FILLED: dict[str, dict[str, Any]] = {
     "auto_label": {"model": "yolo11n.pt", "label_field": "labels", "run_name": "a"},
     "compute_visualization": {"brain_key": "new", "patches_field": "predictions"},
     "update_visualization": {"brain_key": "patches"},
-    "filter_labels": {"field": "predictions", "by": "confidence"},
+    "filter_labels": {"field": "predictions", "min_confidence": 0.5, "classes": ["class 01"]},
     "tag_labels": {"field": "predictions", "tag": "wrong"},
     "save_tagged_view": {"field": "predictions", "tag": "wrong"},
     "exclude_tagged": {"field": "predictions", "tag": "wrong"},
-    "approve_labels": {"field": "predictions", "into": "ground_truth"},
+    "delete_flagged": {"field": "predictions", "which": "both"},
+    "approve_labels": {"field": "predictions", "into": "ground_truth", "min_confidence": 0.5},
     "find_label_issues": {"brain_key": "patches"},
     "remove_label_issues": {},
+    "merge_classes": {"field": "predictions", "label": "class 00", "into": "class 01"},
 }
 
 
@@ -51,6 +56,7 @@ def run(folder: Path) -> None:
     starts = [_start() for _ in range(_STARTS)]
     dataset = make_dataset(folder, "start", 500 if quick() else 5000, 20)
     dataset.delete_brain_run(f"{KEY}_beside")  # as of the newest run, what is new is looked for
+    _tag(dataset)
     forms = _forms(dataset)
     added = median(added for _, added in starts)
     targets = [Aim("seconds that the plugin adds to FiftyOne's start", added, "<=", 0.5)]
@@ -74,6 +80,13 @@ def _start() -> list[float]:
     )
     seconds: list[float] = json.loads(result.stdout.splitlines()[-1])
     return seconds
+
+
+def _tag(dataset: Any) -> None:
+    from labelvet.dataset.documents import samples_of
+
+    tags = {f"predictions.detections.{place}.tags": [tag] for place, tag in _TAGS.items()}
+    samples_of(dataset).update_many({}, {"$set": tags})
 
 
 def _forms(dataset: Any) -> dict[str, dict[str, float]]:

@@ -146,7 +146,7 @@ def count_in_states(
     Raises:
         InvalidParameter: if the selection's range is not valid
     """
-    conditions = [candidates.belongs(), {"$or": [is_state(name) for name in states]}]
+    conditions = [{"$or": [is_state(name) for name in states]}, candidates.belongs()]
     if selection is not None:
         conditions.append(selection.has())
     # no tag says that a label is open

@@ -54,7 +54,7 @@ def check(samples, field):
 
 
 def test_they_are_those_of_what_is_shown(labeled, video):
-    for samples in (labeled, labeled.limit(3), labeled.limit(0)):
+    for samples in (labeled, labeled.view(), labeled.limit(3), labeled.limit(0)):
         for field in ("boxes", "weather", "points"):
             check(samples, field)
     check(labeled.filter_labels("boxes", F("label") == "dog"), "boxes")
