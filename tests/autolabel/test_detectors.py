@@ -128,6 +128,7 @@ def test_a_file_that_is_no_checkpoint(tmp_path):
         load_detector(str(file))
 
 
+@pytest.mark.slow
 def test_a_model_without_boxes_and_a_segmenter(tmp_path, scene_files):
     from ultralytics import YOLO
 

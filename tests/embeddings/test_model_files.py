@@ -363,6 +363,7 @@ def test_a_trusted_folder_may_run_code(tmp_path, sprung, load, monkeypatch):
     assert sprung.exists()
 
 
+@pytest.mark.slow
 def test_a_trusted_checkpoint_may_be_any_pickle(tmp_path, sprung, monkeypatch):
     from torchvision.models import get_model
 
