@@ -16,8 +16,9 @@ from typing import Any
 import fiftyone as fo
 import fiftyone.core.odm as foo
 
+from ..autolabel.replacing import MARK
 from ..autolabel.runs import RUN_ATTRIBUTE, list_runs
-from ..core.errors import InvalidParameter
+from ..core.errors import FieldGone, InvalidParameter
 from ..core.sentences import count
 from ..core.user import current_user
 from ..dataset import removed
@@ -32,23 +33,22 @@ from ..dataset.changes import (
 from ..dataset.documents import delete_field, now, samples_of
 from ..dataset.expressions import (
     Expression,
-    covers_any,
     each,
-    in_list,
     is_state,
     keep,
     retagged,
     tags,
-    where_there,
     without,
 )
+from ..dataset.label_fields import LabelField, label_field
 from ..dataset.removed import count_moment, is_at
 from ..dataset.schema import (
     Attribute,
     check_fields,
     declare_attributes,
-    declare_detections,
+    declare_labels,
     ensure_field,
+    gone,
 )
 from ..dataset.states import APPROVED_TAG, BASKET_TAG, NOT_APPROVED_TAG, TAKES_AWAY
 from ..issues.attributes import ATTRIBUTES as ISSUES
@@ -66,7 +66,7 @@ _PROVENANCE = {
     "approved_proof": Attribute(fo.StringField, "What was proven of the labels approved with it"),
     **_MOMENT,
 }
-_LEFT_BEHIND = (RUN_ATTRIBUTE, APPROVED_AT, *ISSUES)
+_LEFT_BEHIND = (RUN_ATTRIBUTE, MARK, APPROVED_AT, *ISSUES)
 
 
 @dataclass(frozen=True)
@@ -102,9 +102,9 @@ def approve(
 
     Args:
         candidates: the candidates whose basket is approved
-        into: a field of Detections, which is added if it does not exist
-        rule: one of ``RULES``: what becomes of a label whose box is in ground truth already,
-            of whatever class
+        into: a field of the type of the candidates, which is added if it does not exist
+        rule: one of ``RULES``: what becomes of a label whose object is in ground truth already, see
+            :meth:`labelvet.dataset.label_types.LabelType.is_known`
         iou: boxes that overlap as much are of one object, in (0, 1]
         by: who approves; by default the user of this process
         proof_sentence: what is proven of the basket, which stays with the round and the labels
@@ -177,33 +177,40 @@ def undo_approval(change: Change) -> str:
         raise InvalidParameter(
             f"Labels are being approved into '{what['into']}' now: undo this once that has ended."
         )
-    _check_later(change)
     candidates = Candidates(dataset, what["field"], what["run"])
     into, moment = what["into"], what["moment"]
+    truth = label_field(dataset, into)
+    if truth.type != candidates.of.type:  # another field has its name now
+        raise FieldGone(gone(into))
+    _check_later(change)
     ours = is_at(APPROVED_AT, moment)
     last = not _is_another(candidates, moment)
     back = retagged([APPROVED_TAG], [BASKET_TAG] if last else [BASKET_TAG, NOT_APPROVED_TAG])
     rest = retagged([NOT_APPROVED_TAG], []) if last else "$$l"
     before = {"$cond": [ours, without(back, APPROVED_AT), rest]}
     belongs = candidates.belongs()
-    labels = each(in_list(candidates.root), {"$cond": [belongs, before, "$$l"]})
-    truth: Any = _without_copies(candidates, into, ours)
+    labels = each(candidates.labels(), {"$cond": [belongs, before, "$$l"]})
+    leaves, originals = _is_copy(truth, ours), {"vars": {"originals": _contents(candidates)}}
+    there: Any = keep(truth.labels(), {"$not": [leaves]})
     which: list[dict[str, Any]] = [
         {f"{candidates.root}.{APPROVED_AT}": moment},
-        {f"{into}.detections.{APPROVED_AT}": moment},
+        {f"{truth.root}.{APPROVED_AT}": moment},
     ]
     if last:
         which.append({f"{candidates.root}.tags": NOT_APPROVED_TAG})
-    update: dict[str, Any] = {candidates.root: labels, "last_modified_at": now()}
+    update: dict[str, Any] = {
+        candidates.field: candidates.of.where_there(labels),
+        "last_modified_at": now(),
+    }
     if what["replaces"] and removed.exists(dataset, into):
-        truth = {"$concatArrays": [truth, removed.of_moment(into, moment)]}
-        held = removed.removed_field(into)
-        update[held] = where_there(held, removed.all_but_moment(into, moment))
-        which.append(removed.at_moment(into, moment))
-    update[into] = where_there(into, truth)
-    number = count_moment(dataset, candidates.root, APPROVED_AT, moment)
+        removed.check_room(dataset, truth, moment, {"$let": {**originals, "in": leaves}})
+        there = {"$concatArrays": [there, removed.of_moment(truth, moment)]}
+        update[removed.removed_field(into)] = removed.all_but_moment(truth, moment)
+        which.append(removed.at_moment(truth, moment))
+    update[into] = {"$let": {**originals, "in": truth.where_there(there)}}
+    number = count_moment(dataset, candidates.of, APPROVED_AT, moment)
     update_labels(candidates, {"$or": which}, update, belongs, before)
-    edited = count_moment(dataset, f"{into}.detections", APPROVED_AT, moment)
+    edited = count_moment(dataset, truth, APPROVED_AT, moment)
     if what["replaces"]:
         removed.drop_empty(dataset, into, moment)
     change.close()
@@ -228,7 +235,7 @@ def _is_held(change: Change, being: str) -> bool:
 
 def _is_used(dataset: fo.Dataset, into: str) -> bool:
     """Whether a field of ground truth holds labels, or an approval into it can be undone yet."""
-    there = {f"{into}.detections.0": {"$exists": True}}
+    there = label_field(dataset, into).any()
     return samples_of(dataset).find_one(there, {"_id": 1}) is not None or any(
         not one.closed and one.what["into"] == into for one in past_changes(dataset, (APPROVAL,))
     )
@@ -237,28 +244,28 @@ def _is_used(dataset: fo.Dataset, into: str) -> bool:
 def _check_later(change: Change) -> None:
     """Refuses to undo an approval that a later one counts on, as that would be left halfway."""
     dataset, into, moment = change.dataset, change.what["into"], change.what["moment"]
-    samples, truth = samples_of(dataset), f"{into}.detections"
+    samples, truth = samples_of(dataset), label_field(dataset, into)
+    known = truth.type.is_known
     for later in past_changes(dataset, (APPROVAL,)):
         what = later.what
         elsewhere = what["into"] != into or what.get("frames") != change.what.get("frames")
         if elsewhere or what["moment"] <= moment:
             continue
-        removed_path = f"{removed.removed_field(into)}.detections"
         replaced = {APPROVED_AT: moment, removed.REMOVED_AT: what["moment"]}
-        if samples.find_one({removed_path: {"$elemMatch": replaced}}, {"_id": 1}):
+        if samples.find_one(removed.held(truth).any_with(replaced), {"_id": 1}):
             raise InvalidParameter(_later(later, "replaced"))
-        root = f"{what['field']}.detections"
-        mine, iou = is_at(APPROVED_AT, moment), what["iou"]
-        of_this, others = keep(in_list(truth), mine), keep(in_list(truth), {"$not": [mine]})
+        source = LabelField(what["field"], truth.type)
+        mine, iou, all_there = is_at(APPROVED_AT, moment), what["iou"], truth.labels()
+        of_this, others = keep(all_there, mine), keep(all_there, {"$not": [mine]})
         # labels of a field that was cloned have the ids of those that they were cloned from
-        copies = each(keep(in_list(truth), is_at(APPROVED_AT, what["moment"])), "$$l.approved_from")
+        copies = each(keep(all_there, is_at(APPROVED_AT, what["moment"])), "$$l.approved_from")
         copied = {"$in": [{"$toString": "$$l._id"}, copies]}
         kept = {"$and": [is_at(APPROVED_AT, what["moment"]), {"$not": [copied]}]}
-        alone = {"$and": [covers_any(of_this, iou), {"$not": [covers_any(others, iou)]}]}
-        counts_on = keep(keep(in_list(root), kept), alone)
+        alone = {"$and": [known(of_this, iou), {"$not": [known(others, iou)]}]}
+        counts_on = keep(keep(source.labels(), kept), alone)
         which = {
-            f"{truth}.{APPROVED_AT}": moment,
-            f"{root}.{APPROVED_AT}": what["moment"],
+            f"{truth.root}.{APPROVED_AT}": moment,
+            f"{source.root}.{APPROVED_AT}": what["moment"],
             "$expr": {"$gt": [{"$size": counts_on}, 0]},
         }
         if samples.find_one(which, {"_id": 1}):
@@ -272,19 +279,16 @@ def _later(later: Change, did: str) -> str:
     )
 
 
-def _without_copies(candidates: Candidates, into: str, ours: Expression) -> Expression:
-    """The ground truth of a document without the labels of an approval that are as they were."""
-    copy, original = ([f"$${name}.label", f"$${name}.bounding_box"] for name in ("l", "c"))
-    originals = {
-        "$map": {
-            "input": in_list(candidates.root),
-            "as": "c",
-            "in": [{"$toString": "$$c._id"}, *original],
-        }
-    }
-    as_it_was = {"$in": [["$$l.approved_from", *copy], "$$originals"]}
-    rest = keep(in_list(f"{into}.detections"), {"$not": [{"$and": [ours, as_it_was]}]})
-    return {"$let": {"vars": {"originals": originals}, "in": rest}}
+def _is_copy(truth: LabelField, ours: Expression) -> Expression:
+    """Whether the label ``$$l`` of ground truth is of an approval, and as it was then."""
+    content = [f"$$l.{name}" for name in truth.type.content]
+    return {"$and": [ours, {"$in": [["$$l.approved_from", *content], "$$originals"]}]}
+
+
+def _contents(candidates: Candidates) -> Expression:
+    """The id and the content of each candidate of a document."""
+    content = [f"$$l.{name}" for name in candidates.of.type.content]
+    return each(candidates.labels(), [{"$toString": "$$l._id"}, *content])
 
 
 def _check_target(candidates: Candidates, into: Any) -> None:
@@ -299,11 +303,12 @@ def _check_target(candidates: Candidates, into: Any) -> None:
             f"'{into}' is the field that is reviewed: choose another one for ground truth."
         )
     field = dataset.get_field(into)
-    if field is not None and getattr(field, "document_type", None) is not fo.Detections:
+    wanted = candidates.of.type.document
+    if field is not None and getattr(field, "document_type", None) is not wanted:
         kind = getattr(field, "document_type", None) or type(field)
         raise InvalidParameter(
-            f"'{into}' is a field of {kind.__name__}, and ground truth goes into Detections: "
-            "choose another field."
+            f"'{into}' is a field of {kind.__name__}, and ground truth goes into "
+            f"{wanted.__name__}: choose another field."
         )
     for name in (into, candidates.field):
         if getattr(dataset.get_field(name), "read_only", False):
@@ -316,8 +321,9 @@ def _check_target(candidates: Candidates, into: Any) -> None:
 
 def _counts(candidates: Candidates, into: str, iou: float) -> tuple[int, int]:
     """How many labels are to be approved, and how many of them are in ground truth already."""
-    basket = keep(in_list(candidates.root), _chosen(candidates))
-    known = keep("$b", covers_any(in_list(f"{into}.detections"), iou))
+    truth = LabelField(into, candidates.of.type)
+    basket = keep(candidates.labels(), _chosen(candidates))
+    known = keep("$b", truth.type.is_known(truth.labels(), iou))
     group = {
         "_id": None,
         "there": {"$sum": {"$size": "$b"}},
@@ -325,7 +331,7 @@ def _counts(candidates: Candidates, into: str, iou: float) -> tuple[int, int]:
     }
     pipeline: list[dict[str, Any]] = [
         {"$match": {f"{candidates.root}.tags": BASKET_TAG}},
-        {"$project": {"b": basket, f"{into}.detections": 1}},
+        {"$project": {"b": basket, into: 1}},
         {"$project": {"b": 1, "k": known}},
         {"$group": group},
     ]
@@ -363,8 +369,8 @@ def _is_another(candidates: Candidates, moment: datetime) -> bool:
 def _prepare(candidates: Candidates, into: str) -> None:
     """Makes the field of ground truth, with the attributes of the labels and of their approval."""
     dataset = candidates.dataset
-    declare_detections(dataset, into)
-    root = f"{into}.detections"
+    declare_labels(dataset, into, candidates.of.type.document)
+    root = LabelField(into, candidates.of.type).root
     schema = dataset.get_field_schema(flat=True)
     for path, attribute in schema.items():
         name = path.removeprefix(f"{candidates.root}.")
@@ -390,25 +396,27 @@ def _update(
     proof_sentence: str | None,
 ) -> dict[str, Any]:
     """What an approval sets in a document."""
-    truth, root = in_list(f"{into}.detections"), candidates.root
-    fresh = {"$not": [covers_any(truth, iou)]}
+    truth, labels = LabelField(into, candidates.of.type), candidates.labels()
+    fresh = {"$not": [truth.type.is_known(truth.labels(), iou)]}
     chosen = _chosen(candidates)
     moves = {"$and": [chosen, fresh]} if rule == "refuse" else chosen
     arrives = chosen if rule == "replace" else {"$and": [chosen, fresh]}
-    new = each(keep(in_list(root), arrives), _as_truth(candidates, moment, by, proof_sentence))
+    new = each(keep(labels, arrives), _as_truth(candidates, moment, by, proof_sentence))
     update: dict[str, Any] = {
-        root: each(in_list(root), _after(candidates, moves, moment)),
+        candidates.field: candidates.of.where_there(
+            each(labels, _after(candidates, moves, moment))
+        ),
         "last_modified_at": now(),
     }
-    stays = truth
+    stays = truth.labels()
     if rule == "replace":
         # of ground truth, $$l is what $$g is of the basket
-        out = covers_any(keep(in_list(root), chosen), iou)
-        stays = keep(truth, {"$not": [out]})
-        update[removed.removed_field(into)] = removed.kept(into, keep(truth, out), moment)
-    labels = {"detections": {"$concatArrays": [stays, new]}}
+        out = truth.type.is_known(keep(labels, chosen), iou)
+        stays = keep(truth.labels(), {"$not": [out]})
+        goes = keep(truth.labels(), out)
+        update[removed.removed_field(into)] = removed.kept(truth, goes, moment)
     there = {"$ifNull": [f"${into}", None]}
-    merged = {"$mergeObjects": [{"_cls": "Detections"}, f"${into}", labels]}
+    merged = truth.with_labels({"$concatArrays": [stays, new]})
     # an image without any ground truth is not one without objects
     none = {"$and": [{"$eq": [there, None]}, {"$eq": [new, []]}]}
     update[into] = {"$cond": [none, there, merged]}
@@ -442,8 +450,9 @@ def _as_truth(
 
 def _done(candidates: Candidates, change: Change, into: str, rule: str) -> Approved:
     dataset, moment = candidates.dataset, change.what["moment"]
-    approved = count_moment(dataset, candidates.root, APPROVED_AT, moment)
-    arrived = count_moment(dataset, f"{into}.detections", APPROVED_AT, moment)
+    truth = LabelField(into, candidates.of.type)
+    approved = count_moment(dataset, candidates.of, APPROVED_AT, moment)
+    arrived = count_moment(dataset, truth, APPROVED_AT, moment)
     known = approved - arrived
     replaced = 0
     sentences = [f"{count(approved, 'label')} approved into '{into}'"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import fiftyone as fo
@@ -14,8 +15,9 @@ from ..autolabel.runs import RUN_ATTRIBUTE
 from ..core.checks import check_number
 from ..core.errors import InvalidParameter, UnknownField
 from ..dataset.documents import Ids, object_ids, pair_keys, read_labels, samples_of
-from ..dataset.expressions import Expression, has_box, in_list, is_state, keep
-from ..dataset.label_types import no_box
+from ..dataset.expressions import Expression, confidence, is_state, keep
+from ..dataset.label_fields import LabelField, label_field
+from ..dataset.label_types import check_label_type, label_type_of, no_box
 from ..dataset.patches import sample_id_path, whole_groups
 from ..dataset.removed import is_ours
 from ..dataset.storage import FRAMES, Storage, locate
@@ -26,11 +28,11 @@ _LEAST = -1.7976931348623157e308
 
 @dataclass(frozen=True)
 class Candidates:
-    """The boxes of a field, of whatever source, or those of one run.
+    """The labels of a field, of whatever source, or those of one run.
 
     Attributes:
         dataset: the dataset, or the storage of its frames
-        field: a field of Detections
+        field: a field of labels that are patches
         run: the name of an auto labeling run, None for all labels of the field
     """
 
@@ -38,10 +40,23 @@ class Candidates:
     field: str
     run: str | None = None
 
+    @cached_property
+    def of(self) -> LabelField:
+        """The field, as the database is asked of it.
+
+        Raises:
+            FieldGone: if it is not there any more
+        """
+        return label_field(self.dataset, self.field)
+
     @property
     def root(self) -> str:
-        """The path of the labels."""
-        return f"{self.field}.detections"
+        """The path of the labels, or of the one label."""
+        return self.of.root
+
+    def labels(self) -> Any:
+        """All labels of the field of a document, as a list."""
+        return self.of.labels()
 
     @property
     def attributes(self) -> dict[str, Any]:
@@ -49,16 +64,15 @@ class Candidates:
         return {} if self.run is None else {RUN_ATTRIBUTE: self.run}
 
     def belongs(self) -> Expression:
-        """Whether the label ``$$l`` is one of them: the cuboids of another slice, which nobody sees
-        beside the boxes of a field, are not."""
+        """Whether the label ``$$l`` is one of them."""
+        is_there = self.of.type.is_there()
         if self.run is None:
-            return has_box()
-        return {"$and": [{"$eq": [f"$$l.{RUN_ATTRIBUTE}", {"$literal": self.run}]}, has_box()]}
+            return is_there
+        return {"$and": [{"$eq": [f"$$l.{RUN_ATTRIBUTE}", {"$literal": self.run}]}, is_there]}
 
     def any_with(self, which: dict[str, Any]) -> dict[str, Any]:
         """The filter of the documents where one of them matches."""
-        of_these = {"bounding_box.0": {"$exists": True}, **self.attributes}
-        return {self.root: {"$elemMatch": {**which, **of_these}}}
+        return self.of.any_with({**which, **self.of.type.any_there(), **self.attributes})
 
 
 @dataclass(frozen=True)
@@ -90,9 +104,9 @@ class Selection:
         # null is less than every number, and so is NaN
         if low is not None or high is not None:
             least = _LEAST if low is None else low
-            conditions.append({"$gte": ["$$l.confidence", least]})
+            conditions.append({"$gte": [confidence(), least]})
         if high is not None:
-            conditions.append({"$lte": ["$$l.confidence", high]})
+            conditions.append({"$lte": [confidence(), high]})
         if self.classes is not None:
             conditions.append(
                 {"$in": [{"$ifNull": ["$$l.label", None]}, {"$literal": list(self.classes)}]}
@@ -106,18 +120,13 @@ def find_candidates(dataset: fo.Dataset, field: Any, run: str | None = None) -> 
     """Checks that labels of a field can be approved.
 
     Raises:
-        UnknownField: if the field does not exist or holds no labels
-        InvalidParameter: if it is not a field of Detections
+        UnknownField: if the field does not exist, or holds no labels that are patches
+        InvalidParameter: if none of its labels has a box
     """
     storage = locate(dataset, field if isinstance(field, str) else None)
     storage.label_root(name := storage.local(field) if isinstance(field, str) else field)
     home: Any = storage if storage.frames else dataset
-    if name not in _detections_fields(home):
-        kind = dataset._get_label_field_type(storage.path(name)).__name__
-        raise InvalidParameter(
-            f"'{field}' is a field of {kind}, and only Detections can be approved: choose another "
-            "field."
-        )
+    check_label_type(home.get_field(name), name, list_candidate_fields(home))
     found = Candidates(home, name, run)
     _check_boxes(found)
     return found
@@ -126,29 +135,30 @@ def find_candidates(dataset: fo.Dataset, field: Any, run: str | None = None) -> 
 def _check_boxes(candidates: Candidates) -> None:
     """Refuses labels none of which has a box, such as those in 3D: what of ground truth is the same
     object could not be told."""
-    samples, root = samples_of(candidates.dataset), candidates.root
+    samples, of = samples_of(candidates.dataset), candidates.of
 
-    def has(attribute: str) -> bool:
-        return samples.find_one({f"{root}.{attribute}": {"$exists": True}}, {"_id": 1}) is not None
+    def has(which: dict[str, Any]) -> bool:
+        return samples.find_one(of.any_with(which), {"_id": 1}) is not None
 
-    if not has("bounding_box.0") and has("_id"):
-        raise InvalidParameter(no_box(candidates.field, in_3d=has("location")))
+    if not has(of.type.any_there()) and has({"_id": {"$exists": True}}):
+        in_3d = any(has({name: {"$exists": True}}) for name in ("location", "points3d"))
+        raise InvalidParameter(no_box(candidates.field, in_3d))
 
 
 def list_candidate_fields(dataset: Any) -> list[str]:
     """Returns the names of the fields whose labels can be approved, those of frames too; those of
     what was removed are left out."""
-    return [name for name, field in _detections_fields(dataset).items() if not is_ours(field)]
-
-
-def _detections_fields(dataset: Any) -> dict[str, fo.Field]:
     schema = dict(dataset.get_field_schema(ftype=fo.EmbeddedDocumentField))
     if not isinstance(dataset, Storage) and dataset._has_frame_fields():
         frames = dataset.get_frame_field_schema(ftype=fo.EmbeddedDocumentField)
         # one that both have is that of the samples, and that of the frames by its whole name
         frames = {FRAMES * (name in schema) + name: of for name, of in (frames or {}).items()}
         schema = {**frames, **schema}
-    return {name: of for name, of in schema.items() if of.document_type is fo.Detections}
+    return [
+        name
+        for name, field in schema.items()
+        if label_type_of(field) is not None and not is_ours(field)
+    ]
 
 
 def read_candidates(
@@ -166,7 +176,7 @@ def read_candidates(
         (n, 12) ids of the samples, (n, 12) ids of the labels
     """
     condition = {"$and": [candidates.belongs(), is_state(state), selection.has()]}
-    text = {"$reduce": {"input": keep(in_list(candidates.root), condition), "initialValue": "",
+    text = {"$reduce": {"input": keep(candidates.labels(), condition), "initialValue": "",
                         "in": {"$concat": ["$$value", {"$toString": "$$this._id"}]}}}  # fmt: skip
     found = samples_of(candidates.dataset).aggregate(
         [{"$project": {"i": text}}, {"$match": {"i": {"$ne": ""}}}]

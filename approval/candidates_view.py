@@ -17,6 +17,7 @@ from ..core.errors import InvalidParameter
 from ..core.sentences import count
 from ..dataset.documents import byte_keys, read_labels, samples_of
 from ..dataset.expressions import is_state
+from ..dataset.label_types import LABEL_TYPES
 from ..dataset.patches import is_patches_view
 from ..dataset.storage import locate, storage_of
 from .candidates import Candidates, Selection, view_root
@@ -39,9 +40,9 @@ def candidates_view(
     state: str | None,
     edition: int = 0,
 ) -> Any:
-    """Shows some candidates of a view, as patches: those that are counted of it. Of dynamic groups
-    these are of all images, of a view of groups of its active slice, of a whole dataset of every
-    slice.
+    """Shows some candidates of a view, as patches where :func:`are_patches`, and otherwise as the
+    images that have them: those that are counted of it. Of dynamic groups these are of all images,
+    of a view of groups of its active slice, of a whole dataset of every slice.
 
     Args:
         view: a dataset or view, a patches view too; of videos, their frames are shown
@@ -65,7 +66,7 @@ def candidates_view(
             )
         view = view.to_frames()
     root, is_list = view_root(candidates, view)
-    if not is_patches_view(view):
+    if not is_patches_view(view) and are_patches(candidates):
         _check_ids(candidates, view, root, is_list)
         view = view.to_patches(candidates.field)
     condition = {"$and": [candidates.belongs(), selection.has()]}
@@ -74,6 +75,17 @@ def candidates_view(
     variables = {"l": F(), _MARK: edition}
     marked = ViewExpression({"$let": {"vars": variables, "in": condition}})
     return view.filter_labels(candidates.field, marked)
+
+
+def are_patches(candidates: Candidates) -> bool:
+    """Whether the grid can show candidates as patches: FiftyOne makes none of some types, and
+    draws none of keypoints where a point is missing. Tried with fiftyone 1.22."""
+    type_ = candidates.of.type
+    if type_ != LABEL_TYPES[fo.Keypoints]:
+        return type_.has_patches
+    missing = {"$elemMatch": {"$elemMatch": {"$in": [float("nan"), None]}}}
+    which = candidates.any_with({"points": missing})
+    return samples_of(candidates.dataset).find_one(which, {"_id": 1}) is None
 
 
 def _without_groups(view: Any, media: str) -> Any:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..dataset.documents import samples_of
-from ..dataset.expressions import Expression, each, in_list, keep, state
+from ..dataset.expressions import Expression, confidence, each, in_list, keep, state
 from ..dataset.patches import whole_groups
 from ..dataset.states import LOOP_STATES
 from .candidates import Candidates, view_root
@@ -86,13 +86,13 @@ def _labels(candidates: Candidates, view: Any) -> tuple[Any, list[dict[str, Any]
     each candidate."""
     if view is None or isinstance(view, fo.Dataset):
         collection, stages, root = samples_of(candidates.dataset), [], candidates.root
-        labels: Any = in_list(root)
+        labels: Any = candidates.labels()
     else:
         view = whole_groups(view)
         root, is_list = view_root(candidates, view)
         collection, stages = samples_of(view._dataset), view._pipeline()
         labels = in_list(root) if is_list else [f"${root}"]
-    slim = {"label": "$$l.label", "confidence": "$$l.confidence"}
+    slim = {"label": "$$l.label", "confidence": confidence()}
     of_label = each(keep(labels, candidates.belongs()), {"l": slim, "s": state()})
     return collection, [
         *stages,

@@ -12,7 +12,7 @@ from ..core.sentences import count
 from ..dataset import removed
 from ..dataset.changes import Change, begin, past_changes, undone_once, unique_moment
 from ..dataset.documents import now
-from ..dataset.expressions import Expression, in_list, is_state, keep
+from ..dataset.expressions import Expression, is_state, keep
 from ..dataset.schema import check_fields
 from .candidates import Candidates
 from .label_updates import update_labels
@@ -102,13 +102,13 @@ def _remove(candidates: Candidates, leaves: Expression, being: str, by: str | No
     dataset, field = candidates.dataset, candidates.field
     removed.prepare(dataset, field)
     moment = unique_moment(dataset)
-    labels = in_list(candidates.root)
+    labels = candidates.labels()
     update = {
-        candidates.root: keep(labels, {"$not": [leaves]}),
-        removed.removed_field(field): removed.kept(field, keep(labels, leaves), moment),
+        field: candidates.of.where_there(keep(labels, {"$not": [leaves]})),
+        removed.removed_field(field): removed.kept(candidates.of, keep(labels, leaves), moment),
         "last_modified_at": now(),
     }
-    which = {f"{candidates.root}.0": {"$exists": True}}
+    which = candidates.of.any()
     with begin(
         dataset, REMOVAL, f"Labels of '{field}' removed that were {being}.", by,
         expires=False, field=field, run=candidates.run, moment=moment,
@@ -131,6 +131,7 @@ def undo_finalize(change: Change) -> str:
     Raises:
         UnknownUndo: if the field that held it is gone
         FieldGone: if the field that it goes back to is
+        InvalidParameter: if that has room for one label, and an image has another by now
     """
     dataset, what = change.dataset, change.what
     candidates = Candidates(dataset, what["field"], what["run"])
@@ -157,15 +158,17 @@ def return_removed(candidates: Candidates, moment: datetime) -> int:
             f"The field '{removed.removed_field(field)}', which held what was removed, is gone: "
             "there is nothing to bring back."
         )
-    back = removed.of_moment(field, moment)
+    removed.check_room(dataset, candidates.of, moment, {"$literal": False})
+    back = removed.of_moment(candidates.of, moment)
     update = {
-        candidates.root: {"$concatArrays": [in_list(candidates.root), back]},
-        f"{removed.removed_field(field)}.detections": removed.all_but_moment(field, moment),
+        field: candidates.of.with_labels({"$concatArrays": [candidates.labels(), back]}),
+        removed.removed_field(field): removed.all_but_moment(candidates.of, moment),
         "last_modified_at": now(),
     }
+    which = removed.at_moment(candidates.of, moment)
     number = removed.count_at(dataset, field, moment)
     # copies of them left the open patches views, which show them again once they are loaded anew
-    update_labels(candidates, removed.at_moment(field, moment), update, {"$literal": False}, "$$l")
+    update_labels(candidates, which, update, {"$literal": False}, "$$l")
     return number
 
 

@@ -9,7 +9,8 @@ from typing import Any
 from ..core.sentences import count
 from ..dataset.checked_writes import write_checked
 from ..dataset.documents import reload_samples
-from ..dataset.expressions import Expression, each, in_list, keep
+from ..dataset.expressions import Expression, each, keep
+from ..dataset.label_fields import label_field
 from ..dataset.schema import check_fields
 from ..dataset.storage import Patches, locate
 from .candidates import Candidates
@@ -61,7 +62,7 @@ def update_labels(
 
         write_checked(storage, fields, of(batch), write, before, after, removing)
         for patches in storage.patches(field, batch):
-            _write_patches(patches, field, batch, changes, becomes)
+            _write_patches(patches, candidates, batch, changes, becomes)
         reload_samples(storage, [str(id_) for id_ in batch])
 
 
@@ -78,22 +79,23 @@ def _had_been_changed(number: int) -> str:
 
 
 def _write_patches(
-    held: Patches, field: str, samples: list[Any], changes: Expression, becomes: Any
+    held: Patches, candidates: Candidates, samples: list[Any], changes: Expression, becomes: Any
 ) -> None:
-    root, is_list = held.dataset._get_label_field_root(field)
-    label = {"vars": {"l": f"${root}"}}
-    goes = {"$expr": {"$let": {**label, "in": changes}}}
-    value = {"$cond": [changes, becomes, "$$l"]}
+    copy = label_field(held.dataset, candidates.field)
+    # a patch of a list is nothing without its label
+    alone = becomes is None and copy.type != candidates.of.type
+    leaves = {"$expr": {"$let": {"vars": {"l": f"${copy.root}"}, "in": changes}}}
     if becomes is None:
-        rest: Expression = keep(in_list(root), {"$not": [changes]})
+        labels = keep(copy.labels(), {"$not": [changes]})
     else:
-        rest = each(in_list(root), value) if is_list else {"$let": {**label, "in": value}}
+        labels = each(copy.labels(), {"$cond": [changes, becomes, "$$l"]})
 
     def write(half: list[Any]) -> None:
         of_samples = {held.key: {"$in": half}}
-        if becomes is None and not is_list:  # a patch is nothing without its label
-            held.documents.delete_many({**of_samples, **goes})
+        if alone:
+            held.documents.delete_many({**of_samples, **leaves})
         else:
-            held.documents.update_many(of_samples, [{"$set": {root: rest}}])
+            update = {copy.name: copy.where_there(labels)}
+            held.documents.update_many(of_samples, [{"$set": update}])
 
     _in_halves(samples, write)

@@ -14,7 +14,9 @@ from ..autolabel.runs import RUN_APPROVED, RUN_IN_REVIEW, get_run, settle_state
 from ..core.errors import UnknownRun
 from ..dataset.changes import Change, past_changes
 from ..dataset.documents import samples_of
-from ..dataset.expressions import each, in_list, keep, state
+from ..dataset.expressions import each, keep, state
+from ..dataset.label_fields import LabelField
+from ..dataset.label_types import label_type_of
 from ..dataset.removed import removed_field
 from ..dataset.schema import missing_fields
 from ..dataset.states import LOOP_STATES
@@ -94,7 +96,7 @@ def progress(candidates: Candidates) -> ApprovalProgress:
     in_basket = {"$eq": [state(), LOOP_STATES.index("basket")]}
     label = {"$cond": [in_basket, {"$ifNull": ["$$l.label", None]}, None]}
     slim = {"s": state(), "a": f"$$l.{APPROVED_AT}", "c": label}
-    of_label = each(keep(in_list(candidates.root), candidates.belongs()), slim)
+    of_label = each(keep(candidates.labels(), candidates.belongs()), slim)
     pipeline: list[dict[str, Any]] = [
         {"$project": {"_id": 0, "l": of_label}},
         {"$unwind": "$l"},
@@ -143,9 +145,11 @@ def _is_of_use(change: Change) -> bool:
     """Whether a change can be undone, or is a round whose labels are there."""
     what = change.what
     if change.closed:
-        labels = {f"{what['field']}.detections.{APPROVED_AT}": what["moment"]}
-        is_there = samples_of(change.dataset).find_one(labels, {"_id": 1}) is not None
-        return change.kind == APPROVAL and is_there
+        of = label_type_of(change.dataset.get_field(what["field"]))
+        if change.kind != APPROVAL or of is None:
+            return False
+        labels = {f"{LabelField(what['field'], of).root}.{APPROVED_AT}": what["moment"]}
+        return samples_of(change.dataset).find_one(labels, {"_id": 1}) is not None
     held = what["into"] if change.kind == APPROVAL else removed_field(what["field"])
     return not missing_fields(change.dataset, [what["field"], held])
 

@@ -22,17 +22,20 @@ from ..core.sentences import count, first_line
 from ..dataset.brain_runs import raise_if_deleted
 from ..dataset.checked_writes import write_checked
 from ..dataset.documents import now, reload_samples, samples_of
-from ..dataset.expressions import in_list, keep
+from ..dataset.expressions import keep
+from ..dataset.label_fields import LabelField
+from ..dataset.label_types import LABEL_TYPES
 from ..dataset.patches import as_images, sample_id_path
 from ..dataset.removed import drop_empty, prepare, removed_field
 from ..dataset.reporting import raising_if_deleted, reporting
-from ..dataset.schema import Attribute, declare_attributes, declare_detections
+from ..dataset.schema import Attribute, declare_attributes, declare_labels
 from ..dataset.storage import home_of
 from ..embeddings.decoding import DecodingThreads, UnreadableImage, num_workers_beside, read_pixels
 from .detectors import Detector, load_detector
 from .replacing import (
     MARK,
     begin_replacement,
+    marked_labels,
     marked_since,
     of_run,
     open_replacement,
@@ -124,7 +127,8 @@ def auto_label(
     Args:
         samples: a dataset or a view of images; of a view of frames, the frames get the labels
         model: see :func:`labelvet.autolabel.detectors.load_detector`
-        label_field: a field of Detections, new or existing
+        label_field: a field of the type that the model finds, new or existing; an image that has a
+            label of another source keeps it alone where the field has room for one
         run_name: the name of the run, an identifier
         classes: what to look for, None for all that the model knows
         confidence: labels below it are left out, in [0, 1]
@@ -158,30 +162,32 @@ def auto_label(
         images = _images_of(samples)
         with tracker.stage("Loading the model", _SHARE_LOAD):
             detector = load_detector(model, wanted, confidence, device)
+        check_label_field(dataset, label_field, detector.finds)
+        of = LabelField(label_field, LABEL_TYPES[detector.finds])
         with beginning_alone(dataset, run_name):
             # another process may have begun while the model was loaded
             earlier = check_existing(dataset, run, existing)
             if _moved(before, earlier):
                 raise InvalidParameter(taken(run_name))
-            _declare(dataset, label_field)
+            _declare(dataset, of)
             run, moment = _begin(dataset, run, earlier, existing)
         unreadable: dict[str, str] = {}
         try:
             with heartbeat(dataset, run):
                 labeled, done = _label_images(
-                    dataset, images, detector, run, moment, batch_size, num_workers, unreadable,
-                    tracker,
+                    dataset, of, images, detector, run, moment, batch_size, num_workers,
+                    unreadable, tracker,
                 )  # fmt: skip
-                _drop_unmarked(dataset, run, moment, unreadable)
+                _drop_unmarked(dataset, of, run, moment, unreadable)
         except BaseException as error:
             raise_if_deleted(samples)
             reason = _reason(error, moment is not None)
             state = RUN_CANCELED if isinstance(error, Cancelled) else RUN_FAILED
-            _finish(dataset, run, unreadable, state, reason)
+            _finish(dataset, of, run, unreadable, state=state, why=reason)
             if isinstance(error, Cancelled):
                 raise Cancelled(reason) from error
             raise
-        run = _finish(dataset, run, unreadable, RUN_IN_REVIEW, None)
+        run = _finish(dataset, of, run, unreadable, state=RUN_IN_REVIEW)
     return AutoLabeled(run, labeled, done, unreadable)
 
 
@@ -227,6 +233,7 @@ def _images_of(samples: Any) -> dict[str, str]:
 
 def _label_images(
     dataset: fo.Dataset,
+    of: LabelField,
     images: dict[str, str],
     detector: Detector,
     run: AutoLabelRun,
@@ -239,7 +246,9 @@ def _label_images(
     """Labels the images without a mark; returns how many these were, and how many had one."""
     which: list[dict[str, Any]] = [{f"{run.label_field}.{MARK}": run.name}]
     if moment is None:  # nothing is replaced: what an image that could not be read kept, either
-        which.append({f"{run.label_field}.detections.{RUN_ATTRIBUTE}": run.name})
+        which.append({f"{of.root}.{RUN_ATTRIBUTE}": run.name})
+    if of.type.items is None:
+        which.append(_taken(of, run))
     marked = samples_of(dataset).find({"$or": which}, {"_id": 1})
     done = {str(document["_id"]) for document in marked}
     missing = [(id_, path) for id_, path in images.items() if id_ not in done]
@@ -262,17 +271,23 @@ def _label_images(
                 continue
             batch.append((id_, image))
             if len(batch) == size:
-                labeled += _label_batch(dataset, detector, run, moment, batch)
+                labeled += _label_batch(dataset, of, detector, run, moment, batch)
                 stage.advance(len(batch))
                 batch = []
         if batch:
-            labeled += _label_batch(dataset, detector, run, moment, batch)
+            labeled += _label_batch(dataset, of, detector, run, moment, batch)
             stage.advance(len(batch))
     return labeled, len(images) - len(missing)
 
 
+def _taken(of: LabelField, run: AutoLabelRun) -> dict[str, Any]:
+    """The filter of the images where a label of another source has all the room."""
+    return {f"{of.root}._id": {"$exists": True}, f"{of.root}.{RUN_ATTRIBUTE}": {"$ne": run.name}}
+
+
 def _label_batch(
     dataset: fo.Dataset,
+    of: LabelField,
     detector: Detector,
     run: AutoLabelRun,
     moment: datetime | None,
@@ -281,14 +296,17 @@ def _label_batch(
     found = detector.detect([image for _, image in batch])
     updates: dict[ObjectId, Any] = {}
     for (id_, _), labels in zip(batch, found, strict=True):
-        for label in labels.detections:
+        some = [labels] if of.type.items is None else labels[of.type.items]
+        some = [label for label in some if label is not None]
+        for label in some:
             label[RUN_ATTRIBUTE] = run.name
-        documents = [label.to_dict() for label in labels.detections]
-        updates[ObjectId(id_)] = _labeling(run, moment, documents)
+        updates[ObjectId(id_)] = _labeling(of, run, moment, [label.to_dict() for label in some])
 
     def write(there: dict[str, Any]) -> None:
         # another process of the run may have come to an image meanwhile, and somebody reviewed it
         asked = {f"{run.label_field}.{MARK}": {"$ne": run.name}, **there}
+        if of.type.items is None:
+            asked["$nor"] = [_taken(of, run)]
         bulk = [UpdateOne({"_id": id_, **asked}, update) for id_, update in updates.items()]
         samples_of(dataset).bulk_write(bulk, ordered=False)
 
@@ -301,24 +319,21 @@ def _label_batch(
 
 
 def _labeling(
-    run: AutoLabelRun, moment: datetime | None, documents: list[dict[str, Any]]
+    of: LabelField, run: AutoLabelRun, moment: datetime | None, documents: list[dict[str, Any]]
 ) -> list[dict[str, Any]]:
     """The update that gives an image a run's labels and its mark, in place of the labels that the
     run gave it before, which can come back; labels of others stay."""
-    path = run.label_field
-    kept = keep(in_list(f"{path}.detections"), {"$not": [of_run("$$l", run.name)]})
+    kept = keep(of.labels(), {"$not": [of_run("$$l", run.name)]})
     marks = [run.name, *([] if moment is None else [marked_since(run.name, moment)])]
-    labels = {
-        "detections": {"$concatArrays": [kept, {"$literal": documents}]},
-        MARK: {"$setUnion": [in_list(f"{path}.{MARK}"), marks]},
-    }
-    before = {"$ifNull": [f"${path}", {"_cls": "Detections"}]}
-    update = {path: {"$mergeObjects": [before, labels]}, "last_modified_at": now()}
-    return [{"$set": update if moment is None else {**update, **replaced(run, moment)}}]
+    labels = {"$concatArrays": [kept, {"$literal": documents}]}
+    marked = marked_labels(of, labels, lambda there: {"$setUnion": [there, marks]})
+    update = {of.name: marked, "last_modified_at": now()}
+    return [{"$set": update if moment is None else {**update, **replaced(of, run.name, moment)}}]
 
 
 def _drop_unmarked(
     dataset: fo.Dataset,
+    of: LabelField,
     run: AutoLabelRun,
     moment: datetime | None,
     unreadable: Mapping[str, str],
@@ -328,11 +343,11 @@ def _drop_unmarked(
     if moment is None:
         return
     path = run.label_field
-    rest = keep(in_list(f"{path}.detections"), {"$not": [of_run("$$l", run.name)]})
-    update = {f"{path}.detections": rest, "last_modified_at": now(), **replaced(run, moment)}
+    rest = of.where_there(keep(of.labels(), {"$not": [of_run("$$l", run.name)]}))
+    update = {path: rest, "last_modified_at": now(), **replaced(of, run.name, moment)}
     unmarked = {
         f"{path}.{MARK}": {"$ne": run.name},
-        f"{path}.detections.{RUN_ATTRIBUTE}": run.name,
+        f"{of.root}.{RUN_ATTRIBUTE}": run.name,
     }
     # a query cannot name all that may be unreadable: it holds 16 MB
     found = samples_of(dataset).find(unmarked, {"filepath": 1})
@@ -348,14 +363,19 @@ def _drop_unmarked(
 
 
 def _finish(
-    dataset: fo.Dataset, run: AutoLabelRun, unreadable: dict[str, str], state: str, why: str | None
+    dataset: fo.Dataset,
+    of: LabelField,
+    run: AutoLabelRun,
+    unreadable: dict[str, str],
+    *,
+    state: str,
+    why: str | None = None,
 ) -> AutoLabelRun:
     """Writes how the run ended, with its labels counted as the database has them."""
-    path = run.label_field
-    labels = keep(in_list(f"{path}.detections"), of_run("$$l", run.name))
+    labels = keep(of.labels(), of_run("$$l", run.name))
     counts = samples_of(dataset).aggregate(
         [
-            {"$match": {f"{path}.{MARK}": run.name}},
+            {"$match": {f"{of.name}.{MARK}": run.name}},
             {"$group": {"_id": None, "images": {"$sum": 1}, "labels": {"$sum": {"$size": labels}}}},
         ]
     )
@@ -382,11 +402,11 @@ def _last_seen(dataset: fo.Dataset, run: AutoLabelRun) -> datetime:
         return run.seen
 
 
-def _declare(dataset: fo.Dataset, label_field: str) -> None:
+def _declare(dataset: fo.Dataset, of: LabelField) -> None:
     """Adds the field and the attribute of the run to the schema, where they are not there."""
     dataset.reload()
-    declare_detections(dataset, label_field)
-    declare_attributes(dataset, f"{label_field}.detections", _ATTRIBUTES)
+    declare_labels(dataset, of.name, of.type.document)
+    declare_attributes(dataset, of.root, _ATTRIBUTES)
 
 
 def _is_unfinished(earlier: AutoLabelRun, run: AutoLabelRun) -> bool:

@@ -1,10 +1,11 @@
-"""The detectors, by name: what turns a batch of images into labels with boxes.
+"""The detectors, by name: what turns a batch of images into labels.
 
 A detector is one of
 
--   any detector or segmenter of ultralytics, by the name of an official one such as
-    ``yolov8s-world.pt``, or by the path of a ``.pt`` file, an ``.onnx`` file or an
-    ``..._openvino_model`` folder;
+-   any model of ultralytics, by the name of an official one such as ``yolov8s-world.pt``, or by the
+    path of a ``.pt`` file, an ``.onnx`` file or an ``..._openvino_model`` folder. By its task it
+    finds Detections, those with masks, rotated boxes as closed Polylines, the Keypoints of objects,
+    or the Classification of an image;
 -   any detector of FiftyOne's zoo, such as ``faster-rcnn-resnet50-fpn-coco-torch``.
 
 An open-vocabulary one, such as YOLO-World, takes the classes as prompts; of another, the classes
@@ -42,16 +43,19 @@ class Detector(Protocol):
     Attributes:
         name: the name that it was loaded by
         device: the torch device that it runs on
+        finds: FiftyOne's class of what it finds in an image
     """
 
     name: str
     device: str
+    finds: type
 
     def prepare(self, pixels: NDArray[np.uint8]) -> Any:
         """Turns a (height, width, 3) RGB image into one input; called from several threads."""
 
-    def detect(self, inputs: Sequence[Any]) -> list[fo.Detections]:
-        """Finds objects in a batch of prepared inputs."""
+    def detect(self, inputs: Sequence[Any]) -> list[Any]:
+        """Finds the labels of a batch of prepared inputs, ``finds`` of each; of an image without a
+        class, None."""
 
 
 def load_detector(
@@ -94,8 +98,18 @@ def load_detector(
     )
 
 
+# ultralytics' task → what it finds, and what turns results into that
+_TASKS: dict[str, tuple[type, str]] = {
+    "detect": (fo.Detections, "to_detections"),
+    "segment": (fo.Detections, "to_instances"),
+    "obb": (fo.Polylines, "obb_to_polylines"),
+    "pose": (fo.Keypoints, "to_keypoints"),
+    "classify": (fo.Classification, "to_classifications"),
+}
+
+
 class _UltralyticsDetector:
-    """A detector or segmenter of ultralytics."""
+    """A model of ultralytics."""
 
     def __init__(
         self, name: str, yolo: Any, class_ids: list[int] | None, confidence: float, device: str
@@ -103,23 +117,41 @@ class _UltralyticsDetector:
         self.name = name
         self.device = device
         self._yolo = yolo
-        self._options = {"classes": class_ids, "conf": confidence, "device": device}
+        self._class_ids, self._least = class_ids, confidence
+        self.finds, self._convert = _TASKS[yolo.task]
 
     def prepare(self, pixels: NDArray[np.uint8]) -> Any:
         # ultralytics takes arrays for BGR, as OpenCV reads them
         return np.ascontiguousarray(pixels[..., ::-1])
 
-    def detect(self, inputs: Sequence[Any]) -> list[fo.Detections]:
+    def detect(self, inputs: Sequence[Any]) -> list[Any]:
         import fiftyone.utils.ultralytics as fouu
 
-        results = self._yolo.predict(list(inputs), verbose=False, **self._options)
-        convert = fouu.to_instances if self._yolo.task == "segment" else fouu.to_detections
-        labels: list[fo.Detections] = convert(results)
-        return labels
+        ids, least = self._class_ids, self._least
+        options = {"classes": ids, "conf": least, "device": self.device}
+        results = self._yolo.predict(list(inputs), verbose=False, **options)
+        more: dict[str, Any] = {}
+        if self.finds is fo.Classification:
+            # ultralytics gives the best class of all, however sure and of whatever classes
+            wanted = None if ids is None else [self._yolo.names[id_] for id_ in ids]
+            more = {"confidence_thresh": least, "classes": wanted}
+        return [_storable(found) for found in getattr(fouu, self._convert)(results, **more)]
+
+
+def _storable(found: Any) -> Any:
+    """Returns what FiftyOne made of a result, of plain numbers."""
+    if isinstance(found, fo.Classification):
+        found.confidence = float(found.confidence)
+    elif isinstance(found, fo.Polylines):
+        for line in found.polylines:
+            line.points = [np.asarray(shape).tolist() for shape in line.points]
+    return found
 
 
 class _FiftyOneDetector:
     """Any FiftyOne model whose predictions are detections."""
+
+    finds = fo.Detections
 
     def __init__(
         self, name: str, model: Any, classes: list[str] | None, confidence: float, device: str
@@ -162,9 +194,10 @@ def _load_ultralytics(
     name: str, classes: list[str] | None, confidence: float, device: str
 ) -> _UltralyticsDetector:
     yolo = load_ultralytics(name)
-    if yolo.task not in ("detect", "segment"):
+    if yolo.task not in _TASKS:
         raise InvalidParameter(
-            f"'{name}' gives no boxes, its task is '{yolo.task}': choose a detector or a segmenter."
+            f"'{name}' gives no labels that are known here, its task is '{yolo.task}': choose a "
+            f"model whose task is one of {', '.join(_TASKS)}."
         )
     try:
         known = yolo.names

@@ -9,6 +9,7 @@ the labels back, so that one which was cut off is finished by the next.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
@@ -21,7 +22,8 @@ from ..dataset import removed
 from ..dataset.changes import Change, begin, past_changes, undone_once, unique_moment
 from ..dataset.checked_writes import write_checked
 from ..dataset.documents import now, samples_of
-from ..dataset.expressions import Expression, in_list, keep, where_there
+from ..dataset.expressions import Expression, each, in_list, keep
+from ..dataset.label_fields import LabelField, label_field
 from ..dataset.patches import sample_id_path, whole_groups
 from ..dataset.schema import check_fields
 from ..dataset.states import APPROVED_TAG
@@ -38,7 +40,7 @@ from .runs import (
 
 REPLACEMENT = "replacement"
 
-# the names of the runs that went through an image, beside the list of its labels
+# the names of the runs that went through an image, beside the list of its labels or in its label
 MARK = "auto_label_runs"
 
 
@@ -76,13 +78,14 @@ def count_elsewhere(samples: Any, run: AutoLabelRun) -> tuple[int, int]:
     """
     if samples.view() == samples._root_dataset.view() and samples.media_type != fom.GROUP:
         return 0, 0
-    field, samples = run.label_field, whole_groups(samples)
+    home, samples = home_of(samples), whole_groups(samples)
+    if home.get_field(run.label_field) is None:
+        return 0, 0
+    field = label_field(home, run.label_field)
     # not part of the query, which holds 16 MB
     shown = set(samples.values(sample_id_path(samples)))
-    labels = {"$size": keep(in_list(f"{field}.detections"), of_run("$$l", run.name))}
-    found = samples_of(home_of(samples)).find(
-        {f"{field}.detections.{RUN_ATTRIBUTE}": run.name}, {"labels": labels}
-    )
+    labels = {"$size": keep(field.labels(), of_run("$$l", run.name))}
+    found = samples_of(home).find({f"{field.root}.{RUN_ATTRIBUTE}": run.name}, {"labels": labels})
     counts = [image["labels"] for image in found if str(image["_id"]) not in shown]
     return sum(counts), len(counts)
 
@@ -96,11 +99,10 @@ def open_replacement(dataset: fo.Dataset, run: AutoLabelRun) -> Change | None:
     return None
 
 
-def replaced(run: AutoLabelRun, moment: datetime) -> dict[str, Any]:
+def replaced(field: LabelField, name: str, moment: datetime) -> dict[str, Any]:
     """What an update sets so that the labels can come back which a document had of a run before."""
-    field = run.label_field
-    labels = keep(in_list(f"{field}.detections"), of_run("$$l", run.name))
-    return {removed.removed_field(field): removed.kept(field, labels, moment)}
+    labels = keep(field.labels(), of_run("$$l", name))
+    return {removed.removed_field(field.name): removed.kept(field, labels, moment)}
 
 
 def of_run(label: str, name: str) -> Expression:
@@ -116,8 +118,8 @@ def undo_replacement(change: Change) -> str:
         a sentence about it
 
     Raises:
-        InvalidParameter: if the run was replaced again since, is going on, or labels of it were
-            approved since
+        InvalidParameter: if the run was replaced again since, is going on, labels of it were
+            approved since, or there is no room for what comes back
         UnknownUndo: if the field that held them is gone
         FieldGone: if the field that they go back to is
     """
@@ -139,33 +141,35 @@ def undo_replacement(change: Change) -> str:
     before = _marked_before(name, moment)
     # a replacement of an earlier version left no mark of its own
     since = marked_since(name, moment) if what.get("since") else name
-    approved = samples_of(dataset).count_documents(_approved(field, name, since))
+    of = label_field(dataset, field)
+    approved = samples_of(dataset).count_documents(_approved(of, name, since))
     if approved:
         raise InvalidParameter(
             f"Labels of '{name}' were approved since it was replaced, in "
             f"{count(approved, 'image')}: undo their approval first."
         )
+    removed.check_room(dataset, of, moment, of_run("$$l", name))
     number = removed.count_at(dataset, field, moment)
     marks = in_list(f"{field}.{MARK}")
-    ours = {"$in": ["$$m", [name, before, since]]}
-    rest = {"$filter": {"input": marks, "as": "m", "cond": {"$not": [ours]}}}
+
+    def restored(marks: Any) -> Expression:
+        ours = {"$in": ["$$m", [name, before, since]]}
+        rest = {"$filter": {"input": marks, "as": "m", "cond": {"$not": [ours]}}}
+        return {"$concatArrays": [rest, {"$cond": [{"$in": [before, marks]}, [name], []]}]}
+
     # an image that the new run did not come to has the labels of before still
-    labels = in_list(f"{field}.detections")
-    others = keep(labels, {"$not": [of_run("$$l", name)]})
-    stay = {"$cond": [{"$in": [since, marks]}, others, labels]}
+    others = keep(of.labels(), {"$not": [of_run("$$l", name)]})
+    stay = {"$cond": [{"$in": [since, marks]}, others, of.labels()]}
+    labels: Expression = {"$concatArrays": [stay, removed.of_moment(of, moment)]}
     update = {
-        f"{field}.detections": {"$concatArrays": [stay, removed.of_moment(field, moment)]},
-        f"{field}.{MARK}": {
-            "$concatArrays": [rest, {"$cond": [{"$in": [before, marks]}, [name], []]}]
-        },
+        field: marked_labels(of, labels, restored),
         "last_modified_at": now(),
     }
     if is_held:
-        held = removed.removed_field(field)
-        update[held] = where_there(held, removed.all_but_moment(field, moment))
+        update[removed.removed_field(field)] = removed.all_but_moment(of, moment)
     which = {
         "$or": [
-            {f"{field}.{MARK}": {"$in": [before, since]}}, removed.at_moment(field, moment)
+            {f"{field}.{MARK}": {"$in": [before, since]}}, removed.at_moment(of, moment)
         ]
     }  # fmt: skip
     fields = [field, *([removed.removed_field(field)] if is_held else [])]
@@ -202,10 +206,23 @@ def _marked_before(name: str, moment: datetime) -> str:
     return f"{name} before {moment.isoformat()}"
 
 
-def _approved(field: str, name: str, mark: str) -> dict[str, Any]:
+def marked_labels(field: LabelField, labels: Any, marks: Callable[[Any], Any]) -> Expression:
+    """The field of a document with other labels and other marks; a field of one label has its
+    marks in that, and none where it has no label.
+
+    Args:
+        field: the field
+        labels: the labels
+        marks: makes the marks of those that were there
+    """
+    if field.type.items is not None:
+        there = in_list(f"{field.name}.{MARK}")
+        return {"$mergeObjects": [field.with_labels(labels), {MARK: marks(there)}]}
+    there = {"$ifNull": [f"$$l.{MARK}", []]}
+    return field.with_labels(each(labels, {"$mergeObjects": ["$$l", {MARK: marks(there)}]}))
+
+
+def _approved(field: LabelField, name: str, mark: str) -> dict[str, Any]:
     """The filter of the images with a mark in which labels of a run are approved."""
     approved = {RUN_ATTRIBUTE: name, "tags": APPROVED_TAG}
-    return {
-        f"{field}.{MARK}": mark,
-        f"{field}.detections": {"$elemMatch": approved},
-    }
+    return {"$and": [{f"{field.name}.{MARK}": mark}, field.any_with(approved)]}

@@ -32,6 +32,9 @@ DEFAULT_CONFIDENCE = 0.25
 
 RUN_ATTRIBUTE = "auto_label_run"
 
+# what models find: boxes with and without masks, rotated boxes, points, the class of an image
+FOUND = (fo.Detections, fo.Polylines, fo.Keypoints, fo.Classification)
+
 RUN_GENERATING, RUN_IN_REVIEW = "generating", "in_review"
 RUN_APPROVED, RUN_FAILED, RUN_CANCELED = "approved", "failed", "canceled"
 RUN_STATES = (RUN_GENERATING, RUN_IN_REVIEW, RUN_APPROVED, RUN_FAILED, RUN_CANCELED)
@@ -116,11 +119,16 @@ def check_run_name(dataset: fo.Dataset, name: Any) -> None:
         )
 
 
-def check_label_field(dataset: fo.Dataset, label_field: Any) -> None:
+def check_label_field(dataset: fo.Dataset, label_field: Any, finds: type | None = None) -> None:
     """Checks that labels can be written to a field, or that a new one may have the name.
 
+    Args:
+        dataset: the dataset, or the storage of its frames
+        label_field: the field
+        finds: FiftyOne's class of the labels that a model finds, None where that is not known yet
+
     Raises:
-        UnknownField: if it holds anything but Detections
+        UnknownField: if it holds anything but what is found
         InvalidParameter: if no field can have the name, or it is read-only
     """
     schema_field = dataset.get_field(label_field) if isinstance(label_field, str) else None
@@ -137,10 +145,12 @@ def check_label_field(dataset: fo.Dataset, label_field: Any) -> None:
                 "must not start with a digit: for example 'yolow_detections'."
             )
         return
-    if getattr(schema_field, "document_type", None) is not fo.Detections:
+    found = FOUND if finds is None else (finds,)
+    if getattr(schema_field, "document_type", None) not in found:
+        names = [one.__name__ for one in found]
         raise UnknownField(
-            f"The field '{label_field}' does not hold Detections: choose one that does, or a new "
-            "name."
+            f"The field '{label_field}' does not hold {' or '.join(names)}: choose one that does, "
+            "or a new name."
         )
     check_writable(dataset, label_field)
 

@@ -35,7 +35,7 @@ def write_checked(
     after: str = "",
     removing: str | None = None,
 ) -> None:
-    """Writes into fields of Detections of some documents, none of which gets a field back that it
+    """Writes into fields of labels of some documents, none of which gets a field back that it
     has lost.
 
     Args:

@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from .states import LOOP_STATES, TAGS
 
 Expression = dict[str, Any]
-
-
-def where_there(field: str, labels: Expression) -> Expression:
-    """The field of Detections of a document with other labels, null where it is null."""
-    there = {"$ifNull": [f"${field}", None]}
-    merged = {"$mergeObjects": [{"_cls": "Detections"}, f"${field}", {"detections": labels}]}
-    return {"$cond": [{"$eq": [there, None]}, None, merged]}
 
 
 def in_list(path: str) -> Any:
@@ -30,12 +23,6 @@ def keep(labels: Any, condition: Any) -> Expression:
 def each(labels: Any, value: Any) -> Expression:
     """A value for each of some labels."""
     return {"$map": {"input": labels, "as": "l", "in": value}}
-
-
-def has_box() -> Expression:
-    """Whether the label ``$$l`` has a box in two dimensions, which a cuboid has not."""
-    # lists alone are more than an empty one, of what the field may hold
-    return {"$gt": ["$$l.bounding_box", []]}
 
 
 def in_3d(label: str) -> Expression:
@@ -91,8 +78,22 @@ def without(label: Any, *names: str) -> Any:
     return label
 
 
-def covers_any(others: Any, iou: float) -> Expression:
-    """Whether the box of ``$$l`` and that of any other label overlap by at least an IoU."""
+def confidence() -> Expression:
+    """The label's confidence: of keypoints, which have one for each point, the mean of those that
+    are known."""
+    stored = "$$l.confidence"
+    known = {"$filter": {"input": stored, "cond": {"$gte": ["$$this", -float("inf")]}}}
+    return {"$cond": [{"$isArray": [stored]}, {"$avg": known}, stored]}
+
+
+def overlaps_any(others: Any, iou: float, box_of: Callable[[str], Any]) -> Expression:
+    """Whether the box of ``$$l`` and that of any other label overlap by at least an IoU.
+
+    Args:
+        others: the other labels
+        iou: the least IoU
+        box_of: makes the box of a variable that is a label, null where it has none
+    """
     wide, high = _shared(0), _shared(1)
     shared = {"$multiply": [wide, high]}
     # shared / (both - shared) >= iou, without a division by zero
@@ -102,23 +103,66 @@ def covers_any(others: Any, iou: float) -> Expression:
             {
                 "$gte": [
                     {"$multiply": [shared, 1 + iou]},
-                    {"$multiply": [iou, {"$add": [_area("$$l"), _area("$$g")]}]},
+                    {"$multiply": [iou, {"$add": [_area("$$a"), _area("$$b")]}]},
                 ]
             },
         ]
     }
-    return {"$anyElementTrue": [{"$map": {"input": others, "as": "g", "in": enough}}]}
+    boxes = {"$map": {"input": others, "as": "g", "in": box_of("$$g")}}
+    any_enough = {"$anyElementTrue": [{"$map": {"input": boxes, "as": "b", "in": enough}}]}
+    return {"$let": {"vars": {"a": box_of("$$l")}, "in": any_enough}}
 
 
 def _shared(axis: int) -> Expression:
-    ends = [{"$add": [_side(g, axis), _side(g, axis + 2)]} for g in ("$$l", "$$g")]
-    starts = [_side(g, axis) for g in ("$$l", "$$g")]
+    ends = [{"$add": [_side(box, axis), _side(box, axis + 2)]} for box in ("$$a", "$$b")]
+    starts = [_side(box, axis) for box in ("$$a", "$$b")]
     return {"$max": [0, {"$subtract": [{"$min": ends}, {"$max": starts}]}]}
 
 
-def _area(label: str) -> Expression:
-    return {"$multiply": [_side(label, 2), _side(label, 3)]}
+def _area(box: str) -> Expression:
+    return {"$multiply": [_side(box, 2), _side(box, 3)]}
 
 
-def _side(label: str, number: int) -> Expression:
-    return {"$arrayElemAt": [f"{label}.bounding_box", number]}
+def _side(box: str, number: int) -> Expression:
+    return {"$arrayElemAt": [box, number]}
+
+
+def box_around(points: Any, least: float) -> Expression:
+    """The box around points, but for those that are not there; no side of it is shorter than a
+    part of the longer one, as :mod:`labelvet.dataset.label_types` makes it. Null without points.
+
+    Args:
+        points: the points
+        least: the part
+    """
+    infinite = float("inf")
+    # NaN is less than every number, and null less than that
+    finite = [
+        {bound: [_side("$$p", axis), value]}
+        for axis in (0, 1)
+        for bound, value in (("$gt", -infinite), ("$lt", infinite))
+    ]
+    there = {"$filter": {"input": {"$ifNull": [points, []]}, "as": "p", "cond": {"$and": finite}}}
+
+    def ends(axis: int) -> dict[str, Any]:
+        values = {"$map": {"input": "$$there", "as": "p", "in": _side("$$p", axis)}}
+        return {f"low{axis}": {"$min": values}, f"high{axis}": {"$max": values}}
+
+    sizes = {f"size{axis}": {"$subtract": [f"$$high{axis}", f"$$low{axis}"]} for axis in (0, 1)}
+    longer = {"$max": ["$$size0", "$$size1"]}
+    shortest = {"$multiply": [least, {"$cond": [{"$eq": [longer, 0]}, 1, longer]}]}
+    grown = {f"grown{axis}": {"$max": [f"$$size{axis}", "$$least"]} for axis in (0, 1)}
+
+    def start(axis: int) -> Expression:
+        low, high, size = f"$$low{axis}", f"$$high{axis}", f"$$grown{axis}"
+        more = {"$subtract": [size, f"$$size{axis}"]}
+        centered = {"$subtract": [low, {"$divide": [more, 2]}]}
+        clipped = {"$max": [0, {"$min": [centered, {"$subtract": [1, size]}]}]}
+        within = {"$and": [{"$gte": [low, 0]}, {"$lte": [high, 1]}]}
+        return {"$cond": [within, clipped, centered]}
+
+    box: Any = [start(0), start(1), "$$grown0", "$$grown1"]
+    box = {"$cond": [{"$eq": ["$$there", []]}, None, box]}
+    for names in (grown, {"least": shortest}, sizes, {**ends(0), **ends(1)}, {"there": there}):
+        box = {"$let": {"vars": names, "in": box}}
+    return dict(box)

@@ -1,4 +1,5 @@
-"""The types of labels that FiftyOne has: where the box of each is, and what has no patches.
+"""The types of labels that FiftyOne has: where the box of each is, when two are of one object, and
+what has no patches.
 
 Whoever asks what labels can be worked on asks here, before any work; docs/label-types.md has it as
 a table.
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 
 from ..core.errors import UnknownField
 from ..core.table import WHOLE_IMAGE
+from .expressions import Expression, box_around, overlaps_any
 
 # A line or a single point has no area to crop: of points, the box is at least this part of its
 # longer side, or of the image, wide and high.
@@ -28,15 +30,19 @@ class LabelType:
     """A type of field whose labels are patches.
 
     Attributes:
+        document: FiftyOne's class of the field
         items: the attribute that lists the labels, None where the field has one label
         geometry: the attribute that a label's box is made of
         box: makes ``[x, y, width, height]`` of it, None where there is none
+        stored_box: has the database make the same of the path of a geometry
         outlines: the attributes that say what of its box a label covers
     """
 
+    document: type
     items: str | None
     geometry: str
     box: Callable[[Any], Any]
+    stored_box: Callable[[str], Any]
     outlines: tuple[str, ...] = ()
 
     def boxes(self, geometries: list[Any]) -> NDArray[np.float64]:
@@ -64,6 +70,45 @@ class LabelType:
     def is_of_whole_images(self) -> bool:
         """Whether a label is about all of its image."""
         return self.box is _whole_image
+
+    @property
+    def has_patches(self) -> bool:
+        """Whether FiftyOne makes patches of such a field, to show them in the grid."""
+        return self.items is not None and not self.is_of_whole_images
+
+    @property
+    def listed(self) -> LabelType:
+        """The type of fields that hold any number of such labels."""
+        return LABEL_TYPES[_LISTED.get(self.document, self.document)]
+
+    def is_there(self) -> Expression:
+        """Whether the label ``$$l`` is one that can be judged: the cuboids and lines in space of
+        another slice, which nobody sees beside those of images, are not."""
+        if self.is_of_whole_images:
+            return {"$gt": ["$$l._id", None]}
+        # lists alone are more than an empty one, of what the field may hold
+        return {"$gt": [f"$$l.{self.geometry}", []]}
+
+    def any_there(self) -> dict[str, Any]:
+        """What the filter of a document asks of such a label."""
+        first = "_id" if self.is_of_whole_images else f"{self.geometry}.0"
+        return {first: {"$exists": True}}
+
+    def is_known(self, others: Any, iou: float) -> Expression:
+        """Whether the label ``$$l`` is of the same object as any of some others in the same image:
+        boxes, and those around points, are where they overlap by an IoU, whatever their class; the
+        classes of an image are where they are the same; and a field of one label has room for one.
+        """
+        if self.items is None:
+            return {"$gt": [{"$size": others}, 0]}
+        if self.is_of_whole_images:
+            return {"$in": [_class("$$l"), {"$map": {"input": others, "in": _class("$$this")}}]}
+        return overlaps_any(others, iou, lambda label: self.stored_box(f"{label}.{self.geometry}"))
+
+    @property
+    def content(self) -> tuple[str, ...]:
+        """The attributes that a person changes who relabels or redraws a label."""
+        return ("label", *(() if self.is_of_whole_images else (self.geometry, *self.outlines)))
 
 
 def _around_points(points: list[Any]) -> list[float] | None:
@@ -107,21 +152,45 @@ def _whole_image(_: Any) -> Any:
     return WHOLE_IMAGE
 
 
+def _class(label: str) -> Expression:
+    return {"$ifNull": [f"{label}.label", None]}
+
+
+def _stored_points(path: str) -> Any:
+    return box_around(path, _LEAST)
+
+
+def _stored_shapes(path: str) -> Any:
+    joined = {"$concatArrays": ["$$value", "$$this"]}
+    points = {"$reduce": {"input": path, "initialValue": [], "in": joined}}
+    return box_around(points, _LEAST)
+
+
 _MASKS = ("mask", "mask_path")
-_BOX = ("bounding_box", _as_it_is, _MASKS)
-_SHAPES = ("points", _around_shapes, ("points", "closed", "filled"))
-_POINTS = ("points", _around_points)
-_IMAGE = ("id", _whole_image)
+_BOX = ("bounding_box", _as_it_is, _as_it_is, _MASKS)
+_SHAPES = ("points", _around_shapes, _stored_shapes, ("points", "closed", "filled"))
+_POINTS = ("points", _around_points, _stored_points)
+_IMAGE = ("id", _whole_image, _as_it_is)
 
 LABEL_TYPES: dict[type, LabelType] = {
-    fo.Detections: LabelType("detections", *_BOX),
-    fo.Detection: LabelType(None, *_BOX),
-    fo.Polylines: LabelType("polylines", *_SHAPES),
-    fo.Polyline: LabelType(None, *_SHAPES),
-    fo.Keypoints: LabelType("keypoints", *_POINTS),
-    fo.Keypoint: LabelType(None, *_POINTS),
-    fo.Classifications: LabelType("classifications", *_IMAGE),
-    fo.Classification: LabelType(None, *_IMAGE),
+    one.document: one
+    for one in (
+        LabelType(fo.Detections, "detections", *_BOX),
+        LabelType(fo.Detection, None, *_BOX),
+        LabelType(fo.Polylines, "polylines", *_SHAPES),
+        LabelType(fo.Polyline, None, *_SHAPES),
+        LabelType(fo.Keypoints, "keypoints", *_POINTS),
+        LabelType(fo.Keypoint, None, *_POINTS),
+        LabelType(fo.Classifications, "classifications", *_IMAGE),
+        LabelType(fo.Classification, None, *_IMAGE),
+    )
+}
+# a field of one label → one of any number of the same
+_LISTED = {
+    fo.Detection: fo.Detections,
+    fo.Polyline: fo.Polylines,
+    fo.Keypoint: fo.Keypoints,
+    fo.Classification: fo.Classifications,
 }
 
 _MAKE_INSTANCES = (

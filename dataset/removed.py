@@ -12,10 +12,12 @@ from typing import Any
 
 import fiftyone as fo
 
+from ..core.errors import InvalidParameter
 from .changes import list_marked
 from .documents import delete_field, samples_of
-from .expressions import Expression, each, in_list, keep, without
-from .schema import check_writable, declare_detections, is_owned
+from .expressions import Expression, each, keep, without
+from .label_fields import LabelField, label_field
+from .schema import check_writable, declare_labels, is_owned
 from .storage import Storage, locate, stored_name
 
 REMOVED_AT = "removed_at"
@@ -23,20 +25,27 @@ _OWNER = "removed labels"
 
 
 def removed_field(field: str) -> str:
-    """Returns the name of the field for what is removed from a field of Detections."""
+    """Returns the name of the field for what is removed from a field of labels."""
     return f"{field}_removed"
 
 
+def held(field: LabelField) -> LabelField:
+    """Returns the field that holds what is removed from a field: any number of labels."""
+    return LabelField(removed_field(field.name), field.type.listed)
+
+
 def prepare(dataset: fo.Dataset, field: str) -> None:
-    """Makes the field for what is removed from a field.
+    """Makes the field for what is removed from a field of labels.
 
     Raises:
         InvalidParameter: if the dataset has a field of its own of that name, or the field is
             read-only
+        FieldGone: if the field is not there any more
     """
     check_writable(dataset, field)
+    of = held(label_field(dataset, field))
     description = f"Labels that were removed from '{field}' and can come back until Finish"
-    declare_detections(dataset, removed_field(field), description, _OWNER)
+    declare_labels(dataset, of.name, of.type.document, description, _OWNER)
 
 
 def exists(dataset: fo.Dataset, field: str) -> bool:
@@ -59,46 +68,70 @@ def without_removed(
     return [name for name, of in stored.items() if not is_ours(locate(dataset, of).get_field(of))]
 
 
-def kept(field: str, removed: Any, moment: Any) -> Expression:
+def kept(field: LabelField, removed: Any, moment: Any) -> Expression:
     """The removed labels of a document with some more, which were removed at a moment."""
-    name = removed_field(field)
+    of = held(field)
     more = each(removed, {"$mergeObjects": ["$$l", {REMOVED_AT: moment}]})
-    labels = {"$concatArrays": [in_list(f"{name}.detections"), more]}
-    return {"_cls": "Detections", "detections": labels}
+    return of.with_labels({"$concatArrays": [of.labels(), more]})
 
 
-def of_moment(field: str, moment: Any) -> Expression:
+def of_moment(field: LabelField, moment: Any) -> Expression:
     """The labels that were removed at a moment, as they were."""
-    removed = in_list(f"{removed_field(field)}.detections")
-    labels = keep(removed, is_at(REMOVED_AT, moment))
+    labels = keep(held(field).labels(), is_at(REMOVED_AT, moment))
     return each(labels, without("$$l", REMOVED_AT))
 
 
-def all_but_moment(field: str, moment: Any) -> Expression:
-    """The removed labels of a document without those of a moment."""
-    removed = in_list(f"{removed_field(field)}.detections")
-    return keep(removed, {"$not": [is_at(REMOVED_AT, moment)]})
+def all_but_moment(field: LabelField, moment: Any) -> Expression:
+    """The field for what is removed of a document without the labels of a moment."""
+    of = held(field)
+    return of.where_there(keep(of.labels(), {"$not": [is_at(REMOVED_AT, moment)]}))
 
 
-def at_moment(field: str, moment: Any) -> dict[str, Any]:
+def at_moment(field: LabelField, moment: Any) -> dict[str, Any]:
     """The filter of the documents from which a label was removed at a moment."""
-    return {f"{removed_field(field)}.detections.{REMOVED_AT}": moment}
+    return {f"{held(field).root}.{REMOVED_AT}": moment}
+
+
+def check_room(
+    dataset: fo.Dataset, field: LabelField, moment: datetime, leaves: Expression
+) -> None:
+    """Checks that what was removed at a moment can come back into a field of one label.
+
+    Args:
+        dataset: the dataset
+        field: the field
+        moment: the moment
+        leaves: whether the label ``$$l`` that is there now leaves
+
+    Raises:
+        InvalidParameter: if an image has another label by now; one has no room for two
+    """
+    if field.type.items is not None:
+        return
+    stays = keep(field.labels(), {"$not": [leaves]})
+    which = {**at_moment(field, moment), "$expr": {"$gt": [{"$size": stays}, 0]}}
+    if taken := samples_of(dataset).count_documents(which):
+        has = "image has" if taken == 1 else "images have"
+        raise InvalidParameter(
+            f"{taken:,} {has} another label in '{field.name}' by now, which has room for one: "
+            "clear it there first."
+        )
 
 
 def count_at(dataset: fo.Dataset, field: str, moment: datetime) -> int:
     """Counts the labels that were removed from a field at a moment."""
     if not exists(dataset, field):
         return 0
-    return count_moment(dataset, f"{removed_field(field)}.detections", REMOVED_AT, moment)
+    return count_moment(dataset, _held(dataset, field), REMOVED_AT, moment)
 
 
 def forget(dataset: fo.Dataset, field: str, moment: datetime) -> int:
     """Deletes what was removed from a field at a moment, for good, and returns how many."""
     number = count_at(dataset, field, moment)
     if number:
-        path = f"{removed_field(field)}.detections"
+        path = _held(dataset, field).root
         pull = {"$pull": {path: {REMOVED_AT: moment}}}
-        samples_of(dataset).update_many(at_moment(field, moment), pull)
+        samples_of(dataset).update_many({f"{path}.{REMOVED_AT}": moment}, pull)
     drop_empty(dataset, field, moment)
     return number
 
@@ -107,9 +140,8 @@ def moments(dataset: fo.Dataset, field: str) -> list[datetime]:
     """Returns the moments at which labels were removed from a field that are there yet."""
     if not exists(dataset, field):
         return []
-    found: list[datetime] = samples_of(dataset).distinct(
-        f"{removed_field(field)}.detections.{REMOVED_AT}"
-    )
+    path = f"{_held(dataset, field).root}.{REMOVED_AT}"
+    found: list[datetime] = samples_of(dataset).distinct(path)
     return found
 
 
@@ -124,17 +156,23 @@ def forget_moments(
         which: only labels with these values of some attributes
         some: the moments
     """
-    path = f"{removed_field(field)}.detections"
+    if not exists(dataset, field):
+        return 0
+    of = _held(dataset, field)
     goes: list[Any] = [{"$in": [f"$$l.{REMOVED_AT}", some]}]
     goes += [{"$eq": [f"$$l.{name}", {"$literal": value}]} for name, value in which.items()]
     which = {**which, REMOVED_AT: {"$in": some}}
-    count_all = {"$sum": {"$size": keep(in_list(path), {"$and": goes})}}
+    count_all = {"$sum": {"$size": keep(of.labels(), {"$and": goes})}}
     pipeline: list[dict[str, Any]] = [{"$group": {"_id": None, "n": count_all}}]
     found = next(iter(samples_of(dataset).aggregate(pipeline) if some else ()), {"n": 0})
     if found["n"]:
-        samples_of(dataset).update_many({path: {"$elemMatch": which}}, {"$pull": {path: which}})
+        samples_of(dataset).update_many(of.any_with(which), {"$pull": {of.root: which}})
     drop_empty(dataset, field)
     return int(found["n"])
+
+
+def _held(dataset: fo.Dataset, field: str) -> LabelField:
+    return label_field(dataset, removed_field(field))
 
 
 def drop_empty(dataset: fo.Dataset, field: str, but: datetime | None = None) -> None:
@@ -145,10 +183,9 @@ def drop_empty(dataset: fo.Dataset, field: str, but: datetime | None = None) -> 
         field: the field
         but: the moment of a change that has ended, or that is about to be closed
     """
-    there = {f"{removed_field(field)}.detections.0": {"$exists": True}}
     if (
         exists(dataset, field)
-        and samples_of(dataset).find_one(there, {"_id": 1}) is None
+        and samples_of(dataset).find_one(_held(dataset, field).any(), {"_id": 1}) is None
         and not _is_awaited(dataset, field, but)
     ):
         delete_field(dataset, removed_field(field))
@@ -166,16 +203,12 @@ def _is_awaited(dataset: fo.Dataset, field: str, but: datetime | None) -> bool:
     return False
 
 
-def count_moment(dataset: fo.Dataset, root: str, name: str, moment: datetime) -> int:
-    """Counts the labels of a path whose attribute is a moment."""
+def count_moment(dataset: fo.Dataset, field: LabelField, name: str, moment: datetime) -> int:
+    """Counts the labels of a field whose attribute is a moment."""
+    size = {"$size": keep(field.labels(), is_at(name, moment))}
     pipeline: list[dict[str, Any]] = [
-        {"$match": {f"{root}.{name}": moment}},
-        {
-            "$group": {
-                "_id": None,
-                "n": {"$sum": {"$size": keep(in_list(root), is_at(name, moment))}},
-            }
-        },
+        {"$match": {f"{field.root}.{name}": moment}},
+        {"$group": {"_id": None, "n": {"$sum": size}}},
     ]
     found = next(iter(samples_of(dataset).aggregate(pipeline)), None)
     return int(found["n"]) if found else 0

@@ -21,7 +21,6 @@ from .documents import collection_named
 from .storage import Storage
 
 _INFO = "labelvet"
-_DETECTIONS = "fiftyone.core.labels.Detections"
 
 # fields are added by one thread at a time, and as often where somebody else reloads the schema
 _ADDING, _TRIES = threading.Lock(), 20
@@ -97,14 +96,19 @@ def check_attributes(
         )
 
 
-def declare_detections(
-    dataset: fo.Dataset, name: str, description: str | None = None, owner: str | None = None
+def declare_labels(
+    dataset: fo.Dataset | Storage,
+    name: str,
+    document: type = fo.Detections,
+    description: str | None = None,
+    owner: str | None = None,
 ) -> None:
-    """Adds a field of Detections to the schema, where it is not there.
+    """Adds a field of labels to the schema, where it is not there.
 
     Args:
-        dataset: the dataset
+        dataset: the dataset, or the storage of its frames
         name: the name of the field
+        document: FiftyOne's class of the labels
         description: what the sidebar says of it
         owner: what it is added for; None where any field of this name will do
 
@@ -117,11 +121,13 @@ def declare_detections(
             dataset,
             name,
             fo.EmbeddedDocumentField,
-            embedded_doc_type=fo.Detections,
+            embedded_doc_type=document,
             description=description,
             info=None if owner is None else {_INFO: owner},
         )
-    elif owner is not None and not is_owned(field, owner):
+    elif owner is not None and not (
+        is_owned(field, owner) and getattr(field, "document_type", None) is document
+    ):
         raise InvalidParameter(
             f"The dataset has a field '{name}' of its own, which is needed for {owner}: rename it "
             "first, for example with dataset.rename_sample_field."
@@ -205,15 +211,13 @@ def check_writable(dataset: fo.Dataset | Storage, path: str) -> None:
         )
 
 
-def missing_fields(
-    dataset: fo.Dataset | Storage, names: Iterable[str], kind: str = _DETECTIONS
-) -> list[str]:
-    """Returns which fields of a kind of labels a dataset does not have, as the database says now.
+def missing_fields(dataset: fo.Dataset | Storage, names: Iterable[str]) -> list[str]:
+    """Returns which fields of labels a dataset does not have, as the database says now; one that
+    holds labels of another type than this process knows is not the same any more.
 
     Args:
         dataset: the dataset, or the storage of its frames
         names: the fields
-        kind: the path of FiftyOne's class of the labels, by default Detections
 
     Raises:
         DatasetDeleted: if the dataset does not exist any more
@@ -226,7 +230,14 @@ def missing_fields(
     if document is None:
         raise DatasetDeleted(deleted(dataset.name))
     there = {field["name"]: field.get("embedded_doc_type") for field in document[part]}
-    return [name for name in names if there.get(name) != kind]
+    kinds = [(name, there.get(name), _kind(dataset, name)) for name in names]
+    return [name for name, kind, known in kinds if kind is None or kind != (known or kind)]
+
+
+def _kind(dataset: fo.Dataset | Storage, name: str) -> str | None:
+    """The path of FiftyOne's class of the labels of a field, None where it is not known."""
+    kind = getattr(dataset.get_field(name), "document_type", None)
+    return None if kind is None else f"{kind.__module__}.{kind.__name__}"
 
 
 def created_at(dataset: fo.Dataset | Storage, name: str) -> datetime | None:
@@ -241,7 +252,7 @@ def created_at(dataset: fo.Dataset | Storage, name: str) -> datetime | None:
 
 
 def check_fields(dataset: fo.Dataset | Storage, names: Iterable[str], done: str = "") -> None:
-    """Checks that fields of Detections are there, and can be written to.
+    """Checks that fields of labels are there, and can be written to.
 
     Args:
         dataset: the dataset
@@ -280,10 +291,7 @@ def check_labels(
         InvalidParameter: if it is read-only
         DatasetDeleted: if the dataset does not exist any more
     """
-    field = dataset.get_field(name)
-    kind = getattr(field, "document_type", None)
-    known = "" if kind is None else f"{kind.__module__}.{kind.__name__}"
-    if missing_fields(dataset, [name], known):
+    if _kind(dataset, name) is None or missing_fields(dataset, [name]):
         raise FieldGone(gone(name, done))
     check_writable(dataset, path or name)
 

@@ -400,7 +400,7 @@ def _drop_patches(storage: Storage, field: str, goes: dict[ObjectId, list[Object
 
 def _remove(candidates: Candidates, gone: list[Removal], moment: datetime) -> None:
     """Moves labels to where removed ones lie, but those that were changed or approved since."""
-    root, field = candidates.root, candidates.field
+    of, labels = candidates.of, candidates.labels()
     ours = [
         {"$and": [
             {"$eq": ["$$l._id", ObjectId(one.label_id)]},
@@ -412,12 +412,12 @@ def _remove(candidates: Candidates, gone: list[Removal], moment: datetime) -> No
     approved = {"$in": [APPROVED_TAG, {"$ifNull": ["$$l.tags", []]}]}
     leaves: Expression = {"$and": [{"$or": ours}, {"$not": [approved]}]}
     update = {
-        root: keep(in_list(root), {"$not": [leaves]}),
-        removed.removed_field(field): removed.kept(field, keep(in_list(root), leaves), moment),
-        "last_modified_at": moment,
+        of.name: of.where_there(keep(labels, {"$not": [leaves]})),
+        removed.removed_field(of.name): removed.kept(of, keep(labels, leaves), moment),
+        "last_modified_at": now(),
     }
     which = {"_id": {"$in": list({ObjectId(one.sample_id) for one in gone})}}
-    update_labels(candidates, which, update, leaves, None, removing=field)
+    update_labels(candidates, which, update, leaves, None, removing=of.name)
 
 
 def _pairs(entries: list[dict[str, Any]]) -> list[tuple[str, str]]:

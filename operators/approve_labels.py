@@ -42,7 +42,7 @@ class ApproveLabels(FormOperator):
                 default="ground_truth",
                 required=True,
                 label="Target field",
-                description="A Detections field; it is created if it does not exist",
+                description="A field of the same type; it is created if it does not exist",
             )
             one_of(ctx, inputs, "rule", RULES, "If an object already exists")
             _preview(ctx, inputs, view, field)
@@ -68,8 +68,8 @@ class ApproveLabels(FormOperator):
 
         Args:
             sample_collection: a dataset or view
-            field: a field of Detections
-            into: the field of ground truth, which is made where there is none
+            field: a field of labels
+            into: the field of ground truth, of the same type; it is made where there is none
             min_confidence: the lowest confidence, None for any
             max_confidence: the highest confidence, None for any
             classes: the classes, None for all

@@ -15,6 +15,7 @@ from ..approval.candidates import list_candidate_fields
 from ..autolabel.replacing import count_elsewhere
 from ..autolabel.runs import (
     DEFAULT_CONFIDENCE,
+    FOUND,
     RUN_CANCELED,
     RUN_FAILED,
     RUN_GENERATING,
@@ -39,6 +40,9 @@ _MODELS = {
     "yoloe-11s-seg.pt": "finds whatever classes you name, with masks",
     "yolo11n.pt": "the 80 classes of COCO; fast on a CPU",
     "yolo11x.pt": "the 80 classes of COCO; best on a GPU",
+    "yolo11n-obb.pt": "rotated boxes of 15 classes in aerial images, as Polylines",
+    "yolo11n-pose.pt": "the 17 joints of people, as Keypoints",
+    "yolo11n-cls.pt": "which of the 1,000 classes of ImageNet an image is of, as Classification",
     "faster-rcnn-resnet50-fpn-coco-torch": "from FiftyOne's model zoo; needs no extra package",
 }
 _EXISTING = {
@@ -194,8 +198,10 @@ def _model(ctx: Any, inputs: types.Object) -> None:
 def _field_and_run(ctx: Any, inputs: types.Object) -> None:
     fields = types.AutocompleteView(allow_user_input=True, space=6)
     view = ctx.target_view()
-    for name in list_candidate_fields(home_of(view)):
-        fields.add_choice(name, label=name)
+    home = home_of(view)
+    for name in list_candidate_fields(home):
+        if home.get_field(name).document_type in FOUND:
+            fields.add_choice(name, label=name)
     field_input = inputs.str(
         "label_field",
         required=True,

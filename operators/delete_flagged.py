@@ -31,7 +31,7 @@ class DeleteFlagged(FormOperator):
     def fill(self, ctx: Any, inputs: types.Object) -> None:
         fields = list_candidate_fields(ctx.dataset)
         if not fields:
-            nothing(inputs, "no_fields", "This dataset has no field of boxes")
+            nothing(inputs, "no_fields", "This dataset has no field of labels")
             return
         field = one_of(ctx, inputs, "field", {name: name for name in fields}, "Label field")
         which = one_of(ctx, inputs, "which", _WHICH, "Delete")
@@ -62,7 +62,7 @@ class DeleteFlagged(FormOperator):
 
         Args:
             dataset: the dataset
-            field: a field of Detections
+            field: a field of labels
             which: "flagged", "rejected" or "both"
             agreed: how many labels a person agreed to remove, None for however many
 

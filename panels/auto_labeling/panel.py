@@ -13,8 +13,10 @@ from ...approval.candidates import (
     Selection,
     find_candidates,
     list_candidate_fields,
+    view_root,
 )
 from ...approval.candidates_view import (
+    are_patches,
     candidates_view,
     with_new_patches,
     without_candidate_filter,
@@ -123,9 +125,8 @@ class AutoLabeling(Undoing, WebPanel):
     @exposed
     def flag(self, ctx: Any, request: messages.SourceRequest) -> messages.Done:
         """Tags the patches that are selected in the grid."""
-        candidates, view = _candidates(ctx, request), base_view(ctx.dataset, ctx.request_params)
-        ids = _selected(ctx)
-        done = tag_view(view.select(ids), candidates.field, FLAGGED_TAG)
+        candidates = _candidates(ctx, request)
+        done = tag_view(_selected(ctx, candidates), candidates.field, FLAGGED_TAG)
         sentence = f"{count(done.changed, 'label')} flagged '{FLAGGED_TAG}'."
         return _changed(ctx, Chosen(done.changed, done.token, sentence))
 
@@ -179,13 +180,19 @@ def _view(ctx: Any, anew: bool = False) -> Any:
 
 
 def _selection(ctx: Any, request: messages.SelectionRequest) -> Selection:
-    ids: Ids | None = parse_ids(_selected(ctx)) if request.selected else None
+    ids: Ids | None = None
+    if request.selected:
+        candidates = _candidates(ctx, request)
+        view = _selected(ctx, candidates)
+        root, is_list = view_root(candidates, view)
+        ids = parse_ids(view.values(f"{root}.id", unwind=is_list))
     return Selection((request.low, request.high), request.classes, ids)
 
 
-def _selected(ctx: Any) -> list[str]:
-    """The ids of the patches that are selected in the grid, which are those of their labels."""
-    if not is_patches_view(base_view(ctx.dataset, ctx.request_params)):
+def _selected(ctx: Any, candidates: Candidates) -> Any:
+    """The view of what is selected in the grid: patches, or the images of labels without any."""
+    view, have_patches = base_view(ctx.dataset, ctx.request_params), are_patches(candidates)
+    if have_patches and not is_patches_view(view):
         raise InvalidParameter("Show the labels as patches first, and select some of them.")
     ids = [id_ for id_ in ctx.selected if isinstance(id_, str)]
     try:
@@ -193,8 +200,10 @@ def _selected(ctx: Any) -> list[str]:
     except ValueError:
         ids = []
     if not ids:
-        raise InvalidParameter("Select patches in the grid first.")
-    return ids
+        raise InvalidParameter(
+            f"Select {'patches' if have_patches else 'images'} in the grid first."
+        )
+    return view.select(ids)
 
 
 def _changed(ctx: Any, done: Chosen) -> messages.Done:

@@ -4,12 +4,15 @@ import fiftyone as fo
 import numpy as np
 import pytest
 from fiftyone import ViewField as F
+from invariants import check_opens
+from label_types import PATCHES, as_field, in_field, label_at
 from labelvet.approval import approve as approval
 from labelvet.approval import finalize as finalizing
 from labelvet.approval import label_updates, rounds
 from labelvet.approval.approve import approve
 from labelvet.approval.basket import add_labels, remove_labels, replace_basket
 from labelvet.approval.candidates import Selection, find_candidates, read_candidates
+from labelvet.approval.counts import count_candidates
 from labelvet.approval.finalize import finalize, finish
 from labelvet.approval.rounds import loop_changes, progress
 from labelvet.approval.undo import undo
@@ -24,7 +27,9 @@ from labelvet.core.errors import InvalidParameter, UnknownField, UnknownUndo
 from labelvet.dataset import tags
 from labelvet.dataset.changes import find_change, list_changes
 from labelvet.dataset.documents import samples_of
+from labelvet.dataset.label_fields import label_field
 from labelvet.dataset.tags import tag_view
+from PIL import Image
 
 FIELD = "predictions"
 TRUTH = "ground_truth"
@@ -236,6 +241,139 @@ def with_truth(predicted):
         )
         sample.save()
     return predicted
+
+
+@pytest.fixture(params=PATCHES)
+def of_a_type(make_dataset, request):
+    """Two images with as many labels ``found`` of a type as their field takes, each of a class of
+    its own, and ``truth`` over the last of the first image, of that class."""
+    dataset, field = make_dataset(), request.param
+    places = 2 if field.endswith("s") else 1
+    samples = []
+    for image in range(2):
+        found = [
+            label_at(field, [0.4 * place, 0.2, 0.3, 0.4], f"c{place}", confidence=0.5)
+            if field.removesuffix("s") != "keypoint"
+            else label_at(field, [0.4 * place, 0.2, 0.3, 0.4], f"c{place}", confidence=4 * [0.5])
+            for place in range(places)
+        ]
+        there = label_at(field, [0.4 * places - 0.39, 0.2, 0.3, 0.4], f"c{places - 1}")
+        truth = as_field(field, [] if image else [there])
+        samples.append(fo.Sample(f"/{image}.jpg", found=as_field(field, found), truth=truth))
+    dataset.add_samples(samples)
+    return dataset, field, places
+
+
+def stored(dataset, name):
+    """What is stored of a field, as far as a change brings it back: without when."""
+    documents = samples_of(dataset).find({}, {name: 1}, sort=[("filepath", 1)])
+    return [document.get(name) for document in documents]
+
+
+@pytest.mark.parametrize("rule", ["keep", "replace"])
+def test_labels_of_every_type_go_through_the_loop(of_a_type, rule):
+    dataset, field, places = of_a_type
+    candidates = find_candidates(dataset, "found")
+    assert add_labels(candidates, Selection((0.5, 0.5), ["c0"])).changed == 2
+    add_labels(candidates, Selection()) if places > 1 else None
+    before, truth = stored(dataset, "found"), stored(dataset, "truth")
+    with pytest.raises(InvalidParameter, match=f"1 label of {2 * places} in the basket is already"):
+        approve(candidates, "truth", "refuse")
+    done = approve(candidates, "truth", rule)
+    assert (done.approved, done.known, done.replaced) == (
+        2 * places, int(rule == "keep"), int(rule == "replace")
+    )  # fmt: skip
+    assert progress(candidates).approved == progress(candidates).found == 2 * places
+    assert count_candidates(candidates).counts.sum(axis=0).tolist() == [2 * places, 0, 0, 0, 0]
+    dataset.reload()
+    content = label_field(dataset, "found").type.content
+    for number, sample in enumerate(dataset):
+        sources = in_field(field, sample["found"])
+        for copy in in_field(field, sample["truth"]):
+            if rule == "keep" and not number and copy.label == f"c{places - 1}":
+                assert "approved_from" not in copy and copy.confidence is None
+                continue
+            (source,) = (one for one in sources if one.id == copy.approved_from)
+            assert [copy[name] for name in content] == [source[name] for name in content]
+            assert copy.confidence == source.confidence and copy.id != source.id
+    assert dataset.count(label_field(dataset, "truth").root) == 2 * places
+    undo(dataset, done.token)
+    assert stored(dataset, "found") == before and stored(dataset, "truth") == truth
+
+
+def test_what_is_removed_of_every_type_comes_back_until_finish(of_a_type):
+    dataset, field, places = of_a_type
+    tag_view(dataset.limit(1), "found", "rejected")
+    candidates, before = find_candidates(dataset, "found"), stored(dataset, "found")
+    done = finalize(candidates)
+    assert done.removed == 2 * places and not progress(candidates).found
+    kind = "Classifications" if field == "classification" else field.capitalize()
+    kind = kind if kind.endswith("s") else f"{kind}s"
+    assert dataset.get_field("found_removed").document_type.__name__ == kind
+    undo(dataset, done.token)
+    assert stored(dataset, "found") == before and not dataset.has_field("found_removed")
+    finalize(candidates)
+    if field == "classification":
+        assert stored(dataset, "found") == [None, None]
+    assert finish(candidates) == f"Finished: {2 * places} removed labels deleted for good."
+    check_opens(dataset)
+
+
+def test_a_field_of_one_label_has_no_room_for_two(make_dataset):
+    dataset = make_dataset()
+    weather = {"found": fo.Classification(label="rain"), "truth": fo.Classification(label="sun")}
+    dataset.add_sample(fo.Sample("/0.jpg", **weather))
+    candidates = find_candidates(dataset, "found")
+    add_labels(candidates, Selection())
+    approved = approve(candidates, "truth", "replace")
+    sample = dataset.first()
+    sample["truth"].label = "snow"  # it stays, where undo brings the sun back
+    sample.save()
+    with pytest.raises(InvalidParameter, match="1 image has another label in 'truth' by now"):
+        undo(dataset, approved.token)
+    sample["truth"] = None
+    sample.save()
+    undo(dataset, approved.token)
+    assert dataset.first()["truth"].label == "sun"
+    removed = finalize(candidates)
+    dataset.first().set_field("found", None)
+    sample["found"] = fo.Classification(label="fog")
+    sample.save()
+    with pytest.raises(InvalidParameter, match="another label in 'found' by now"):
+        undo(dataset, removed.token)
+    assert dataset.first()["found"].label == "fog" and dataset.count("found_removed") == 1
+
+
+def test_ground_truth_is_of_the_type_of_the_labels(of_a_type):
+    dataset, _, _ = of_a_type
+    dataset.add_sample_field("other", fo.EmbeddedDocumentField, embedded_doc_type=fo.Segmentation)
+    add_labels(candidates := find_candidates(dataset, "found"), Selection())
+    wanted = type(dataset.first()["found"]).__name__
+    with pytest.raises(InvalidParameter, match=f"and ground truth goes into {wanted}: choose"):
+        approve(candidates, "other")
+
+
+def test_masks_are_approved_with_their_labels(make_dataset, tmp_path):
+    dataset, mask, path = make_dataset(), np.zeros((3, 4), np.uint8), tmp_path / "mask.png"
+    mask[1:] = 1
+    Image.fromarray(255 * mask).save(path)
+    masks = [{"mask": mask.astype(bool)}, {"mask_path": str(path)}, {"mask": mask.astype(bool)}]
+    labels = [
+        fo.Detection(label="a", bounding_box=[0.3 * place, 0.1, 0.2, 0.4], **has)
+        for place, has in enumerate(masks)
+    ]
+    dataset.add_sample(fo.Sample("/0.jpg", found=fo.Detections(detections=labels)))
+    add_labels(candidates := find_candidates(dataset, "found"), Selection())
+    done = approve(candidates, "truth")
+    sample = dataset.first()
+    inside, on_disk, drawn = sample["truth"].detections
+    assert (inside.mask == mask).all() and inside.mask_path is None
+    assert on_disk.mask_path == str(path) and on_disk.mask is None
+    drawn.mask = ~drawn.mask  # in the same box
+    sample.save()
+    assert "1 label there changed since the approval" in undo(dataset, done.token)
+    (left,) = dataset.first()["truth"].detections
+    assert left.id == drawn.id and (left.mask != mask).all()
 
 
 def birds(dataset):

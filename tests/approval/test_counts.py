@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from labelvet.approval.candidates import Candidates, find_candidates
 from labelvet.approval.counts import count_candidates
-from labelvet.core.errors import InvalidParameter, UnknownField
+from labelvet.core.errors import UnknownField
 from labelvet.dataset.documents import samples_of
 
 FIELD = "predictions"
@@ -119,7 +119,7 @@ def test_fields_that_cannot_be_reviewed_are_refused(predicted):
     predicted.add_sample_field(
         "weather",
         fo.EmbeddedDocumentField,
-        embedded_doc_type=fo.Classification,
+        embedded_doc_type=fo.Segmentation,
     )
-    with pytest.raises(InvalidParameter, match="only Detections"):
+    with pytest.raises(UnknownField, match="'weather' holds semantic segmentation, which has no"):
         find_candidates(predicted, "weather")

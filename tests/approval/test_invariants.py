@@ -3,10 +3,18 @@
 import uuid
 
 import fiftyone as fo
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 from invariants import check_opens
+from label_types import as_field, in_field, label_at
 from labelvet.approval.approve import IOU, approve
 from labelvet.approval.basket import add_labels
 from labelvet.approval.candidates import Selection, find_candidates
@@ -20,6 +28,7 @@ from labelvet.panels.undoing import undo
 
 FIELDS, TRUTH = ("one", "two"), "truth"
 SAMPLES, PLACES = 2, 3
+TYPES = ("detections", "polylines", "keypoints", "classifications", "classification")
 
 fields, places = st.sampled_from(FIELDS), st.integers(0, SAMPLES * PLACES - 1)
 rules = st.sampled_from(["keep", "replace", "refuse"])
@@ -30,14 +39,27 @@ def box(place, shift=0.0):
 
 
 def covers(one, other):
-    (x, y, w, h), (u, v, a, b) = one["bounding_box"], other["bounding_box"]
+    """Whether two labels of the two fields, or of ground truth, are of one object."""
+    if one["_cls"] == "Classification":
+        return one["label"] == other["label"]
+    (x, y, w, h), (u, v, a, b) = box_of(one), box_of(other)
     wide = max(0, min(x + w, u + a) - max(x, u))
     high = max(0, min(y + h, v + b) - max(y, v))
     return wide * high >= IOU * (w * h + a * b - wide * high)
 
 
+def box_of(label):
+    if label["_cls"] == "Detection":
+        return label["bounding_box"]
+    corners = label["points"][0] if label["_cls"] == "Polyline" else label["points"]
+    (x, y), (u, v) = corners[0], corners[2]
+    return x, y, u - x, v - y
+
+
 class Loop(RuleBasedStateMachine):
     """Two fields over the same objects, whose labels become one ground truth."""
+
+    type = None
 
     def __init__(self):
         super().__init__()
@@ -47,13 +69,12 @@ class Loop(RuleBasedStateMachine):
                 fo.Sample(
                     f"/{image}.jpg",
                     **{
-                        field: fo.Detections(
-                            detections=[
-                                fo.Detection(
-                                    label="a", confidence=0.5, bounding_box=box(place, shift)
-                                )
+                        field: as_field(
+                            self.type,
+                            [
+                                label_at(self.type, box(place, shift), f"c{place}", place=place)
                                 for place in range(PLACES)
-                            ]
+                            ],
                         )
                         for field, shift in zip(FIELDS, (0.0, 0.01), strict=True)
                     },
@@ -85,16 +106,11 @@ class Loop(RuleBasedStateMachine):
         self.dataset.reload()
         if not self.dataset.has_sample_field(name):
             return []
-        return [
-            label
-            for sample in self.dataset
-            if sample[name] is not None
-            for label in sample[name].detections
-        ]
+        return [label for sample in self.dataset for label in in_field(self.type, sample[name])]
 
     @rule(field=fields, place=st.integers(0, PLACES - 1))
     def add(self, field, place):
-        some = [label.id for label in self.labels(field) if label.bounding_box[0] // 0.29 == place]
+        some = [label.id for label in self.labels(field) if label.place == place]
         candidates = find_candidates(self.dataset, field)
         if some:
             self.attempt(add_labels, candidates, Selection(ids=parse_ids(some)))
@@ -138,7 +154,7 @@ class Loop(RuleBasedStateMachine):
             self.touched |= self.covered(label.id)
         if edit:
             sample = self.dataset.match_labels(ids=[label.id], fields=field).first()
-            (its,) = (one for one in sample[field].detections if one.id == label.id)
+            (its,) = (one for one in in_field(self.type, sample[field]) if one.id == label.id)
             its.label = f"{its.label}x"
             sample.save()
         else:
@@ -147,11 +163,16 @@ class Loop(RuleBasedStateMachine):
     def covered(self, in_truth):
         """The labels of both fields that a label of ground truth covers."""
         for document in self.documents():
-            for one in (document[TRUTH] or {}).get("detections", []):
+            for one in in_field(self.type, document[TRUTH]):
                 if str(one["_id"]) == in_truth:
-                    others = (label for name in FIELDS for label in document[name]["detections"])
-                    return {str(label["_id"]) for label in others if covers(label, one)}
+                    others = (
+                        label for name in FIELDS for label in in_field(self.type, document[name])
+                    )
+                    return {str(label["_id"]) for label in others if self.knows(label, one)}
         return set()
+
+    def knows(self, label, one):
+        return self.type == "classification" or covers(label, one)
 
     @invariant()
     def every_sample_opens(self):
@@ -160,16 +181,16 @@ class Loop(RuleBasedStateMachine):
     @invariant()
     def approved_if_and_only_if_it_is_there(self):
         for document in self.documents():
-            truth = (document[TRUTH] or {}).get("detections", [])
+            truth = in_field(self.type, document[TRUTH])
             own = {label.get("approved_from") for label in truth}
             approved = set()
             for field in FIELDS:
-                for label in document[field]["detections"]:
+                for label in in_field(self.type, document[field]):
                     if APPROVED_TAG not in label["tags"]:
                         assert "approved_at" not in label
                         continue
                     approved.add(str(label["_id"]))
-                    there = str(label["_id"]) in own or any(covers(label, one) for one in truth)
+                    there = str(label["_id"]) in own or any(self.knows(label, one) for one in truth)
                     by_hand = str(label["_id"]) in self.touched
                     assert there or by_hand, f"{label} is not in ground truth"
             for label in truth:
@@ -177,10 +198,15 @@ class Loop(RuleBasedStateMachine):
                 assert original in approved or original in self.touched, f"{label} has no original"
 
 
-Loop.TestCase.settings = settings(
-    max_examples=20,
-    stateful_step_count=14,
-    deadline=None,
-    suppress_health_check=list(HealthCheck),
-)
-TestLoop = Loop.TestCase
+@pytest.mark.parametrize("type_", TYPES)
+def test_a_label_is_approved_if_and_only_if_ground_truth_has_it(type_):
+    loop = type(f"Loop of {type_}", (Loop,), {"type": type_})
+    run_state_machine_as_test(
+        loop,
+        settings=settings(
+            max_examples=20 if type_ == "detections" else 8,
+            stateful_step_count=14,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )

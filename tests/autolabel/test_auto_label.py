@@ -14,6 +14,7 @@ from threading import Barrier, Event, Thread
 
 import fiftyone as fo
 import pytest
+import torch
 from bson import ObjectId
 from invariants import check_opens
 from labelvet import auto_label, compute_visualization
@@ -700,3 +701,54 @@ def test_no_cluster_is_asked_for_a_detector(judged):
         assert label(judged, Corner()).images == 8
         with pytest.raises(ConnectionError):
             compute_visualization(judged, "predictions", "map", method="pca", progress=False)
+
+
+@pytest.fixture(params=["obb", "pose", "cls"])
+def of_a_task(tmp_path, request):
+    """The file of a model of a task, which was never trained, and the path of its labels."""
+    from ultralytics import YOLO
+
+    torch.manual_seed(51)
+    YOLO(f"yolov8n-{request.param}.yaml").save(file := tmp_path / "best.pt")
+    roots = {"obb": f"{FIELD}.polylines", "pose": f"{FIELD}.keypoints", "cls": FIELD}
+    return str(file), roots[request.param]
+
+
+def test_models_of_every_task_label_and_are_replaced_and_approved(scenes, of_a_task):
+    file, root = of_a_task
+    some = scenes.limit(2)
+    first = label(some, file, confidence=0.0, batch_size=1)
+    scenes.reload()
+    assert first.run.images == 2 and 0 < first.run.labels == scenes.count(root)
+    assert scenes.count_values(f"{root}.auto_label_run")[RUN] == first.run.labels
+    assert label(some, file, confidence=0.0, existing="only_new").before == 2
+    before = [document.get(FIELD) for document in samples_of(scenes).find()]
+    again = label(some, file, confidence=0.0, existing="replace")
+    assert again.run.labels == first.run.labels == scenes.count(root)
+    (change,) = list_changes(scenes, ("replacement",))
+    undo(scenes, change.token)
+    assert [document.get(FIELD) for document in samples_of(scenes).find()] == before
+    candidates = find_candidates(scenes, FIELD, RUN)
+    add_labels(candidates, Selection())
+    done = approve(candidates, "truth")
+    assert done.approved == first.run.labels
+    assert scenes.first()["truth"].to_dict() != before[0]
+    assert "auto_label_runs" not in str(samples_of(scenes).find_one()["truth"])
+    check_opens(scenes)
+
+
+def test_an_image_that_has_a_class_keeps_it(scenes, tmp_path):
+    from ultralytics import YOLO
+
+    YOLO("yolov8n-cls.yaml").save(file := tmp_path / "best.pt")
+    sample = scenes.first()
+    sample[FIELD] = fo.Classification(label="mine")
+    sample.save()
+    done = label(scenes.limit(4), str(file), confidence=0.0)
+    assert done.run.images == done.run.labels == done.images == 3
+    scenes.reload()
+    assert scenes.first()[FIELD].label == "mine" and scenes.count(FIELD) == 4
+    scenes.add_sample_field("boxes", fo.EmbeddedDocumentField, embedded_doc_type=fo.Detections)
+    with pytest.raises(UnknownField, match="does not hold Classification: choose one that does"):
+        auto_label(scenes, str(file), "boxes", "other")
+    assert len(list_runs(scenes)) == 1

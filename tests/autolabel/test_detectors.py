@@ -129,19 +129,43 @@ def test_a_file_that_is_no_checkpoint(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_model_without_boxes_and_a_segmenter(tmp_path, scene_files):
+@pytest.mark.parametrize(
+    ("task", "finds"),
+    [("seg", "Detections"), ("obb", "Polylines"), ("pose", "Keypoints"), ("cls", "Classification")],
+)
+def test_a_model_finds_what_its_task_is(tmp_path, scene_files, task, finds):
     from ultralytics import YOLO
 
-    classifier, segmenter = tmp_path / "classes.pt", tmp_path / "masks.pt"
-    YOLO("yolov8n-cls.yaml").save(classifier)
-    with pytest.raises(InvalidParameter, match="no boxes, its task is 'classify'"):
-        load_detector(str(classifier))
-    # it was never trained: what it finds is nothing, but has masks, with most seeds
+    # it was never trained: what it finds is nothing, with most seeds, but is of its type
     torch.manual_seed(51)
-    YOLO("yolov8n-seg.yaml").save(segmenter)
-    detector = load_detector(str(segmenter), confidence=0.0)
-    (found,) = detector.detect([detector.prepare(read_pixels(scene_files[0]))])
-    assert found.detections and all(each.mask is not None for each in found.detections)
+    file = tmp_path / "best.pt"
+    YOLO(f"yolov8n-{task}.yaml").save(file)
+    detector = load_detector(str(file), confidence=0.0)
+    image = detector.prepare(read_pixels(scene_files[0]))
+    (found,) = detector.detect([image])
+    assert detector.finds is type(found) is getattr(fo, finds)
+    (result,) = YOLO(file).predict([image], conf=0.0, verbose=False)
+    if task == "seg":
+        assert found.detections and all(each.mask is not None for each in found.detections)
+    elif task == "obb":
+        assert found.polylines and all(one.closed and not one.filled for one in found.polylines)
+        points = [one.points[0] for one in found.polylines]
+        np.testing.assert_allclose(points, result.obb.xyxyxyxyn, atol=1e-3)
+        confidences = [one.confidence for one in found.polylines]
+        np.testing.assert_allclose(confidences, result.obb.conf, atol=1e-4)
+    elif task == "pose":
+        points, sure = result.keypoints.xyn.numpy(), result.keypoints.conf.numpy()
+        assert len(points) == len(found.keypoints) > 0
+        np.testing.assert_allclose([one.points for one in found.keypoints], points, atol=1e-3)
+        np.testing.assert_allclose([one.confidence for one in found.keypoints], sure, atol=1e-4)
+    else:
+        best = result.names[result.probs.top1]
+        assert found.label == best and found.confidence == pytest.approx(
+            float(result.probs.top1conf), abs=1e-4
+        )
+        other = load_detector(str(file), [next(n for n in result.names.values() if n != best)])
+        assert other.detect([image]) == [None]
+        assert load_detector(str(file), [best], confidence=0.0).detect([image])[0].label == best
 
 
 def test_an_open_vocabulary_needs_its_text_encoder(tmp_path):

@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 from label_types import NAN, PATCHES, labels_of, others
 from labelvet.core.errors import NoPatches, UnknownField
+from labelvet.dataset.documents import samples_of
+from labelvet.dataset.label_fields import label_field
 from labelvet.dataset.label_views import filter_labels
 from labelvet.dataset.patches import (
     count_patches,
@@ -64,6 +66,7 @@ def test_only_what_is_about_the_same_is_compared(every_type):
         ([(0.2, 0.5), (0.6, 0.5)], [0.2, 0.49, 0.4, 0.02]),
         ([(0, 0.1), (0, 0.9)], [0, 0.1, 0.04, 0.8]),
         ([(NAN, NAN), (0.2, 0.3), (0.4, 0.4)], [0.2, 0.3, 0.2, 0.1]),
+        ([(0.9, 1.2), (1.1, 1.2)], [0.9, 1.195, 0.2, 0.01]),
         ([(NAN, NAN)], [NAN] * 4),
         ([], [NAN] * 4),
     ],
@@ -75,6 +78,14 @@ def test_points_and_lines_have_a_box_with_an_area(make_dataset, points, box):
     dataset.add_sample(fo.Sample("/media/a.jpg", keypoints=keypoints))
     boxes = read_patches(dataset, "keypoints").boxes
     np.testing.assert_allclose(boxes, [box, [0, 0, 1, 1]])
+    shapes = fo.Polylines(polylines=[fo.Polyline(points=[points[:1], points[1:]])])
+    dataset.add_sample(fo.Sample("/media/b.jpg", polylines=shapes))
+    for name in ("keypoints", "polylines"):  # the database makes the same
+        field = label_field(dataset, name)
+        each = {"$map": {"input": field.labels(), "in": field.type.stored_box("$$this.points")}}
+        stored = [one["b"] for one in samples_of(dataset).aggregate([{"$project": {"b": each}}])]
+        (first, *_), expected = stored[name == "polylines"], None if NAN in box else box
+        assert first == (expected and pytest.approx(expected))
 
 
 @pytest.mark.parametrize(

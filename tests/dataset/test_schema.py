@@ -8,7 +8,7 @@ from itertools import product
 import fiftyone as fo
 import pytest
 from labelvet.core.errors import FieldGone
-from labelvet.dataset.schema import declare_detections, ensure_field
+from labelvet.dataset.schema import declare_labels, ensure_field
 
 
 def test_no_field_is_lost_where_several_are_added_and_the_schema_is_reloaded(make_dataset):
@@ -18,7 +18,7 @@ def test_no_field_is_lost_where_several_are_added_and_the_schema_is_reloaded(mak
 
     def add(person):
         together.wait()
-        declare_detections(dataset, "truth")
+        declare_labels(dataset, "truth")
         for number in range(4):
             ensure_field(dataset, f"truth.detections.{person}_{number}", fo.FloatField)
         ensure_field(dataset, "truth.detections.common", fo.StringField)

@@ -30,6 +30,34 @@ def labels_of(name):
 PATCHES = tuple(labels_of("cat"))
 
 
+def label_at(field, box, name="a", **attributes):
+    """A label of a field of a type, around a box; one of a whole image has the name alone."""
+    x, y, w, h = box
+    corners = [(x, y), (x + w, y), (x + w, y + h), (x, y + h)]
+    kinds = {
+        "detection": (fo.Detection, {"bounding_box": box}),
+        "polyline": (fo.Polyline, {"points": [corners], "closed": True}),
+        "keypoint": (fo.Keypoint, {"points": corners}),
+        "classification": (fo.Classification, {}),
+    }
+    kind, geometry = kinds[field.removesuffix("s")]
+    return kind(label=name, **geometry, **attributes)
+
+
+def as_field(field, labels):
+    """The labels as a field of a type holds them; one that holds one takes the first."""
+    if not field.endswith("s"):
+        return labels[0] if labels else None
+    return getattr(fo, field.capitalize())(**{field: labels})
+
+
+def in_field(field, held):
+    """The labels that a field of a type holds, a label of FiftyOne or what is stored of it."""
+    if held is None:
+        return []
+    return held[field] if field.endswith("s") else [held]
+
+
 def others():
     """Fields of every type that is no patch."""
     cuboid = fo.Detection(label="car", location=[1, 2, 3], dimensions=[1, 1, 1], rotation=[0, 0, 0])

@@ -53,7 +53,7 @@ def test_the_form_says_how_many(judged):
     about = {"field": "predictions", "into": "truth", "rule": "keep"}
     assert "16 labels will be approved" in str(form(judged, **about, classes=["cat"]))
     assert "No labels to review match" in str(form(judged, **about, min_confidence=1.0))
-    assert "only Detections" in str(form(judged, **{**about, "field": "weather"}))
+    assert "8 labels will be approved" in str(form(judged, **{**about, "field": "weather"}))
     assert "swap them" in str(form(judged, **about, min_confidence=0.9, max_confidence=0.1))
 
 

@@ -8,6 +8,7 @@ import fiftyone as fo
 import pytest
 from fiftyone import ViewField as F
 from fiftyone.operators.executor import ExecutionContext, Executor
+from label_types import PATCHES, as_field, label_at
 from labelvet.autolabel.runs import AutoLabelRun, save_run
 from labelvet.core.versions import PLUGIN
 from labelvet.panels.auto_labeling import AutoLabeling
@@ -17,6 +18,7 @@ from panel_app import PanelApp
 
 FIELD = "predictions"
 TRUTH = "ground_truth"
+BOX = [0.1, 0.2, 0.3, 0.4]
 
 
 class App(PanelApp):
@@ -170,6 +172,59 @@ def test_the_loop_is_walked(app, tmp_path):
     app.dataset.reload()
     assert app.request["view"] == []
     assert app.dataset.count(f"{TRUTH}.detections") == app.dataset.count(f"{FIELD}.detections") == 6
+
+
+@pytest.mark.parametrize("field", PATCHES)
+def test_labels_of_every_type_are_reviewed(make_dataset, field):
+    dataset = make_dataset()
+    boxes = {"confidence": [0.7, 0.9] if field.startswith("keypoint") else 0.8}
+    names = ("a", "b") if field.endswith("s") else ("a",)
+    dataset.add_samples(
+        [
+            fo.Sample(
+                f"/{image}.jpg",
+                found=as_field(field, [label_at(field, BOX, name, **boxes) for name in names]),
+            )
+            for image in range(3)
+        ]
+    )
+    app, about = App(dataset), {"field": "found", "run": None}
+    app.request["view"] = dataset.skip(1)._serialize()
+    assert "found" in app("overview")["fields"]
+    assert open_counts(app("review", **about)).sum() == 2 * len(names)
+    some = {"low": 0.79, "high": 0.81, "classes": ["a"]}
+    assert app("show", state="open", **some, **about)["shown"] == 2
+    patches = field in ("detections", "polylines", "keypoints")
+    assert ("ToPatches" in str(app.request["view"])) == patches
+    assert app("add", **some, **about)["changed"] == 2
+    assert app("show", state="basket", **about)["shown"] == 2
+    app.request["selected"] = []
+    assert f"Select {'patches' if patches else 'images'}" in app("flag", **about)["error"]
+    app.request["selected"] = [app.view.first().id]
+    assert app("remove", selected=True, **about)["changed"] == 1
+    app.request["selected"] = [app.view.first().id]
+    assert app("flag", **about)["sentence"].startswith("1 label flagged")
+    app.request["selected"] = []
+    assert app("add", **some, **about)["changed"] == 1  # what was flagged stays out
+    assert app("approve", into="truth", rule="keep", **about)["changed"] == 1
+    assert app("show", state="approved", **about)["shown"] == 1
+    app("show_images")
+    assert len(app.view) == 2
+    progress = app("review", **about)["progress"]
+    assert (progress["approved"], progress["flagged"]) == (1, 1)
+
+
+def test_keypoints_without_some_point_are_shown_as_images(make_dataset):
+    dataset, nowhere = make_dataset(), (float("nan"), float("nan"))
+    for image in range(2):
+        found = [label_at("keypoints", BOX), fo.Keypoint(label="b", points=[(0.1, 0.2), nowhere])]
+        dataset.add_sample(fo.Sample(f"/{image}.jpg", found=fo.Keypoints(keypoints=found)))
+    app, about = App(dataset), {"field": "found", "run": None}
+    assert app("show", state="open", classes=["b"], **about)["shown"] == 2
+    assert "ToPatches" not in str(app.request["view"])
+    app.request["selected"] = [dataset.first().id]
+    assert app("flag", **about)["sentence"].startswith("1 label flagged")  # what is shown of it
+    assert dataset.values("found.keypoints.tags") == [[[], ["needs-review"]], [[], []]]
 
 
 def test_what_the_view_or_the_sidebar_excludes_never_gets_in(app):

@@ -10,14 +10,17 @@ from fiftyone.core.stages import ViewStage
 from fiftyone.operators.executor import ExecutionContext, Executor
 from fiftyone.server.routes import embeddings_v2 as native
 from label_types import PATCHES, labels_of, one_class_each, others
+from labelvet.approval.approve import approve
 from labelvet.approval.candidates import find_candidates
-from labelvet.core.errors import InvalidParameter
+from labelvet.core.errors import InvalidParameter, UnknownField
 from labelvet.core.packed import pack
+from labelvet.dataset.documents import hex_ids
 from labelvet.issues.attributes import ISSUE, MISLABELED, MISPLACED, MISSED, REASON
 from labelvet.issues.find import find_label_issues
 from labelvet.operators import ApproveToTarget
 from labelvet.panels.label_embeddings import LabelEmbeddings
-from labelvet.proof.audits import begin_audit, current_audit
+from labelvet.proof.audits import begin_audit, current_target
+from labelvet.proof.proven_basket import fill_basket
 from labelvet.review.answers import Answer, give_answers
 from labelvet.visualization.update import update_visualization
 from packed import array
@@ -197,30 +200,39 @@ def test_other_classes_of_whole_images_are_evidence(make_dataset, tmp_path):
         find_label_issues(dataset, "map", second_fields="boxes")
 
 
-def test_only_detections_with_boxes_are_approved(make_dataset):
+def test_what_is_no_patch_is_not_approved(make_dataset):
     dataset = make_dataset()
     given = labels_of("cat") | others()
     dataset.add_samples([fo.Sample("/media/a.jpg"), fo.Sample("/media/b.jpg", **given)])
-    assert find_candidates(dataset, "detections").field == "detections"
-    with pytest.raises(InvalidParameter, match="'cuboids' holds labels in 3D"):
-        find_candidates(dataset, "cuboids")
-    for field in set(given) - {"detections", "cuboids"}:
-        with pytest.raises(InvalidParameter, match=f"'{field}' is a field of .*, and only Detect"):
+    for field in PATCHES:
+        assert find_candidates(dataset, field).field == field
+    for field in ("cuboids", "lanes"):
+        with pytest.raises(InvalidParameter, match=f"'{field}' holds labels in 3D"):
+            find_candidates(dataset, field)
+    for field in set(others()) - {"cuboids", "lanes"}:
+        with pytest.raises(UnknownField, match=f"'{field}' holds .*: .*[a-z]"):
             find_candidates(dataset, field)
 
 
-def test_a_target_of_labels_that_cannot_be_approved_is_refused_before_a_question(
-    make_dataset, tmp_path
-):
+@pytest.mark.parametrize("field", ["polylines", "classification"])
+def test_a_target_of_labels_of_another_type_fills_the_basket(make_dataset, tmp_path, field):
     dataset = make_dataset()
-    one_class_each(dataset, tmp_path, "polylines")
+    one_class_each(dataset, tmp_path, field)
     find_label_issues(dataset, "map")
-    with pytest.raises(InvalidParameter, match="'polylines' is a field of Polylines, and only"):
-        begin_audit(dataset, "map", target=0.9)
-    assert current_audit(dataset, "map") is None
     request = {"dataset_name": dataset.name, "params": {}, "view": []}
     context = ExecutionContext(request, executor=Executor())
-    inputs = ApproveToTarget().resolve_input(context).type.properties
-    assert "only Detections can be approved" in inputs["problem"].view.label
-    assert "target" not in inputs
-    assert begin_audit(dataset, "map").target is None  # how many are wrong can be asked
+    assert "target" in ApproveToTarget().resolve_input(context).type.properties
+    begin_audit(dataset, "map", target=0.9)
+    audit = current_target(dataset, field, None)
+    asked = [
+        Answer(sample, id_, audit.class_of(row), "right")
+        for row, (sample, id_) in enumerate(
+            zip(hex_ids(audit.sample_ids), hex_ids(audit.ids), strict=True)
+        )
+    ]
+    give_answers(dataset, field, asked, "ada")
+    filled = fill_basket(dataset, audit)
+    done = approve(find_candidates(dataset, field), "truth")
+    assert 0 < done.approved == filled.changed <= len(asked)
+    dataset.reload()
+    assert dataset.count(dataset._get_label_field_root("truth")[0]) == done.approved
