@@ -204,7 +204,9 @@ def take_back_change(change: Change) -> Answered:
     change.close()
     refused = given - changed
     what = "1 answer was" if changed == 1 else f"{changed:,} answers were"
-    rest = f" {refused:,} labels were changed since: they were left as they are." if refused else ""
+    rest = {0: "", 1: " 1 label was changed since: it was left as it is."}.get(
+        refused, f" {refused:,} labels were changed since: they were left as they are."
+    )
     return Answered(changed, refused, None, f"{what} undone.{rest}")
 
 
@@ -360,6 +362,7 @@ def entry_of(answer: Answer, label: dict[str, Any], user: str, moment: datetime)
         before["bounding_box"] = label["bounding_box"]
         after |= {"bounding_box": checked_box(answer.box), "box_before": label["bounding_box"]}
     says, had = _SAYS.get(answer.verdict), label.get("tags") or []
+    takes = [tag for tag in TAKES_AWAY.get(says or "", ()) if tag in had]
     return {
         "sample": ObjectId(answer.sample_id),
         "label": ObjectId(answer.label_id),
@@ -367,7 +370,9 @@ def entry_of(answer: Answer, label: dict[str, Any], user: str, moment: datetime)
         "after": after,
         "says": says,
         "adds": [] if says is None or says in had else [says],
-        "takes": [tag for tag in TAKES_AWAY.get(says or "", ()) if tag in had],
+        "takes": takes,
+        # a state that it has neither before nor after is a later word
+        "later": [tag for tag in TAGS.values() if tag not in (*had, says)],
     }
 
 
@@ -434,10 +439,9 @@ def _update(
     guard |= {name: then[name] for name in (*_CHANGED, "review", "reviewed_at") if name in then}
     changes = any(values.get(name) != then.get(name) for name in _CHANGED)
     if new == "before" and entry["says"]:
-        # what has another state since has had a later word
-        guard["tags"] = {"$eq": entry["says"]}
-        if changes:
-            guard["tags"] |= {"$ne": APPROVED_TAG}
+        # what has another state since has had a later word; earlier versions wrote down none
+        later = entry.get("later", [APPROVED_TAG] if changes else [])
+        guard["tags"] = {"$eq": entry["says"], "$nin": later}
     elif entry["says"] == REJECTED_TAG or changes:
         guard["tags"] = {"$ne": APPROVED_TAG}
     where: dict[str, Any] = {sample_id: entry["sample"]}

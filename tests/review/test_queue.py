@@ -234,6 +234,10 @@ def test_a_word_that_others_followed_is_not_taken_back(judged):
     undo(dataset, flagged.token)
     assert states(dataset, item) == ["reviewed"]
     assert label(dataset, item.id).review == "right" and right.changed == 1
+    added = add_labels(find_candidates(dataset, FIELD), Selection(ids=parse_ids([item.id])))
+    refused = take_back(dataset, right.token)
+    assert refused.sentence.endswith("1 label was changed since: it was left as it is.")
+    assert states(dataset, item) == ["for-approval", "reviewed"] and added.changed == 1
 
 
 def test_what_is_approved_is_changed_in_ground_truth(judged):
