@@ -198,6 +198,7 @@ class Loop(RuleBasedStateMachine):
                 assert original in approved or original in self.touched, f"{label} has no original"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("type_", TYPES)
 def test_a_label_is_approved_if_and_only_if_ground_truth_has_it(type_):
     loop = type(f"Loop of {type_}", (Loop,), {"type": type_})

@@ -134,6 +134,7 @@ def test_answers_are_taken_back_batch_by_batch(judged, monkeypatch):
     assert [one[FIELD] for one in samples_of(judged).find()] == before
 
 
+@pytest.mark.slow
 def test_sixty_thousand_answers_are_written_down(make_dataset, monkeypatch):
     """A document of MongoDB holds 16 MB. What the labels' own updates do, others test with few."""
     dataset = make_dataset()
