@@ -20,7 +20,7 @@ from .bounds import Bounds, Draws, Population
 _SETS = 16
 # The share of wrong labels that is guessed of the smallest set, and of the largest, beside the one
 # that the target allows.
-_SMALLEST, _LARGEST = 0.25, 1.3
+_SMALLEST, _LARGEST = 0.25, 1.0
 
 
 @dataclass(frozen=True)
