@@ -153,13 +153,26 @@ def send_for_correction(
     return Sent(handover, suggested, left_out)
 
 
-def _checked(samples: Any, field: Any, anno_key: Any, backend: str) -> tuple[fo.Dataset, Storage]:
-    """Refuses what cannot be sent, before anything is done."""
+def check_key(dataset: fo.Dataset, anno_key: Any) -> None:
+    """Checks that something may be sent under a key.
+
+    Raises:
+        InvalidParameter: if it is no name, or taken
+    """
     if not isinstance(anno_key, str) or not anno_key.isidentifier():
         raise InvalidParameter(
             "An annotation key has letters, digits and underscores, and begins with no digit."
         )
+    if anno_key in dataset.list_annotation_runs():
+        raise InvalidParameter(
+            f"The dataset has an annotation run '{anno_key}': choose another annotation key."
+        )
+
+
+def _checked(samples: Any, field: Any, anno_key: Any, backend: str) -> tuple[fo.Dataset, Storage]:
+    """Refuses what cannot be sent, before anything is done."""
     dataset = samples._root_dataset
+    check_key(dataset, anno_key)
     if storage_of(samples).frames or locate(dataset, field).frames:
         raise InvalidParameter(
             "Labels of frames are not sent from here: FiftyOne's own annotate() sends videos to "
@@ -173,10 +186,6 @@ def _checked(samples: Any, field: Any, anno_key: Any, backend: str) -> tuple[fo.
         )
     check_writable(dataset, field)
     check_tool(backend)
-    if anno_key in dataset.list_annotation_runs():
-        raise InvalidParameter(
-            f"The dataset has an annotation run '{anno_key}': choose another annotation key."
-        )
     return dataset, locate(dataset, field)
 
 
@@ -266,14 +275,10 @@ def _runs(
     dataset: fo.Dataset, anno_key: str, images: list[str], most: int | None
 ) -> Iterator[tuple[str, list[str]]]:
     """Yields the keys of the annotation runs, and their images."""
-    taken = set(dataset.list_annotation_runs())
     size = most or len(images)
     for number, start in enumerate(range(0, len(images), size), start=1):
         key = anno_key if number == 1 else f"{anno_key}_{number}"
-        if key in taken:
-            raise InvalidParameter(
-                f"The dataset has an annotation run '{key}': choose another annotation key."
-            )
+        check_key(dataset, key)
         yield key, images[start : start + size]
 
 

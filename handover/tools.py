@@ -37,7 +37,7 @@ _TOOLS = {
     LABEL_STUDIO: _Tool(
         "Label Studio",
         ("url", "api_key"),
-        {"label_studio_sdk": "pip install 'labelvet[labelstudio]'"},
+        {"label_studio_sdk": "pip install label-studio-sdk==1.0.12"},
         # FiftyOne sends all files in one request, and the server takes no more
         most_images=100,
     ),

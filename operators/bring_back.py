@@ -13,6 +13,9 @@ import fiftyone.operators.types as types
 from ..core.progress import Report
 from ..core.sentences import count
 from ..core.user import current_user
+from ..handover.bringing import bring_back
+from ..handover.records import list_handovers
+from ..handover.tools import LABEL_STUDIO, title
 from .forms import drop_down, nothing, one_of
 from .long_operator import LongOperator, schedule_on
 from .summary import show_lines
@@ -36,9 +39,6 @@ class BringBack(LongOperator):
     icon = "move_to_inbox"
 
     def fill(self, ctx: Any, inputs: types.Object) -> None:
-        from ..handover.records import list_handovers
-        from ..handover.tools import LABEL_STUDIO, title
-
         sent = {one.anno_key: one for one in list_handovers(ctx.dataset)}
         if not sent:
             nothing(inputs, "none", "Nothing was sent for correction: Send for correction does")
@@ -100,8 +100,6 @@ class BringBack(LongOperator):
         return foo.execute_operator(self.uri, ctx, params=params)
 
     def call(self, ctx: Any, progress: Report, cancelled: Event) -> Any:
-        from ..handover.bringing import bring_back
-
         params = ctx.params
         return bring_back(
             ctx.dataset,

@@ -16,6 +16,13 @@ from ..core.sentences import count
 from ..core.user import current_user
 from ..dataset.patches import label_root, whole_groups
 from ..dataset.removed import without_removed
+from ..handover.sending import (
+    check_key,
+    flagged_labels,
+    list_sendable_fields,
+    send_for_correction,
+)
+from ..handover.tools import check_tool, list_tools
 from .forms import drop_down, nothing, problem
 from .long_operator import LongOperator, schedule_on
 
@@ -29,9 +36,6 @@ class SendForCorrection(LongOperator):
     icon = "outbox"
 
     def fill(self, ctx: Any, inputs: types.Object) -> None:
-        from ..handover.sending import flagged_labels, list_sendable_fields
-        from ..handover.tools import check_tool, list_tools
-
         inputs.view_target(ctx, action_description="Send")
         samples = whole_groups(ctx.target_view())
         fields = without_removed(samples, list_sendable_fields(samples))
@@ -42,6 +46,9 @@ class SendForCorrection(LongOperator):
             ctx, inputs, "field", fields, label="Label field", about="The boxes to correct"
         )
         tools = list(list_tools())
+        if not tools:
+            nothing(inputs, "no_tools", "FiftyOne's annotation config names no tool to send to")
+            return
         about = "Its server and credentials are those of FiftyOne's annotation config"
         backend = drop_down(
             ctx, inputs, "backend", tools, label="Annotation tool", about=about, default=tools[0]
@@ -58,6 +65,8 @@ class SendForCorrection(LongOperator):
             return
         try:
             check_tool(backend)
+            if ctx.params.get("anno_key"):
+                check_key(ctx.dataset, ctx.params["anno_key"])
         except LabelvetError as error:
             problem(inputs, error)
             return
@@ -106,8 +115,6 @@ class SendForCorrection(LongOperator):
         return foo.execute_operator(self.uri, ctx, params=params)
 
     def call(self, ctx: Any, progress: Report, cancelled: Event) -> Any:
-        from ..handover.sending import send_for_correction
-
         params = ctx.params
         return send_for_correction(
             ctx.target_view(),

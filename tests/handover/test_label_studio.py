@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fiftyone as fo
+import fiftyone.operators as foo
 import pytest
 from labelvet.cli import main
 from labelvet.core.errors import ToolUnavailable
@@ -15,8 +16,12 @@ from labelvet.panels.undoing import undo
 from PIL import Image
 
 FIELD = "predictions"
-# those of label-studio-sdk 1
-pytestmark = pytest.mark.filterwarnings("ignore::pydantic.PydanticDeprecatedSince20")
+pytestmark = [
+    # those of label-studio-sdk 1
+    pytest.mark.filterwarnings("ignore::pydantic.PydanticDeprecatedSince20"),
+    # FiftyOne leaves the files open that it sends
+    pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning"),
+]
 
 
 class Tasks:
@@ -143,7 +148,8 @@ def test_there_and_back(boxes, label_studio, capsys):
     assert labels_of(boxes) == before
     assert not boxes.has_sample_field(f"{FIELD}_removed")
     # what was undone can be brought back again
-    assert bring_back(boxes, "round_1").corrected == 3
+    foo.get_operator("@labelvet/labelvet/bring_back")(boxes, "round_1")
+    assert list_changes(boxes)[0].sentence.startswith("'round_1' from Label Studio: 3 corrected")
 
 
 def test_more_images_than_the_server_takes_at_once(make_dataset, tmp_path, label_studio):
@@ -153,8 +159,9 @@ def test_more_images_than_the_server_takes_at_once(make_dataset, tmp_path, label
         Image.new("RGB", (20, 20)).save(file)
         label = fo.Detection(label=f"class {number}", bounding_box=[0.1, 0.1, 0.5, 0.5])
         dataset.add_sample(fo.Sample(str(file), predictions=fo.Detections(detections=[label])))
-    sent = send_for_correction(dataset, FIELD, "all_of_them", "labelstudio", flagged=False)
-    assert sent.handover.runs == ("all_of_them", "all_of_them_2")
+    send = foo.get_operator("@labelvet/labelvet/send_for_correction")
+    send(dataset, FIELD, "all_of_them", "labelstudio", flagged=False)
+    assert dataset.list_annotation_runs() == ["all_of_them", "all_of_them_2"]
     last, tasks = dataset.last(), Tasks(dataset, "all_of_them_2")
     tasks.submit(last, tasks.regions(last))
     done = bring_back(dataset, "all_of_them")
