@@ -137,7 +137,7 @@ class Plan:
 # why labels stay as they are
 WAITING = "not submitted yet"
 DELETED = "deleted there"
-APPROVED = "approved here since"
+APPROVED = "approved here"
 CHANGED_HERE = "changed here only"
 UNUSABLE = "rotated, without a class or without area"
 MASKED = "moved there but have a mask"

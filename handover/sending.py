@@ -87,7 +87,7 @@ def send_for_correction(
     """Sends boxes to Label Studio or CVAT, as the labels that its annotators begin with.
 
     The server and its credentials are those of FiftyOne's annotation config. Approved labels stay
-    here, as do labels without a class.
+    here, unless whole images are sent, as do labels without a class.
 
     Args:
         samples: the dataset or a view, a patches view too
@@ -205,9 +205,11 @@ def _read(
                 if (wanted is not None and (sample, label_id) not in wanted) or not box:
                     continue
                 state = state_of(tags)
-                approved += state == "approved"
+                # with all of an image they go along, to be seen
+                stays = state == "approved" and wanted is not None
+                approved += stays
                 unnamed += label is None
-                if state != "approved" and label is not None:
+                if not stays and label is not None:
                     was = State(label, tuple(box))
                     labels.append(SentLabel(sample, label_id, was, was, state))
     return labels, {"stay here as they are approved": approved, "have no class": unnamed}

@@ -145,8 +145,8 @@ def speaking_to(backend: str) -> Iterator[None]:
             ) from error
         if response.status_code in (401, 403):
             legacy = (
-                " Label Studio has to allow legacy tokens: Organization > Access Token Settings, "
-                "or its option --enable-legacy-api-token."
+                " Label Studio has to allow legacy tokens: Organization > API Tokens Settings, or "
+                "its option --enable-legacy-api-token."
                 if backend == LABEL_STUDIO
                 else ""
             )
@@ -188,7 +188,8 @@ def download(dataset: fo.Dataset, anno_key: str, label_field: str) -> Returned:
 
 def _submitted(results: Any) -> dict[str, Said]:
     client = results.connect_to_api()._client
-    emails = {user.id: user.email for user in client.get_users()}
+    users = client.make_request("GET", "/api/users").json()
+    emails = {user["id"]: user["email"] for user in users}
     tasks = client.get_project(results.project_id).get_tasks(
         selected_ids=list(results.uploaded_tasks)
     )

@@ -39,7 +39,8 @@ class BringBack(LongOperator):
     icon = "move_to_inbox"
 
     def fill(self, ctx: Any, inputs: types.Object) -> None:
-        sent = {one.anno_key: one for one in list_handovers(ctx.dataset)}
+        runs = ctx.dataset.list_annotation_runs()
+        sent = {one.anno_key: one for one in list_handovers(ctx.dataset) if one.anno_key in runs}
         if not sent:
             nothing(inputs, "none", "Nothing was sent for correction: Send for correction does")
             return

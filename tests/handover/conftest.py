@@ -80,7 +80,7 @@ def label_studio(label_studio_server, monkeypatch):
 
 
 def _wait(process, url, log):
-    deadline = time.monotonic() + 180
+    deadline = time.monotonic() + 600
     while time.monotonic() < deadline:
         assert process.poll() is None, log.read_text()[-2000:]
         with contextlib.suppress(OSError), urllib.request.urlopen(f"{url}/health", timeout=5):

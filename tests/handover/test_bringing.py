@@ -159,7 +159,7 @@ def test_what_nobody_submitted_or_was_settled_here_stays(boxes):
     changed.save()
     done = tool.bring_back(said=[approved.id, rejected.id, changed.id])
     assert done.stay == {
-        "not submitted yet": 2, "approved here since": 1, "changed here only": 1
+        "not submitted yet": 2, "approved here": 1, "changed here only": 1
     }  # fmt: skip
     assert (done.corrected, done.confirmed, len(done.conflicts)) == (0, 3, 1)
     assert [sample[FIELD].detections[0].label for sample in boxes] == ["cat", "cat", "cat", "cow"]

@@ -179,7 +179,20 @@ def test_a_server_that_refuses_or_is_gone_is_told(boxes, label_studio):
             send_for_correction(boxes, FIELD, "lost", "labelstudio")
         known[setting] = right
         assert not boxes.list_annotation_runs()
-    send_for_correction(boxes, FIELD, "lost", "labelstudio")
+    # with all of an image, what is approved goes along
+    sample = boxes.first()
+    one, other = sample[FIELD].detections
+    one.tags, other.tags = ["approved"], []
+    sample.save()
+    sent = send_for_correction(boxes[1:], FIELD, "some", "labelstudio")
+    assert (sent.handover.labels, sent.handover.images) == (6, 3)
+    sent = send_for_correction(boxes, FIELD, "lost", "labelstudio", flagged=False)
+    assert (sent.handover.labels, sent.left_out["stay here as they are approved"]) == (7, 1)
+    boxes.delete_annotation_run("lost")
+    sent = send_for_correction(
+        boxes, FIELD, "lost", "labelstudio", flagged=False, whole_images=True
+    )
+    assert (sent.handover.labels, sent.handover.images) == (8, 4)
     tasks = Tasks(boxes, "lost")
     tasks.client.make_request("DELETE", f"/api/projects/{tasks.project}")
     with pytest.raises(ToolUnavailable, match="does not have what was sent"):
