@@ -9,6 +9,7 @@ and a second click approves what is left.
 from __future__ import annotations
 
 import secrets
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -22,14 +23,8 @@ from ..core.errors import FieldGone, InvalidParameter
 from ..core.sentences import count
 from ..core.user import current_user
 from ..dataset import removed
-from ..dataset.changes import (
-    Change,
-    begin,
-    held_changes,
-    past_changes,
-    undone_once,
-    unique_moment,
-)
+from ..dataset.alone import alone
+from ..dataset.changes import Change, begin, past_changes, undone_once, unique_moment
 from ..dataset.documents import delete_field, now, samples_of
 from ..dataset.expressions import (
     Expression,
@@ -66,6 +61,8 @@ _PROVENANCE = {
     "approved_proof": Attribute(fo.StringField, "What was proven of the labels approved with it"),
     **_MOMENT,
 }
+# an approval of a million labels may take as long
+_PATIENCE_SECONDS = 60.0
 _LEFT_BEHIND = (RUN_ATTRIBUTE, MARK, APPROVED_AT, *ISSUES)
 
 
@@ -118,43 +115,39 @@ def approve(
         raise InvalidParameter(f"The rule is one of: {', '.join(RULES)}.")
     if not 0 < iou <= 1:
         raise InvalidParameter(f"The IoU of one object is above 0 and at most 1, not {iou:g}.")
-    dataset.reload()
-    _check_target(candidates, into)
-    there, known = _counts(candidates, into, iou)
-    if not there:
-        raise InvalidParameter("The basket is empty: add labels for approval first.")
-    if known and rule == "refuse":
-        raise InvalidParameter(
-            f"{count(known, 'label')} of {there:,} in the basket {'is' if known == 1 else 'are'} "
-            f"already in '{into}': nothing was approved. Remove them from the basket, or choose to "
-            "keep or replace the existing labels."
-        )
-    made = dataset.get_field(into) is None
-    _prepare(candidates, into)
-    if rule == "replace":
-        removed.prepare(dataset, into)
-    moment, by, before = unique_moment(dataset), by or current_user(), progress(candidates)
-    update = _update(candidates, into, rule, iou, moment, by, proof_sentence)
-    after = _after(candidates, _chosen(candidates), moment)
-    with begin(
-        dataset, APPROVAL, f"Labels approved into '{into}'.", by, expires=False,
-        field=candidates.field, run=candidates.run, into=into, moment=moment, iou=iou,
-        replaces=rule == "replace", made=made, turned_down=before.flagged + before.rejected,
-        proof=proof_sentence,
-    ) as change:  # fmt: skip
-        if _is_held(change, "undone"):
-            change.drop()
+    with _alone(dataset, into):
+        dataset.reload()
+        _check_target(candidates, into)
+        there, known = _counts(candidates, into, iou)
+        if not there:
+            raise InvalidParameter("The basket is empty: add labels for approval first.")
+        if known and rule == "refuse":
             raise InvalidParameter(
-                f"An approval into '{into}' is being undone now: try again in a moment."
+                f"{count(known, 'label')} of {there:,} in the basket "
+                f"{'is' if known == 1 else 'are'} already in '{into}': nothing was approved. "
+                "Remove them from the basket, or choose to keep or replace the existing labels."
             )
-        update_labels(
-            candidates, _concerned(candidates), update, candidates.belongs(), after,
-            removing=into if rule == "replace" else None,
-        )  # fmt: skip
-        settle_run(candidates)
-        done = _done(candidates, change, into, rule)
-        change.say(done.sentence)
-    return done
+        made = dataset.get_field(into) is None
+        _prepare(candidates, into)
+        if rule == "replace":
+            removed.prepare(dataset, into)
+        moment, by, before = unique_moment(dataset), by or current_user(), progress(candidates)
+        update = _update(candidates, into, rule, iou, moment, by, proof_sentence)
+        after = _after(candidates, _chosen(candidates), moment)
+        with begin(
+            dataset, APPROVAL, f"Labels approved into '{into}'.", by, expires=False,
+            field=candidates.field, run=candidates.run, into=into, moment=moment, iou=iou,
+            replaces=rule == "replace", made=made, turned_down=before.flagged + before.rejected,
+            proof=proof_sentence,
+        ) as change:  # fmt: skip
+            update_labels(
+                candidates, _concerned(candidates), update, candidates.belongs(), after,
+                removing=into if rule == "replace" else None,
+            )  # fmt: skip
+            settle_run(candidates)
+            done = _done(candidates, change, into, rule)
+            change.say(done.sentence)
+        return done
 
 
 @undone_once
@@ -170,13 +163,15 @@ def undo_approval(change: Change) -> str:
             if labels are being approved into that field now
         FieldGone: if a field is not there any more
     """
+    # an approval that began now could count on it
+    with _alone(change.dataset, change.what["into"]):
+        return _undo(change)
+
+
+def _undo(change: Change) -> str:
     dataset, what = change.dataset, change.what
     dataset.reload()
     check_fields(dataset, [what["field"], what["into"]])
-    if _is_held(change, "made"):
-        raise InvalidParameter(
-            f"Labels are being approved into '{what['into']}' now: undo this once that has ended."
-        )
     candidates = Candidates(dataset, what["field"], what["run"])
     into, moment = what["into"], what["moment"]
     truth = label_field(dataset, into)
@@ -223,22 +218,20 @@ def undo_approval(change: Change) -> str:
     return sentence
 
 
-def _is_held(change: Change, being: str) -> bool:
-    """Whether another approval into the same field is being made, or undone: what it takes from
-    ground truth, or adds, may be what this one would count on."""
-    into, frames = change.what["into"], change.what.get("frames")
-    return any(
-        (one.what["into"], one.what.get("frames")) == (into, frames) and one.token != change.token
-        for one in held_changes(change.dataset, APPROVAL, being)
-    )
-
-
 def _is_used(dataset: fo.Dataset, into: str) -> bool:
     """Whether a field of ground truth holds labels, or an approval into it can be undone yet."""
     there = label_field(dataset, into).any()
     return samples_of(dataset).find_one(there, {"_id": 1}) is not None or any(
         not one.closed and one.what["into"] == into for one in past_changes(dataset, (APPROVAL,))
     )
+
+
+def _alone(dataset: Any, into: str) -> AbstractContextManager[None]:
+    """Lets one at a time approve into a field of ground truth, or undo that."""
+    refusal = (
+        f"Labels are being approved into '{into}', or that is undone: try again once it ended."
+    )
+    return alone(dataset, f"approve into {into}", refusal, _PATIENCE_SECONDS)
 
 
 def _check_later(change: Change) -> None:
@@ -261,8 +254,8 @@ def _check_later(change: Change) -> None:
         copies = each(keep(all_there, is_at(APPROVED_AT, what["moment"])), "$$l.approved_from")
         copied = {"$in": [{"$toString": "$$l._id"}, copies]}
         kept = {"$and": [is_at(APPROVED_AT, what["moment"]), {"$not": [copied]}]}
-        alone = {"$and": [known(of_this, iou), {"$not": [known(others, iou)]}]}
-        counts_on = keep(keep(source.labels(), kept), alone)
+        uncovered = {"$and": [known(of_this, iou), {"$not": [known(others, iou)]}]}
+        counts_on = keep(keep(source.labels(), kept), uncovered)
         which = {
             f"{truth.root}.{APPROVED_AT}": moment,
             f"{source.root}.{APPROVED_AT}": what["moment"],

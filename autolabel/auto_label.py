@@ -19,6 +19,7 @@ from pymongo import UpdateOne
 from ..core.errors import Cancelled, InvalidParameter, NoPatches, UnknownRun
 from ..core.progress import Progress, Report
 from ..core.sentences import count, first_line
+from ..dataset.alone import alone
 from ..dataset.brain_runs import raise_if_deleted
 from ..dataset.checked_writes import write_checked
 from ..dataset.documents import now, reload_samples, samples_of
@@ -51,7 +52,6 @@ from .runs import (
     RUN_IN_REVIEW,
     AutoLabelRun,
     asks_the_same,
-    beginning_alone,
     check_existing,
     check_label_field,
     get_run,
@@ -164,7 +164,7 @@ def auto_label(
             detector = load_detector(model, wanted, confidence, device)
         check_label_field(dataset, label_field, detector.finds)
         of = LabelField(label_field, LABEL_TYPES[detector.finds])
-        with beginning_alone(dataset, run_name):
+        with alone(dataset, f"begin {run_name}", taken(run_name)):
             # another process may have begun while the model was loaded
             earlier = check_existing(dataset, run, existing)
             if _moved(before, earlier):

@@ -15,17 +15,15 @@ from typing import Any
 import fiftyone as fo
 import fiftyone.constants as foc
 import fiftyone.core.odm as foo
-from bson import ObjectId
 from fiftyone.core.odm.runs import RunDocument
 from pymongo.errors import PyMongoError
 
 from ..core.checks import check_name
 from ..core.errors import InvalidParameter, UnknownField, UnknownRun
 from ..dataset.documents import run_documents
-from ..dataset.run_keys import give_key, is_gone, this_writer
+from ..dataset.run_keys import give_key
 from ..dataset.schema import check_writable
 from ..dataset.storage import Storage
-from ..dataset.stores import open_store
 
 # labels that a detector is less sure of are left out
 DEFAULT_CONFIDENCE = 0.25
@@ -44,8 +42,6 @@ REPLACE, ONLY_NEW = "replace", "only_new"
 
 _METHOD = "labelvet_auto_label"
 _LONGEST_NAME = 200
-_STORE = "labelvet_beginning"
-_HELD_SECONDS = 600
 _SEEN_EVERY_SECONDS = 5.0
 _CUT_OFF_AFTER = timedelta(minutes=1)
 _NOW = {"$dateToString": {"date": "$$NOW", "format": "%Y-%m-%dT%H:%M:%S.%L+00:00"}}
@@ -258,29 +254,6 @@ def save_run(dataset: fo.Dataset, run: AutoLabelRun) -> None:
         new.delete()
         raise InvalidParameter(taken(run.name))
     dataset.reload()
-
-
-@contextmanager
-def beginning_alone(dataset: fo.Dataset, name: str) -> Iterator[None]:
-    """Lets nobody else begin a run of a name until the block ends; a process that dies in it keeps
-    nobody waiting.
-
-    Raises:
-        InvalidParameter: if another process is in such a block
-    """
-    store, mine = open_store(dataset, _STORE), {"writer": this_writer(), "since": ObjectId()}
-    held = store.get(name)
-    if held is not None and is_gone(held["writer"], held["since"]):
-        is_mine = store.compare_and_set(name, held, mine)
-    else:
-        is_mine = store.set_if_absent(name, mine, ttl=_HELD_SECONDS)
-    if not is_mine:
-        raise InvalidParameter(taken(name))
-    try:
-        yield
-    finally:
-        with suppress(PyMongoError):  # then it is forgotten, or its writer gone, before long
-            store.delete(name)
 
 
 def taken(name: str) -> str:

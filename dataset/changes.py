@@ -14,7 +14,7 @@ import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta, timezone
+from datetime import datetime
 from functools import wraps
 from typing import Any, TypeVar
 
@@ -35,7 +35,6 @@ from .stores import open_store
 _STORE, _CLOCK = "labelvet_undo", "clock"
 _UNDO_SECONDS = 30 * 24 * 3600
 _LISTED = 200
-_AT_ONCE_WITHIN = timedelta(minutes=10)
 _CLOSED = "This was already undone, or closed by Finish."
 _HELD = {
     "made": "This change is still being made: undo it once it has ended.",
@@ -298,25 +297,6 @@ def list_marked(dataset: fo.Dataset) -> list[Change]:
     return list(_read(dataset, which, ()))
 
 
-def held_changes(dataset: fo.Dataset, kind: str, being: str) -> list[Change]:
-    """Lists the changes of a kind that some process is making, or undoing, now.
-
-    Two that must not run at once both write down that they begin before they ask for the other, so
-    at least one of them sees it. Those that began longer ago than ten minutes are not asked about:
-    a machine that died does not hold the others up for longer.
-
-    Args:
-        dataset: the dataset
-        kind: their kind
-        being: "made" or "undone"
-    """
-    lately = ObjectId.from_datetime(datetime.now(timezone.utc) - _AT_ONCE_WITHIN)
-    which = {
-        "value.held.being": being, "value.held.since": {"$gte": lately}, "value.closed": False
-    }  # fmt: skip
-    return list(_read(dataset, which, (kind,), held=True))
-
-
 def past_changes(dataset: fo.Dataset, kinds: tuple[str, ...]) -> list[Change]:
     """Lists all changes of some kinds that are known, closed ones too, the newest first."""
     return list(_read(dataset, {}, kinds))
@@ -328,14 +308,12 @@ def _read(
     kinds: tuple[str, ...],
     limit: int = 0,
     projection: dict[str, int] | None = None,
-    held: bool = False,
 ) -> Iterator[Change]:
     query: dict[str, Any] = {"store_name": _STORE, "dataset_id": dataset._doc.id, **which}
     query["value.kind"] = {"$in": list(kinds)} if kinds else {"$exists": True}
     found = collection_named("execution_store").find(query, projection)
     for document in found.sort([("value.at", -1), ("_id", -1)]).limit(limit):
-        if not held or _is_holding(document["value"]["held"]):
-            yield _change(dataset, document["key"], {"what": {}, **document["value"]})
+        yield _change(dataset, document["key"], {"what": {}, **document["value"]})
 
 
 def _change(dataset: fo.Dataset, token: str, record: dict[str, Any]) -> Change:

@@ -1,13 +1,15 @@
 """What undoing an earlier change does: the table in docs/auto-labeling.md, row by row."""
 
+from threading import Thread
+
 import pytest
+from labelvet.approval import approve as approving
 from labelvet.approval.approve import approve
 from labelvet.approval.basket import add_labels
 from labelvet.approval.candidates import Selection, find_candidates
 from labelvet.approval.finalize import finalize, finish, remove_turned_down
 from labelvet.approval.undo import undo
 from labelvet.core.errors import InvalidParameter, UnknownUndo
-from labelvet.dataset.changes import begin, find_change, list_changes
 from labelvet.dataset.tags import tag_view
 
 FIELD, TRUTH = "predictions", "ground_truth"
@@ -37,24 +39,21 @@ def test_an_approval_that_a_later_one_counts_on_is_refused(predicted, how, did):
     assert not predicted.has_sample_field(TRUTH)
 
 
-def test_while_one_is_undone_none_is_made_and_the_other_way_round(predicted):
-    """Neither counts on what the other takes away at that moment."""
+def test_an_approval_that_begins_while_another_is_undone_waits(predicted, monkeypatch):
     predicted.clone_sample_field(FIELD, "second")
-    first, candidates = approve_all(predicted), find_candidates(predicted, "second")
-    add_labels(candidates, Selection())
-    with (
-        find_change(predicted, first.token).claimed(),
-        pytest.raises(InvalidParameter, match="being undone now: try again"),
-    ):
-        approve(candidates, TRUTH)
-    with (
-        begin(predicted, "approval", "Labels approved.", expires=False, field="second", into=TRUTH),
-        pytest.raises(InvalidParameter, match="are being approved into 'ground_truth' now"),
-    ):
-        undo(predicted, first.token)
-    assert predicted.count_label_tags(FIELD) == {"approved": 24}
-    assert predicted.count_label_tags("second") == {"for-approval": 24}
-    assert len(list_changes(predicted, ("approval",))) == 2 and len(ids(predicted, TRUTH)) == 24
+    first, check, later = approve_all(predicted), approving._check_later, []
+    thread = Thread(target=lambda: later.append(approve_all(predicted, "second")))
+
+    def then_begin(change):
+        check(change)
+        thread.start()
+        thread.join(1)  # it would be through by then
+
+    monkeypatch.setattr(approving, "_check_later", then_begin)
+    undo(predicted, first.token)
+    thread.join()
+    assert [(one.approved, one.known) for one in later] == [(24, 0)]
+    assert len(ids(predicted, TRUTH)) == 24
 
 
 def test_one_whose_labels_a_finished_one_kept_stays(predicted):

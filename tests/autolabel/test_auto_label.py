@@ -624,9 +624,9 @@ def test_a_process_that_died_as_it_began_keeps_nobody_waiting(judged):
     died = subprocess.run(command, capture_output=True, check=True)
     writer = f"{this_writer().rsplit('_', 1)[0]}_{int(died.stdout)}"
     held = {"writer": writer, "since": ObjectId()}
-    open_store(judged, "labelvet_beginning").set(RUN, held)
+    open_store(judged, "labelvet_alone").set(f"begin {RUN}", held)
     assert label(judged, Corner()).images == 8
-    open_store(judged, "labelvet_beginning").set(RUN, {**held, "writer": this_writer()})
+    open_store(judged, "labelvet_alone").set(f"begin {RUN}", {**held, "writer": this_writer()})
     with pytest.raises(InvalidParameter, match="by another process in the meantime"):
         label(judged, Corner(), existing="replace")
 
