@@ -2,28 +2,46 @@
 
 The sidebar's filters of a label's class or confidence are what a map is used with most: its legend
 and its slider set them. FiftyOne makes view stages of them, and MongoDB evaluates those for every
-label of the dataset; here an attribute is read once, and a filter is a comparison of a column. What
-is not surely the same is left to MongoDB. Tried with fiftyone 1.22.
+label of the dataset; here an attribute is read once, and a filter is a comparison of a column. Which
+samples a view begins with is asked once, for all filters on top of it. What is not surely the same is
+left to MongoDB. Tried with fiftyone 1.22.
 """
 
 from __future__ import annotations
 
+import hashlib
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
+import bson
 import fiftyone as fo
 import fiftyone.core.media as fom
 import numpy as np
 from numpy.typing import NDArray
 
-from ..dataset.documents import read_labels, revision, samples_of
+from ..dataset.documents import byte_keys, read_labels, revision, samples_of
 from ..dataset.memory import Memory
 from .columns import only_shown
 from .map import Map
 
 Mask = NDArray[np.bool_]
 
-_KEPT_BYTES = 64 * 2**20
+_KEPT_BYTES, _KEPT_BYTES_OF_VIEWS = 64 * 2**20, 32 * 2**20
+
+# the stages that choose samples and leave the labels of those alone
+_CHOOSE = (
+    fo.Exclude,
+    fo.ExcludeBy,
+    fo.Exists,
+    fo.Limit,
+    fo.Match,
+    fo.MatchTags,
+    fo.Select,
+    fo.SelectBy,
+    fo.Skip,
+    fo.SortBy,
+)
 _LABEL = "$$this."
 _ORDERS = ("$gte", "$gt", "$lte", "$lt")
 _SAME = ("$eq", "$ne", "$in")
@@ -95,10 +113,12 @@ class _Values:
 
 
 _kept: Memory[_Values | None] = Memory(_KEPT_BYTES, lambda one: 64 if one is None else one.nbytes)
+_chosen: Memory[Mask] = Memory(_KEPT_BYTES_OF_VIEWS, lambda mask: mask.nbytes)
 
 
 def filtered_rows(shown: Map, view: Any) -> Mask | None:
-    """Finds the rows of a map whose labels a view shows, if all that it does is to filter them.
+    """Finds the rows of a map whose labels a view shows, if all that it does is to choose samples
+    and to filter their labels.
 
     Args:
         shown: the map
@@ -115,13 +135,17 @@ def filtered_rows(shown: Map, view: Any) -> Mask | None:
     if not is_list:
         return None
     stages = view._all_stages
-    if not any(isinstance(stage, fo.FilterLabels) for stage in stages):
+    filters = next((n for n, one in enumerate(stages) if isinstance(one, fo.FilterLabels)), None)
+    if filters is None or not all(isinstance(stage, _CHOOSE) for stage in stages[:filters]):
         return None
     collection = samples_of(dataset)
-    try:
-        return _Rows(shown, collection, root, revision(collection)).passing(stages, field)
-    except _NotHere:
-        return None
+    rows = _Rows(shown, collection, root, revision(collection))
+    first = max((n for n in range(filters) if not isinstance(stages[n], fo.Match)), default=-1) + 1
+    for begins in range(first, filters + 1):  # matches of the samples may come before ours
+        with suppress(_NotHere):
+            passing = rows.passing(stages[begins:], field)
+            return passing & rows.chosen(dataset, stages[:begins]) if begins else passing
+    return None
 
 
 class _Rows:
@@ -146,6 +170,22 @@ class _Rows:
         if any((rows & ~one).any() for one in needed):
             raise _NotHere
         return rows
+
+    def chosen(self, dataset: fo.Dataset, stages: list[fo.ViewStage]) -> Mask:
+        """(n,) the rows of the samples that some stages choose."""
+        view = dataset.view()
+        for stage in stages:
+            view = view.add_stage(stage)
+        pipeline, shown = view._pipeline(), self._shown
+        asked = hashlib.sha1(bson.encode({"": [pipeline, list(self._seen)]})).digest()
+
+        def find() -> Mask:
+            found = self._collection.aggregate([*pipeline, {"$project": {"_id": 1}}])
+            samples = {sample["_id"].binary for sample in found}
+            of_sample = np.array([id_ in samples for id_ in byte_keys(shown.samples)], bool)
+            return np.asarray(of_sample[shown.sample_index])
+
+        return _chosen.get((shown.collection, shown.info.run, asked), find)
 
     def _of(self, expression: Any) -> Mask:
         """(n,) the labels for which an aggregation expression is true, of those that exist."""

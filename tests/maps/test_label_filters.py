@@ -100,17 +100,45 @@ def test_what_is_not_surely_the_same_is_asked_of_the_database(odd):
     shown = load_map(odd, "ours")
     high = F("confidence") > 0.5
     for view in (
-        odd.limit(3).filter_labels("predictions", high),
-        odd.match(F("predictions.detections").length() > 2).filter_labels("predictions", high),
-        odd.match({f"{ROOT}.confidence": {"$gte": 0.9}}).filter_labels(
-            "predictions", F("confidence") < 0.95
-        ),
+        odd.filter_labels("predictions", high).limit(3),
+        odd.limit_labels("predictions", 1).filter_labels("predictions", high),
+        odd.filter_labels("predictions", high).match(F(ROOT).length() > 2),
         odd.filter_labels("predictions", F("bounding_box")[2] > 0.1),
         odd.filter_labels("predictions", F("tags").contains("seen")),
         odd.filter_labels("predictions", F("label") > 3),
     ):
         assert filtered_rows(shown, view) is None
         assert visible_rows(shown, view).tolist() == in_the_database(shown, view)
+
+
+def test_the_samples_that_a_view_begins_with_are_asked_once(odd, monkeypatch):
+    shown, asked, get = load_map(odd, "ours"), [], label_filters._chosen.get
+
+    def count(key, find):
+        return get(key, lambda: (asked.append(key), find())[1])
+
+    monkeypatch.setattr(label_filters._chosen, "get", count)
+    views = (
+        odd.limit(3),
+        odd.skip(2).sort_by("filepath", reverse=True).limit(4),
+        odd.match(F("checked")).match_tags("night", bool=False),
+        odd.match(F(ROOT).length() > 2).exclude(odd.first().id),
+        odd.match({f"{ROOT}.confidence": {"$gte": 0.9}}),
+        odd.select(odd.last().id),
+    )
+    for view in views:
+        for low in (0.2, 0.5, 0.8):
+            given = {"range": [low, 1], "exclude": False, "isMatching": False}
+            filtered = fosv.get_extended_view(view, {f"{ROOT}.confidence": given})
+            assert filtered_rows(shown, filtered).tolist() == in_the_database(shown, filtered)
+    assert len(asked) < 2 * len(views)
+    before = len(asked)
+    sample = odd.limit(1).first()
+    sample["checked"] = False
+    sample.save()
+    filtered = fosv.get_extended_view(views[2], {f"{ROOT}.confidence": given})
+    assert filtered_rows(shown, filtered).tolist() == in_the_database(shown, filtered)
+    assert len(asked) == before + 1
 
 
 def test_labels_are_read_once_until_they_are_written_to(judged, monkeypatch):
