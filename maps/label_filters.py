@@ -2,9 +2,9 @@
 
 The sidebar's filters of a label's class or confidence are what a map is used with most: its legend
 and its slider set them. FiftyOne makes view stages of them, and MongoDB evaluates those for every
-label of the dataset; here an attribute is read once, and a filter is a comparison of a column. Which
-samples a view begins with is asked once, for all filters on top of it. What is not surely the same is
-left to MongoDB. Tried with fiftyone 1.22.
+label of the dataset; here an attribute is read once, and a filter is a comparison of a column.
+Which samples a view begins with is asked once, for all filters on top of it. What is not surely the
+same is left to MongoDB. Tried with fiftyone 1.22.
 """
 
 from __future__ import annotations
