@@ -54,6 +54,7 @@ from .runs import (
     asks_the_same,
     check_existing,
     check_label_field,
+    check_ours,
     get_run,
     heartbeat,
     save_run,
@@ -294,6 +295,7 @@ def _label_batch(
     batch: list[tuple[str, Any]],
 ) -> int:
     found = detector.detect([image for _, image in batch])
+    check_ours(dataset, run)
     updates: dict[ObjectId, Any] = {}
     for (id_, _), labels in zip(batch, found, strict=True):
         some = [labels] if of.type.items is None else labels[of.type.items]
@@ -380,26 +382,23 @@ def _finish(
         ]
     )
     found = next(iter(counts), {"images": 0, "labels": 0})
+    try:
+        record = get_run(dataset, run.name)
+    except UnknownRun:  # it was deleted meanwhile
+        record = run
     run = replace(
         run,
         state=state,
-        seen=_last_seen(dataset, run),
+        seen=record.seen,  # as its heartbeat wrote
         labels=found["labels"],
         images=found["images"],
         unreadable=len(unreadable),
         error=why,
         replacing=run.replacing and state != RUN_IN_REVIEW,
     )
-    save_run(dataset, run)
+    if record.created == run.created:
+        save_run(dataset, run)
     return run
-
-
-def _last_seen(dataset: fo.Dataset, run: AutoLabelRun) -> datetime:
-    """When the process of a run was last alive, as its heartbeat wrote."""
-    try:
-        return get_run(dataset, run.name).seen
-    except UnknownRun:  # its record was deleted meanwhile
-        return run.seen
 
 
 def _declare(dataset: fo.Dataset, of: LabelField) -> None:

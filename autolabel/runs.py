@@ -22,7 +22,7 @@ from ..core.checks import check_name
 from ..core.errors import InvalidParameter, UnknownField, UnknownRun
 from ..dataset.documents import run_documents
 from ..dataset.run_keys import give_key
-from ..dataset.schema import check_writable
+from ..dataset.schema import check_writable, missing_fields
 from ..dataset.storage import Storage
 
 # labels that a detector is less sure of are left out
@@ -252,8 +252,23 @@ def save_run(dataset: fo.Dataset, run: AutoLabelRun) -> None:
     ).save()
     if not give_key(dataset, run.name, new.id, None, "runs"):
         new.delete()
+        missing_fields(dataset, ())  # of a dataset that was deleted it says so
         raise InvalidParameter(taken(run.name))
     dataset.reload()
+
+
+def check_ours(dataset: fo.Dataset, run: AutoLabelRun) -> None:
+    """Checks that nobody replaced a run, or undid that, while its process did not answer.
+
+    Raises:
+        InvalidParameter: if somebody did
+    """
+    with suppress(UnknownRun):  # whoever deleted its record keeps its labels
+        if get_run(dataset, run.name).created != run.created:
+            raise InvalidParameter(
+                f"The run '{run.name}' was replaced by another process, as this one had not "
+                "answered for a minute: it stopped, and the record is the other one's."
+            )
 
 
 def taken(name: str) -> str:

@@ -608,6 +608,19 @@ def test_of_two_that_begin_a_run_at_once_one_labels(judged, monkeypatch, existin
     assert collection_named("runs").count_documents(which) == 1
 
 
+def test_a_process_that_wakes_after_it_was_replaced_writes_no_more(judged):
+    def sleep(fraction, line):
+        if "4 of 8" in line:
+            now = datetime.now(timezone.utc)
+            save_run(judged, replace(get_run(judged, RUN), created=now, confidence=0.7))
+
+    with pytest.raises(InvalidParameter, match="was replaced by another process"):
+        label(judged, Corner(), batch_size=2, progress=sleep)
+    assert get_run(judged, RUN).confidence == 0.7 and get_run(judged, RUN).error is None
+    judged.reload()
+    assert judged.count(ROOT) == 4
+
+
 def test_more_unreadable_images_than_a_query_can_name_keep_what_they_had(judged):
     run = label(judged, Corner()).run
     unreadable = dict.fromkeys(
