@@ -292,7 +292,7 @@ def read_documents(
         ``{(sample id, label id): document}`` of those that exist
     """
     shown = {f"{root}.{name}": 1 for name in ("_id", *names)} if names else {root: 1}
-    wanted = set(labels)
+    wanted, ids = set(labels), {ObjectId(label_id) for _, label_id in labels}
     samples = list({ObjectId(sample_id) for sample_id, _ in labels})
     found: dict[tuple[str, str], dict[str, Any]] = {}
     for document in storage.documents.find({"_id": {"$in": samples}}, shown):
@@ -300,7 +300,9 @@ def read_documents(
         for name in root.split("."):
             value = (value or {}).get(name)
         for label in (value or []) if listed else [value] if value else []:
-            pair = str(document["_id"]), str(label.get("_id"))
+            if label.get("_id") not in ids:
+                continue
+            pair = str(document["_id"]), str(label["_id"])
             if pair in wanted:
                 found[pair] = label
     return found
