@@ -197,9 +197,9 @@ def _says(ctx: Any, inputs: types.Object, key: str, target: bool | None) -> bool
         audit = current_audit(ctx.dataset, key)
         if audit is None or (audit.target is not None) != bool(target):
             return False
-        result = read_result(ctx.dataset, audit)
+        sentence = read_result(ctx.dataset, audit).sentence
     except LabelvetError as error:
         problem(inputs, error)
         return False
-    inputs.view("preview", types.Notice(label=result.sentence))
+    inputs.view("preview", types.Notice(label=sentence))
     return True

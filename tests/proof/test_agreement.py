@@ -55,3 +55,13 @@ def test_the_bound_on_errors_holds_at_all_times_at_once():
     # a label that the second reviewer skipped may be one on which they disagree
     skipped = [Pair(one.row, "ada", "bob", one.was_wrong, None) for one in asked[:20]]
     assert most_errors(skipped + asked[20:], n, 0.1) > bounds[-1]
+
+
+@pytest.mark.parametrize(("labels", "differ", "most"), [(14, 1, 0.39), (100, 5, 0.12)])
+def test_few_labels_bound_little(labels, differ, most):
+    rows = np.random.default_rng(0).permutation(2000)[:labels].tolist()
+    apart = np.random.default_rng(1).permutation(labels)[:differ]
+    asked = [Pair(row, "ada", "bob", False, place in apart) for place, row in enumerate(rows)]
+    assert most_errors(asked, 2000, 0.05) == pytest.approx(most, abs=0.02)
+    assert most_errors(asked[:9], 2000, 0.05) is None
+    assert most_errors(asked, 2000, 0.05, True) < most_errors(asked, 2000, 0.05, False)
