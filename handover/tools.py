@@ -111,10 +111,10 @@ def check_tool(backend: Any) -> None:
     known = fo.annotation_config.backends[backend]
     missing = [name for name in tool.settings if known.get(name) in (None, "", _NO_SERVER)]
     if missing:
-        names = ", ".join(f"FIFTYONE_{backend}_{name}".upper() for name in missing)
+        names = " and ".join(f"FIFTYONE_{backend}_{name}".upper() for name in missing)
         raise ToolUnavailable(
-            f"FiftyOne does not know your {tool.title}: set {names}, or its "
-            f"{', '.join(missing)} in ~/.fiftyone/annotation_config.json, and restart the App."
+            f"FiftyOne does not know your {tool.title}: set {names}, or {' and '.join(missing)} "
+            "in ~/.fiftyone/annotation_config.json, and restart the App."
         )
     for package, install in tool.packages.items():
         if find_spec(package) is None:

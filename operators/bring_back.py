@@ -42,7 +42,7 @@ class BringBack(LongOperator):
         runs = ctx.dataset.list_annotation_runs()
         sent = {one.anno_key: one for one in list_handovers(ctx.dataset) if one.anno_key in runs}
         if not sent:
-            nothing(inputs, "none", "Nothing was sent for correction: Send for correction does")
+            nothing(inputs, "none", "Nothing was sent yet: use Send for correction first")
             return
         keys = list(sent)
         key = drop_down(
