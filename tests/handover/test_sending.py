@@ -30,7 +30,7 @@ def test_a_tool_that_is_not_set_up_is_told(boxes):
     assert settings.keys() == {"config_cls", "url"}  # of FiftyOne's own
     for backend, error, said in (
         ("labelstudio", ToolUnavailable, "set FIFTYONE_LABELSTUDIO_URL, FIFTYONE_LABELSTUDIO_API"),
-        ("cvat", ToolUnavailable, "set FIFTYONE_CVAT_USERNAME, FIFTYONE_CVAT_PASSWORD"),
+        ("cvat", ToolUnavailable, "set FIFTYONE_CVAT_USERNAME and FIFTYONE_CVAT_PASSWORD"),
         ("labelbox", InvalidParameter, "choose Label Studio or CVAT"),
         ("paper", InvalidParameter, "no annotation backend 'paper'"),
     ):
