@@ -46,6 +46,7 @@ from labelvet.core.errors import (
 )
 from labelvet.dataset.changes import find_change, list_changes
 from labelvet.dataset.documents import collection_named, samples_of
+from labelvet.dataset.label_fields import label_field
 from labelvet.dataset.run_keys import this_writer
 from labelvet.dataset.stores import open_store
 from labelvet.dataset.tags import tag_view
@@ -627,7 +628,8 @@ def test_more_unreadable_images_than_a_query_can_name_keep_what_they_had(judged)
         [judged.first().filepath, *(f"/{n:0130}.jpg" for n in range(150_000))]
     )
     change = replacing.begin_replacement(judged, run, None)
-    auto_labeling._drop_unmarked(judged, run, change.what["moment"], unreadable)
+    of = label_field(judged, run.label_field)
+    auto_labeling._drop_unmarked(judged, of, run, change.what["moment"], unreadable)
     judged.reload()
     assert judged.values(f"{ROOT}.auto_label_run") == [[RUN], *([[]] * 7)]
 
