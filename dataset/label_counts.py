@@ -15,6 +15,7 @@ import fiftyone.core.media as fom
 
 from .documents import samples_of
 from .expressions import Expression, in_list, keep
+from .label_fields import LabelField
 from .storage import Storage, is_of_frames
 
 _UNWIND: Expression = {"$unwind": "$v"}
@@ -41,17 +42,17 @@ def count_labels(
 
 
 def count_where(
-    dataset: fo.Dataset | Storage, root: str, condition: Expression, among: Expression
+    dataset: fo.Dataset | Storage, of: LabelField, condition: Expression, among: Expression
 ) -> int:
-    """Counts the labels of a path for which a condition holds, in the whole dataset.
+    """Counts the labels of a field for which a condition holds, in the whole dataset.
 
     Args:
         dataset: the dataset, of which every slice counts, or the storage of its frames
-        root: the path of a list of labels in the documents
+        of: the field
         condition: what holds for the label ``$$l``
         among: a filter of the documents, which passes all that have such labels
     """
-    number = {"$size": keep(in_list(root), condition)}
+    number = {"$size": keep(of.labels(), condition)}
     return _total(samples_of(dataset).aggregate([{"$match": among}, *_sum_of(number)]))
 
 

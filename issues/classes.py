@@ -35,6 +35,9 @@ _RIDGE = 1e-3
 _START_NOISE = 0.05
 # so far that a rounding error in the clues does not move where the search ends
 _CONVERGED = {"ftol": 1e-13, "gtol": 1e-8}
+# fewer labels are fitted along the clues themselves: few have more than one optimum, and the plain
+# search, which begins at nothing, ends at a near one
+_MIXED_FROM = 5_000
 # a patch stands apart where no label of another class covers more of it
 _APART = 0.1
 # how many likeliest other classes are kept
@@ -121,9 +124,11 @@ def _probabilities(clues: NDArray[Any], weights: NDArray[np.float64]) -> NDArray
     return np.asarray(scores)
 
 
-def _uncorrelated(clues: NDArray[np.float64]) -> NDArray[np.float64]:
+def _mixtures(clues: NDArray[np.float64]) -> NDArray[np.float64]:
     """Returns the weights, as columns, of mixtures of the clues that are uncorrelated and vary as
     much: a search that goes along them needs half the steps."""
+    if clues.shape[1] < _MIXED_FROM:
+        return np.eye(len(clues))
     means = clues.mean(axis=2)
     products = np.tensordot(clues, clues, ((1, 2), (1, 2))) / clues.shape[2] - means @ means.T
     variances, directions = np.linalg.eigh(products / clues.shape[1])
@@ -138,7 +143,7 @@ def _fit(clues: NDArray[Any], codes: NDArray[np.int32]) -> tuple[NDArray[np.floa
     """Returns the weights and the share of wrong labels of the greatest likelihood."""
     size, n, num_classes = clues.shape
     own = np.arange(n), codes
-    observed, mixtures = clues[(slice(None), *own)], _uncorrelated(clues)
+    observed, mixtures = clues[(slice(None), *own)], _mixtures(clues)
 
     def loss(parameters: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
         weights, noise = mixtures @ parameters[:-1], float(expit(parameters[-1]))
@@ -163,7 +168,7 @@ def _fit_similar(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Returns the weights and the mix of confusions, where the shares of wrong labels are known."""
     size, n, _ = clues.shape
-    taken, mixtures = noise.taken_for(rows), _uncorrelated(clues)
+    taken, mixtures = noise.taken_for(rows), _mixtures(clues)
     rest = replace(noise, mix=np.zeros(2)).labels(rows)
 
     def loss(parameters: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:

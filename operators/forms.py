@@ -152,7 +152,7 @@ def count_in_states(
     # no tag says that a label is open
     tags = [TAGS[name] for name in states if name in TAGS]
     among = candidates.any_with({"tags": {"$in": tags}}) if "open" not in states else {}
-    return count_where(candidates.dataset, candidates.root, {"$and": conditions}, among)
+    return count_where(candidates.dataset, candidates.of, {"$and": conditions}, among)
 
 
 def nothing(inputs: types.Object, name: str, sentence: str) -> None:

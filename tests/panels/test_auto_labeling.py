@@ -75,7 +75,7 @@ def test_runs_and_fields_are_listed(app):
         "first": "in_review",
         "next": "generating",
     }
-    assert overview["fields"] == [FIELD]
+    assert overview["fields"] == [FIELD, "weather"]
 
 
 def test_a_run_that_was_cut_off_says_how_it_goes_on(app):
@@ -264,7 +264,7 @@ def test_patches_are_selected_before_anything_is_done_with_them(app):
         ("review", {}),
         ("review", {"field": "nothing"}),
         ("review", {"field": {"$ne": 1}}),
-        ("review", {"field": "weather"}),
+        ("review", {"field": "checked"}),
         ("review", {"field": FIELD, "run": ["first"]}),
         ("show", {"field": FIELD, "state": "elsewhere"}),
         ("show", {"field": FIELD, "low": "0"}),
