@@ -157,6 +157,12 @@ def find_suspects(
         raise InvalidParameter(
             f"There are {len(vectors)} embeddings for {len(table)} labels: one each is needed."
         )
+    # both ends are NaN where any is, and take no memory
+    if vectors.size and not np.isfinite([vectors.min(), vectors.max()]).all():
+        raise InvalidParameter(
+            "Some embeddings are not numbers, so nothing can be said of the labels: compute the "
+            "visualization again."
+        )
     progress = progress or Progress()
     order = np.argsort(table.label_ids, kind="stable")
     with progress.stage("Finding neighbors", share * 0.6):

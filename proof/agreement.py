@@ -56,7 +56,7 @@ def agreements(pairs: Sequence[Pair]) -> tuple[Agreement, ...]:
     """Counts the agreement of each two reviewers, those of the most labels first."""
     by_two: dict[tuple[str, str], list[tuple[bool, bool]]] = {}
     for pair in pairs:
-        if pair.is_wrong is None:
+        if pair.second is None or pair.is_wrong is None:
             continue
         said = (pair.first, pair.was_wrong), (pair.second, pair.is_wrong)
         (one, by_one), (other, by_other) = sorted(said, key=lambda each: each[0])
@@ -75,13 +75,13 @@ def most_errors(
     alike; None where fewer than 10 labels were answered by two reviewers.
 
     Args:
-        pairs: those that were answered twice, in the order in which they were drawn
+        pairs: the labels that were drawn to be answered twice, in that order
         labels: how many labels they were drawn from
         error: with which probability, at most, the share is larger
         said: whether errors of the first one count who said wrong, or right; both by default
     """
     differ = [(pair.row, _differs(pair, said)) for pair in pairs if pair.first != pair.second]
-    if len(differ) < _ENOUGH:
+    if sum(pair.second not in (None, pair.first) for pair in pairs) < _ENOUGH:
         return None
     rows, wrong = np.array(differ).T
     drawn = Draws(Population.alike(labels, _DIFFER), rows.astype(np.int64), wrong)

@@ -25,7 +25,7 @@ from .audits import (
     kept_basket,
 )
 from .reading import read_judged
-from .results import AuditResult, read_result
+from .results import AuditResult, read_result, sureness
 
 METHOD = "fixed sequence of sets, betting e-values"
 _REVIEW = "Answer in the review of Label embeddings (q, then a), and approve again."
@@ -108,7 +108,7 @@ def approve_to_target(
         each = " in each class" if audit.per_class else ""
         raise InvalidParameter(
             f"Another target goes on: {100 * (audit.target or 0):g}%{each}, with "
-            f"{100 * audit.confidence:g}% confidence. Ask for that one, or begin this one in Auto "
+            f"{sureness(audit.confidence)} confidence. Ask for that one, or begin this one in Auto "
             "Labeling."
         )
     result = read_result(dataset, audit)
@@ -124,7 +124,7 @@ def describe(audit: Audit, result: AuditResult, labels: int) -> str:
     who = " and ".join(sorted(result.reviewers)) or audit.by
     proven = sum(one.proof.size > 0 for one in result.parts)
     classes = f" in each of {count(proven, 'class', 'classes')}" if proven else ""
-    sure = f"{audit.confidence:.0%} confidence{' for all of them at once' if proven else ''}"
+    sure = f"{sureness(audit.confidence)} confidence{' for all of them at once' if proven else ''}"
     return (
         f"At least {100 * (audit.target or 0):g}% of these {count(labels, 'label')} are right"
         f"{classes}, with {sure}: {count(result.answers, 'answer')} by {who} on a "

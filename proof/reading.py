@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from ..dataset.documents import hex_ids, pair_keys, read_labels
 from ..dataset.storage import locate
-from ..review.answers import FOUND_WRONG, SKIPPED, VERDICTS, read_documents
+from ..review.answers import FOUND_WRONG, RIGHT, SKIPPED, VERDICTS, read_documents
 from .audits import Audit, keep_answers, kept_answers
 
 _READ_AT_ONCE = 200
@@ -110,7 +110,7 @@ class Judged:
 
     Attributes:
         wrong: those that a reviewer found wrong
-        edited: those that have another class without a reviewer's word
+        edited: those that have another class, but for those that a reviewer found wrong
     """
 
     wrong: set[tuple[bytes, bytes]]
@@ -127,13 +127,14 @@ def read_judged(dataset: fo.Dataset, audit: Audit) -> Judged:
     for key, value in zip(pair_keys(samples, ids), values, strict=True):
         if (row := row_of.get(key)) is None:
             continue
-        answer = _answer(audit, row, dict(zip(_READ, value, strict=True)), None)
+        label = dict(zip(_READ, value, strict=True))
+        answer = _answer(audit, row, label, None)
         if answer is None:
             continue
-        if answer["by"] is None:
-            judged.edited.add(key)
-        elif answer["wrong"]:
+        if answer["wrong"]:
             judged.wrong.add(key)
+        elif label["label"] != audit.class_of(row):
+            judged.edited.add(key)
     return judged
 
 
@@ -149,6 +150,10 @@ def _answer(
     if verdict not in VERDICTS or moment is None or moment < audit.at.replace(microsecond=0):
         return None if same else {"wrong": None, "by": None}  # edited by hand
     by = str(label.get("reviewed_by") or "unknown")
-    # what was given another class since may well be right by now
-    wrong = None if verdict == SKIPPED else verdict in FOUND_WRONG or not same
+    if verdict == RIGHT and not same:
+        # the other class came after the answer where that was read before; else it may be about it
+        if kept is not None and (kept["by"], kept.get("at")) == (by, moment):
+            return kept
+        verdict = SKIPPED
+    wrong = None if verdict == SKIPPED else verdict in FOUND_WRONG
     return {"wrong": wrong, "by": by, "at": moment}

@@ -153,6 +153,7 @@ def _audit(dataset: fo.Dataset, audit: Any) -> dict[str, Any]:
             for one in result.agreements
         ],
         "errors": result.errors and asdict(result.errors),
+        "if two err": result.if_two_err,
         "notes": result.notes,
     }
 

@@ -40,7 +40,7 @@ truth, and the figures are for the labels as they were then.</p>
 {{ "{:,}".format(one.labels) }}<td>{{ "{:.1%}".format(one.estimate / one.labels) }}
 <td>{{ "{:.1%}".format(one.low / one.labels) }} to {{ "{:.1%}".format(one.high / one.labels) }}</tr>
 {% endfor %}</table><p class="faint">All of these intervals at once hold with
-{{ "{:.0%}".format(audit.confidence) }}.</p>{% endif %}
+{{ "{:g}%".format(100 * audit.confidence) }}.</p>{% endif %}
 {% if audit.proven %}<table><tr><th>Class<th>Answers<th>Wrong<th>Proven</tr>
 {% for one in audit.proven %}<tr><td>{{ one.label or "no class" }}<td>{{ one.answers }}
 <td>{{ one.wrong }}<td>{{ "{:,} of {:,}".format(one.proven, one.labels) if one.proven else
@@ -53,10 +53,7 @@ again later{% else %}{{ one.first }} and {{ one.second }}{% endif %}<td>{{ one.l
 "{:.2f}".format(one.kappa) }}</tr>{% endfor %}</table>
 {% for one in audit.agreements if one.first == one.second %}<p class="faint">{{ one.first }} is the
 same person, so habits that are wrong do not show.</p>{% endfor %}
-{% if audit.errors %}<p>By that a reviewer errs in at most {{ "{:.1%}".format(audit.errors.most) }}
-of the answers, but for errors that two make alike; then between
-{{ "{:.1%}".format(audit.errors.low) }} and {{ "{:.1%}".format(audit.errors.high) }}
-{{ "of the proven labels " if audit.target }}are wrong.</p>{% endif %}{% endif %}
+{% if audit["if two err"] %}<p>{{ audit["if two err"] }}</p>{% endif %}{% endif %}
 {% else %}<p>No audit was started, so this is not known.</p>{% endfor %}
 
 {% if progress and progress.found > progress.left %}<h2>Approved</h2>

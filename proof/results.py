@@ -17,7 +17,7 @@ from .audits import OF_A_CLASS, Audit, Part, current_audit
 from .bounds import Bounds, Draws
 from .nested_sets import Proof
 from .reading import Reading
-from .second_answers import asked_again, pairs_of
+from .second_answers import asked_again, drawn_pairs, pairs_of
 
 _ERRS = 0.05  # of the answers may be wrong, where it is said what that does
 _NAMED = 10
@@ -121,9 +121,10 @@ class AuditResult:
         if not self.answers:
             return []
         agree = [one.sentence for one in self.agreements]
+        errors = [] if self.if_two_err is None else [self.if_two_err]
         if self.proof is not None:
-            return [*_of_parts(self), *agree, *_off_target(self)]
-        sure = f"{self.confidence:.0%}"
+            return [*_of_parts(self), *agree, *errors]
+        sure = sureness(self.confidence)
         classes = [
             f"{_class(one.label)}: {percent(one.bounds.estimate / one.labels)} of "
             f"{count(one.labels, 'label')} {_are(one.labels)} wrong, "
@@ -133,15 +134,10 @@ class AuditResult:
         ]
         if classes:
             classes.insert(0, f"By class, all of these at once ({sure}):")
-        errors = self.errors and (
-            f"By that a reviewer errs in at most {percent(self.errors.most)} of the answers, but "
-            f"for errors that both make alike; then it is {percent(self.errors.low)} to "
-            f"{percent(self.errors.high)} ({sure})."
-        )
         return [
             *classes,
             *agree,
-            *([errors] if errors else []),
+            *errors,
             f"Answers are taken as the truth. If up to {_ERRS:.0%} of them are wrong, it is "
             f"{self.if_some_err}.",
         ]
@@ -160,8 +156,8 @@ class AuditResult:
             )
         said = (
             f"{percent(bounds.estimate / n)} of {count(n, 'label')} {_are(n)} wrong, "
-            f"{percent(bounds.low / n)} to {percent(bounds.high / n)} ({self.confidence:.0%}), "
-            f"after {count(self.answers, 'answer')}"
+            f"{percent(bounds.low / n)} to {percent(bounds.high / n)} "
+            f"({sureness(self.confidence)}), after {count(self.answers, 'answer')}"
         )
         more = f"; {self.more:,} more would halve the interval." if self.more else "."
         rest = (
@@ -171,6 +167,25 @@ class AuditResult:
             else ""
         )
         return said + more + rest
+
+    @property
+    def if_two_err(self) -> str | None:
+        """What the labels that were answered twice say of errors, None while that is little."""
+        errors, sure = self.errors, sureness(self.confidence)
+        if errors is None:
+            return None
+        if self.target is None:
+            return (
+                f"By that a reviewer errs in at most {percent(errors.most)} of the answers, but "
+                f"for errors that both make alike; then it is {percent(errors.low)} to "
+                f"{percent(errors.high)} ({sure} each)."
+            )
+        both = sureness(max(0.0, 2 * self.confidence - 1))  # the proof may fail, and this
+        return (
+            f"By that up to {percent(errors.most)} of the proven labels were said to be right and "
+            f"are wrong ({sure}), but for errors that both make alike; then at least "
+            f"{percent(1 - errors.high)} of them are right ({both})."
+        )
 
     @property
     def if_some_err(self) -> str:
@@ -200,6 +215,11 @@ def percent(share: float) -> str:
     return f"{100 * share:.1f}%"
 
 
+def sureness(confidence: float) -> str:
+    """Returns a confidence as it was asked for: 99.9% is not 100%."""
+    return f"{100 * confidence:g}%"
+
+
 def read_result(dataset: fo.Dataset, audit: Audit, ahead: int = 0) -> AuditResult:
     """Reads what an audit says by the answers that there are now.
 
@@ -215,22 +235,22 @@ def _result(audit: Audit, read: Reading) -> AuditResult:
     rows, wrong = read.rows, read.wrong
     error = 1 - audit.confidence
     size, n = len(audit.ids), len(rows)
-    pairs = pairs_of(read)
+    pairs, drawn = pairs_of(read), drawn_pairs(audit, read)
     parts = tuple(_of_part(audit, part, rows, wrong) for part in audit.parts)
     proof, errors = _together([one.proof for one in parts]), None
     if proof is None:
         draws = Draws(audit.population, rows, wrong)
         bounds = draws.bounds(error)
-        if (most := most_errors(pairs, size, error)) is not None:
+        if (most := most_errors(drawn, size, error)) is not None:
             # of each end a quarter of the error is for itself, and one for the reviewers
             ends, labels = draws.bounds(error / 2), size + audit.sure
-            fewer, more = (most_errors(pairs, size, error / 4, said) or 0 for said in (True, False))
+            fewer, more = (most_errors(drawn, size, error / 4, said) or 0 for said in (True, False))
             low, high = (ends.low - fewer * size) / labels, (ends.high + more * size) / labels
             errors = Errors(most, max(0.0, low), min(1.0, high))
     else:  # what is asked for is no sample of all of them
         bounds = Bounds(0, 0.0, size)
         asked = len(audit.order)
-        if proof.size and not audit.per_class and (most := most_errors(pairs, asked, error, False)):
+        if proof.size and not audit.per_class and (most := most_errors(drawn, asked, error, False)):
             most = min(1.0, most * asked / proof.size)  # all of them may be in the proven set
             errors = Errors(most, 0.0, min(1.0, 1 - (audit.target or 0) + most))
     # the width goes with the root of 1/n - 1/N
@@ -333,7 +353,7 @@ def _of_each(result: AuditResult, proof: Proof, target: float) -> str:
     goal = f"at least {100 * target:g}%"
     names = [_class(one.part.label) for one in result.parts]
     alone = len(names) == 1
-    sure = f"({result.confidence:.0%} confidence{'' if alone else ', all classes at once'})"
+    sure = f"({sureness(result.confidence)} confidence{'' if alone else ', all classes at once'})"
     classes = f"'{names[0]}'" if alone else f"each of {len(names):,} classes"
     if not result.answers:
         return (
@@ -383,19 +403,9 @@ def _of_class(result: AuditResult, one: PartProof) -> str:
     return f"{name}: left out, {after}: {helps}."
 
 
-def _off_target(result: AuditResult) -> list[str]:
-    if result.errors is None or result.target is None:
-        return []
-    return [
-        f"By that up to {percent(result.errors.most)} of the proven labels were said to be right "
-        f"and are wrong ({result.confidence:.0%}), but for errors that both make alike; then "
-        f"{percent(1 - result.errors.high)} are right for certain."
-    ]
-
-
 def _of_target(result: AuditResult, proof: Proof, target: float) -> str:
     goal = f"at least {100 * target:g}%"
-    sure = f"({result.confidence:.0%} confidence)"
+    sure = f"({sureness(result.confidence)} confidence)"
     after = f"after {count(result.answers, 'answer')}, {result.found:,} of them wrong"
     if proof.size:
         said = (

@@ -32,13 +32,13 @@ class Pair:
 
     Attributes:
         row: of the audit
-        first, second: who answered
-        was_wrong, is_wrong: what they said; None where the second one skipped it
+        first, second: who answered; None where the label was deleted before the second answer
+        was_wrong, is_wrong: what they said; None where the second one did not, or skipped it
     """
 
     row: int
     first: str
-    second: str
+    second: str | None
     was_wrong: bool
     is_wrong: bool | None
 
@@ -51,6 +51,22 @@ def pairs_of(reading: Reading) -> list[Pair]:
         for one in reading.given
         if one.wrong is not None and (second := _second(reading, one)) is not None
     ]
+
+
+def drawn_pairs(audit: Audit, reading: Reading) -> list[Pair]:
+    """Returns the labels that were drawn to be answered twice, up to the first that waits for its
+    second answer: of these none but chance chose which there are. A label that was deleted first
+    is among them, as those that are rejected are deleted."""
+    pairs = []
+    for one, twice in zip(reading.given, audit.twice, strict=False):
+        if not twice or one.wrong is None:
+            continue
+        second = _second(reading, one)
+        if second is None and one.there:
+            break
+        by, wrong = (None, None) if second is None else (second["by"], second["wrong"])
+        pairs.append(Pair(one.row, str(one.by), by, one.wrong, wrong))
+    return pairs
 
 
 def asked_again(audit: Audit, reading: Reading, user: str) -> NDArray[np.int32]:

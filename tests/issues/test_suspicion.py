@@ -12,7 +12,7 @@ import pytest
 from clusters import clusters
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from labelvet.core.errors import Cancelled
+from labelvet.core.errors import Cancelled, InvalidParameter
 from labelvet.issues.find import (
     ATTRIBUTES,
     find_label_issues,
@@ -71,6 +71,14 @@ def test_one_class_says_what_it_cannot_know(n):
     found = find_suspects(table, vectors)
     assert np.isnan(found.mislabeled).all() and (found.suggested == -1).all()
     assert np.isfinite(found.suspicion).all() and found.notes
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_embeddings_that_are_no_numbers_are_refused(value):
+    table, vectors, _, _ = clusters(20, 2)
+    vectors[3, 1] = value
+    with pytest.raises(InvalidParameter, match="Some embeddings are not numbers"):
+        find_suspects(table, vectors)
 
 
 def test_a_lonely_class_and_500_classes():

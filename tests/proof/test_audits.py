@@ -10,6 +10,7 @@ from labelvet.proof.audits import begin_audit, current_audit
 from labelvet.proof.bounds import Draws, Population
 from labelvet.proof.results import percent, read_result
 from labelvet.review.answers import Answer, give_answers
+from labelvet.review.merging import merge_classes
 from labelvet.review.queue import next_issues
 from taking_back import take_back
 
@@ -132,6 +133,24 @@ def test_labels_deleted_edited_or_skipped_are_not_known_and_what_was_answered_st
     found = read_result(dataset, audit)
     assert (found.answers, found.found, found.unknown) == (4, 1, 3)
     assert "For 3 labels of the sample there is no answer" in found.sentence
+
+
+def test_an_answer_stays_where_its_class_is_renamed_later(judged):
+    dataset, _ = judged
+    audit = begin_audit(dataset, "map", 0.999, seed=1)
+    for asked in questions(dataset, audit, 20):
+        give(dataset, asked, "right")
+    before = read_result(dataset, audit)
+    assert (before.answers, before.found, before.unknown) == (20, 0, 0)
+    assert "(99.9%)" in before.sentence
+    late = [one for one in questions(dataset, audit, 100) if one[2] == "c0"][-1]
+    give(dataset, late, "right")  # out of turn, so the audit did not read it yet
+    merge_classes(dataset, FIELD, "c0", "c1")
+    for asked in questions(dataset, audit, 100):
+        give(dataset, asked, "right")
+    found = read_result(dataset, audit)
+    renamed = np.isin(audit.codes[audit.order[20:]], [audit.classes.index("c0")])
+    assert (found.answers, found.found, found.unknown) == (120, 0, renamed.sum())
 
 
 def test_two_reviewers_at_once_do_no_harm(judged):

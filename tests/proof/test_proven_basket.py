@@ -116,6 +116,22 @@ def test_a_set_of_which_too_many_labels_left_is_not_proven_any_more(judged):
         fill_basket(dataset, current_audit(dataset, "map"))
 
 
+def test_a_label_that_is_renamed_after_its_answer_stays_out_of_the_basket(judged):
+    dataset, flipped = judged
+    audit = begin_audit(dataset, "map", target=0.8, seed=1)
+    answer_all(dataset, audit, flipped, most=45)
+    before = read_result(dataset, audit)
+    row = next(row for row in audit.order[:45] if row < before.proof.size)
+    (sample,), (id_,) = hex_ids(audit.sample_ids[[row]]), hex_ids(audit.ids[[row]])
+    assert id_ not in flipped
+    values = [{"sample_id": sample, "label_id": id_, "value": "by hand"}]
+    dataset.set_label_values(f"{FIELD}.detections.label", values)
+    assert read_result(dataset, audit).found == before.found
+    fill_basket(dataset, current_audit(dataset, "map"))
+    inside = hex_ids(basket(dataset))
+    assert inside and id_ not in inside
+
+
 def test_each_class_meets_the_target_by_itself_and_the_others_are_named(judged):
     dataset, flipped = judged
     wrong_of = "c1"

@@ -112,6 +112,36 @@ def test_a_label_is_shown_again_as_it_was_and_only_while_its_first_answer_stands
     assert (done.changed, done.refused) == (0, 1) and "not asked a second time" in done.sentence
 
 
+def test_what_errors_are_bounded_by_is_chosen_by_chance_alone(judged):
+    dataset, _ = judged
+    audit = begin_audit(dataset, "map", seed=1, twice=0.5)
+    answer_first(dataset, audit, 40, verdict="not an object")
+    first, *others = asked_again(dataset, "bob")
+    # what was rejected is deleted, and bob cannot disagree any more
+    dataset.delete_labels(ids=[item.id for item in others[:8]], fields=FIELD)
+    say(dataset, others[8:], "not an object", "bob")
+    assert len(others) == 19 and read_result(dataset, audit).errors is None  # as the first waits
+    say(dataset, [first], "not an object", "bob")
+    found = read_result(dataset, audit)
+    assert [(one.labels, one.same) for one in found.agreements] == [(12, 12)]
+    assert found.seconds == 12 and found.errors.most > 8 / 20
+    assert any("(95% each)" in note for note in found.notes)
+
+
+def test_a_target_says_how_sure_it_is_whether_or_not_reviewers_err(judged):
+    dataset, _ = judged
+    audit = begin_audit(dataset, "map", 0.9, seed=1, twice=0.5, target=0.6)
+    answer_first(dataset, audit, 40)
+    say(dataset, asked_again(dataset, "bob"), "right", "bob")
+    found = read_result(dataset, audit)
+    assert found.proof.size and found.errors.most > 0
+    (said,) = [note for note in found.notes if note.startswith("By that")]
+    # the proof may be one of the tenth that fail, and so may the bound on errors
+    assert "(90%), but for errors" in said and said.endswith("of them are right (80%).")
+    page = report_page(label_report(dataset, "map"))
+    assert said in page and "a reviewer errs" not in page
+
+
 def test_nothing_is_asked_twice_where_that_is_off_and_shares_that_are_none(judged):
     dataset, _ = judged
     audit = begin_audit(dataset, "map", seed=1, twice=0)
