@@ -263,11 +263,11 @@ def current_target(dataset: fo.Dataset, field: str, run: str | None) -> Audit | 
 
 
 def kept_answers(
-    dataset: fo.Dataset, audit: Audit
+    dataset: fo.Dataset, audit: str
 ) -> tuple[dict[int, dict[str, Any]], dict[int, dict[str, Any]]]:
-    """Returns what :func:`keep_answers` and :func:`keep_second_answers` kept with an audit, each by
-    row."""
-    kept = open_store(dataset, _STORE).get(audit.id) or {}
+    """Returns the first and the second answers that :func:`keep_answers` kept with an audit of this
+    id, each by row."""
+    kept = open_store(dataset, _STORE).get(audit) or {}
     first, second = (kept.get(name) or {} for name in ("answers", "seconds"))
     return (
         {int(row): answer for row, answer in first.items()},
@@ -275,19 +275,17 @@ def kept_answers(
     )
 
 
-def keep_answers(dataset: fo.Dataset, audit: Audit, answers: dict[int, dict[str, Any]]) -> None:
-    """Keeps answers with an audit, by row, for labels that may be deleted later."""
-    _update(dataset, audit.id, {"$set": {f"value.answers.{row}": answers[row] for row in answers}})
-
-
-def keep_second_answers(
-    dataset: fo.Dataset, audit: str, answers: dict[int, dict[str, Any] | None]
+def keep_answers(
+    dataset: fo.Dataset, audit: str, answers: dict[int, dict[str, Any] | None], second: bool = False
 ) -> None:
-    """Keeps second answers with an audit of this id, by row; None takes one away."""
-    kept = {f"value.seconds.{row}": answer for row, answer in answers.items() if answer}
-    gone = {f"value.seconds.{row}": "" for row, answer in answers.items() if not answer}
+    """Keeps answers with an audit of this id, by row, or second ones; None takes one away. The
+    labels may be deleted later."""
+    name = f"value.{'seconds' if second else 'answers'}"
+    kept = {f"{name}.{row}": answer for row, answer in answers.items() if answer}
+    gone = {f"{name}.{row}": "" for row, answer in answers.items() if not answer}
     parts = {"$set": kept, "$unset": gone}
-    _update(dataset, audit, {name: part for name, part in parts.items() if part})
+    if answers:
+        _update(dataset, audit, {name: part for name, part in parts.items() if part})
 
 
 def keep_basket(dataset: fo.Dataset, audit: Audit, digest: str, sentence: str) -> None:

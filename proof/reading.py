@@ -60,8 +60,8 @@ class Reading:
         waiting: list[int] = []
         storage = locate(dataset, audit.field)
         root, listed = storage.label_root(storage.local(audit.field))
-        kept, self.seconds = kept_answers(dataset, audit)
-        fresh: dict[int, dict[str, Any]] = {}
+        kept, self.seconds = kept_answers(dataset, audit.id)
+        fresh: dict[int, dict[str, Any] | None] = {}
         start, step = 0, max(_READ_AT_ONCE, len(kept) + ahead)
         while start < len(audit.order) and (not waiting or len(waiting) < ahead):
             rows = audit.order[start : start + step]
@@ -73,6 +73,8 @@ class Reading:
                 answer = _answer(audit, row, label, kept.get(row))
                 if answer is None:
                     waiting.append(row)
+                    if row in kept:  # it was taken back
+                        fresh[row] = None
                     continue
                 if answer["by"] is not None and kept.get(row) != answer:
                     fresh[row] = answer
@@ -81,8 +83,7 @@ class Reading:
                     self.given.append(Given(row, wrong, by, at, label is not None))
             start, step = start + step, 2 * step
         self.open = np.array(waiting[:ahead], dtype=np.int32)
-        if fresh:
-            keep_answers(dataset, audit, fresh)
+        keep_answers(dataset, audit.id, fresh)
 
     @property
     def rows(self) -> NDArray[np.int64]:

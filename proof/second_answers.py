@@ -19,7 +19,7 @@ from ..core.errors import InvalidParameter
 from ..dataset.changes import Change, begin, undone_once
 from ..dataset.documents import hex_ids
 from ..review.answers import FOUND_WRONG, SKIPPED, VERDICTS, Answer, Answered
-from .audits import Audit, keep_second_answers
+from .audits import Audit, keep_answers, kept_answers
 from .reading import Given, Reading
 
 SECOND = "second answer"
@@ -113,19 +113,21 @@ def give_second_answers(
     sentence = "Second answer saved, to see how far answers agree: the label stays as it is."
     rows = list(kept)
     with begin(dataset, SECOND, sentence, user, audit=audit.id, rows=rows) as change:
-        keep_second_answers(dataset, audit.id, kept)
+        keep_answers(dataset, audit.id, kept, second=True)
     return Answered(len(kept), refused, change.token, sentence)
 
 
 @undone_once
 def take_back_second_answers(change: Change) -> str:
-    """Takes second answers back, and says so.
+    """Takes second answers back, but those that another reviewer's followed, and says so.
 
     Raises:
         UnknownUndo: if they were taken back before
     """
-    rows = change.what["rows"]
-    keep_second_answers(change.dataset, change.what["audit"], dict.fromkeys(rows))
+    audit = change.what["audit"]
+    _, seconds = kept_answers(change.dataset, audit)
+    rows = [row for row in change.what["rows"] if seconds.get(row, {}).get("by") == change.by]
+    keep_answers(change.dataset, audit, dict.fromkeys(rows), second=True)
     change.close()
     return "The second answer was undone."
 

@@ -118,6 +118,9 @@ def test_an_answer_that_is_taken_back_is_asked_again(judged):
     take_back(dataset, token)
     assert read_result(dataset, audit).answers == 0
     assert questions(dataset, audit, 1) == [one]
+    dataset.delete_labels(ids=[one[1]], fields=FIELD)
+    found = read_result(dataset, audit)
+    assert (found.answers, found.found, found.unknown) == (2, 0, 1)
 
 
 def test_labels_deleted_edited_or_skipped_are_not_known_and_what_was_answered_stays(judged):

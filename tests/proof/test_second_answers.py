@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from labelvet.core.errors import InvalidParameter
 from labelvet.dataset.documents import hex_ids
@@ -103,13 +105,20 @@ def test_a_label_is_shown_again_as_it_was_and_only_while_its_first_answer_stands
     (item,) = asked_again(dataset, "bob")
     row = hex_ids(audit.ids).index(item.id)
     assert item.label == audit.class_of(row) != "else"
-    say(dataset, [item], "badly placed", "bob")
+    by_bob = say(dataset, [item], "badly placed", "bob")
     (two,) = read_result(dataset, audit).agreements
     assert (two.labels, two.same) == (1, 1)  # both say that it is wrong
     take_back(dataset, tokens[item.id])
     assert read_result(dataset, audit).agreements == ()
-    done = say(dataset, [item], "right", "bob")
-    assert (done.changed, done.refused) == (0, 1) and "not asked a second time" in done.sentence
+    late = say(dataset, [item], "right", "bob")
+    assert (late.changed, late.refused) == (0, 1) and "not asked a second time" in late.sentence
+    # it is answered anew, and cyd's second answer stays where bob takes back the one before
+    time.sleep(1)  # answers have their time in seconds
+    answer_first(dataset, audit, 1)
+    say(dataset, asked_again(dataset, "cyd"), "right", "cyd")
+    undo(dataset, by_bob.token)
+    (two,) = read_result(dataset, audit).agreements
+    assert {two.first, two.second} == {"ada", "cyd"}
 
 
 def test_what_errors_are_bounded_by_is_chosen_by_chance_alone(judged):
