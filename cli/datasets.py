@@ -282,10 +282,10 @@ def _approve(arguments: argparse.Namespace) -> None:
         chosen_samples(arguments),
         arguments.field,
         arguments.into,
-        arguments.min_confidence,
-        arguments.max_confidence,
-        arguments.classes,
-        arguments.rule,
+        min_confidence=arguments.min_confidence,
+        max_confidence=arguments.max_confidence,
+        classes=arguments.classes,
+        rule=arguments.rule,
     )
     print(done.sentence)
     print(UNDO)

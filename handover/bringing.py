@@ -17,7 +17,7 @@ from ..approval.candidates import Candidates
 from ..approval.finalize import return_removed
 from ..approval.label_updates import update_labels
 from ..approval.rounds import CORRECTION
-from ..core.errors import Cancelled, InvalidParameter, UnknownUndo
+from ..core.errors import Cancelled, InvalidParameter, UnknownRun, UnknownUndo
 from ..core.progress import WRITING, Report
 from ..core.sentences import count
 from ..core.user import current_user
@@ -165,10 +165,10 @@ def write_back(
     storage, field = locate(dataset, handover.field), handover.field
     path = storage.label_root(field)
     sent = read_labels(dataset, handover)
-    brought = list(_brought(dataset, handover, sent))
     here = _read(storage, path[0], list(dict.fromkeys(one.sample_id for one in sent)))
+    brought = list(_brought(dataset, handover, sent, here))
     plan = merge(sent, returned, here, brought, options)
-    by, sentence = by or current_user(), f"Corrections of '{handover.anno_key}' brought back."
+    by, sentence = by or current_user(), _begun(handover)
     token, counts = None, (0, 0, 0, 0)
     if plan.corrections or plan.additions or plan.removals:
         declare_answers(storage, path[0])
@@ -177,7 +177,7 @@ def write_back(
         with begin(
             dataset, CORRECTION, sentence, by, expires=not plan.removals,
             field=field, run=None, moment=unique_moment(dataset), replaces=bool(plan.removals),
-            anno_key=handover.anno_key,
+            anno_key=handover.anno_key, sent_at=handover.at,
         ) as change:  # fmt: skip
             counts = _write(change, storage, path, plan, here)
             token = change.token if any(counts) else None
@@ -228,7 +228,17 @@ def undo_correction(change: Change) -> str:
     return f"{', '.join(parts)}.{rest}"
 
 
+def _begun(handover: Handover) -> str:
+    """What is said of a change until it has ended."""
+    return f"Corrections of '{handover.anno_key}' brought back."
+
+
 def _download(dataset: fo.Dataset, handover: Handover) -> Returned:
+    if not handover.runs:
+        raise UnknownRun(
+            f"'{handover.anno_key}' is being sent, or was not sent to its end: wait, or send it "
+            "again under another key."
+        )
     labels: dict[str, dict[str, fo.Detection]] = {}
     said: dict[str, Any] | None = None
     for run in handover.runs:
@@ -239,21 +249,39 @@ def _download(dataset: fo.Dataset, handover: Handover) -> Returned:
     return Returned(labels, said)
 
 
-def _brought(dataset: fo.Dataset, handover: Handover, sent: list[SentLabel]) -> Iterator[Brought]:
+def _brought(
+    dataset: fo.Dataset,
+    handover: Handover,
+    sent: list[SentLabel],
+    here: dict[str, dict[str, Any]],
+) -> Iterator[Brought]:
     """Yields what came back before and was not undone, the latest last."""
     boxes = {(one.sample_id, one.label_id): one.was.box for one in sent}
     for change in reversed(past_changes(dataset, (CORRECTION,))):
         if change.closed or change.what["anno_key"] != handover.anno_key:
             continue
+        # what was sent under the same key before was sent as something else
+        if change.what["sent_at"] != handover.at:
+            continue
         for one in chain.from_iterable(change.entries()):
             pair = str(one["sample"]), str(one["label"])
+            # of a change that did not end, not all that was written down was written
+            if change.sentence == _begun(handover) and not _is_written(one, here):
+                continue
             there = one["there"] and State(one["there"][0], tuple(one["there"][1:]))
             if "after" not in one:
-                yield Brought(*pair, there, there, added=True)
+                yield Brought(*pair, there, there, added=True, instead_of=one["instead_of"])
                 continue
             # of what was not moved, no box was written down
             box = one["after"].get("bounding_box") or boxes.get(pair) or (there and there.box)
-            yield Brought(*pair, State(one["after"]["label"], tuple(box)), there)
+            boxes[pair] = tuple(box)
+            yield Brought(*pair, State(one["after"]["label"], boxes[pair]), there)
+
+
+def _is_written(entry: dict[str, Any], here: dict[str, dict[str, Any]]) -> bool:
+    label = here.get(str(entry["sample"]), {}).get(str(entry["label"]))
+    at = entry.get("after", {}).get("reviewed_at")
+    return label is not None and (at is None or label.get("reviewed_at") == at)
 
 
 def _read(storage: Storage, root: str, samples: list[str]) -> dict[str, dict[str, Any]]:
@@ -320,6 +348,7 @@ def _addition(one: Addition, change: Change) -> dict[str, Any]:
         "label": ObjectId(label.id),
         "there": [one.state.label, *one.state.box],
         "written": [one.state.label, *box],
+        "instead_of": one.instead_of,
         "document": label.to_dict(),
     }
 

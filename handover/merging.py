@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -60,6 +60,7 @@ class Brought:
         state: what it was here afterwards
         there: what it was in the tool, None where it was deleted there
         added: whether it was drawn in the tool
+        instead_of: the id there of one that was added as its label was gone here
     """
 
     sample_id: str
@@ -67,6 +68,7 @@ class Brought:
     state: State
     there: State | None
     added: bool = False
+    instead_of: str | None = None
 
 
 @dataclass(frozen=True)
@@ -99,11 +101,13 @@ class Correction:
 
 @dataclass(frozen=True)
 class Addition:
-    """An object that was drawn in the tool."""
+    """An object that was drawn in the tool, or is taken from there ``instead_of`` a label that is
+    gone here."""
 
     sample_id: str
     state: State
     said: Said | None
+    instead_of: str | None = None
 
 
 @dataclass(frozen=True)
@@ -162,6 +166,10 @@ def merge(
     """
     plan = Plan()
     before = {(one.sample_id, one.label_id): one for one in brought}
+    drawn: dict[str, dict[str, Brought]] = {}
+    for one in brought:
+        if one.added:
+            drawn.setdefault(one.sample_id, {})[one.label_id] = one
     of_sample: dict[str, list[SentLabel]] = {}
     for one in sent:
         of_sample.setdefault(one.sample_id, []).append(one)
@@ -170,7 +178,11 @@ def merge(
             plan.stay[WAITING] += len(labels)
             continue
         said = (returned.said or {}).get(sample_id)
-        added = [one for one in before.values() if one.added and one.sample_id == sample_id]
+        # what came back of it last, whatever that was
+        added = [
+            replace(before[sample_id, id_], instead_of=one.instead_of)
+            for id_, one in drawn.get(sample_id, {}).items()
+        ]
         theirs = _matched(returned.labels.get(sample_id, {}), labels, added)
         own = here.get(sample_id, {})
         merging = _Merging(plan, options, said, returned.said is not None or options.finished)
@@ -191,7 +203,11 @@ def _matched(
     known = {one.label_id for one in labels}
     found = dict(theirs)
     for one in added:
-        drawn = {id_: _iou(_state(of).box, one.state.box) for id_, of in found.items()
+        if one.instead_of is not None:
+            if one.instead_of in found:
+                found[one.label_id] = found.pop(one.instead_of)
+            continue
+        drawn = {id_: _iou(_state(of).box, (one.there or one.state).box) for id_, of in found.items()
                  if id_ not in known}  # fmt: skip
         best = max(drawn, key=lambda id_: drawn[id_], default=None)
         if best is not None and drawn[best] >= _LEAST_IOU:
@@ -249,7 +265,8 @@ class _Merging:
         if there is None or (base is not None and same(there, base)):
             return
         if self.options.conflicts == THEIRS:
-            self.plan.additions.append(Addition(one.sample_id, there, self.said))
+            addition = Addition(one.sample_id, there, self.said, instead_of=one.label_id)
+            self.plan.additions.append(addition)
         else:
             self._settle(one, None, there)
 

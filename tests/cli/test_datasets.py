@@ -36,6 +36,15 @@ def test_a_target_is_begun_and_what_cannot_go_with_it_is_refused(flipped_labels,
     assert said.startswith("To prove which labels of each of 4 classes are at least 90% right")
 
 
+def test_labels_of_a_confidence_and_a_class_are_approved(judged, labelvet):
+    approve = ("approve", judged.name, "--field", "predictions", "--into", "truth")
+    labelvet(*approve, "--min-confidence", "0.2", "--max-confidence", "0.9", "--class", "cat")
+    judged.reload()
+    confidences = judged.values("truth.detections.confidence", unwind=True)
+    assert judged.distinct("truth.detections.label") == ["cat"]
+    assert len(confidences) > 5 and 0.2 <= min(confidences) <= max(confidences) <= 0.9
+
+
 def test_boxes_are_checked_and_classes_compared_and_merged(judged, labelvet, capsys):
     sample = judged.first()
     sample.predictions.detections[0].label = "Cat"

@@ -3,6 +3,7 @@ FiftyOne's own conversions to Label Studio's regions and back."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import fiftyone.utils.labelstudio as foul
@@ -13,6 +14,7 @@ from labelvet.approval.finalize import finish
 from labelvet.core.errors import InvalidParameter, UnknownRun, UnknownUndo
 from labelvet.dataset.changes import list_changes
 from labelvet.dataset.documents import now
+from labelvet.handover import bringing
 from labelvet.handover.bringing import bring_back, write_back
 from labelvet.handover.merging import Options
 from labelvet.handover.records import Handover, SentLabel, State, list_handovers, write_handover
@@ -191,6 +193,68 @@ def test_what_cannot_be_a_label_here_is_counted(boxes):
     assert label.label == "dog" and label.bounding_box == [0.1, 0.2, 0.3, 0.4]
 
 
+def test_what_was_drawn_stays_one_label_however_often_it_changes(boxes):
+    tool, sample = Tool(boxes), of(boxes, 0)
+    tool.draw(sample, "cow", [0.0, 0.0, 0.2, 0.2])
+    drawn = tool.regions[sample.id]["drawn2"]["value"]
+    assert tool.bring_back().added == 1
+    for x, label in ((2.0, "cow"), (2.0, "horse"), (4.0, "horse"), (4.0, "sheep")):
+        drawn.update(x=x, rectanglelabels=[label])
+        done = tool.bring_back()
+        assert (done.corrected, done.added, done.conflicts) == (1, 0, ())
+        cat, dog, last = of(boxes, 0)[FIELD].detections
+        assert (last.label, last.bounding_box[0]) == (label, pytest.approx(x / 100))
+
+
+def test_what_is_taken_in_place_of_a_label_that_is_gone_is_taken_once(boxes):
+    tool, sample = Tool(boxes), of(boxes, 0)
+    tool.region(sample, 0)["rectanglelabels"] = ["dog"]
+    region = tool.region(sample, 0)
+    del sample[FIELD].detections[0]
+    sample.save()
+    assert tool.bring_back("theirs").added == 1
+    done = tool.bring_back("theirs", remove=True)
+    assert (done.added, done.removed, done.token) == (0, 0, None)
+    region["rectanglelabels"] = ["cow"]
+    done = tool.bring_back("theirs", remove=True)
+    assert (done.corrected, done.added, done.removed) == (1, 0, 0)
+    assert [label.label for label in of(boxes, 0)[FIELD].detections] == ["dog", "cow"]
+
+
+def test_what_is_sent_again_under_the_same_key_is_merged_anew(boxes):
+    tool, sample = Tool(boxes), of(boxes, 0)
+    tool.region(sample, 0)["rectanglelabels"] = ["dog"]
+    tool.draw(sample, "cow", [0.0, 0.0, 0.2, 0.2])
+    tool.bring_back()
+    sample = of(boxes, 0)
+    sample[FIELD].detections[0].label = "horse"
+    sample.save()
+    tool = Tool(boxes)
+    tool.region(sample, 0)["rectanglelabels"] = ["dog"]
+    done = tool.bring_back(remove=True)
+    assert (done.corrected, done.removed) == (1, 0)
+    assert [label.label for label in of(boxes, 0)[FIELD].detections] == ["dog", "dog", "cow"]
+
+
+@pytest.mark.parametrize("step", ["write_entries", "_add"])
+def test_what_a_process_that_died_did_not_write_comes_back_the_next_time(boxes, step, monkeypatch):
+    tool, sample = Tool(boxes), of(boxes, 0)
+    tool.region(sample, 0)["rectanglelabels"] = ["dog"]
+    tool.draw(sample, "cow", [0.0, 0.0, 0.2, 0.2])
+
+    def die(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(bringing, step, die)
+        tool.bring_back()
+    done = tool.bring_back()
+    assert (done.corrected, done.added) == (int(step == "write_entries"), 1)
+    labels = of(boxes, 0)[FIELD].detections
+    assert [label.label for label in labels] == ["dog", "dog", "cow"]
+    assert tool.bring_back().token is None
+
+
 def test_finish_closes_what_came_back(boxes):
     tool = Tool(boxes)
     tool.delete(of(boxes, 0), 0)
@@ -204,7 +268,7 @@ def test_finish_closes_what_came_back(boxes):
 def test_what_was_not_sent_cannot_be_brought_back(boxes):
     with pytest.raises(UnknownRun, match="send labels for correction first"):
         bring_back(boxes, "round_1")
-    Tool(boxes)
+    tool = Tool(boxes)
     assert [one.anno_key for one in list_handovers(boxes)] == ["round_1"]
     with pytest.raises(UnknownRun, match="choose one of round_1"):
         bring_back(boxes, "round_2")
@@ -212,3 +276,7 @@ def test_what_was_not_sent_cannot_be_brought_back(boxes):
         bring_back(boxes, "round_1")
     with pytest.raises(InvalidParameter, match="list, ours, theirs"):
         bring_back(boxes, "round_1", conflicts="both")
+    write_handover(boxes, replace(tool.handover, runs=()))  # as while it is being sent
+    with pytest.raises(UnknownRun, match="not sent to its end: wait, or send it again under"):
+        bring_back(boxes, "round_1", remove=True)
+    assert boxes.count(f"{FIELD}.detections") == 8
