@@ -103,7 +103,9 @@ def report_page(report: dict[str, Any]) -> str:
 
 
 def _progress(dataset: fo.Dataset, field: str) -> dict[str, Any] | None:
-    if field not in list_candidate_fields(dataset):
+    """How far the loop is, None for labels that cannot be approved, as what was removed cannot."""
+    storage = locate(dataset, field)
+    if storage.local(field) not in list_candidate_fields(storage if storage.frames else dataset):
         return None
     counted = progress(find_candidates(dataset, field))
     return {

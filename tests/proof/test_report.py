@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 
+import fiftyone as fo
+import numpy as np
 import pytest
 from labelvet.autolabel.runs import AutoLabelRun, save_run
 from labelvet.cli import main
@@ -13,6 +15,8 @@ from labelvet.proof.audits import begin_audit
 from labelvet.proof.report import label_report, report_page, write_report
 from labelvet.proof.results import read_result
 from labelvet.review.answers import Answer, give_answers
+from labelvet.visualization.compute import compute_visualization
+from PIL import Image
 
 FIELD = "labels"
 
@@ -49,6 +53,20 @@ def test_its_numbers_are_those_of_the_answers(audited):
     (run,) = report["runs"]
     assert (run["name"], run["field"], run["model"]) == ("first", FIELD, "a.pt")
     assert report["progress"]["found"] == 120 and len(report["map"]) == 120
+
+
+def test_labels_of_frames_have_their_progress(make_dataset, tmp_path):
+    dataset, video = make_dataset(), fo.Sample("/video.mp4")
+    for number in range(1, 7):
+        path = tmp_path / f"{number}.jpg"
+        Image.new("RGB", (60, 40), (40 * number, 90, 50)).save(path)
+        box = fo.Detection(label="cat", bounding_box=[0.1, 0.1, 0.4, 0.4])
+        video.frames[number] = fo.Frame(filepath=str(path), boxes=fo.Detections(detections=[box]))
+    dataset.add_sample(video)
+    compute_visualization(
+        dataset.to_frames(), "boxes", "map", embeddings=np.eye(6), method="pca", progress=False
+    )
+    assert label_report(dataset, "map")["progress"]["found"] == 6
 
 
 def test_what_is_left_is_shown_with_its_reasons(audited):
