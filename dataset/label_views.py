@@ -112,7 +112,7 @@ def tagged_view(view: Any, tag: str, field: str | None) -> Any:
         return view.match_tags(tag)
     if not is_of_frames(view, field):
         label_root(view, field)
-    return view.filter_labels(field, _with(tag))
+    return view.filter_labels(field, has_tag(tag))
 
 
 def all_tagged(dataset: fo.Dataset, tag: str, field: str | None) -> Any:
@@ -214,9 +214,9 @@ def exclude_tagged(view: Any, tag: str, field: str | None, level: str) -> tuple[
         return _exclude_images(view, tag, field)
     assert field is not None
     label_root(view, field)
-    left, before = count_labels(view, field, _with(tag)), count_labels(view, field)
+    left, before = count_labels(view, field, has_tag(tag)), count_labels(view, field)
     # a patch without its label would be an empty one
-    rest = view.filter_labels(field, ~_with(tag), only_matches=is_patches_view(view))
+    rest = view.filter_labels(field, ~has_tag(tag), only_matches=is_patches_view(view))
     of = f"{count(before, 'label')} of '{field}'"
     are, they_have = agree(left, "is", "are"), agree(left, "it has", "they have")
     stay = "Their images stay." if not is_patches_view(view) else "The other patches stay."
@@ -255,7 +255,8 @@ def _again(stage: Any) -> Any:
     return type(stage)(**arguments)
 
 
-def _with(tag: str) -> Any:
+def has_tag(tag: str) -> Any:
+    """Whether a label has a tag, as an expression of FiftyOne."""
     return _any_of(F("tags"), [tag])
 
 

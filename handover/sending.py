@@ -17,10 +17,11 @@ from ..core.progress import Report
 from ..core.sentences import count
 from ..core.user import current_user
 from ..dataset.documents import hex_ids, now
-from ..dataset.label_views import filter_labels
+from ..dataset.label_counts import count_labels
+from ..dataset.label_views import filter_labels, has_tag
 from ..dataset.patches import read_label_ids
 from ..dataset.schema import check_writable
-from ..dataset.states import FLAGGED_TAG, state_of
+from ..dataset.states import APPROVED_TAG, FLAGGED_TAG, state_of
 from ..dataset.storage import Storage, locate, storage_of
 from ..issues.attributes import ISSUE, MISLABELED, MISPLACED, SUGGESTED, SUGGESTED_BOX
 from .records import Handover, SentLabel, State, drop_handover, write_handover
@@ -69,6 +70,16 @@ def list_sendable_fields(samples: Any) -> list[str]:
 def flagged_labels(samples: Any, field: str) -> Any:
     """Returns the view of the labels that are tagged ``needs-review``."""
     return filter_labels(samples, field, tags=[FLAGGED_TAG])
+
+
+def count_sendable(samples: Any, field: str, flagged: bool, whole_images: bool) -> int:
+    """Counts the labels of a collection that :func:`send_for_correction` sends with these
+    arguments, but for the others of their images."""
+    shown = flagged_labels(samples, field) if flagged else samples
+    named = F("label") != None  # noqa: E711
+    # with all of an image they go along
+    goes = named if whole_images else named & ~has_tag(APPROVED_TAG)
+    return count_labels(shown, field, goes)
 
 
 def send_for_correction(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import fiftyone.operators.types as types
@@ -73,6 +73,7 @@ def drop_down(
     label: str,
     about: str,
     default: str | None = None,
+    titles: Mapping[str, str] | None = None,
 ) -> str | None:
     """Adds a drop-down and returns the chosen value, None where that cannot be chosen any more.
 
@@ -83,12 +84,13 @@ def drop_down(
         values: what can be chosen
         label, about: what it says
         default: what is chosen at first; the last value for None
+        titles: what people call the values, where that is something else
     """
     if default is None and values:
         default = values[-1]
     view = types.DropdownView()
     for value in values:
-        view.add_choice(value, label=value)
+        view.add_choice(value, label=(titles or {}).get(value, value))
     inputs.enum(
         name, view.values(), default=default, required=True, label=label, description=about,
         view=view,

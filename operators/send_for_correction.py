@@ -14,11 +14,11 @@ from ..core.errors import LabelvetError
 from ..core.progress import Report
 from ..core.sentences import count
 from ..core.user import current_user
-from ..dataset.patches import label_root, whole_groups
+from ..dataset.patches import whole_groups
 from ..dataset.removed import without_removed
 from ..handover.sending import (
     check_key,
-    flagged_labels,
+    count_sendable,
     list_sendable_fields,
     send_for_correction,
 )
@@ -45,13 +45,20 @@ class SendForCorrection(LongOperator):
         field = drop_down(
             ctx, inputs, "field", fields, label="Label field", about="The boxes to correct"
         )
-        tools = list(list_tools())
+        tools = list_tools()
         if not tools:
             nothing(inputs, "no_tools", "FiftyOne's annotation config names no tool to send to")
             return
         about = "Its server and credentials are those of FiftyOne's annotation config"
         backend = drop_down(
-            ctx, inputs, "backend", tools, label="Annotation tool", about=about, default=tools[0]
+            ctx,
+            inputs,
+            "backend",
+            list(tools),
+            label="Annotation tool",
+            about=about,
+            default=next(iter(tools)),
+            titles=tools,
         )
         inputs.str(
             "anno_key", required=True, label="Annotation key",
@@ -71,10 +78,14 @@ class SendForCorrection(LongOperator):
             problem(inputs, error)
             return
         flagged = bool(ctx.params.get("flagged", True))
-        shown = flagged_labels(samples, field) if flagged else samples
-        number = shown.count(label_root(shown, field)[0])
+        whole_images = bool(ctx.params.get("whole_images"))
+        number = count_sendable(samples, field, flagged, whole_images)
         if number:
-            line = f"{count(number, 'label')} of '{field}' will be sent; approved ones stay here"
+            what = f"{count(number, 'label')} of '{field}'"
+            if whole_images:
+                line = f"{what} will be sent, with the others of their images"
+            else:
+                line = f"{what} will be sent; approved ones stay here"
             inputs.view("preview", types.Notice(label=line))
         else:
             tagged = " that are tagged needs-review" if flagged else ""

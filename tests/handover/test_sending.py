@@ -29,7 +29,11 @@ def test_a_tool_that_is_not_set_up_is_told(boxes):
     settings = fo.annotation_config.backends["labelstudio"]
     assert settings.keys() == {"config_cls", "url"}  # of FiftyOne's own
     for backend, error, said in (
-        ("labelstudio", ToolUnavailable, "set FIFTYONE_LABELSTUDIO_URL, FIFTYONE_LABELSTUDIO_API"),
+        (
+            "labelstudio",
+            ToolUnavailable,
+            "set FIFTYONE_LABELSTUDIO_URL and FIFTYONE_LABELSTUDIO_API_KEY",
+        ),
         ("cvat", ToolUnavailable, "set FIFTYONE_CVAT_USERNAME and FIFTYONE_CVAT_PASSWORD"),
         ("labelbox", InvalidParameter, "choose Label Studio or CVAT"),
         ("paper", InvalidParameter, "no annotation backend 'paper'"),
@@ -81,6 +85,17 @@ def test_the_forms(boxes, somewhere):
     parts = form(SendForCorrection(), boxes)
     assert parts["backend"].default == "cvat"
     assert parts["preview"].view.label.startswith("8 labels of 'predictions' will be sent")
+    choices = {one.value: one.label for one in parts["backend"].view.choices}
+    assert (choices["cvat"], choices["labelstudio"]) == ("CVAT", "Label Studio")
+    sample = boxes.first()
+    one, other = sample[FIELD].detections
+    one.tags, other.label = ["approved"], None
+    sample.save()
+    for number, params in (
+        (6, {}), (7, {"whole_images": True, "flagged": False}), (6, {"flagged": False})
+    ):  # fmt: skip
+        line = form(SendForCorrection(), boxes, **params)["preview"].view.label
+        assert line.startswith(f"{number} labels of 'predictions' will be sent")
     parts = form(SendForCorrection(), boxes, backend="labelstudio")
     assert parts["problem"].invalid and "FIFTYONE_LABELSTUDIO_URL" in parts["problem"].view.label
     boxes.untag_labels("needs-review", FIELD)
