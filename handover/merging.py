@@ -167,9 +167,9 @@ def merge(
     plan = Plan()
     before = {(one.sample_id, one.label_id): one for one in brought}
     drawn: dict[str, dict[str, Brought]] = {}
-    for one in brought:
-        if one.added:
-            drawn.setdefault(one.sample_id, {})[one.label_id] = one
+    for back in brought:
+        if back.added:
+            drawn.setdefault(back.sample_id, {})[back.label_id] = back
     of_sample: dict[str, list[SentLabel]] = {}
     for one in sent:
         of_sample.setdefault(one.sample_id, []).append(one)
@@ -180,8 +180,8 @@ def merge(
         said = (returned.said or {}).get(sample_id)
         # what came back of it last, whatever that was
         added = [
-            replace(before[sample_id, id_], instead_of=one.instead_of)
-            for id_, one in drawn.get(sample_id, {}).items()
+            replace(before[sample_id, id_], instead_of=back.instead_of)
+            for id_, back in drawn.get(sample_id, {}).items()
         ]
         theirs = _matched(returned.labels.get(sample_id, {}), labels, added)
         own = here.get(sample_id, {})
@@ -207,7 +207,8 @@ def _matched(
             if one.instead_of in found:
                 found[one.label_id] = found.pop(one.instead_of)
             continue
-        drawn = {id_: _iou(_state(of).box, (one.there or one.state).box) for id_, of in found.items()
+        last = (one.there or one.state).box
+        drawn = {id_: _iou(_state(of).box, last) for id_, of in found.items()
                  if id_ not in known}  # fmt: skip
         best = max(drawn, key=lambda id_: drawn[id_], default=None)
         if best is not None and drawn[best] >= _LEAST_IOU:

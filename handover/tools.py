@@ -181,7 +181,14 @@ def download(dataset: fo.Dataset, anno_key: str, label_field: str) -> Returned:
     with speaking_to(backend):
         # first: what is submitted in between is then taken for what is not yet
         said = _submitted(results) if backend == LABEL_STUDIO else None
+        tasks = list(getattr(results, "task_ids", ()))
         found = results.backend.download_annotations(results)
+    # FiftyOne forgets those that CVAT does not have any more, as if all their labels were deleted
+    if list(getattr(results, "task_ids", ())) != tasks:
+        raise ToolUnavailable(
+            f"A task of '{anno_key}' was deleted in {title(backend)}: send its labels again under "
+            "another key."
+        )
     labels = found.get(label_field, {}).get("detections", {})
     return Returned({sample: dict(some) for sample, some in labels.items()}, said)
 
@@ -198,6 +205,8 @@ def _submitted(results: Any) -> dict[str, Said]:
         if task["is_labeled"]:
             # the one that FiftyOne takes
             newest = max(task["annotations"], key=lambda annotation: annotation["updated_at"])
+            if newest["was_cancelled"]:  # skipped: nobody's word on the boxes
+                continue
             moment = datetime.fromisoformat(newest["updated_at"].replace("Z", "+00:00"))
             moment = moment.astimezone(timezone.utc).replace(tzinfo=None, microsecond=0)
             by = emails.get(newest.get("completed_by"))

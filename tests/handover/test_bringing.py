@@ -202,8 +202,17 @@ def test_what_was_drawn_stays_one_label_however_often_it_changes(boxes):
         drawn.update(x=x, rectanglelabels=[label])
         done = tool.bring_back()
         assert (done.corrected, done.added, done.conflicts) == (1, 0, ())
-        cat, dog, last = of(boxes, 0)[FIELD].detections
+        *_, last = labels = of(boxes, 0)[FIELD].detections
+        assert len(labels) == 3
         assert (last.label, last.bounding_box[0]) == (label, pytest.approx(x / 100))
+
+
+def test_what_changes_there_time_and_again_is_no_conflict(boxes):
+    tool, sample = Tool(boxes), of(boxes, 0)
+    for change in ({"x": 20.0}, {"rectanglelabels": ["dog"]}, {"rectanglelabels": ["cow"]}):
+        tool.region(sample, 0).update(change)
+        done = tool.bring_back()
+        assert (done.corrected, done.conflicts) == (1, ())
 
 
 def test_what_is_taken_in_place_of_a_label_that_is_gone_is_taken_once(boxes):

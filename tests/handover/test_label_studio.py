@@ -39,9 +39,9 @@ class Tasks:
         )
         return {region["id"]: region for region in task["predictions"][-1]["result"]}
 
-    def submit(self, sample, regions):
-        """Submits boxes, as the button does."""
-        result = {"result": list(regions.values())}
+    def submit(self, sample, regions, skip=False):
+        """Submits boxes, or skips the image, as the buttons do."""
+        result = {"result": list(regions.values()), "was_cancelled": skip}
         path = f"/api/tasks/{self.of_sample[sample.id]}/annotations"
         self.client.make_request("POST", path, json=result)
 
@@ -164,8 +164,14 @@ def test_more_images_than_the_server_takes_at_once(make_dataset, tmp_path, label
     assert dataset.list_annotation_runs() == ["all_of_them", "all_of_them_2"]
     last, tasks = dataset.last(), Tasks(dataset, "all_of_them_2")
     tasks.submit(last, tasks.regions(last))
-    done = bring_back(dataset, "all_of_them")
-    assert (done.confirmed, done.stay) == (1, {"not submitted yet": 100})
+    # of an image that is skipped nothing is said, whatever was before
+    first, tasks = dataset.first(), Tasks(dataset, "all_of_them")
+    path, settings = f"/api/projects/{tasks.project}", {"skip_queue": "IGNORE_SKIPPED"}
+    tasks.client.make_request("PATCH", path, json=settings)
+    tasks.submit(first, tasks.regions(first))
+    tasks.submit(first, {}, skip=True)
+    done = bring_back(dataset, "all_of_them", remove=True)
+    assert (done.confirmed, done.removed, done.stay) == (1, 0, {"not submitted yet": 100})
 
 
 def test_a_server_that_refuses_or_is_gone_is_told(boxes, label_studio):
