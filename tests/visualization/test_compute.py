@@ -365,7 +365,7 @@ def test_progress_covers_every_stage_and_never_goes_back(boxes):
         assert stage in lines
 
 
-@pytest.mark.parametrize("when", ["Embedding", "Saving", "written", "linking", "linked"])
+@pytest.mark.parametrize("when", ["Embedding", "Saving", "begun", "written", "linking", "linked"])
 @pytest.mark.processes
 def test_a_killed_run_leaves_the_old_run_or_the_new_one(boxes, when):
     """SIGKILL at any moment: the key holds the old run or the new one, and can be replaced."""
@@ -381,8 +381,10 @@ def test_a_killed_run_leaves_the_old_run_or_the_new_one(boxes, when):
             os.kill(os.getpid(), signal.SIGKILL)
 
         when = {when!r}
-        if when == "written":    # its results are, and its document is not
-            runs.RunDocument.save = die
+        if when == "begun":      # its document is there, and has no results
+            runs._write_results = die
+        elif when == "written":  # it has results, and its record is not there
+            runs.write_record = die
         elif when == "linking":  # the new run is complete, and not yet in its place
             runs.give_key = die
         elif when == "linked":   # it is in its place, and the old one not yet gone
