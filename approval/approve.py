@@ -316,16 +316,16 @@ def _counts(candidates: Candidates, into: str, iou: float) -> tuple[int, int]:
     """How many labels are to be approved, and how many of them are in ground truth already."""
     truth = LabelField(into, candidates.of.type)
     basket = keep(candidates.labels(), _chosen(candidates))
-    known = keep("$b", truth.type.is_known(truth.labels(), iou))
+    known = keep("$_basket", truth.type.is_known(truth.labels(), iou))
     group = {
         "_id": None,
-        "there": {"$sum": {"$size": "$b"}},
-        "known": {"$sum": {"$size": "$k"}},
+        "there": {"$sum": {"$size": "$_basket"}},
+        "known": {"$sum": {"$size": known}},
     }
     pipeline: list[dict[str, Any]] = [
         {"$match": {f"{candidates.root}.tags": BASKET_TAG}},
-        {"$project": {"b": basket, into: 1}},
-        {"$project": {"b": 1, "k": known}},
+        # no field of labels has a name that begins with an underscore
+        {"$project": {"_basket": basket, into: 1}},
         {"$group": group},
     ]
     found = next(iter(samples_of(candidates.dataset).aggregate(pipeline)), None)
@@ -408,11 +408,7 @@ def _update(
         stays = keep(truth.labels(), {"$not": [out]})
         goes = keep(truth.labels(), out)
         update[removed.removed_field(into)] = removed.kept(truth, goes, moment)
-    there = {"$ifNull": [f"${into}", None]}
-    merged = truth.with_labels({"$concatArrays": [stays, new]})
-    # an image without any ground truth is not one without objects
-    none = {"$and": [{"$eq": [there, None]}, {"$eq": [new, []]}]}
-    update[into] = {"$cond": [none, there, merged]}
+    update[into] = truth.where_there({"$concatArrays": [stays, new]})
     return update
 
 

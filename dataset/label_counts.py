@@ -42,17 +42,17 @@ def count_labels(
 
 
 def count_where(
-    dataset: fo.Dataset | Storage, of: LabelField, condition: Expression, among: Expression
+    dataset: fo.Dataset | Storage, field: LabelField, condition: Expression, among: Expression
 ) -> int:
     """Counts the labels of a field for which a condition holds, in the whole dataset.
 
     Args:
         dataset: the dataset, of which every slice counts, or the storage of its frames
-        of: the field
+        field: the field
         condition: what holds for the label ``$$l``
         among: a filter of the documents, which passes all that have such labels
     """
-    number = {"$size": keep(of.labels(), condition)}
+    number = {"$size": keep(field.labels(), condition)}
     return _total(samples_of(dataset).aggregate([{"$match": among}, *_sum_of(number)]))
 
 

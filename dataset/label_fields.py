@@ -49,11 +49,13 @@ class LabelField:
         return {"$mergeObjects": [cls, f"${self.name}", {self.type.items: labels}]}
 
     def where_there(self, labels: Any) -> Expression:
-        """The field of a document with other labels, null where it is null."""
+        """The field of a document with other labels, null where it is null and gets none: an image
+        without any is not one without objects."""
         if self.type.items is None:
             return self.with_labels(labels)
-        there = {"$ifNull": [f"${self.name}", None]}
-        return {"$cond": [{"$eq": [there, None]}, None, self.with_labels(labels)]}
+        is_null = {"$eq": [{"$ifNull": [f"${self.name}", None]}, None]}
+        none = {"$and": [is_null, {"$eq": [labels, []]}]}
+        return {"$cond": [none, None, self.with_labels(labels)]}
 
     def any_with(self, which: dict[str, Any]) -> dict[str, Any]:
         """The filter of the documents where a label matches."""

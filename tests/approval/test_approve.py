@@ -408,6 +408,15 @@ def test_labels_of_ground_truth_are_replaced_and_come_back(with_truth):
     assert not with_truth.has_sample_field(f"{TRUTH}_removed")
 
 
+def test_what_was_replaced_comes_back_where_ground_truth_was_cleared_since(with_truth):
+    add(with_truth)
+    done = approve(find_candidates(with_truth, FIELD), TRUTH, "replace")
+    with_truth.clear_sample_field(TRUTH)
+    undo(with_truth, done.token)
+    labels = with_truth.values(f"{TRUTH}.detections.label")
+    assert labels == [["bird"], None, ["bird"], None, None, None]
+
+
 def test_duplicates_are_refused(with_truth, labels_with):
     before = state(with_truth)
     with pytest.raises(InvalidParameter, match="basket is empty"):
@@ -496,6 +505,11 @@ def test_fields_that_cannot_hold_ground_truth_are_refused(predicted, into):
     with pytest.raises(InvalidParameter):
         approve(find_candidates(predicted, FIELD), into)
     assert predicted.count_label_tags(FIELD) == {"for-approval": 24}
+
+
+def test_a_field_of_ground_truth_may_have_any_name(predicted):
+    add(predicted, low=0.9)
+    assert approve(find_candidates(predicted, FIELD), "b").approved == 1
 
 
 def test_read_only_fields_and_odd_rules_are_refused(predicted):

@@ -107,5 +107,7 @@ def test_labels_are_counted_by_state_as_they_are_read(labeled):
         numbers.append(read)
     assert count_in_states(candidates, LOOP_STATES) == 5 + len(boxes)
     assert numbers[:4] == [2, 1, 1, 1]  # with all of the tags, the first decides
+    single = find_candidates(labeled, "weather")
+    assert count_in_states(single, ["open"]) == 3 and count_in_states(single, ["flagged"]) == 0
     with pytest.raises(InvalidParameter, match="swap them"):
         count_in_states(candidates, ["open"], Selection((0.9, 0.1)))
