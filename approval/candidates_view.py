@@ -118,6 +118,11 @@ def _check_ids(candidates: Candidates, view: Any, root: str, is_list: bool) -> N
         )
 
 
+def shows_candidates(stages: list[dict[str, Any]] | None) -> bool:
+    """Whether the stages of the App's view are those of :func:`candidates_view`."""
+    return any(_is_marked(stage) for stage in stages or ())
+
+
 def without_candidate_filter(stages: list[dict[str, Any]] | None) -> list[dict[str, Any]]:
     """Returns the stages of the App's view without what :func:`candidates_view` filters by."""
     return [stage for stage in stages or () if not _is_marked(stage)]

@@ -2,6 +2,6 @@
 
 CONTRACTS = {
     "LabelEmbeddings": "4ebd47a709a82701",
-    "AutoLabeling": "18158d2b47c54e9c",
+    "AutoLabeling": "460fa75f15f60b36",
     "Runs": "3c0b497c83ef58f6",
 }

@@ -13,11 +13,11 @@ from ...approval.candidates import (
     Selection,
     find_candidates,
     list_candidate_fields,
-    view_root,
 )
 from ...approval.candidates_view import (
     are_patches,
     candidates_view,
+    shows_candidates,
     with_new_patches,
     without_candidate_filter,
     without_patches,
@@ -27,9 +27,9 @@ from ...approval.finalize import finalize, finish
 from ...approval.rounds import progress
 from ...core.errors import InvalidParameter
 from ...core.sentences import count
-from ...dataset.app_view import base_view, view_of, view_without_selection
+from ...dataset.app_view import view_of, view_without_selection
 from ...dataset.documents import Ids, parse_ids
-from ...dataset.patches import is_patches_view
+from ...dataset.patches import is_patches_view, read_label_ids
 from ...dataset.states import FLAGGED_TAG
 from ...dataset.tags import tag_view
 from ...proof.audits import begin_audit, current_target, judged_run
@@ -124,7 +124,7 @@ class AutoLabeling(Undoing, WebPanel):
 
     @exposed
     def flag(self, ctx: Any, request: messages.SourceRequest) -> messages.Done:
-        """Tags the patches that are selected in the grid."""
+        """Tags the labels that are selected in the grid."""
         candidates = _candidates(ctx, request)
         done = tag_view(_selected(ctx, candidates), candidates.field, FLAGGED_TAG)
         sentence = f"{count(done.changed, 'label')} flagged '{FLAGGED_TAG}'."
@@ -183,17 +183,18 @@ def _selection(ctx: Any, request: messages.SelectionRequest) -> Selection:
     ids: Ids | None = None
     if request.selected:
         candidates = _candidates(ctx, request)
-        view = _selected(ctx, candidates)
-        root, is_list = view_root(candidates, view)
-        ids = parse_ids(view.values(f"{root}.id", unwind=is_list))
+        ids = read_label_ids(_selected(ctx, candidates), candidates.field)[1]
     return Selection((request.low, request.high), request.classes, ids)
 
 
 def _selected(ctx: Any, candidates: Candidates) -> Any:
     """The view of what is selected in the grid: patches, or the images of labels without any."""
-    view, have_patches = base_view(ctx.dataset, ctx.request_params), are_patches(candidates)
+    view = view_without_selection(ctx.dataset, ctx.request_params)
+    have_patches = are_patches(candidates)
     if have_patches and not is_patches_view(view):
         raise InvalidParameter("Show the labels as patches first, and select some of them.")
+    if not have_patches and not shows_candidates(ctx.request_params.get("view")):
+        raise InvalidParameter("Show the labels first, and select some of their images.")
     ids = [id_ for id_ in ctx.selected if isinstance(id_, str)]
     try:
         parse_ids(ids)

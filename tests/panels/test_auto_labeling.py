@@ -220,11 +220,20 @@ def test_keypoints_without_some_point_are_shown_as_images(make_dataset):
         found = [label_at("keypoints", BOX), fo.Keypoint(label="b", points=[(0.1, 0.2), nowhere])]
         dataset.add_sample(fo.Sample(f"/{image}.jpg", found=fo.Keypoints(keypoints=found)))
     app, about = App(dataset), {"field": "found", "run": None}
+    app.request["selected"] = dataset.values("id")
+    for method in ("flag", "remove"):  # which labels of these images is not known yet
+        assert "Show the labels first" in app(method, selected=True, **about)["error"]
     assert app("show", state="open", classes=["b"], **about)["shown"] == 2
     assert "ToPatches" not in str(app.request["view"])
     app.request["selected"] = [dataset.first().id]
     assert app("flag", **about)["sentence"].startswith("1 label flagged")  # what is shown of it
     assert dataset.values("found.keypoints.tags") == [[[], ["needs-review"]], [[], []]]
+    assert app("show", state="open", **about)["shown"] == 2
+    path, other = "found.keypoints.label", dataset.last().id
+    app.request["filters"] = {path: {"values": ["b"], "exclude": False, "isMatching": False}}
+    app.request["selected"] = [other]
+    assert app("flag", **about)["sentence"].startswith("1 label flagged")
+    assert dataset.values("found.keypoints.tags")[1] == [[], ["needs-review"]]
 
 
 def test_what_the_view_or_the_sidebar_excludes_never_gets_in(app):
@@ -264,7 +273,7 @@ def test_patches_are_selected_before_anything_is_done_with_them(app):
         ("review", {}),
         ("review", {"field": "nothing"}),
         ("review", {"field": {"$ne": 1}}),
-        ("review", {"field": "checked"}),
+        ("review", {"field": "filepath"}),
         ("review", {"field": FIELD, "run": ["first"]}),
         ("show", {"field": FIELD, "state": "elsewhere"}),
         ("show", {"field": FIELD, "low": "0"}),

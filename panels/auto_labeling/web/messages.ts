@@ -258,7 +258,7 @@ export interface Methods {
   finalize: { request: FinalizeRequest; answer: Done };
   /** Closes the loop: removed labels are deleted for good. */
   finish: { request: SourceRequest; answer: Done };
-  /** Tags the patches that are selected in the grid. */
+  /** Tags the labels that are selected in the grid. */
   flag: { request: SourceRequest; answer: Done };
   /** The runs of auto labeling, and the fields whose labels can be approved. */
   overview: { request: object; answer: Overview };
@@ -275,4 +275,4 @@ export interface Methods {
 }
 
 /** The version of these messages, which a page and the server must share. */
-export const CONTRACT = "18158d2b47c54e9c";
+export const CONTRACT = "460fa75f15f60b36";
