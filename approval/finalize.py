@@ -180,7 +180,7 @@ def finish(candidates: Candidates) -> str:
 
     Raises:
         InvalidParameter: if the run is going on
-        UnknownUndo: if somebody undoes one of the steps now, or finishes them
+        UnknownUndo: if somebody makes or undoes one of the steps now, or finishes them
     """
     dataset, number = candidates.dataset, 0
     dataset.reload()

@@ -37,7 +37,7 @@ _UNDO_SECONDS = 30 * 24 * 3600
 _LISTED = 200
 _CLOSED = "This was already undone, or closed by Finish."
 _HELD = {
-    "made": "This change is still being made: undo it once it has ended.",
+    "made": "This change is still being made: try again once it has ended.",
     "undone": "This is already being undone: wait a moment.",
 }
 # the holds of this process: one that it could not release, as the database was away, is none

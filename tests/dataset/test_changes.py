@@ -202,7 +202,7 @@ def test_a_change_is_undone_once_it_was_made(judged, monkeypatch):
     refused = []
 
     def undo_while_it_is_made(change, *_):
-        with pytest.raises(UnknownUndo, match="still being made") as told:
+        with pytest.raises(UnknownUndo, match="still being made: try again") as told:
             undo(judged, change.token)
         refused.append(told)
         raise MemoryError
