@@ -33,11 +33,11 @@ from .noise import Noise, count_noise
 _FIT_CELLS = 1_000_000
 _RIDGE = 1e-3
 _START_NOISE = 0.05
-# so far that a rounding error in the clues does not move where the search ends
+# Many labels are searched until rounding errors in the clues do not move the end. Few may have more
+# than one optimum: theirs is searched along the clues themselves, and not that far, which ends at
+# the one near nothing.
+_MANY = 5_000
 _CONVERGED = {"ftol": 1e-13, "gtol": 1e-8}
-# fewer labels are fitted along the clues themselves: few have more than one optimum, and the plain
-# search, which begins at nothing, ends at a near one
-_MIXED_FROM = 5_000
 # a patch stands apart where no label of another class covers more of it
 _APART = 0.1
 # how many likeliest other classes are kept
@@ -124,10 +124,14 @@ def _probabilities(clues: NDArray[Any], weights: NDArray[np.float64]) -> NDArray
     return np.asarray(scores)
 
 
+def _options(n: int) -> dict[str, float]:
+    return _CONVERGED if n >= _MANY else {}
+
+
 def _mixtures(clues: NDArray[np.float64]) -> NDArray[np.float64]:
     """Returns the weights, as columns, of mixtures of the clues that are uncorrelated and vary as
     much: a search that goes along them needs half the steps."""
-    if clues.shape[1] < _MIXED_FROM:
+    if clues.shape[1] < _MANY:
         return np.eye(len(clues))
     means = clues.mean(axis=2)
     products = np.tensordot(clues, clues, ((1, 2), (1, 2))) / clues.shape[2] - means @ means.T
@@ -159,7 +163,7 @@ def _fit(clues: NDArray[Any], codes: NDArray[np.int32]) -> tuple[NDArray[np.floa
 
     start = np.append(np.zeros(size), np.log(_START_NOISE / (1 - _START_NOISE)))
     bounds = [(None, None)] * size + [_NOISE_BOUNDS]
-    found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds, options=_CONVERGED)
+    found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds, options=_options(n))
     return mixtures @ found.x[:-1], float(expit(found.x[-1]))
 
 
@@ -187,5 +191,5 @@ def _fit_similar(
         return float(value), np.append(by_weight @ mixtures, mix * (by_mix - mix @ by_mix))
 
     first = np.append(np.linalg.solve(mixtures, start), np.zeros(2))
-    found = minimize(loss, first, jac=True, method="L-BFGS-B", options=_CONVERGED)
+    found = minimize(loss, first, jac=True, method="L-BFGS-B", options=_options(n))
     return mixtures @ found.x[:size], softmax(found.x[size:])

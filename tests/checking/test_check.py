@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import fiftyone as fo
 import labelvet
@@ -34,8 +35,13 @@ dataset = fo.load_dataset("check")
 def truth(coco128_folder):
     everything = json.loads((coco128_folder / "ground_truth.json").read_text())
     images = sorted(coco128_folder.glob("images/*.jpg"))
-    images = [path for path in images if path.name in everything]
-    return images[:IMAGES], {path.name: everything[path.name] for path in images[:IMAGES]}
+    images = [path for path in images if path.name in everything][:IMAGES]
+    listed = {path.name: list(everything[path.name]) for path in images}
+    for entries in list(listed.values())[:4]:  # an object each that is labeled twice, for certain
+        x, y, w, h = max((entry["box"] for entry in entries), key=lambda box: box[2] * box[3])
+        label = next(entry["label"] for entry in entries if entry["box"] == [x, y, w, h])
+        entries.append({"label": label, "box": [x, y, 0.99 * w, 0.99 * h]})
+    return images, listed
 
 
 @pytest.fixture(scope="module")
@@ -140,9 +146,16 @@ def test_another_format_gives_the_same_issues(format_, checked, truth, classes, 
     path = WRITERS[format_](home / format_, *truth, classes)
     run("check", path, "--json", home / f"{format_}.json", "--worst", 0)
     other = json.loads((home / f"{format_}.json").read_text())
-    if format_ == "coco":  # VOC rounds to pixels
-        assert other["counts"] == checked[2]["counts"]
-        assert [i["label"] for i in other["issues"]] == [i["label"] for i in checked[2]["issues"]]
+    # each format rounds boxes in its own way, which decides on labels that are as likely right
+    certain = [
+        {
+            (Path(i["file"]).name, i["label"], i["issue"])
+            for i in listed["issues"]
+            if i["probability"] > 0.7
+        }
+        for listed in (other, checked[2])
+    ]
+    assert certain[0] == certain[1] and len(certain[0]) >= 4
     assert other["labels"] == checked[2]["labels"]
 
 
