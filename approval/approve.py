@@ -20,7 +20,7 @@ import fiftyone.core.odm as foo
 from ..autolabel.replacing import MARK
 from ..autolabel.runs import RUN_ATTRIBUTE, list_runs
 from ..core.errors import FieldGone, InvalidParameter
-from ..core.sentences import count
+from ..core.sentences import agree, count
 from ..core.user import current_user
 from ..dataset import removed
 from ..dataset.alone import alone
@@ -108,7 +108,8 @@ def approve(
 
     Raises:
         InvalidParameter: if the basket is empty, the field cannot be written, the rule refuses or
-            an approval into that field is being undone; nothing was written then
+            somebody else approves into that field, or undoes that, for longer than a minute;
+            nothing was written then
     """
     dataset = candidates.dataset
     if rule not in RULES:
@@ -124,7 +125,7 @@ def approve(
         if known and rule == "refuse":
             raise InvalidParameter(
                 f"{count(known, 'label')} of {there:,} in the basket "
-                f"{'is' if known == 1 else 'are'} already in '{into}': nothing was approved. "
+                f"{agree(known, 'is', 'are')} already in '{into}': nothing was approved. "
                 "Remove them from the basket, or choose to keep or replace the existing labels."
             )
         made = dataset.get_field(into) is None
@@ -160,7 +161,7 @@ def undo_approval(change: Change) -> str:
 
     Raises:
         InvalidParameter: if a later approval counts on it: kept its labels, or replaced them; or
-            if labels are being approved into that field now
+            if labels are being approved into that field for longer than a minute
         FieldGone: if a field is not there any more
     """
     # an approval that began now could count on it

@@ -14,7 +14,7 @@ from fiftyone import ViewExpression
 from fiftyone import ViewField as F
 
 from ..core.errors import InvalidParameter
-from ..core.sentences import count
+from ..core.sentences import agree, count
 from ..dataset.documents import byte_keys, read_labels, samples_of
 from ..dataset.expressions import is_state
 from ..dataset.label_types import LABEL_TYPES
@@ -110,7 +110,7 @@ def _check_ids(candidates: Candidates, view: Any, root: str, is_list: bool) -> N
     collection = samples_of(view._dataset)
     ids = byte_keys(read_labels(collection, view._pipeline(), root, not is_list)[1])
     if shared := len(ids) - len(set(ids)):
-        has = "has" if shared == 1 else "have"
+        has = agree(shared, "has", "have")
         raise InvalidParameter(
             f"{count(shared, 'label')} of '{candidates.field}' {has} the id of another one in this "
             "view, so they cannot be shown as patches: add those samples with new ids, or choose a "

@@ -8,11 +8,11 @@ from datetime import datetime
 
 from ..autolabel.replacing import check_ended
 from ..core.errors import InvalidParameter, UnknownUndo
-from ..core.sentences import count
+from ..core.sentences import agree, count
 from ..dataset import removed
 from ..dataset.changes import Change, begin, past_changes, undone_once, unique_moment
 from ..dataset.documents import now
-from ..dataset.expressions import Expression, is_state, keep
+from ..dataset.expressions import Expression, is_state
 from ..dataset.schema import check_fields
 from .candidates import Candidates
 from .label_updates import update_labels
@@ -88,7 +88,7 @@ def remove_turned_down(
     there = sum(int(getattr(counted, name)) for name in states)
     if agreed is not None and there != agreed:
         raise InvalidParameter(
-            f"{count(there, 'label')} {'is' if there == 1 else 'are'} {which} now, not {agreed:,}: "
+            f"{count(there, 'label')} {agree(there, 'is', 'are')} {which} now, not {agreed:,}: "
             "look at them, and confirm again."
         )
     if not there:
@@ -102,12 +102,7 @@ def _remove(candidates: Candidates, leaves: Expression, being: str, by: str | No
     dataset, field = candidates.dataset, candidates.field
     removed.prepare(dataset, field)
     moment = unique_moment(dataset)
-    labels = candidates.labels()
-    update = {
-        field: candidates.of.where_there(keep(labels, {"$not": [leaves]})),
-        removed.removed_field(field): removed.kept(candidates.of, keep(labels, leaves), moment),
-        "last_modified_at": now(),
-    }
+    update = removed.move(candidates.of, leaves, moment)
     which = candidates.of.any()
     with begin(
         dataset, REMOVAL, f"Labels of '{field}' removed that were {being}.", by,
@@ -116,7 +111,7 @@ def _remove(candidates: Candidates, leaves: Expression, being: str, by: str | No
         update_labels(candidates, which, update, leaves, None, removing=field)
         settle_run(candidates)
         number = removed.count_at(dataset, field, moment)
-        were = "was" if number == 1 else "were"
+        were = agree(number, "was", "were")
         change.say(f"{count(number, 'label')} removed that {were} {being}.")
     return Finalized(number, change.token, change.sentence)
 

@@ -83,7 +83,7 @@ def _write_patches(
 ) -> None:
     copy = label_field(held.dataset, candidates.field)
     # a patch of a list is nothing without its label
-    alone = becomes is None and copy.type != candidates.of.type
+    is_patch = becomes is None and copy.type != candidates.of.type
     leaves = {"$expr": {"$let": {"vars": {"l": f"${copy.root}"}, "in": changes}}}
     if becomes is None:
         labels = keep(copy.labels(), {"$not": [changes]})
@@ -92,7 +92,7 @@ def _write_patches(
 
     def write(half: list[Any]) -> None:
         of_samples = {held.key: {"$in": half}}
-        if alone:
+        if is_patch:
             held.documents.delete_many({**of_samples, **leaves})
         else:
             update = {copy.name: copy.where_there(labels)}

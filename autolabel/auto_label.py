@@ -18,7 +18,7 @@ from pymongo import UpdateOne
 
 from ..core.errors import Cancelled, InvalidParameter, NoPatches, UnknownRun
 from ..core.progress import Progress, Report
-from ..core.sentences import count, first_line
+from ..core.sentences import agree, count, first_line
 from ..dataset.alone import alone
 from ..dataset.brain_runs import raise_if_deleted
 from ..dataset.checked_writes import write_checked
@@ -89,12 +89,11 @@ class AutoLabeled:
         labels = f"{count(self.run.labels, 'label')} of '{self.run.name}'"
         sentences = [f"{labels} in '{self.run.label_field}', in {count(self.run.images, 'image')}."]
         if self.before:
-            had = "image had" if self.before == 1 else "images had"
-            sentences.append(f"{self.before:,} {had} been labeled before.")
+            sentences.append(f"{count(self.before, 'image')} had been labeled before.")
         if self.unreadable:
             sentences.append(
                 f"{count(len(self.unreadable), 'image')} could not be read and "
-                f"{'was' if len(self.unreadable) == 1 else 'were'} skipped."
+                f"{agree(len(self.unreadable), 'was', 'were')} skipped."
             )
         return " ".join(sentences)
 

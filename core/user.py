@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+from typing import Any
 
 
 def current_user() -> str:
@@ -11,3 +12,9 @@ def current_user() -> str:
         return getpass.getuser()
     except (KeyError, OSError):  # a process without a name, as in some containers
         return "unknown"
+
+
+def user_of(ctx: Any) -> str:
+    """Returns who asks, by the context of an operator or a panel: FiftyOne Enterprise knows that,
+    elsewhere it is who runs the App."""
+    return str(ctx.user_id or current_user())

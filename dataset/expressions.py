@@ -15,6 +15,13 @@ def in_list(path: str) -> Any:
     return {"$ifNull": [f"${path}", []]}
 
 
+def label_list(path: str, listed: bool) -> Any:
+    """The labels of a path, as a list, where it has a list of them or one."""
+    if listed:
+        return in_list(path)
+    return {"$cond": [{"$ifNull": [f"${path}", False]}, [f"${path}"], []]}
+
+
 def keep(labels: Any, condition: Any) -> Expression:
     """Those of some labels for which a condition on ``$$l`` holds."""
     return {"$filter": {"input": labels, "as": "l", "cond": condition}}

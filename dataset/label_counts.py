@@ -14,7 +14,7 @@ import fiftyone as fo
 import fiftyone.core.media as fom
 
 from .documents import samples_of
-from .expressions import Expression, in_list, keep
+from .expressions import Expression, keep, label_list
 from .label_fields import LabelField
 from .storage import Storage, is_of_frames
 
@@ -33,9 +33,7 @@ def count_labels(
         field: a field of labels, of frames too
         condition: of a label; None for all of them
     """
-    root, is_list = samples._get_label_field_root(field)
-    there = {"$gt": [f"${root}", None]}
-    labels: Any = in_list(root) if is_list else {"$cond": [there, [f"${root}"], []]}
+    labels = label_list(*samples._get_label_field_root(field))
     if condition is not None:
         labels = keep(labels, condition.to_mongo(prefix="$$l"))
     return _total(_documents(samples, field, _sum_of({"$size": labels})))

@@ -11,7 +11,7 @@ from typing import Any
 import fiftyone as fo
 
 from ..core.errors import FieldGone
-from .expressions import Expression, in_list
+from .expressions import Expression, label_list
 from .label_types import LabelType, label_type_of
 from .schema import gone
 from .storage import Storage
@@ -36,9 +36,7 @@ class LabelField:
 
     def labels(self) -> Any:
         """The labels of a document."""
-        if self.type.items is not None:
-            return in_list(self.root)
-        return {"$cond": [{"$ifNull": [f"${self.name}", False]}, [f"${self.name}"], []]}
+        return label_list(self.root, self.type.items is not None)
 
     def with_labels(self, labels: Any) -> Expression:
         """The field of a document with other labels, of which a field of one label takes the

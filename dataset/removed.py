@@ -13,8 +13,9 @@ from typing import Any
 import fiftyone as fo
 
 from ..core.errors import InvalidParameter
+from ..core.sentences import agree, count
 from .changes import list_marked
-from .documents import delete_field, samples_of
+from .documents import delete_field, now, samples_of
 from .expressions import Expression, each, keep, without
 from .label_fields import LabelField, label_field
 from .schema import check_writable, declare_labels, is_owned
@@ -75,6 +76,17 @@ def kept(field: LabelField, removed: Any, moment: Any) -> Expression:
     return of.with_labels({"$concatArrays": [of.labels(), more]})
 
 
+def move(field: LabelField, leaves: Expression, moment: Any) -> dict[str, Any]:
+    """What is set in a document to remove the labels ``$$l`` for which an expression holds, at a
+    moment."""
+    labels = field.labels()
+    return {
+        field.name: field.where_there(keep(labels, {"$not": [leaves]})),
+        removed_field(field.name): kept(field, keep(labels, leaves), moment),
+        "last_modified_at": now(),
+    }
+
+
 def of_moment(field: LabelField, moment: Any) -> Expression:
     """The labels that were removed at a moment, as they were."""
     labels = keep(held(field).labels(), is_at(REMOVED_AT, moment))
@@ -111,10 +123,9 @@ def check_room(
     stays = keep(field.labels(), {"$not": [leaves]})
     which = {**at_moment(field, moment), "$expr": {"$gt": [{"$size": stays}, 0]}}
     if taken := samples_of(dataset).count_documents(which):
-        has = "image has" if taken == 1 else "images have"
         raise InvalidParameter(
-            f"{taken:,} {has} another label in '{field.name}' by now, which has room for one: "
-            "clear it there first."
+            f"{count(taken, 'image')} {agree(taken, 'has', 'have')} another label in "
+            f"'{field.name}' by now, which has room for one: clear it there first."
         )
 
 

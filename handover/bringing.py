@@ -19,13 +19,14 @@ from ..approval.label_updates import update_labels
 from ..approval.rounds import CORRECTION
 from ..core.errors import Cancelled, InvalidParameter, UnknownRun, UnknownUndo
 from ..core.progress import WRITING, Report
-from ..core.sentences import count
+from ..core.sentences import agree, count
 from ..core.user import current_user
 from ..dataset import removed
 from ..dataset.changes import Change, begin, past_changes, undone_once, unique_moment
 from ..dataset.checked_writes import write_checked
 from ..dataset.documents import now
-from ..dataset.expressions import Expression, in_list, keep
+from ..dataset.expressions import Expression, tags
+from ..dataset.label_fields import label_field
 from ..dataset.schema import check_fields
 from ..dataset.states import APPROVED_TAG, REVIEWED_TAG
 from ..dataset.storage import Storage, locate
@@ -89,7 +90,7 @@ class BroughtBack:
         of = f"'{self.handover.anno_key}' from {title(self.handover.backend)}"
         said = f"{of}: {', '.join(done) or 'nothing new'}."
         if self.conflicts:
-            were = "was" if len(self.conflicts) == 1 else "were"
+            were = agree(len(self.conflicts), "was", "were")
             said += (
                 f" {count(len(self.conflicts), 'label')} {were} changed on both sides since: they "
                 "stay as they are here."
@@ -366,14 +367,13 @@ def _add(
     of_sample: dict[ObjectId, list[Any]] = {}
     for entry in entries:
         of_sample.setdefault(entry["sample"], []).append(entry["document"])
-    before = {"$ifNull": [f"${field}", {"_cls": "Detections"}]}
+    of = label_field(storage, field)
 
     def write(there: dict[str, Any]) -> None:
         updates = []
         for sample, documents in of_sample.items():
-            labels = {"$concatArrays": [in_list(f"{field}.detections"), {"$literal": documents}]}
-            value = {"$mergeObjects": [before, {"detections": labels}]}
-            update = [{"$set": {field: value, "last_modified_at": now()}}]
+            labels = {"$concatArrays": [of.labels(), {"$literal": documents}]}
+            update = [{"$set": {field: of.with_labels(labels), "last_modified_at": now()}}]
             updates.append(UpdateOne({"_id": sample, **there}, update))
         storage.documents.bulk_write(updates, ordered=False)
 
@@ -429,7 +429,6 @@ def _drop_patches(storage: Storage, field: str, goes: dict[ObjectId, list[Object
 
 def _remove(candidates: Candidates, gone: list[Removal], moment: datetime) -> None:
     """Moves labels to where removed ones lie, but those that were changed or approved since."""
-    of, labels = candidates.of, candidates.labels()
     ours = [
         {"$and": [
             {"$eq": ["$$l._id", ObjectId(one.label_id)]},
@@ -438,15 +437,11 @@ def _remove(candidates: Candidates, gone: list[Removal], moment: datetime) -> No
         ]}
         for one in gone
     ]  # fmt: skip
-    approved = {"$in": [APPROVED_TAG, {"$ifNull": ["$$l.tags", []]}]}
+    approved = {"$in": [APPROVED_TAG, tags()]}
     leaves: Expression = {"$and": [{"$or": ours}, {"$not": [approved]}]}
-    update = {
-        of.name: of.where_there(keep(labels, {"$not": [leaves]})),
-        removed.removed_field(of.name): removed.kept(of, keep(labels, leaves), moment),
-        "last_modified_at": now(),
-    }
+    update = removed.move(candidates.of, leaves, moment)
     which = {"_id": {"$in": list({ObjectId(one.sample_id) for one in gone})}}
-    update_labels(candidates, which, update, leaves, None, removing=of.name)
+    update_labels(candidates, which, update, leaves, None, removing=candidates.field)
 
 
 def _pairs(entries: list[dict[str, Any]]) -> list[tuple[str, str]]:

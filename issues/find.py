@@ -20,7 +20,7 @@ from pymongo import UpdateOne
 
 from ..core.errors import InvalidParameter, NoPatches
 from ..core.progress import WRITING, Progress
-from ..core.sentences import count
+from ..core.sentences import agree, count
 from ..core.table import pair_ids
 from ..dataset.brain_runs import (
     load_neighbor_graph,
@@ -126,7 +126,7 @@ class LabelIssues:
             sentences.append(describe_geometry(self.geometry))
         if self.missing:
             sentences.append(
-                f"{count(self.missing, 'label')} {'was' if self.missing == 1 else 'were'} not "
+                f"{count(self.missing, 'label')} {agree(self.missing, 'was', 'were')} not "
                 "checked: the embedding is gone, or the box cannot be compared."
             )
         return " ".join(sentences + self.notes)
@@ -231,7 +231,7 @@ def _check_one_class(table: PatchTable) -> None:
     several = int((np.unique(table.sample_ids, return_counts=True)[1] > 1).sum())
     if several:
         raise InvalidParameter(
-            f"{count(several, 'image')} {'has' if several == 1 else 'have'} several classes in "
+            f"{count(several, 'image')} {agree(several, 'has', 'have')} several classes in "
             f"'{table.patches_field}', and label issues are found where an image has one: look at "
             "them on the map."
         )

@@ -7,6 +7,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from ..core.sentences import agree
 from ..core.table import PatchTable
 from .boxes import cover
 from .kinds import BACKGROUND, BADLY_PLACED, DUPLICATE, RIGHT, WRONG_CLASS
@@ -114,7 +115,7 @@ class Reasons:
         opinions = self._opinions
         if opinions is not None and opinions.asked[row] and opinions.agreeing[row] < 0:
             fields = [f"'{opinions.names[i]}'" for i in np.flatnonzero(opinions.known[row])]
-            have = "has" if len(fields) == 1 else "have"
+            have = agree(len(fields), "has", "have")
             return [f"there may be no {self._own(row)} here: {' and '.join(fields)} {have} none"]
         return [f"there may be no {self._own(row)} here", *self._box(row)]
 

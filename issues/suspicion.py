@@ -20,7 +20,7 @@ from scipy.special import expit, logit
 
 from ..core.errors import InvalidParameter
 from ..core.progress import Progress
-from ..core.sentences import count
+from ..core.sentences import agree, count
 from ..core.table import PatchTable
 from ..embeddings.neighbors import EXACT_UP_TO, NeighborGraph, build_neighbor_graph
 from .class_clues import ClassedPatches
@@ -348,7 +348,7 @@ def _fit_classes(
     labeled = table.codes >= 0
     if not labeled.all():
         without = int((~labeled).sum())
-        have = "has" if without == 1 else "have"
+        have = agree(without, "has", "have")
         notes.append(f"{count(without, 'label')} {have} no class, which cannot be checked.")
     used, codes = np.unique(table.codes[labeled], return_inverse=True)
     if len(used) < 2 or labeled.sum() < 3:

@@ -12,7 +12,7 @@ import fiftyone.operators.types as types
 
 from ..core.progress import Report
 from ..core.sentences import count
-from ..core.user import current_user
+from ..core.user import user_of
 from ..handover.bringing import bring_back
 from ..handover.records import list_handovers
 from ..handover.tools import LABEL_STUDIO, title
@@ -108,7 +108,7 @@ class BringBack(LongOperator):
             remove=bool(params.get("remove")),
             conflicts=params.get("conflicts", "list"),
             finished=bool(params.get("finished")),
-            by=str(ctx.user_id or current_user()),
+            by=user_of(ctx),
             progress=progress,
             cancelled=cancelled,
         )

@@ -8,8 +8,8 @@ import fiftyone as fo
 import fiftyone.operators.types as types
 
 from ..core.errors import LabelvetError
-from ..core.sentences import count
-from ..core.user import current_user
+from ..core.sentences import agree, count
+from ..core.user import user_of
 from ..dataset.storage import stored_name
 from ..review.merging import Merged, check_merge, count_classes, merge_classes
 from .form_operator import FormOperator
@@ -45,8 +45,7 @@ class MergeClasses(FormOperator):
             return
         what = f"{count(number, 'label')} of '{label}', in the whole dataset, will be '{into}'"
         if approved:
-            stay = "stays" if approved == 1 else "stay"
-            what += f"; {count(approved, 'approved label')} {stay}"
+            what += f"; {count(approved, 'approved label')} {agree(approved, 'stays', 'stay')}"
         inputs.view("preview", types.Notice(label=what))
 
     def __call__(
@@ -76,7 +75,7 @@ class MergeClasses(FormOperator):
         params = ctx.params
         done = merge_classes(
             ctx.dataset, params["field"], params["label"], params["into"],
-            by=str(ctx.user_id or current_user()),
+            by=user_of(ctx),
         )  # fmt: skip
         if not ctx.delegated:
             ctx.ops.reload_dataset()

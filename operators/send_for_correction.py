@@ -13,7 +13,7 @@ import fiftyone.operators.types as types
 from ..core.errors import LabelvetError
 from ..core.progress import Report
 from ..core.sentences import count
-from ..core.user import current_user
+from ..core.user import user_of
 from ..dataset.patches import whole_groups
 from ..dataset.removed import without_removed
 from ..handover.sending import (
@@ -133,7 +133,7 @@ class SendForCorrection(LongOperator):
             params["anno_key"],
             params.get("backend"),
             **{name: bool(params.get(name, default)) for name, default, *_ in _SWITCHES},
-            by=str(ctx.user_id or current_user()),
+            by=user_of(ctx),
             progress=progress,
             cancelled=cancelled,
         )

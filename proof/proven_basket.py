@@ -12,7 +12,7 @@ from ..approval.approve import approve
 from ..approval.basket import Chosen, replace_basket
 from ..approval.candidates import Candidates, Selection, find_candidates, read_candidates
 from ..core.errors import InvalidParameter
-from ..core.sentences import count
+from ..core.sentences import agree, count
 from ..dataset.documents import Ids, pair_keys
 from ..dataset.storage import locate
 from .audits import (
@@ -63,7 +63,7 @@ def fill_basket(dataset: fo.Dataset, audit: Audit | None) -> Chosen:
         if wrong > (1 - audit.target) * len(left & part) + 1e-9:
             gone = len(part) - len(left & part)
             raise InvalidParameter(
-                f"{count(gone, 'label')} of the proven set {'was' if gone == 1 else 'were'} "
+                f"{count(gone, 'label')} of the proven set {agree(gone, 'was', 'were')} "
                 "changed, flagged, approved or deleted since: the proof does not hold for the "
                 "rest. Start a new target."
             )

@@ -9,7 +9,7 @@ import fiftyone as fo
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.sentences import count
+from ..core.sentences import agree, count
 from ..issues.findings import load_findings
 from ..review.queue import Item, read_items
 from .agreement import Agreement, agreements, most_errors
@@ -120,14 +120,14 @@ class AuditResult:
         answers would do."""
         if not self.answers:
             return []
-        agree = [one.sentence for one in self.agreements]
+        agreed = [one.sentence for one in self.agreements]
         errors = [] if self.if_two_err is None else [self.if_two_err]
         if self.proof is not None:
-            return [*_of_parts(self), *agree, *errors]
+            return [*_of_parts(self), *agreed, *errors]
         sure = sureness(self.confidence)
         classes = [
             f"{_class(one.label)}: {percent(one.bounds.estimate / one.labels)} of "
-            f"{count(one.labels, 'label')} {_are(one.labels)} wrong, "
+            f"{count(one.labels, 'label')} {agree(one.labels, 'is', 'are')} wrong, "
             f"{percent(one.bounds.low / one.labels)} to "
             f"{percent(one.bounds.high / one.labels)}, after {count(one.answers, 'answer')}."
             for one in self.classes
@@ -136,7 +136,7 @@ class AuditResult:
             classes.insert(0, f"By class, all of these at once ({sure}):")
         return [
             *classes,
-            *agree,
+            *agreed,
             *errors,
             f"Answers are taken as the truth. If up to {_ERRS:.0%} of them are wrong, it is "
             f"{self.if_some_err}.",
@@ -155,7 +155,7 @@ class AuditResult:
                 "The keys are those of the review, and you can stop at any time."
             )
         said = (
-            f"{percent(bounds.estimate / n)} of {count(n, 'label')} {_are(n)} wrong, "
+            f"{percent(bounds.estimate / n)} of {count(n, 'label')} {agree(n, 'is', 'are')} wrong, "
             f"{percent(bounds.low / n)} to {percent(bounds.high / n)} "
             f"({sureness(self.confidence)}), after {count(self.answers, 'answer')}"
         )
@@ -339,10 +339,6 @@ def _of_classes(
         name = audit.classes[code]
         found.append(ClassBounds(name, len(members), int(answers), drawn.bounds(error)))
     return sorted(found, key=lambda one: -one.labels)
-
-
-def _are(number: int) -> str:
-    return "is" if number == 1 else "are"
 
 
 def _class(label: str | None) -> str:

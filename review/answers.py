@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from pymongo import UpdateOne
 
 from ..core.errors import InvalidParameter, UnknownUndo
-from ..core.sentences import count
+from ..core.sentences import agree, count
 from ..dataset.changes import Change, begin, undone_once
 from ..dataset.documents import (
     Ids,
@@ -203,7 +203,7 @@ def take_back_change(change: Change) -> Answered:
         given += len(entries)
     change.close()
     refused = given - changed
-    what = "1 answer was" if changed == 1 else f"{changed:,} answers were"
+    what = f"{count(changed, 'answer')} {agree(changed, 'was', 'were')}"
     rest = {0: "", 1: " 1 label was changed since: it was left as it is."}.get(
         refused, f" {refused:,} labels were changed since: they were left as they are."
     )
@@ -492,7 +492,7 @@ def _describe(answers: list[Answer], refused: int) -> str:
 def _describe_many(answers: list[Answer], given: int) -> str:
     alike = {(answer.verdict, answer.label) for answer in answers}
     verdict, label = alike.pop()
-    labels = "1 label is" if given == 1 else f"{given:,} labels are"
+    labels = f"{count(given, 'label')} {agree(given, 'is', 'are')}"
     if not alike and verdict == WRONG_CLASS:
         return f"{labels} now '{label}'."
     if not alike and verdict == NOT_AN_OBJECT:

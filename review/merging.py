@@ -17,7 +17,7 @@ from bson import ObjectId
 from pymongo import UpdateMany
 
 from ..core.errors import InvalidParameter, UnknownUndo
-from ..core.sentences import count
+from ..core.sentences import agree, count
 from ..dataset.changes import Change, begin, undone_once
 from ..dataset.documents import Ids, byte_keys, now, object_ids, pair_keys, read_labels
 from ..dataset.expressions import in_3d, in_list, keep
@@ -139,8 +139,8 @@ def merge_classes(
                 f"The labels of the class '{label}' were changed at the same time: nothing was "
                 "written."
             )
-        are = "label is" if changed == 1 else "labels are"
-        change.say(f"{changed:,} {are} now '{into}' instead of '{label}'.{_kept(approved)}")
+        labels, are = count(changed, "label"), agree(changed, "is", "are")
+        change.say(f"{labels} {are} now '{into}' instead of '{label}'.{_kept(approved)}")
     return Merged(changed, change.token, change.sentence)
 
 
@@ -168,15 +168,13 @@ def undo_merge(change: Change) -> str:
         merged += len(ids)
     change.close()
     stay = merged - changed
-    verbs = ("was", "keeps") if stay == 1 else ("were", "keep")
+    were, keep_it = agree(stay, "was", "were"), agree(stay, "keeps it", "keep it")
     rest = (
-        f" {count(stay, 'label')} {verbs[0]} approved or given another class since, and "
-        f"{verbs[1]} it."
+        f" {count(stay, 'label')} {were} approved or given another class since, and {keep_it}."
         if stay
         else ""
     )
-    are = "label is" if changed == 1 else "labels are"
-    return f"{changed:,} {are} '{label}' again.{rest}"
+    return f"{count(changed, 'label')} {agree(changed, 'is', 'are')} '{label}' again.{rest}"
 
 
 def _count_approved(dataset: fo.Dataset, field: str, label: str) -> int:
@@ -195,7 +193,7 @@ def _kept(approved: int) -> str:
     """A sentence on those that are approved."""
     if not approved:
         return ""
-    keeps = "keeps" if approved == 1 else "keep"
+    keeps = agree(approved, "keeps", "keep")
     return f" {count(approved, 'approved label')} {keeps} it, as ground truth counts there."
 
 

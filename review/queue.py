@@ -9,6 +9,7 @@ import fiftyone as fo
 import numpy as np
 from numpy.typing import NDArray
 
+from ..core.sentences import agree, count
 from ..dataset.documents import Ids, hex_ids
 from ..dataset.label_types import mean_confidence
 from ..dataset.storage import locate
@@ -93,7 +94,7 @@ class Queue:
         """One sentence or two for the reviewer."""
         if not self.passed:
             return self.estimate.sentence
-        what = "1 label was" if self.passed == 1 else f"{self.passed:,} labels were"
+        what = f"{count(self.passed, 'label')} {agree(self.passed, 'was', 'were')}"
         return (
             f"{self.estimate.sentence} {what} changed or deleted since: run Find label issues "
             "again to judge them."

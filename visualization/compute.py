@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from ..core.errors import InvalidParameter, NoPatches
 from ..core.progress import SAVING, Progress, Report
-from ..core.sentences import count
+from ..core.sentences import agree, count
 from ..dataset.brain_runs import (
     check_brain_key,
     make_config,
@@ -88,12 +88,12 @@ class Visualization:
         if self.unreadable:
             sentences.append(
                 f"{count(len(self.unreadable), 'image')} could not be read and "
-                f"{'was' if len(self.unreadable) == 1 else 'were'} skipped."
+                f"{agree(len(self.unreadable), 'was', 'were')} skipped."
             )
         if self.skipped:
             sentences.append(
                 f"{count(len(self.skipped), 'patch', 'patches')} could not be embedded and "
-                f"{'was' if len(self.skipped) == 1 else 'were'} skipped."
+                f"{agree(len(self.skipped), 'was', 'were')} skipped."
             )
         return " ".join(sentences + self.notes)
 
@@ -278,7 +278,7 @@ def _check_outlines(table: PatchTable, crops: CropSettings) -> list[str]:
         raise InvalidParameter(
             f"There are no masks or areas among {which}, so all of a crop is background: keep it."
         )
-    has = "has" if without == 1 else "have"
+    has = agree(without, "has", "have")
     return [f"{count(without, 'label')} {has} no mask or area: the background of each is kept."]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ...core.errors import InvalidParameter
-from ...core.user import current_user
+from ...core.user import user_of
 from ...review.class_pairs import find_class_pairs
 from ...review.merging import merge_classes
 from ..web_panel import exposed
@@ -35,7 +35,7 @@ class ClassMethods:
         field = open_map(ctx, request).info.field
         if field is None:
             raise InvalidParameter("Whole images have no classes to merge.")
-        user = str(ctx.user_id or current_user())
+        user = user_of(ctx)
         done = merge_classes(ctx.dataset, field, request.label, request.into, by=user)
         ctx.ops.reload_samples()
         return messages.Changed.like(done, undo=done.token)

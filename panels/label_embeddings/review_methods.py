@@ -6,7 +6,7 @@ from typing import Any
 
 from ...core.errors import InvalidParameter
 from ...core.packed import unpack_rows
-from ...core.user import current_user
+from ...core.user import user_of
 from ...dataset.documents import Ids
 from ...proof.audits import begin_audit, current_audit
 from ...proof.results import next_questions, read_result
@@ -27,7 +27,7 @@ class ReviewMethods:
         """The labels to look at next, ranked by all that is known now, or as an audit drew them."""
         shown = open_map(ctx, request)
         if request.audit:
-            asked = next_questions(ctx.dataset, shown.info.key, request.count, _user(ctx))
+            asked = next_questions(ctx.dataset, shown.info.key, request.count, user_of(ctx))
             audit = None if asked is None else messages.Queue.of_audit(asked, shown)
             return messages.NextIssues(queue=audit)
         queue = next_issues(ctx.dataset, shown.info.key, request.count)
@@ -39,7 +39,7 @@ class ReviewMethods:
         key = open_map(ctx, request).info.key
         audit = None if request.anew else current_audit(ctx.dataset, key)
         if audit is None:
-            audit = begin_audit(ctx.dataset, key, by=_user(ctx))
+            audit = begin_audit(ctx.dataset, key, by=user_of(ctx))
         return messages.Done(sentence=read_result(ctx.dataset, audit).sentence)
 
     @exposed
@@ -55,9 +55,9 @@ class ReviewMethods:
         ]
         if request.again:
             audit = current_audit(ctx.dataset, info.key)
-            done = give_second_answers(ctx.dataset, audit, given, _user(ctx))
+            done = give_second_answers(ctx.dataset, audit, given, user_of(ctx))
             return messages.Answered.like(done, undo=done.token)
-        done = give_answers(ctx.dataset, field, given, _user(ctx))
+        done = give_answers(ctx.dataset, field, given, user_of(ctx))
         ctx.ops.reload_samples()
         return messages.Answered.like(done, undo=done.token)
 
@@ -71,7 +71,7 @@ class ReviewMethods:
     def answer_many(self, ctx: Any, request: messages.AnswerManyRequest) -> messages.Answered:
         """Gives one answer for the selected labels."""
         labels = _labels(ctx, request)
-        done = answer_many(ctx.dataset, *labels, request.way, _user(ctx), request.label)
+        done = answer_many(ctx.dataset, *labels, request.way, user_of(ctx), request.label)
         ctx.ops.reload_samples()
         return messages.Answered.like(done, undo=done.token)
 
@@ -85,8 +85,3 @@ def _labels(ctx: Any, request: messages.AnswerManyRequest) -> tuple[str, Ids, Id
     if not len(rows):
         raise InvalidParameter("Select labels first: lasso them, or click a cluster.")
     return shown.info.field, shown.sample_ids[rows], shown.ids[rows]
-
-
-def _user(ctx: Any) -> str:
-    """Who answers: FiftyOne Enterprise knows, elsewhere it is who runs the App."""
-    return str(ctx.user_id or current_user())
