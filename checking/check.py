@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import fiftyone as fo
+import numpy as np
 
 from ..core.errors import BadDataset, InvalidParameter
 from ..core.progress import Report
@@ -25,7 +27,8 @@ _INFO = "labelvet_check"
 # what was imported, which corrections the files hold since, and what was written into which file
 _BUCKET = "labelvet_checks"
 _WRITTEN = "written"
-_SAMPLES_PER_WRITE = 1000
+# a second of FiftyOne's
+_LABELS_PER_WRITE = 2_500
 # of the whole
 _IMPORT_SHARE, _MAP_SHARE = 0.1, 0.75
 
@@ -239,8 +242,9 @@ def _imported(settings: CheckSettings, report: Report) -> fo.Dataset:
         for source in (settings.source, *settings.seconds)
     ]
     images = [image.path for image in settings.source.images]
-    for start in range(0, len(images), _SAMPLES_PER_WRITE):
-        some = images[start : start + _SAMPLES_PER_WRITE]
+    counts = [1 + sum(len(labels.get(path, ())) for labels in by_field) for path in images]
+    starts = np.flatnonzero(np.diff(np.cumsum(counts) // _LABELS_PER_WRITE, prepend=-1))
+    for start, end in pairwise([*starts, len(images)]):
         dataset.add_samples(
             [
                 fo.Sample(
@@ -250,15 +254,14 @@ def _imported(settings: CheckSettings, report: Report) -> fo.Dataset:
                         for name, labels in zip(fields, by_field, strict=True)
                     },
                 )
-                for path in some
+                for path in images[start:end]
             ],
             progress=False,
             dynamic=True,
         )
-        done = start + len(some)
         report(
-            _IMPORT_SHARE * done / len(images),
-            f"Importing labels · {done:,} of {len(images):,} images",
+            _IMPORT_SHARE * end / len(images),
+            f"Importing labels · {end:,} of {len(images):,} images",
         )
     _keep(
         dataset,

@@ -6,9 +6,10 @@ What is embedded goes to the store shard by shard, and what the store has alread
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from threading import Semaphore
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -30,6 +31,9 @@ _BATCH_SIZE_GPU = 256
 _LEAST_BATCH_GPU = 32
 # A crowded image is cut in portions, so that its crops never fill the memory.
 _CROPS_PER_TASK = 256
+# Any number of threads decode images at once, but so many cut and resize crops: those are many
+# short calls, and more threads wait for Python's lock, longer than a GPU takes.
+_PREPARING = Semaphore(4)
 # What a process of a cluster has done is sent so often: that much is lost when it dies.
 _SECONDS_PER_PIECE = 3.0
 
@@ -142,9 +146,11 @@ def _embed(
             workers = hardware.num_workers or num_workers_beside(backbone.device)
             with DecodingThreads(workers) as threads:
                 work = _Work(table, backbone, crops, hardware, threads)
-                for shard in cut_shards(missing, table.media, lambda _: SHARD_PATCHES):
+                shards = [*cut_shards(missing, table.media, lambda _: SHARD_PATCHES)]
+                images = work.cut_ahead(shards)
+                for shard in shards:
                     try:
-                        for count, part in work.embed(shard):
+                        for count, part in work.embed(len(shard), images):
                             unreadable, failed = unreadable | part.unreadable, failed | part.failed
                             sink.add(part.rows, part.vectors)
                             stage.advance(count)
@@ -176,7 +182,8 @@ def embed_shard(
     """
     begin, since = 0, time.monotonic()
     parts: list[Embeddings] = []
-    for _, part in _Work(table, backbone, crops, hardware, threads).embed(np.arange(len(table))):
+    work = _Work(table, backbone, crops, hardware, threads)
+    for _, part in work.embed(len(table), work.cut_ahead([np.arange(len(table))])):
         parts.append(part)
         if len(part.rows) and time.monotonic() - since > _SECONDS_PER_PIECE:
             end = int(part.rows[-1]) + 1
@@ -196,6 +203,12 @@ def _join(parts: list[Embeddings], begin: int) -> Embeddings:
     )
 
 
+# its path, and the rows of its patches
+_Image = tuple[str, NDArray[np.int64]]
+# with what its backbone takes
+_CutImage = tuple[_Image, list[Any] | UnreadableImage]
+
+
 @dataclass(frozen=True, eq=False)
 class _Work:
     """Embeds rows of a table in this process."""
@@ -206,13 +219,26 @@ class _Work:
     hardware: Hardware
     threads: DecodingThreads
 
-    def embed(self, rows: NDArray[np.int64]) -> Iterator[tuple[int, Embeddings]]:
-        """Yields how many more patches are done and what came of them: the embeddings of one batch
-        after another, in the order of ``rows``, and images that cannot be read."""
+    def cut_ahead(self, shards: Iterable[NDArray[np.int64]]) -> Iterator[_CutImage]:
+        """Decodes and crops the images of one shard after another, ahead of who takes them: a GPU
+        does not wait at the end of a shard."""
+        images = (image for rows in shards for image in self._by_image(rows))
+        return self.threads.work_ahead(self._cut, images)
+
+    def embed(self, number: int, images: Iterator[_CutImage]) -> Iterator[tuple[int, Embeddings]]:
+        """Embeds the next shard of ``number`` patches.
+
+        Yields:
+            how many more patches are done and what came of them: the embeddings of one batch after
+            another, in the order of the shard, and images that cannot be read
+        """
         batch_size = self.hardware.batch_size or _default_batch_size(self.backbone)
         waiting = np.empty(0, dtype=np.int64)
         inputs: list[Any] = []
-        for (path, of_image), cut in self.threads.work_ahead(self._cut, self._by_image(rows)):
+        taken = 0
+        while taken < number:
+            (path, of_image), cut = next(images)
+            taken += len(of_image)
             if isinstance(cut, UnreadableImage):
                 yield len(of_image), Embeddings(*_NOTHING, unreadable={path: str(cut)})
                 continue
@@ -222,7 +248,7 @@ class _Work:
                 waiting, inputs = waiting[batch_size:], inputs[batch_size:]
         if inputs:
             if self.backbone.device.startswith("cuda"):
-                size = _last_batch_on_gpu(len(inputs), batch_size, len(rows))
+                size = _last_batch_on_gpu(len(inputs), batch_size, number)
                 inputs = inputs + inputs[-1:] * (size - len(inputs))
             yield self._embed_batch(waiting, inputs)
 
@@ -232,16 +258,18 @@ class _Work:
         failed = {str(id_): _NOT_A_NUMBER for id_ in self.table.ids[rows[~good]]}
         return len(rows), Embeddings(rows[good], vectors[good], failed=failed)
 
-    def _cut(self, image: tuple[str, NDArray[np.int64]]) -> list[Any]:
+    def _cut(self, image: _Image) -> list[Any]:
         path, rows = image
         boxes, outlines = self.table.boxes[rows], self.table.outlines
-        if outlines is None:
-            crops = cut_crops(read_pixels(path), boxes, self.crops)
-        else:
-            crops = cut_outlined(read_pixels(path), boxes, outlines[rows], self.crops)
-        return [self.backbone.prepare(crop) for crop in crops]
+        pixels = read_pixels(path)
+        with _PREPARING:
+            if outlines is None:
+                crops = cut_crops(pixels, boxes, self.crops)
+            else:
+                crops = cut_outlined(pixels, boxes, outlines[rows], self.crops)
+            return [self.backbone.prepare(crop) for crop in crops]
 
-    def _by_image(self, rows: NDArray[np.int64]) -> Iterator[tuple[str, NDArray[np.int64]]]:
+    def _by_image(self, rows: NDArray[np.int64]) -> Iterator[_Image]:
         """Yields each image's path with its rows; the rows of a crowded image in portions."""
         media, filepaths = self.table.media, self.table.filepaths
         for group in np.split(rows, np.flatnonzero(np.diff(media[rows])) + 1):

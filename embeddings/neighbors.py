@@ -43,7 +43,7 @@ def build_neighbor_graph(
     k: int,
     metric: str = "euclidean",
     seed: int | None = None,
-    check: Callable[[], None] = lambda: None,
+    progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> NeighborGraph:
     """Finds the ``k`` nearest neighbors of every vector, itself included.
 
@@ -55,7 +55,8 @@ def build_neighbor_graph(
         k: neighbors of each, in [1, n]
         metric: "euclidean", "cosine", "manhattan" or "correlation"
         seed: makes the approximate search reproducible
-        check: called now and then; what it raises ends the search
+        progress: called now and then with how much is done, of how much, which is 0 where that is
+            not known; what it raises ends the search
 
     Returns:
         the :class:`NeighborGraph`
@@ -66,19 +67,19 @@ def build_neighbor_graph(
     """
     indices: NDArray[np.integer]
     if len(vectors) > EXACT_UP_TO:
-        indices, distances = search_neighbors(vectors, k, metric, seed, check)
+        indices, distances = search_neighbors(vectors, k, metric, seed, progress)
     elif metric == "manhattan":
         from sklearn.neighbors import NearestNeighbors
 
         index = NearestNeighbors(n_neighbors=k, metric=metric, algorithm="brute").fit(vectors)
         distances, indices = index.kneighbors(vectors)
     else:
-        indices, distances = _exact(vectors, k, metric, check)
+        indices, distances = _exact(vectors, k, metric, progress)
     return NeighborGraph(indices.astype(np.int32), distances.astype(np.float32), metric)
 
 
 def _exact(
-    vectors: NDArray[np.float32], k: int, metric: str, check: Callable[[], None]
+    vectors: NDArray[np.float32], k: int, metric: str, progress: Callable[[int, int], None]
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     """Brute force as matrix products, which is what processors are best at."""
     import torch
@@ -94,7 +95,7 @@ def _exact(
     indices = np.empty((len(vectors), k), dtype=np.int64)
     distances = np.empty((len(vectors), k), dtype=np.float32)
     for start in range(0, len(vectors), _BLOCK):
-        check()
+        progress(start, len(vectors))
         block = slice(start, start + _BLOCK)
         product = points[block] @ points.T
         squared = squares[block, None] + squares - 2 * product

@@ -71,7 +71,11 @@ class TorchBackbone:
         """Embeds (size, size, 3) uint8 crops: (batch, dimension) float32."""
         if self._forward is not None:
             return self._forward(np.stack(inputs))
-        pixels = torch.from_numpy(np.stack(inputs)).to(self.device).permute(0, 3, 1, 2)
+        # a GPU copies from pinned memory, which torch keeps for the next batch, at twice the speed
+        pinned = self.device.startswith("cuda")
+        stacked = torch.empty((len(inputs), *inputs[0].shape), dtype=torch.uint8, pin_memory=pinned)
+        np.stack(inputs, out=stacked.numpy())
+        pixels = stacked.to(self.device, non_blocking=pinned).permute(0, 3, 1, 2)
         with (
             torch.inference_mode(),
             torch.autocast(

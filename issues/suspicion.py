@@ -165,11 +165,11 @@ def find_suspects(
         )
     progress = progress or Progress()
     order = np.argsort(table.label_ids, kind="stable")
-    with progress.stage("Finding neighbors", share * 0.6):
+    with progress.stage("Finding neighbors", share * 0.6) as stage:
         # they mostly are in this order, and a copy takes as much memory again
         ordered = vectors if (np.diff(order) > 0).all() else vectors[order]
         neighbors, similarities = _find_neighbors(
-            ordered, graph.take(order) if graph is not None else None, progress.check_cancelled
+            ordered, graph.take(order) if graph is not None else None, stage.set
         )
     with progress.stage("Judging labels", share * 0.4):
         judged = _judge(
@@ -186,18 +186,18 @@ def find_suspects(
 def _find_neighbors(
     vectors: NDArray[np.float32],
     graph: NeighborGraph | None = None,
-    check: Callable[[], None] = lambda: None,
+    report: Callable[[int, int], None] = lambda done, total: None,
 ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
     """Returns the nearest rows but oneself, and their cosine similarities."""
     n = len(vectors)
     if n <= EXACT_UP_TO:
         k = min(NUM_NEIGHBORS + 1, n)
-        graph = build_neighbor_graph(vectors, k, "cosine", _SEED, check=check)
+        graph = build_neighbor_graph(vectors, k, "cosine", _SEED, progress=report)
     elif graph is None:
         # an approximate search is slow for many neighbors; of unit vectors the Euclidean distance
         # ranks as the cosine does, and is compiled already where a map was computed
         k = SHOWN_NEIGHBORS + 5
-        graph = build_neighbor_graph(unit_rows(vectors), k, "euclidean", _SEED, check=check)
+        graph = build_neighbor_graph(unit_rows(vectors), k, "euclidean", _SEED, progress=report)
     k = graph.indices.shape[1]
     own = graph.indices == np.arange(n)[:, None]
     own[~own.any(axis=1), -1] = True  # an approximate search may miss a row itself

@@ -36,6 +36,7 @@ from .report_page import render
 from .results import read_result
 
 _EXAMPLES, _CROP = 24, 160
+_ENDS = ("low", "estimate", "high")
 _POINTS = 4_000
 
 
@@ -117,6 +118,8 @@ def _progress(dataset: fo.Dataset, field: str) -> dict[str, Any] | None:
 
 def _audit(dataset: fo.Dataset, audit: Any) -> dict[str, Any]:
     result = read_result(dataset, audit)
+    # what a target asks for is no sample of all labels
+    sampled = result.proof is None
     return {
         "begun": _moment(audit.at),
         "by": audit.by,
@@ -126,17 +129,15 @@ def _audit(dataset: fo.Dataset, audit: Any) -> dict[str, Any]:
         "labels": result.labels,
         "answers": result.answers,
         "wrong": result.found,
-        "low": result.bounds.low,
-        "estimate": result.bounds.estimate,
-        "high": result.bounds.high,
-        "if 5 % of the answers are wrong": result.if_some_err,
+        **{name: getattr(result.bounds, name) if sampled else None for name in _ENDS},
+        "if 5 % of the answers are wrong": result.if_some_err if sampled else None,
         "reviewers": result.reviewers,
         "classes": [
             {
                 "label": one.label,
                 "labels": one.labels,
                 "answers": one.answers,
-                **{name: getattr(one.bounds, name) for name in ("low", "estimate", "high")},
+                **{name: getattr(one.bounds, name) for name in _ENDS},
             }
             for one in result.classes
         ],

@@ -336,10 +336,13 @@ def _source(
 def _project(
     vectors: NDArray[np.float32], method: Method, tracker: Progress, seconds: dict[str, float]
 ) -> tuple[NeighborGraph, NDArray[np.float32], list[str]]:
-    with tracker.stage("Finding neighbors", _SHARE_NEIGHBORS), _timed(seconds, "neighbors"):
+    with (
+        tracker.stage("Finding neighbors", _SHARE_NEIGHBORS) as stage,
+        _timed(seconds, "neighbors"),
+    ):
         k = neighbors_needed(method, len(vectors))
         metric = getattr(method, "metric", "euclidean")
-        graph = build_neighbor_graph(vectors, k, metric, method.seed, check=tracker.check_cancelled)
+        graph = build_neighbor_graph(vectors, k, metric, method.seed, progress=stage.set)
     with (
         tracker.stage(f"Projecting with {method.title}", _SHARE_PROJECT, unit="epochs") as stage,
         _timed(seconds, "project"),

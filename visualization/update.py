@@ -231,11 +231,11 @@ def update_visualization(
 
         points = np.full((len(table), run.results.points.shape[1]), np.nan, dtype=np.float32)
         points[keep] = run.results.points[old]
-        with tracker.stage("Finding neighbors", _SHARE_NEIGHBORS):
+        with tracker.stage("Finding neighbors", _SHARE_NEIGHBORS) as stage:
             metric = getattr(run.method, "metric", "euclidean")
             k = neighbors_needed(run.method, len(table))
             graph = build_neighbor_graph(
-                embedded.vectors, k, metric, run.method.seed, check=tracker.check_cancelled
+                embedded.vectors, k, metric, run.method.seed, progress=stage.set
             )
         with tracker.stage("Placing new points", _SHARE_PLACE):
             points = place_points(embedded.vectors, points, run.method, graph)

@@ -70,15 +70,29 @@ def picture(page):
         page.locator(".lv-count", has_text="asking").wait_for(state="detached")
         page.get_by_text("counting…").first.wait_for(state="detached")
         page.locator('[data-cy="looker"]').first.wait_for()
+        if for_docs:
+            page.wait_for_timeout(6000)  # images are drawn, and what slides in has arrived
+        keep(page, name)
+
+    def keep(shown, name):
         if not for_docs:
-            page.screenshot(path=folder / f"{name}.png")
+            shown.screenshot(path=folder / f"{name}.png")
             return
-        page.wait_for_timeout(6000)  # images are drawn, and what slides in has arrived
-        with Image.open(io.BytesIO(page.screenshot())) as shot:
+        with Image.open(io.BytesIO(shown.screenshot())) as shot:
             # without the refinement, the few pixels of a map's dots lose their colors
             small = shot.convert("RGB").quantize(112, kmeans=1, dither=Image.Dither.NONE)
             small.save(folder / f"{name}.png", optimize=True)
 
+    def of_report(download, name):
+        file = ARTIFACTS / "walkthrough-report.html"
+        download.save_as(file)
+        report = page.context.new_page()
+        report.goto(file.as_uri())
+        report.get_by_text("How many labels are wrong").wait_for()
+        keep(report, name)
+        report.close()
+
+    take.of_report = of_report
     yield take
     page.screenshot(path=ARTIFACTS / "walkthrough-last.png")
 
@@ -466,3 +480,18 @@ def test_the_review_and_the_proof(app, page, judged_scenes, picture):
     dataset.reload()
     proofs = dataset.distinct(f"{APPROVED_LABELS}.approved_proof")
     assert len(proofs) == 1 and proofs[0].startswith("At least 80% of these")
+
+    # its proof is read with its round; the report goes to somebody without FiftyOne
+    rounds = cy(page, "rounds")
+    rounds.locator("summary").click()
+    rounds.get_by_text("At least 80% of these").wait_for()
+    picture("21-round")
+    open_form(page, "Label report")
+    with page.expect_download() as saved:
+        page.get_by_role("button", name="Execute").click()
+    picture.of_report(saved.value, "22-report")
+
+    # a round can be taken back
+    rounds.get_by_role("button", name="Undo").click()
+    wait_for_said(page, f"went back from '{TRUTH}' into the basket")
+    assert dataset.count(APPROVED_LABELS) == 0

@@ -87,7 +87,12 @@ def test_approximate_neighbors_are_nearly_the_nearest(monkeypatch):
     vectors, _ = clusters(n=3000)
     exact = build_neighbor_graph(vectors, 15)
     monkeypatch.setattr(neighbors, "EXACT_UP_TO", 100)
-    approximate = build_neighbor_graph(vectors, 15, seed=51)
+    passes = set()
+    approximate = build_neighbor_graph(
+        vectors, 15, seed=51, progress=lambda *done: passes.add(done)
+    )
+    assert (0, 0) in passes and all(done < most for done, most in passes - {(0, 0)})
+    assert len(passes) > 1
     found = [len(set(a) & set(b)) for a, b in zip(exact.indices, approximate.indices, strict=True)]
     assert np.mean(found) / 15 > 0.95
 
@@ -192,13 +197,13 @@ def test_an_approximate_search_is_stopped_where_it_is():
     vectors = np.random.default_rng(0).normal(size=(60_000, 256)).astype(np.float32)
     searching = []
 
-    def cancel_once_it_searches():
+    def cancel_once_it_searches(done, most):
         searching.extend(child for child in searches() if child.cpu_times().user > 3)
         if searching:
             raise Cancelled("Canceled.")
 
     with pytest.raises(Cancelled):
-        build_neighbor_graph(vectors, 15, check=cancel_once_it_searches)
+        build_neighbor_graph(vectors, 15, progress=cancel_once_it_searches)
     assert searching and not searching[0].is_running()
 
 
@@ -206,12 +211,12 @@ def test_an_approximate_search_is_stopped_where_it_is():
 def test_a_search_whose_process_dies_says_so(monkeypatch):
     monkeypatch.setattr(neighbors, "EXACT_UP_TO", 100)
 
-    def kill():
+    def kill(done, most):
         for child in searches():
             child.kill()
 
     with pytest.raises(NeighborsUnavailable, match="memory"):
-        build_neighbor_graph(clusters()[0], 15, check=kill)
+        build_neighbor_graph(clusters()[0], 15, progress=kill)
 
 
 def test_a_search_that_has_no_room_on_disk_says_so(monkeypatch):

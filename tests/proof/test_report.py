@@ -55,6 +55,17 @@ def test_its_numbers_are_those_of_the_answers(audited):
     assert report["progress"]["found"] == 120 and len(report["map"]) == 120
 
 
+def test_a_target_has_no_interval_of_all_labels(audited):
+    dataset, _, _ = audited
+    begin_audit(dataset, "map", target=0.8, seed=1)
+    of_target, sampled = sorted(
+        label_report(dataset, "map")["audits"], key=lambda one: one["target"] is None
+    )
+    assert of_target["target"] == 0.8
+    assert of_target["low"] is of_target["estimate"] is of_target["high"] is None
+    assert 0 < sampled["low"] < sampled["estimate"] < sampled["high"]
+
+
 def test_labels_of_frames_have_their_progress(make_dataset, tmp_path):
     dataset, video = make_dataset(), fo.Sample("/video.mp4")
     for number in range(1, 7):

@@ -66,7 +66,7 @@ from labelvet.embeddings.neighbor_search import search_neighbors
 from labelvet.embeddings.projection import TSNE, UMAP, project
 
 vectors = np.random.default_rng(51).random((300, 8), dtype=np.float32)
-found = search_neighbors(vectors, 15, "euclidean", None, lambda: None)
+found = search_neighbors(vectors, 15, "euclidean", None, lambda done, most: None)
 epochs = []
 for method, graph in ((UMAP(), NeighborGraph(*found, "euclidean")), (TSNE(max_iters=250), None)):
     points, notes = project(vectors, method, graph, lambda done, total: epochs.append(done))
