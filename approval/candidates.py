@@ -15,15 +15,12 @@ from ..autolabel.runs import RUN_ATTRIBUTE
 from ..core.checks import check_number
 from ..core.errors import InvalidParameter, UnknownField
 from ..dataset.documents import Ids, object_ids, pair_keys, read_labels, samples_of
-from ..dataset.expressions import Expression, confidence, is_state, keep
+from ..dataset.expressions import LEAST, Expression, confidence, is_state, keep
 from ..dataset.label_fields import LabelField, label_field
 from ..dataset.label_types import check_label_type, label_type_of, no_box
 from ..dataset.patches import sample_id_path, whole_groups
 from ..dataset.removed import is_ours
 from ..dataset.storage import FRAMES, Storage, locate
-
-# JSON, as which views travel, has no infinity
-_LEAST = -1.7976931348623157e308
 
 
 @dataclass(frozen=True)
@@ -103,7 +100,7 @@ class Selection:
         conditions: list[Any] = []
         # null is less than every number, and so is NaN
         if low is not None or high is not None:
-            least = _LEAST if low is None else low
+            least = LEAST if low is None else low
             conditions.append({"$gte": [confidence(), least]})
         if high is not None:
             conditions.append({"$lte": [confidence(), high]})

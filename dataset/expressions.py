@@ -9,6 +9,9 @@ from .states import LOOP_STATES, TAGS
 
 Expression = dict[str, Any]
 
+# the least number: JSON, as which views travel, has no infinity
+LEAST = -1.7976931348623157e308
+
 
 def in_list(path: str) -> Any:
     """The labels of a path, an empty list where there is none."""
@@ -89,7 +92,8 @@ def confidence() -> Expression:
     """The label's confidence: of keypoints, which have one for each point, the mean of those that
     are known."""
     stored = "$$l.confidence"
-    known = {"$filter": {"input": stored, "cond": {"$gte": ["$$this", -float("inf")]}}}
+    # null is less than every number, and so is NaN
+    known = {"$filter": {"input": stored, "cond": {"$gte": ["$$this", LEAST]}}}
     return {"$cond": [{"$isArray": [stored]}, {"$avg": known}, stored]}
 
 

@@ -17,6 +17,8 @@ from fiftyone.core.utils import to_slug
 from ..core.checks import check_number
 from ..core.errors import InvalidParameter
 from ..core.sentences import agree, count
+from .expressions import LEAST
+from .expressions import confidence as confidence_expression
 from .label_counts import count_labels
 from .patches import is_patches_view, label_root
 from .storage import Storage, is_of_frames, shown_name, stages_of
@@ -85,10 +87,10 @@ def _condition(
             f"The lowest confidence, {low:g}, is above the highest, {high:g}: swap them."
         )
     conditions = []
-    confidence_of = _confidence(view, field)
+    confidence_of = ViewExpression({"$let": {"vars": {"l": F()}, "in": confidence_expression()}})
     # null is less than every number, and so is NaN
     if low is not None or high is not None:
-        conditions.append(confidence_of >= (-float("inf") if low is None else low))
+        conditions.append(confidence_of >= (LEAST if low is None else low))
     if high is not None:
         conditions.append(confidence_of <= high)
     if classes:
@@ -264,15 +266,6 @@ def _any_of(values: Any, wanted: list[str]) -> Any:
     """Whether a list of values has any of those wanted, of which none is taken for a field."""
     either = {"$setIntersection": [_or_empty(values), {"$literal": list(wanted)}]}
     return ViewExpression({"$gt": [{"$size": either}, 0]})
-
-
-def _confidence(view: Any, field: str) -> Any:
-    """A label's confidence: of keypoints, which have one for each point, the mean."""
-    stored = F("confidence")
-    if not issubclass(view._get_label_field_type(field), (fo.Keypoint, fo.Keypoints)):
-        return stored
-    known = {"$filter": {"input": stored, "cond": {"$gte": ["$$this", 0]}}}
-    return ViewExpression({"$cond": [{"$isArray": [stored]}, {"$avg": known}, stored]})
 
 
 def _or_empty(values: Any) -> Any:

@@ -1,5 +1,10 @@
+import json
+
+import fiftyone as fo
 import pytest
 from fiftyone import ViewField as F
+from labelvet.approval.candidates import Selection, find_candidates
+from labelvet.approval.candidates_view import candidates_view
 from labelvet.core.errors import InvalidParameter, UnknownField
 from labelvet.dataset.label_views import (
     exclude_tagged,
@@ -35,6 +40,23 @@ def test_labels_are_kept_by_confidence_class_and_tag(tagged):
     assert both.count(ROOT) == tagged.count_label_tags()["needs-review"]
     patches = filter_labels(tagged.to_patches("predictions"), "predictions", (0.5, None))
     assert patches.count() == 12
+
+
+def test_keypoints_are_kept_by_the_mean_of_what_is_known_in_views_that_travel(make_dataset):
+    dataset, nan = make_dataset(), float("nan")
+    known = [[0.2, nan, 0.6], [nan, nan], None, [0.9]]
+    points = [
+        fo.Keypoint(label="a", points=[(0.1, 0.1)], confidence=confidences) for confidences in known
+    ]
+    dataset.add_sample(fo.Sample("/0.jpg", poses=fo.Keypoints(keypoints=points)))
+    for bounds, found in (((None, 0.5), 1), ((0.5, None), 1), ((None, 1), 2), ((0.39, 0.41), 1)):
+        view = filter_labels(dataset, "poses", bounds)
+        assert view.count("poses.keypoints") == found
+        # JSON has neither infinity nor NaN
+        again = json.loads(json.dumps(view._serialize(include_uuids=False), allow_nan=False))
+        assert fo.DatasetView._build(dataset, again).count("poses.keypoints") == found
+    reviewed = candidates_view(dataset, find_candidates(dataset, "poses"), Selection(), "open")
+    assert json.dumps(reviewed._serialize(), allow_nan=False)
 
 
 @pytest.mark.parametrize(
