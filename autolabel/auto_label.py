@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timezone
 from threading import Event
 from typing import Any
 
@@ -21,6 +21,7 @@ from ..core.progress import Progress, Report
 from ..core.sentences import agree, count, first_line
 from ..dataset.alone import alone
 from ..dataset.brain_runs import raise_if_deleted
+from ..dataset.changes import unique_moment
 from ..dataset.checked_writes import write_checked
 from ..dataset.documents import now, reload_samples, samples_of
 from ..dataset.expressions import keep
@@ -36,6 +37,7 @@ from .detectors import Detector, load_detector
 from .replacing import (
     MARK,
     begin_replacement,
+    mark_replaced,
     marked_labels,
     marked_since,
     of_run,
@@ -170,10 +172,14 @@ def auto_label(
             if _moved(before, earlier):
                 raise InvalidParameter(taken(run_name))
             _declare(dataset, of)
+            began = unique_moment(dataset).replace(tzinfo=timezone.utc)
+            run = replace(run, created=began, seen=began)
             run, moment = _begin(dataset, run, earlier, existing)
         unreadable: dict[str, str] = {}
         try:
             with heartbeat(dataset, run):
+                if run.replacing and moment is not None:
+                    mark_replaced(dataset, run, moment)
                 labeled, done = _label_images(
                     dataset, of, images, detector, run, moment, batch_size, num_workers,
                     unreadable, tracker,
@@ -203,11 +209,11 @@ def _begin(
 ) -> tuple[AutoLabelRun, datetime | None]:
     """Writes the record of a run; returns it, and the moment of the replacement that it makes or
     goes on with, None where it replaces nothing."""
-    replacement = None
     if earlier is not None and existing == REPLACE and not _is_unfinished(earlier, run):
-        replacement = begin_replacement(dataset, earlier, run.user)
         run = replace(run, replacing=True)
-    elif earlier is not None:
+        return run, begin_replacement(dataset, earlier, run).what["moment"]
+    replacement = None
+    if earlier is not None:
         by = earlier.user or run.user
         run = replace(run, created=earlier.created, user=by, replacing=earlier.replacing)
         # one that was cut off goes on as it was begun
@@ -401,9 +407,14 @@ def _finish(
 
 
 def _declare(dataset: fo.Dataset, of: LabelField) -> None:
-    """Adds the field and the attribute of the run to the schema, where they are not there."""
+    """Adds the field and the attribute of the run to the schema, where they are not there.
+
+    Raises:
+        UnknownField: if another run made a field of another type of it meanwhile
+    """
     dataset.reload()
     declare_labels(dataset, of.name, of.type.document)
+    check_label_field(dataset, of.name, of.type.document)
     declare_attributes(dataset, of.root, _ATTRIBUTES)
 
 

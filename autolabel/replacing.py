@@ -44,8 +44,8 @@ REPLACEMENT = "replacement"
 MARK = "auto_label_runs"
 
 
-def begin_replacement(dataset: fo.Dataset, earlier: AutoLabelRun, user: str | None) -> Change:
-    """Writes down that a run is replaced, and has each of its images labeled again.
+def begin_replacement(dataset: fo.Dataset, earlier: AutoLabelRun, run: AutoLabelRun) -> Change:
+    """Writes down that a run takes the place of an earlier one of its name.
 
     Raises:
         InvalidParameter: if the dataset has a field of its own where replaced labels would go
@@ -54,16 +54,22 @@ def begin_replacement(dataset: fo.Dataset, earlier: AutoLabelRun, user: str | No
     removed.prepare(dataset, field)
     with begin(
         dataset, REPLACEMENT,
-        f"{count(earlier.labels, 'label')} of '{name}' replaced by a new run.", user,
+        f"{count(earlier.labels, 'label')} of '{name}' replaced by a new run.", run.user,
         expires=False, field=field, run=name, moment=unique_moment(dataset),
         record=as_stored(earlier), since=True,
     ) as change:  # fmt: skip
-        marks = f"{field}.{MARK}"
-        before = _marked_before(name, change.what["moment"])
-        renamed = {"$cond": [{"$eq": ["$$m", name]}, before, "$$m"]}
-        update = {marks: {"$map": {"input": f"${marks}", "as": "m", "in": renamed}}}
-        samples_of(dataset).update_many({marks: name}, [{"$set": update}])
+        save_run(dataset, run)
     return change
+
+
+def mark_replaced(dataset: fo.Dataset, run: AutoLabelRun, moment: datetime) -> None:
+    """Has each image that the replaced run went through labeled again; what was marked so before is
+    not marked twice."""
+    marks = f"{run.label_field}.{MARK}"
+    renamed = {"$cond": [{"$eq": ["$$m", run.name]}, _marked_before(run.name, moment), "$$m"]}
+    update = {marks: {"$map": {"input": f"${marks}", "as": "m", "in": renamed}}}
+    its = {"$eq": run.name, "$ne": marked_since(run.name, moment)}
+    samples_of(dataset).update_many({marks: its}, [{"$set": update}])
 
 
 def count_elsewhere(samples: Any, run: AutoLabelRun) -> tuple[int, int]:
@@ -148,7 +154,8 @@ def undo_replacement(change: Change) -> str:
             f"Labels of '{name}' were approved since it was replaced, in "
             f"{count(approved, 'image')}: undo their approval first."
         )
-    removed.check_room(dataset, of, moment, of_run("$$l", name))
+    leaves = of_run("$$l", name)
+    removed.check_room(dataset, of, moment, leaves)
     number = removed.count_at(dataset, field, moment)
     marks = in_list(f"{field}.{MARK}")
 
@@ -158,7 +165,7 @@ def undo_replacement(change: Change) -> str:
         return {"$concatArrays": [rest, {"$cond": [{"$in": [before, marks]}, [name], []]}]}
 
     # an image that the new run did not come to has the labels of before still
-    others = keep(of.labels(), {"$not": [of_run("$$l", name)]})
+    others = keep(of.labels(), {"$not": [leaves]})
     stay = {"$cond": [{"$in": [since, marks]}, others, of.labels()]}
     labels: Expression = {"$concatArrays": [stay, removed.of_moment(of, moment)]}
     update = {
@@ -170,17 +177,20 @@ def undo_replacement(change: Change) -> str:
     which = {
         "$or": [
             {f"{field}.{MARK}": {"$in": [before, since]}}, removed.at_moment(of, moment)
-        ]
+        ],
+        **removed.has_room(of, moment, leaves),
     }  # fmt: skip
     fields = [field, *([removed.removed_field(field)] if is_held else [])]
 
     def write(there: dict[str, Any]) -> None:
         samples_of(dataset).update_many({**which, **there}, [{"$set": update}])
 
-    write_checked(dataset, fields, which, write)
-    removed.drop_empty(dataset, field, moment)
-    change.close()
+    # first, so that a process that goes on with the new run notices
     save_run(dataset, run)
+    write_checked(dataset, fields, which, write)
+    removed.check_room(dataset, of, moment, leaves)
+    change.close()
+    removed.drop_empty(dataset, field)
     dataset.reload()
     return f"{count(number, 'label')} of '{name}' came back, in place of the new ones."
 

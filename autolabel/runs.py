@@ -62,7 +62,7 @@ class AutoLabelRun:
         classes: the classes that were asked for, None for all of the model
         confidence: the least confidence, in [0, 1]
         state: one of ``RUN_STATES``; a run that is killed stays "generating", and is ``cut_off``
-        created: when it was started, in UTC
+        created: when it was started, in UTC, by the database's clock
         seen: when its process was last alive, in UTC, by the database's clock; later states do not
             change it
         labels: how many labels it wrote
@@ -290,8 +290,9 @@ def settle_state(dataset: fo.Dataset, run: AutoLabelRun, state: str) -> None:
 
 @contextmanager
 def heartbeat(dataset: fo.Dataset, run: AutoLabelRun) -> Iterator[None]:
-    """Has the record of a run say that its process is alive, until the block ends."""
-    document = run_documents(dataset, "runs")[run.name]
+    """Has the record of a run say that its process is alive, until the block ends; one whose record
+    is deleted goes on without."""
+    document = run_documents(dataset, "runs").get(run.name, {"_id": None})
     done = Event()
 
     def say() -> None:

@@ -78,6 +78,10 @@ class ClusterUnavailable(LabelvetError, RuntimeError):
     """A compute cluster cannot be reached, or loses what it is given."""
 
 
+class TakenOver(LabelvetError, RuntimeError):
+    """A process did not go on for so long that another one may do what it did."""
+
+
 class InUse(LabelvetError, RuntimeError):
     """Another process holds the folder that is asked for."""
 

@@ -5,21 +5,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from typing import Any
+from contextlib import contextmanager
 
 import fiftyone as fo
-from bson import ObjectId
-from pymongo.errors import PyMongoError
 
 from ..core.errors import InvalidParameter
-from .run_keys import is_gone, this_writer
+from .holds import Hold
 from .storage import Storage
-from .stores import open_store
+from .stores import open_store, record_of
 
 _STORE = "labelvet_alone"
-# whether one on another machine is alive cannot be asked: it gets so long
-_HELD_SECONDS = 600
 _PAUSE_SECONDS = 0.1
 
 
@@ -27,8 +22,8 @@ _PAUSE_SECONDS = 0.1
 def alone(
     dataset: fo.Dataset | Storage, step: str, refusal: str, patience: float = 0.0
 ) -> Iterator[None]:
-    """Lets nobody else into a step of a dataset until the block ends; a process that dies in it
-    keeps nobody of its machine waiting.
+    """Lets nobody else into a step of a dataset until the block ends, however long that takes; a
+    process that dies in it keeps nobody waiting for long, see :mod:`labelvet.dataset.holds`.
 
     Args:
         dataset: the dataset
@@ -39,22 +34,11 @@ def alone(
     Raises:
         InvalidParameter: with the refusal, if it is not free by then
     """
-    store, mine = open_store(dataset, _STORE), {"writer": this_writer(), "since": ObjectId()}
-    deadline = time.monotonic() + patience
-    while not _enter(store, step, mine):
+    open_store(dataset, _STORE).set_if_absent(step, {})
+    hold, deadline = Hold(record_of(dataset, _STORE, step), step), time.monotonic() + patience
+    while not hold.take():
         if time.monotonic() >= deadline:
             raise InvalidParameter(refusal)
         time.sleep(_PAUSE_SECONDS)
-    try:
+    with hold.kept():
         yield
-    finally:
-        with suppress(PyMongoError):  # it is forgotten before long, or its process is gone
-            if store.get(step) == mine:  # not of another, who came after the time of this one
-                store.delete(step)
-
-
-def _enter(store: Any, step: str, mine: dict[str, Any]) -> bool:
-    held = store.get(step)
-    if held is not None and is_gone(held["writer"], held["since"]):
-        return bool(store.compare_and_set(step, held, mine, ttl=_HELD_SECONDS))
-    return bool(store.set_if_absent(step, mine, ttl=_HELD_SECONDS))

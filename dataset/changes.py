@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import wraps
@@ -20,17 +20,16 @@ from typing import Any, TypeVar
 
 import fiftyone as fo
 import numpy as np
-from bson import Binary, ObjectId
+from bson import Binary
 from numpy.typing import NDArray
 from pymongo import ReturnDocument
-from pymongo.errors import PyMongoError
 
 from ..core.errors import UnknownUndo
 from ..core.user import current_user
 from .documents import Ids, collection_named
-from .run_keys import is_gone, this_writer
+from .holds import Hold
 from .storage import Storage
-from .stores import open_store
+from .stores import open_store, record_of
 
 _STORE, _CLOCK = "labelvet_undo", "clock"
 _UNDO_SECONDS = 30 * 24 * 3600
@@ -40,8 +39,6 @@ _HELD = {
     "made": "This change is still being made: try again once it has ended.",
     "undone": "This is already being undone: wait a moment.",
 }
-# the holds of this process: one that it could not release, as the database was away, is none
-_held_here: set[ObjectId] = set()
 _T = TypeVar("_T")
 
 _RECORDED = ("kind", "sentence", "by", "at", "what", "expires", "closed")
@@ -119,50 +116,37 @@ class Change:
     def say(self, sentence: str) -> None:
         """Writes down what the change did, now that it is known."""
         self.sentence = sentence
-        self._set(self.token, self._record())
+        self._write({"value.sentence": sentence})
 
     @contextmanager
     def claimed(self) -> Iterator[None]:
         """Holds the change while it is undone, so that of two who undo it at once one does.
 
-        A process that dies while it holds the change holds it no more.
-
         Raises:
             UnknownUndo: if it is still being made, another one undoes it now, or it was undone or
                 closed before
         """
-        store, record = collection_named("execution_store"), self._stored()
-        found = (store.find_one(record) or {}).get("value")
-        if found is None or found["closed"]:
-            raise UnknownUndo(_CLOSED)
-        held, mine = found.get("held"), _hold("undone")
-        if held is not None and _is_holding(held):
-            raise UnknownUndo(_HELD[held["being"]])
-        unchanged = {**record, "value.closed": False, "value.held": held}
-        with self._holding(mine):
-            if not store.update_one(unchanged, {"$set": {"value.held": mine}}).matched_count:
-                raise UnknownUndo(_HELD["undone"])
+        hold = Hold(self._stored(), "undone")
+        if not hold.take({"value.closed": False}):
+            found = (collection_named("execution_store").find_one(self._stored()) or {}).get(
+                "value"
+            )
+            if found is None or found["closed"]:
+                raise UnknownUndo(_CLOSED)
+            raise UnknownUndo(_HELD[found.get("held", {"being": "undone"})["being"]])
+        with hold.kept():
             yield
-
-    @contextmanager
-    def _holding(self, hold: dict[str, Any]) -> Iterator[None]:
-        _held_here.add(hold["since"])
-        try:
-            yield
-        finally:
-            _held_here.discard(hold["since"])
-            store, held = collection_named("execution_store"), {"value.held": hold}
-            # where the database is away, what went wrong before is what to tell
-            with suppress(PyMongoError):
-                store.update_one({**self._stored(), **held}, {"$unset": {"value.held": ""}})
 
     def _stored(self) -> dict[str, Any]:
-        return {"store_name": _STORE, "dataset_id": self.dataset._doc.id, "key": self.token}
+        return record_of(self.dataset, _STORE, self.token)
+
+    def _write(self, values: dict[str, Any]) -> None:
+        collection_named("execution_store").update_one(self._stored(), {"$set": values})
 
     def close(self) -> None:
         """Says that the change cannot be taken back any more; its record is kept for 30 days."""
         self.closed = True
-        self._set(self.token, self._record())
+        self._write({"value.closed": True})
         self.keep(False)
         for number in range(self._batches):
             open_store(self.dataset, _STORE).delete(f"{self.token}.{number}")
@@ -201,16 +185,6 @@ def undone_once(undo: Callable[[Change], _T]) -> Callable[[Change], _T]:
     return holding
 
 
-def _hold(being: str) -> dict[str, Any]:
-    return {"being": being, "writer": this_writer(), "since": ObjectId()}
-
-
-def _is_holding(held: dict[str, Any]) -> bool:
-    if held["writer"] == this_writer():
-        return held["since"] in _held_here
-    return not is_gone(held["writer"], held["since"])
-
-
 @contextmanager
 def begin(
     dataset: fo.Dataset,
@@ -236,9 +210,10 @@ def begin(
         what["frames"] = True
     at = unique_moment(dataset)
     change = Change(dataset, token, kind, sentence, by or current_user(), at, what, expires)
-    hold = _hold("made")
-    with change._holding(hold):
-        change._set(token, {**change._record(), "held": hold})
+    hold = Hold(change._stored(), "made")
+    with hold.kept():
+        change._set(token, {**change._record(), "held": hold.value(at)})
+        hold.renew()  # the moment lies ahead where the clock was set back
         yield change
 
 
@@ -246,7 +221,7 @@ def unique_moment(dataset: fo.Dataset) -> datetime:
     """Returns the moment, in UTC, by the clock of the database, which no other call returns for
     this dataset: each a later one than all before, whichever machine asks, and whatever its clock
     says. So changes have an order, and what one marked is told from what another did."""
-    clock = {"store_name": _STORE, "dataset_id": dataset._doc.id, "key": _CLOCK}
+    clock = record_of(dataset, _STORE, _CLOCK)
     ticks = [{"$set": {"value.moment": {"$max": ["$$NOW", {"$add": ["$value.moment", 1]}]}}}]
     store, after = collection_named("execution_store"), ReturnDocument.AFTER
     while (found := store.find_one_and_update(clock, ticks, return_document=after)) is None:

@@ -17,6 +17,7 @@ import fiftyone as fo
 from ..core.errors import FieldGone
 from . import removed
 from .documents import first_document, is_our_moment, now
+from .holds import check_held
 from .schema import check_fields, created_at, gone, missing_fields
 from .storage import Storage
 
@@ -50,11 +51,13 @@ def write_checked(
 
     Raises:
         FieldGone: if a field is not there; no document that lost it has it again then
+        TakenOver: if this process stood still for so long that another may do what it did
         DatasetDeleted: if the dataset does not exist any more
     """
     names = list(names)
     storage = dataset if isinstance(dataset, Storage) else Storage(dataset)
     check_fields(storage, names, before)
+    check_held(before)
     _write(storage, names, which, write, before=before, after=after or before)
     missing = missing_fields(storage, names)
     if removing is not None and missing == [removed.removed_field(removing)]:

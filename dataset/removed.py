@@ -104,29 +104,39 @@ def at_moment(field: LabelField, moment: Any) -> dict[str, Any]:
     return {f"{held(field).root}.{REMOVED_AT}": moment}
 
 
-def check_room(
-    dataset: fo.Dataset, field: LabelField, moment: datetime, leaves: Expression
-) -> None:
-    """Checks that what was removed at a moment can come back into a field of one label.
+def has_room(field: LabelField, moment: datetime, leaves: Expression) -> dict[str, Any]:
+    """The filter of the documents to which what was removed at a moment can come back, for the
+    update itself to ask: a field of one label has room for one.
 
     Args:
-        dataset: the dataset
         field: the field
         moment: the moment
         leaves: whether the label ``$$l`` that is there now leaves
+    """
+    return {} if field.type.items is not None else {"$nor": [_is_taken(field, moment, leaves)]}
+
+
+def check_room(
+    dataset: fo.Dataset, field: LabelField, moment: datetime, leaves: Expression
+) -> None:
+    """Checks that what was removed at a moment can come back, or did, wherever it was removed from;
+    arguments are those of :func:`has_room`.
 
     Raises:
-        InvalidParameter: if an image has another label by now; one has no room for two
+        InvalidParameter: if an image has another label by now
     """
     if field.type.items is not None:
         return
-    stays = keep(field.labels(), {"$not": [leaves]})
-    which = {**at_moment(field, moment), "$expr": {"$gt": [{"$size": stays}, 0]}}
-    if taken := samples_of(dataset).count_documents(which):
+    if taken := samples_of(dataset).count_documents(_is_taken(field, moment, leaves)):
         raise InvalidParameter(
             f"{count(taken, 'image')} {agree(taken, 'has', 'have')} another label in "
             f"'{field.name}' by now, which has room for one: clear it there first."
         )
+
+
+def _is_taken(field: LabelField, moment: datetime, leaves: Expression) -> dict[str, Any]:
+    stays = keep(field.labels(), {"$not": [leaves]})
+    return {**at_moment(field, moment), "$expr": {"$gt": [{"$size": stays}, 0]}}
 
 
 def count_at(dataset: fo.Dataset, field: str, moment: datetime) -> int:

@@ -15,7 +15,9 @@ from __future__ import annotations
 
 import os
 import socket
+from contextlib import suppress
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 from typing import Any
 from zlib import crc32
 
@@ -30,12 +32,14 @@ _PATIENCE = timedelta(days=1)
 
 
 def _machine() -> str:
-    """Where process numbers are unique: a machine, or a container on it."""
-    try:
-        space = os.readlink("/proc/self/ns/pid")
-    except OSError:
-        space = ""
-    return f"{crc32((socket.gethostname() + space).encode()):08x}"
+    """Where process numbers are unique: a machine since it was started, as copies of one may share
+    a name, or a container on it."""
+    parts = [socket.gethostname()]
+    with suppress(OSError):
+        parts.append(os.readlink("/proc/self/ns/pid"))
+    with suppress(OSError):
+        parts.append(Path("/proc/sys/kernel/random/boot_id").read_text())
+    return f"{crc32(' '.join(parts).encode()):08x}"
 
 
 _HOST = _machine()
@@ -113,18 +117,26 @@ def delete_run_document(run: ObjectId, results: ObjectId | None) -> None:
         gridfs.GridFS(foo.get_db_conn()).delete(results)
 
 
+def has_ended(writer: str) -> bool:
+    """Whether a writer of this machine ended."""
+    host, process = writer.rsplit("_", 1)
+    if host != _HOST:
+        return False
+    try:
+        os.kill(int(process), 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:  # it is another user's
+        pass
+    return False
+
+
 def is_gone(writer: str, written: ObjectId | None) -> bool:
     """Whether a writer ended, as far as this machine can tell; ``written`` tells since when it
     wrote."""
-    host, process = writer.rsplit("_", 1)
-    if host == _HOST:
-        try:
-            os.kill(int(process), 0)
-        except ProcessLookupError:
-            return True
-        except PermissionError:  # it is another user's
-            pass
-    return written is None or datetime.now(timezone.utc) - written.generation_time > _PATIENCE
+    if has_ended(writer) or written is None:
+        return True
+    return datetime.now(timezone.utc) - written.generation_time > _PATIENCE
 
 
 def _datasets() -> Collection[Any]:

@@ -44,7 +44,7 @@ from labelvet.core.errors import (
     UnknownField,
     UnknownUndo,
 )
-from labelvet.dataset.changes import find_change, list_changes
+from labelvet.dataset.changes import Change, find_change, list_changes, unique_moment
 from labelvet.dataset.documents import collection_named, samples_of
 from labelvet.dataset.label_fields import label_field
 from labelvet.dataset.run_keys import this_writer
@@ -367,20 +367,39 @@ def test_a_replacement_is_undone_once(scenes, detector_file):
     assert everything(scenes) == before
 
 
-def test_undo_that_was_cut_off_is_finished_by_the_next(scenes, monkeypatch):
-    label(scenes.limit(8), Corner())
+@pytest.mark.parametrize("step", ["save_run", "write_checked", "close"])
+def test_undo_that_was_cut_off_is_finished_by_the_next(scenes, monkeypatch, step):
+    first = label(scenes.limit(8), Corner()).run
     before = everything(scenes)
     label(scenes, Corner(), existing="replace", confidence=0.5)
     (listed,) = list_changes(scenes, ("replacement",))
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(replacing.removed, "drop_empty", interrupted)
+        patch.setattr(Change if step == "close" else replacing, step, interrupted)
         undo(scenes, listed.token)
     undo(scenes, listed.token)
     paths, *columns = everything(scenes)
     # a list that is empty now was not there before
     columns = [[labels or None for labels in column] for column in columns]
     assert [paths, *columns] == list(before)
+    assert get_run(scenes, RUN) == first and not scenes.has_sample_field(f"{FIELD}_removed")
     check_opens(scenes)
+
+
+def test_a_replacement_that_was_cut_off_as_it_began_goes_on_as_one(judged, monkeypatch):
+    """What was to be replaced is not taken for what has yet to be labeled."""
+    label(judged, Corner())
+    tag_view(judged, FIELD, "needs-review")
+    before = everything(judged)
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(auto_labeling, "save_run", interrupted)
+        patch.setattr(auto_labeling, "_label_images", interrupted)
+        label(judged, Corner(), existing="replace", confidence=0.5)
+    with pytest.raises(InvalidParameter, match="still labeling images"):
+        label(judged, Corner(), existing="only_new")
+    assert everything(judged) == before
+    assert label(judged, Corner(), existing="replace", confidence=0.5).images == 8
+    undo(judged, list_changes(judged, ("replacement",))[0].token)
+    assert everything(judged) == before
 
 
 def test_what_was_to_be_replaced_stays_where_that_was_cut_off(scenes, monkeypatch):
@@ -580,6 +599,19 @@ def test_another_process_does_not_replace_a_run_that_goes_on(scenes):
     assert list_changes(scenes, ("replacement",)) == []
 
 
+def test_of_two_runs_that_make_a_field_at_once_one_gives_it_its_type(judged, monkeypatch):
+    declare = auto_labeling.declare_labels
+
+    def meanwhile(*args):
+        declare(judged, FIELD, fo.Classification)
+        declare(*args)
+
+    monkeypatch.setattr(auto_labeling, "declare_labels", meanwhile)
+    with pytest.raises(UnknownField, match="does not hold Detections"):
+        label(judged, Corner())
+    assert list_runs(judged) == []
+
+
 @pytest.mark.parametrize("existing", [None, "replace"])
 def test_of_two_that_begin_a_run_at_once_one_labels(judged, monkeypatch, existing):
     if existing:
@@ -627,7 +659,8 @@ def test_more_unreadable_images_than_a_query_can_name_keep_what_they_had(judged)
     unreadable = dict.fromkeys(
         [judged.first().filepath, *(f"/{n:0130}.jpg" for n in range(150_000))]
     )
-    change = replacing.begin_replacement(judged, run, None)
+    change = replacing.begin_replacement(judged, run, run)
+    replacing.mark_replaced(judged, run, change.what["moment"])
     of = label_field(judged, run.label_field)
     auto_labeling._drop_unmarked(judged, of, run, change.what["moment"], unreadable)
     judged.reload()
@@ -638,10 +671,11 @@ def test_a_process_that_died_as_it_began_keeps_nobody_waiting(judged):
     command = [sys.executable, "-c", "import os; print(os.getpid())"]
     died = subprocess.run(command, capture_output=True, check=True)
     writer = f"{this_writer().rsplit('_', 1)[0]}_{int(died.stdout)}"
-    held = {"writer": writer, "since": ObjectId()}
-    open_store(judged, "labelvet_alone").set(f"begin {RUN}", held)
+    held = {"writer": writer, "since": ObjectId(), "seen": unique_moment(judged)}
+    open_store(judged, "labelvet_alone").set(f"begin {RUN}", {"held": held})
     assert label(judged, Corner()).images == 8
-    open_store(judged, "labelvet_alone").set(f"begin {RUN}", {**held, "writer": this_writer()})
+    held = {**held, "writer": f"elsewhere_{os.getpid()}", "seen": unique_moment(judged)}
+    open_store(judged, "labelvet_alone").set(f"begin {RUN}", {"held": held})
     with pytest.raises(InvalidParameter, match="by another process in the meantime"):
         label(judged, Corner(), existing="replace")
 

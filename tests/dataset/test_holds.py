@@ -1,0 +1,83 @@
+"""What one process has to itself: renewed while it lives, lost when it dies or stands still."""
+
+from __future__ import annotations
+
+import time
+from datetime import timedelta
+
+import pytest
+from bson import ObjectId
+from labelvet.approval import label_updates
+from labelvet.approval.approve import approve
+from labelvet.approval.basket import add_labels
+from labelvet.approval.candidates import Selection, find_candidates
+from labelvet.core.errors import InvalidParameter, TakenOver
+from labelvet.dataset import holds
+from labelvet.dataset.alone import alone
+from labelvet.dataset.changes import list_changes, unique_moment
+from labelvet.dataset.documents import collection_named, samples_of
+from labelvet.dataset.holds import check_held
+from labelvet.dataset.stores import open_store, record_of
+from labelvet.panels.undoing import undo
+
+ELSEWHERE = "another-machine_1"
+
+
+def held_by(dataset, step, writer, **ago):
+    """Lets somebody have a step, who was heard of some time ago."""
+    open_store(dataset, "labelvet_alone").set_if_absent(step, {})
+    held = {"being": step, "writer": writer, "since": ObjectId()}
+    held["seen"] = unique_moment(dataset) - timedelta(**ago)
+    record = record_of(dataset, "labelvet_alone", step)
+    collection_named("execution_store").update_one(record, {"$set": {"value.held": held}})
+
+
+def test_a_step_is_held_for_as_long_as_it_takes(make_dataset, monkeypatch):
+    monkeypatch.setattr(holds, "_SAID_EVERY_SECONDS", 0.1)
+    monkeypatch.setattr(holds, "_LOST_AFTER_SECONDS", 0.5)
+    dataset = make_dataset()
+    with alone(dataset, "step", "Taken."):
+        time.sleep(1)
+        with pytest.raises(InvalidParameter, match=r"Taken\."), alone(dataset, "step", "Taken."):
+            pass
+        check_held()
+    with alone(dataset, "step", "Taken."):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("ago", "is_free"), [({"seconds": 50}, False), ({"seconds": 70}, True), ({"hours": -1}, True)]
+)
+def test_who_is_not_heard_of_for_a_minute_has_lost_it(make_dataset, ago, is_free):
+    """Nor is one whose word lies ahead, as it does once the database's clock was set back."""
+    dataset = make_dataset()
+    held_by(dataset, "step", ELSEWHERE, **ago)
+    if is_free:
+        with alone(dataset, "step", "Taken."):
+            check_held()
+    else:
+        with pytest.raises(InvalidParameter), alone(dataset, "step", "Taken.", patience=0.3):
+            pass
+
+
+def test_who_stood_still_while_another_went_on_writes_no_more(judged, monkeypatch):
+    before = list(samples_of(judged).find())
+    candidates = find_candidates(judged, "predictions")
+    add_labels(candidates, Selection())
+    reload = label_updates.reload_samples
+
+    def stand_still(*args):
+        held_by(judged, "approve into truth", ELSEWHERE)
+        reload(*args)
+
+    with monkeypatch.context() as patched, pytest.raises(TakenOver, match="2 images had been"):
+        patched.setattr(label_updates, "_BATCH", 2)
+        patched.setattr(label_updates, "reload_samples", stand_still)
+        approve(candidates, "truth")
+    assert samples_of(judged).count_documents({"truth.detections.0": {"$exists": True}}) == 2
+    held_by(judged, "approve into truth", ELSEWHERE, minutes=2)
+    for change in list_changes(judged):
+        undo(judged, change.token)
+    after = list(samples_of(judged).find())
+    assert [one["predictions"] for one in after] == [one["predictions"] for one in before]
+    assert not judged.has_sample_field("truth")
