@@ -19,7 +19,7 @@ import fiftyone.core.odm as foo
 
 from ..autolabel.replacing import MARK
 from ..autolabel.runs import RUN_ATTRIBUTE, list_runs
-from ..core.errors import FieldGone, InvalidParameter
+from ..core.errors import FieldGone, InvalidParameter, LabelvetError
 from ..core.sentences import agree, count
 from ..core.user import current_user
 from ..dataset import removed
@@ -73,6 +73,8 @@ class Approved:
     Attributes:
         approved: how many labels
         known: how many of them were in ground truth before, where the label there was kept
+        twice: how many of them are of one object and class with a surer one of them, which alone
+            came into ground truth
         replaced: how many labels of ground truth they replaced
         token: what :func:`labelvet.approval.undo.undo` takes
         sentence: about it
@@ -80,6 +82,7 @@ class Approved:
 
     approved: int
     known: int
+    twice: int
     replaced: int
     token: str
     sentence: str
@@ -119,7 +122,7 @@ def approve(
     with _alone(dataset, into):
         dataset.reload()
         _check_target(candidates, into)
-        there, known = _counts(candidates, into, iou)
+        there, known, twice = _counts(candidates, into, iou)
         if not there:
             raise InvalidParameter("The basket is empty: add labels for approval first.")
         if known and rule == "refuse":
@@ -128,25 +131,27 @@ def approve(
                 f"{agree(known, 'is', 'are')} already in '{into}': nothing was approved. "
                 "Remove them from the basket, or choose to keep or replace the existing labels."
             )
-        made = dataset.get_field(into) is None
-        _prepare(candidates, into)
-        if rule == "replace":
-            removed.prepare(dataset, into)
         moment, by, before = unique_moment(dataset), by or current_user(), progress(candidates)
-        update = _update(candidates, into, rule, iou, moment, by, proof_sentence)
-        after = _after(candidates, _chosen(candidates), moment)
         with begin(
             dataset, APPROVAL, f"Labels approved into '{into}'.", by, expires=False,
             field=candidates.field, run=candidates.run, into=into, moment=moment, iou=iou,
-            replaces=rule == "replace", made=made, turned_down=before.flagged + before.rejected,
-            proof=proof_sentence,
+            replaces=rule == "replace", made=dataset.get_field(into) is None,
+            turned_down=before.flagged + before.rejected, proof=proof_sentence,
         ) as change:  # fmt: skip
+            try:
+                _prepare(candidates, into, rule)
+            except LabelvetError:
+                _unmake(change)
+                change.drop()
+                raise
+            update = _update(candidates, into, rule, iou, moment, by, proof_sentence)
+            after = _after(candidates, _chosen(candidates), moment)
             update_labels(
                 candidates, _concerned(candidates), update, candidates.belongs(), after,
                 removing=into if rule == "replace" else None,
             )  # fmt: skip
             settle_run(candidates)
-            done = _done(candidates, change, into, rule)
+            done = _done(candidates, change, into, rule, twice)
             change.say(done.sentence)
         return done
 
@@ -172,9 +177,16 @@ def undo_approval(change: Change) -> str:
 def _undo(change: Change) -> str:
     dataset, what = change.dataset, change.what
     dataset.reload()
-    check_fields(dataset, [what["field"], what["into"]])
+    check_fields(dataset, [what["field"]])
     candidates = Candidates(dataset, what["field"], what["run"])
     into, moment = what["into"], what["moment"]
+    number = count_moment(dataset, candidates.of, APPROVED_AT, moment)
+    if not number and what["made"] and dataset.get_field(into) is None:
+        # it was cut off before its field was made, or its undo after that was deleted
+        settle_run(candidates)
+        change.close()
+        return _went_back(number, into)
+    check_fields(dataset, [into])
     truth = label_field(dataset, into)
     if truth.type != candidates.of.type:  # another field has its name now
         raise FieldGone(gone(into))
@@ -188,43 +200,57 @@ def _undo(change: Change) -> str:
     labels = each(candidates.labels(), {"$cond": [belongs, before, "$$l"]})
     leaves, originals = _is_copy(truth, ours), {"vars": {"originals": _contents(candidates)}}
     there: Any = keep(truth.labels(), {"$not": [leaves]})
-    which: list[dict[str, Any]] = [
+    either: list[dict[str, Any]] = [
         {f"{candidates.root}.{APPROVED_AT}": moment},
         {f"{truth.root}.{APPROVED_AT}": moment},
     ]
+    which: dict[str, Any] = {"$or": either}
     if last:
-        which.append({f"{candidates.root}.tags": NOT_APPROVED_TAG})
+        either.append({f"{candidates.root}.tags": NOT_APPROVED_TAG})
     update: dict[str, Any] = {
         candidates.field: candidates.of.where_there(labels),
         "last_modified_at": now(),
     }
-    if what["replaces"] and removed.exists(dataset, into):
-        removed.check_room(dataset, truth, moment, {"$let": {**originals, "in": leaves}})
+    is_held = what["replaces"] and removed.exists(dataset, into)
+    leaving: Expression = {"$let": {**originals, "in": leaves}}
+    if is_held:
+        removed.check_room(dataset, truth, moment, leaving)
+        which |= removed.has_room(truth, moment, leaving)
         there = {"$concatArrays": [there, removed.of_moment(truth, moment)]}
         update[removed.removed_field(into)] = removed.all_but_moment(truth, moment)
-        which.append(removed.at_moment(truth, moment))
+        either.append(removed.at_moment(truth, moment))
     update[into] = {"$let": {**originals, "in": truth.where_there(there)}}
-    number = count_moment(dataset, candidates.of, APPROVED_AT, moment)
-    update_labels(candidates, {"$or": which}, update, belongs, before)
+    update_labels(candidates, which, update, belongs, before)
+    if is_held:
+        removed.check_room(dataset, truth, moment, leaving)
     edited = count_moment(dataset, truth, APPROVED_AT, moment)
     if what["replaces"]:
         removed.drop_empty(dataset, into, moment)
-    change.close()
-    if what["made"] and not _is_used(dataset, into):
-        delete_field(dataset, into)
+    _unmake(change)
     settle_run(candidates)
+    change.close()
+    return _went_back(number, into, edited)
+
+
+def _went_back(number: int, into: str, edited: int = 0) -> str:
     sentence = f"{count(number, 'label')} went back from '{into}' into the basket."
     if edited:
         sentence += f" {count(edited, 'label')} there changed since the approval, and stayed too."
     return sentence
 
 
-def _is_used(dataset: fo.Dataset, into: str) -> bool:
-    """Whether a field of ground truth holds labels, or an approval into it can be undone yet."""
+def _unmake(change: Change) -> None:
+    """Deletes the field of ground truth that an approval made, unless somebody uses it: it holds
+    labels, or another approval into it can be undone yet."""
+    dataset, into = change.dataset, change.what["into"]
+    if not change.what["made"] or dataset.get_field(into) is None:
+        return
     there = label_field(dataset, into).any()
-    return samples_of(dataset).find_one(there, {"_id": 1}) is not None or any(
-        not one.closed and one.what["into"] == into for one in past_changes(dataset, (APPROVAL,))
-    )
+    if samples_of(dataset).find_one(there, {"_id": 1}) is None and not any(
+        one.what["into"] == into and one.token != change.token and not one.closed
+        for one in past_changes(dataset, (APPROVAL,))
+    ):
+        delete_field(dataset, into)
 
 
 def _alone(dataset: Any, into: str) -> AbstractContextManager[None]:
@@ -313,24 +339,43 @@ def _check_target(candidates: Candidates, into: Any) -> None:
         raise InvalidParameter(f"'{into}' holds removed labels: choose another field.")
 
 
-def _counts(candidates: Candidates, into: str, iou: float) -> tuple[int, int]:
-    """How many labels are to be approved, and how many of them are in ground truth already."""
+def _counts(candidates: Candidates, into: str, iou: float) -> tuple[int, int, int]:
+    """How many labels are to be approved, how many of them are in ground truth already, and how
+    many of the rest are of one object with a surer one."""
     truth = LabelField(into, candidates.of.type)
     basket = keep(candidates.labels(), _chosen(candidates))
-    known = keep("$_basket", truth.type.is_known(truth.labels(), iou))
+    fresh = keep("$_basket", {"$not": [truth.type.is_known(truth.labels(), iou)]})
     group = {
         "_id": None,
-        "there": {"$sum": {"$size": "$_basket"}},
-        "known": {"$sum": {"$size": known}},
+        "there": {"$sum": "$there"},
+        "fresh": {"$sum": {"$size": "$_fresh"}},
+        "enter": {"$sum": {"$size": truth.type.surest("$_fresh", iou)}},
     }
     pipeline: list[dict[str, Any]] = [
         {"$match": {f"{candidates.root}.tags": BASKET_TAG}},
         # no field of labels has a name that begins with an underscore
         {"$project": {"_basket": basket, into: 1}},
+        {"$project": {"_fresh": fresh, "there": {"$size": "$_basket"}}},
         {"$group": group},
     ]
     found = next(iter(samples_of(candidates.dataset).aggregate(pipeline)), None)
-    return (found["there"], found["known"]) if found else (0, 0)
+    if found is None:
+        return 0, 0, 0
+    return found["there"], found["there"] - found["fresh"], found["fresh"] - found["enter"]
+
+
+def count_twice(candidates: Candidates, iou: float = IOU) -> int:
+    """How many labels in the basket are of one object and class with a surer one there, which alone
+    enters ground truth."""
+    basket = keep(candidates.labels(), _chosen(candidates))
+    enter = {"$size": candidates.of.type.surest("$b", iou)}
+    pipeline: list[dict[str, Any]] = [
+        {"$match": {f"{candidates.root}.tags": BASKET_TAG}},
+        {"$project": {"_id": 0, "b": basket}},
+        {"$group": {"_id": None, "n": {"$sum": {"$subtract": [{"$size": "$b"}, enter]}}}},
+    ]
+    found = next(iter(samples_of(candidates.dataset).aggregate(pipeline)), {"n": 0})
+    return int(found["n"])
 
 
 def _chosen(candidates: Candidates) -> Expression:
@@ -360,8 +405,9 @@ def _is_another(candidates: Candidates, moment: datetime) -> bool:
     return samples_of(candidates.dataset).find_one(which, {"_id": 1}) is not None
 
 
-def _prepare(candidates: Candidates, into: str) -> None:
-    """Makes the field of ground truth, with the attributes of the labels and of their approval."""
+def _prepare(candidates: Candidates, into: str, rule: str) -> None:
+    """Makes the field of ground truth, with the attributes of the labels and of their approval, and
+    the one for what it replaces."""
     dataset = candidates.dataset
     declare_labels(dataset, into, candidates.of.type.document)
     root = LabelField(into, candidates.of.type).root
@@ -372,6 +418,8 @@ def _prepare(candidates: Candidates, into: str) -> None:
             ensure_field(dataset, f"{root}.{name}", **_kwargs(attribute))
     declare_attributes(dataset, root, _PROVENANCE)
     declare_attributes(dataset, candidates.root, _MOMENT)
+    if rule == "replace":
+        removed.prepare(dataset, into)
 
 
 def _kwargs(field: fo.Field) -> dict[str, Any]:
@@ -395,7 +443,7 @@ def _update(
     chosen = _chosen(candidates)
     moves = {"$and": [chosen, fresh]} if rule == "refuse" else chosen
     arrives = chosen if rule == "replace" else {"$and": [chosen, fresh]}
-    new = each(keep(labels, arrives), _as_truth(candidates, moment, by, proof_sentence))
+    new = each("$$surest", _as_truth(candidates, moment, by, proof_sentence))
     update: dict[str, Any] = {
         candidates.field: candidates.of.where_there(
             each(labels, _after(candidates, moves, moment))
@@ -409,7 +457,10 @@ def _update(
         stays = keep(truth.labels(), {"$not": [out]})
         goes = keep(truth.labels(), out)
         update[removed.removed_field(into)] = removed.kept(truth, goes, moment)
-    update[into] = truth.where_there({"$concatArrays": [stays, new]})
+    enter = truth.where_there({"$concatArrays": [stays, "$$new"]})
+    for name, value in (("new", new), ("surest", truth.type.surest(keep(labels, arrives), iou))):
+        enter = {"$let": {"vars": {name: value}, "in": enter}}
+    update[into] = enter
     return update
 
 
@@ -438,12 +489,13 @@ def _as_truth(
     return {"$mergeObjects": [without("$$l", *_LEFT_BEHIND), provenance]}
 
 
-def _done(candidates: Candidates, change: Change, into: str, rule: str) -> Approved:
+def _done(candidates: Candidates, change: Change, into: str, rule: str, twice: int) -> Approved:
     dataset, moment = candidates.dataset, change.what["moment"]
     truth = LabelField(into, candidates.of.type)
     approved = count_moment(dataset, candidates.of, APPROVED_AT, moment)
     arrived = count_moment(dataset, truth, APPROVED_AT, moment)
-    known = approved - arrived
+    twice = min(twice, approved - arrived)
+    known = approved - arrived - twice
     replaced = 0
     sentences = [f"{count(approved, 'label')} approved into '{into}'"]
     if rule == "replace":
@@ -453,4 +505,9 @@ def _done(candidates: Candidates, change: Change, into: str, rule: str) -> Appro
             sentences.append(f"{count(replaced, 'label')} there replaced")
     elif known:
         sentences.append(f"{known:,} of them were there already and stayed as they are")
-    return Approved(approved, known, replaced, change.token, "; ".join(sentences) + ".")
+    if twice:
+        sentences.append(
+            f"{twice:,} of them {agree(twice, 'is', 'are')} of one object and class with a surer "
+            "one, which alone was added"
+        )
+    return Approved(approved, known, twice, replaced, change.token, "; ".join(sentences) + ".")

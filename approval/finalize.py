@@ -132,9 +132,9 @@ def undo_finalize(change: Change) -> str:
     candidates = Candidates(dataset, what["field"], what["run"])
     dataset.reload()
     number = return_removed(candidates, what["moment"])
+    settle_run(candidates)
     change.close()
     removed.drop_empty(dataset, candidates.field)
-    settle_run(candidates)
     return f"{count(number, 'label')} came back."
 
 
@@ -145,6 +145,7 @@ def return_removed(candidates: Candidates, moment: datetime) -> int:
     Raises:
         UnknownUndo: if the field that held them is gone
         FieldGone: if the field that they go back to is
+        InvalidParameter: if that has room for one label, and an image has another by now
     """
     dataset, field = candidates.dataset, candidates.field
     check_fields(dataset, [field])
@@ -153,7 +154,8 @@ def return_removed(candidates: Candidates, moment: datetime) -> int:
             f"The field '{removed.removed_field(field)}', which held what was removed, is gone: "
             "there is nothing to bring back."
         )
-    removed.check_room(dataset, candidates.of, moment, {"$literal": False})
+    nothing: Expression = {"$literal": False}
+    removed.check_room(dataset, candidates.of, moment, nothing)
     back = removed.of_moment(candidates.of, moment)
     update = {
         field: candidates.of.with_labels({"$concatArrays": [candidates.labels(), back]}),
@@ -161,9 +163,11 @@ def return_removed(candidates: Candidates, moment: datetime) -> int:
         "last_modified_at": now(),
     }
     which = removed.at_moment(candidates.of, moment)
+    which |= removed.has_room(candidates.of, moment, nothing)
     number = removed.count_at(dataset, field, moment)
     # copies of them left the open patches views, which show them again once they are loaded anew
-    update_labels(candidates, which, update, {"$literal": False}, "$$l")
+    update_labels(candidates, which, update, nothing, "$$l")
+    removed.check_room(dataset, candidates.of, moment, nothing)
     return number
 
 

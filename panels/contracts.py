@@ -2,6 +2,6 @@
 
 CONTRACTS = {
     "LabelEmbeddings": "4ebd47a709a82701",
-    "AutoLabeling": "460fa75f15f60b36",
+    "AutoLabeling": "a0f03847c959d216",
     "Runs": "3c0b497c83ef58f6",
 }

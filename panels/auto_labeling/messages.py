@@ -196,6 +196,7 @@ class LoopProgress(Reply):
         left: how many labels nobody decided on
         not_approved: how many Finalize would remove
         in_basket: how many labels of each class the basket holds, the most frequent first
+        twice: how many of them are of one object and class with a surer one, which alone enters
         proof: what was proven of the basket when it was filled, null for nothing
         proof_holds: whether the basket is what it was then
         target: what is proven of a target so far, null where none was said
@@ -212,6 +213,7 @@ class LoopProgress(Reply):
     left: int
     not_approved: int
     in_basket: list[tuple[str | None, int]]
+    twice: int
     rounds: list[Round]
     proof: str | None
     proof_holds: bool
@@ -222,14 +224,20 @@ class LoopProgress(Reply):
 
     @classmethod
     def of(
-        cls, loop: ApprovalProgress, proof: tuple[str | None, bool], asked: AuditResult | None
+        cls,
+        loop: ApprovalProgress,
+        twice: int,
+        proof: tuple[str | None, bool],
+        asked: AuditResult | None,
     ) -> LoopProgress:
-        """Makes one of the engine's, with the proof of the basket and of a target."""
+        """Makes one of the engine's, with what the basket holds twice, and the proof of it and of a
+        target."""
         basket = sorted(loop.in_basket.items(), key=lambda item: (-item[1], item[0] or ""))
         proven = asked.proof.size if asked is not None and asked.proof is not None else 0
         return cls.like(
             loop,
             in_basket=basket,
+            twice=twice,
             rounds=[Round.like(one) for one in loop.rounds],
             proof=proof[0],
             proof_holds=proof[1],

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ...approval.approve import approve
+from ...approval.approve import approve, count_twice
 from ...approval.basket import Chosen, add_labels, remove_labels
 from ...approval.candidates import (
     Candidates,
@@ -61,10 +61,14 @@ class AutoLabeling(Undoing, WebPanel):
     def review(self, ctx: Any, request: messages.SourceRequest) -> messages.Counted:
         """What there is to review in the App's view, and how far the loop is."""
         candidates = _candidates(ctx, request)
+        loop = progress(candidates)
         return messages.Counted(
             review=messages.Review.of(count_candidates(candidates, _view(ctx))),
             progress=messages.LoopProgress.of(
-                progress(candidates), proof_of_basket(candidates), _target(ctx, candidates)
+                loop,
+                count_twice(candidates) if loop.basket else 0,
+                proof_of_basket(candidates),
+                _target(ctx, candidates),
             ),
         )
 

@@ -346,6 +346,42 @@ def test_a_field_of_one_label_has_no_room_for_two(make_dataset):
     assert dataset.last()["found"].label == "fog" and dataset.count("found_removed") == 1
 
 
+@pytest.mark.parametrize("kind", ["approval", "removal"])
+def test_what_takes_the_room_while_it_is_undone_is_not_overwritten(make_dataset, monkeypatch, kind):
+    dataset = make_dataset()
+    weather = {"found": fo.Classification(label="rain"), "truth": fo.Classification(label="sun")}
+    dataset.add_samples([fo.Sample("/0.jpg", truth=weather["truth"].copy()),
+                         fo.Sample("/1.jpg", **weather)])  # fmt: skip
+    candidates = find_candidates(dataset, "found")
+    if kind == "approval":
+        add_labels(candidates, Selection())
+        done, where, module = approve(candidates, "truth", "replace"), "truth", approval
+    else:
+        done, where, module = finalize(candidates), "found", finalizing
+    update = module.update_labels
+
+    def meanwhile(*args):
+        sample = dataset.last()
+        sample[where] = fo.Classification(label="fog")
+        sample.save()
+        update(*args)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(module, "update_labels", meanwhile)
+        with pytest.raises(InvalidParameter, match=f"1 image has another label in '{where}'"):
+            undo(dataset, done.token)
+    dataset.reload()
+    assert dataset.last()[where].label == "fog"
+    assert dataset.count(f"{where}_removed.classifications") == 1
+    sample = dataset.last()
+    sample[where] = None
+    sample.save()
+    undo(dataset, done.token)
+    dataset.reload()
+    assert dataset.last()[where].label == ("sun" if kind == "approval" else "rain")
+    assert not dataset.has_sample_field(f"{where}_removed")
+
+
 def test_ground_truth_is_of_the_type_of_the_labels(of_a_type):
     dataset, _, _ = of_a_type
     dataset.add_sample_field("other", fo.EmbeddedDocumentField, embedded_doc_type=fo.Segmentation)
@@ -431,6 +467,36 @@ def test_duplicates_are_refused(with_truth, labels_with):
         approve(find_candidates(with_truth, FIELD), TRUTH, "refuse", iou=1.0)
 
 
+@pytest.mark.parametrize("rule", ["keep", "replace", "refuse"])
+@pytest.mark.parametrize("type_", ["detections", "polylines", "keypoints", "classifications"])
+def test_of_one_object_in_the_basket_the_surest_enters(make_dataset, type_, rule):
+    dataset, item = make_dataset(), type_.removesuffix("s")
+    # a chain: the first two and the last two overlap, the ends do not
+    shifts, sure = (0.0, 0.04, 0.08), (0.5, 0.9, None)
+    labels = [
+        label_at(item, [0.1 + shift, 0.1, 0.4, 0.4], "cat", confidence=confidence and (
+            [confidence] * 4 if item == "keypoint" else confidence))
+        for shift, confidence in zip(shifts, sure, strict=True)
+    ]  # fmt: skip
+    labels.append(label_at(item, [0.1, 0.1, 0.4, 0.4], "dog"))
+    dataset.add_sample(fo.Sample("/0.jpg", found=as_field(type_, labels)))
+    candidates = find_candidates(dataset, "found")
+    add_labels(candidates, Selection())
+    before = stored(dataset, "found")
+    done = approve(candidates, "truth", rule)
+    assert (done.approved, done.known, done.twice, done.replaced) == (4, 0, 2, 0)
+    assert done.sentence == (
+        "4 labels approved into 'truth'; 2 of them are of one object and class with a surer one, "
+        "which alone was added."
+    )
+    dataset.reload()
+    entered = in_field(type_, dataset.first()["truth"])
+    assert [one.approved_from for one in entered] == [labels[1].id, labels[3].id]
+    assert progress(candidates).approved == 4
+    undo(dataset, done.token)
+    assert stored(dataset, "found") == before and not dataset.has_sample_field("truth")
+
+
 def test_labels_that_were_flagged_edited_or_deleted_since_they_were_added(predicted, labels_with):
     add(predicted, None, 0.28)
     tag_view(predicted.limit(1), FIELD, "needs-review")
@@ -470,6 +536,38 @@ def test_two_people_approve_at_once(predicted, new):
     for one in done:
         undo(predicted, one.token)
     assert not predicted.has_sample_field(TRUTH) or numbers(predicted, TRUTH) == []
+
+
+@pytest.mark.parametrize("dies", ["before its field", "after its field", "in its undo"])
+def test_an_approval_that_was_cut_off_leaves_no_field_once_it_is_undone(
+    predicted, monkeypatch, dies
+):
+    before = (add(predicted), state(predicted))[1]
+    prepare, delete = approval._prepare, approval.delete_field
+
+    def die(*args):
+        if dies == "after its field":
+            prepare(*args)
+        if dies == "in its undo":
+            delete(*args)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(approval, "delete_field" if dies == "in its undo" else "_prepare", die)
+        done = approve(find_candidates(predicted, FIELD), TRUTH)
+        undo(predicted, done.token)
+    (change,) = list_changes(predicted, ("approval",))
+    assert "labels went back from 'ground_truth' into the basket." in undo(predicted, change.token)
+    assert state(predicted) == before and not predicted.has_sample_field(TRUTH)
+    assert not list_changes(predicted, ("approval",))
+
+
+def test_an_approval_that_is_refused_leaves_no_field(predicted):
+    add(predicted)
+    predicted.clone_sample_field(FIELD, f"{TRUTH}_removed")
+    with pytest.raises(InvalidParameter, match="needed for removed labels"):
+        approve(find_candidates(predicted, FIELD), TRUTH, "replace")
+    assert not predicted.has_sample_field(TRUTH) and not list_changes(predicted, ("approval",))
 
 
 def test_a_second_click_finishes_what_a_crash_left(predicted, monkeypatch):

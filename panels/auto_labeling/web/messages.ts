@@ -210,6 +210,8 @@ export interface LoopProgress {
   notApproved: number;
   /** how many labels of each class the basket holds, the most frequent first */
   inBasket: ([string | null, number])[];
+  /** how many of them are of one object and class with a surer one, which alone enters */
+  twice: number;
   rounds: Round[];
   /** what was proven of the basket when it was filled, null for nothing */
   proof: string | null;
@@ -275,4 +277,4 @@ export interface Methods {
 }
 
 /** The version of these messages, which a page and the server must share. */
-export const CONTRACT = "460fa75f15f60b36";
+export const CONTRACT = "a0f03847c959d216";

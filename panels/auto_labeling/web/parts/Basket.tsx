@@ -69,6 +69,16 @@ export function Basket({
           </Link>
         </div>
       )}
+      {progress.twice > 0 && (
+        <p
+          className="lv-faint"
+          data-cy="basket-twice"
+          title="Boxes of one class that overlap with an IoU of 0.7 or more"
+        >
+          {progress.twice.toLocaleString()} of the same object and class as a surer one, which alone
+          will be added
+        </p>
+      )}
       {progress.proof !== null && (
         <p data-cy="basket-proof" className={progress.proofHolds ? undefined : "lv-faint"}>
           {progress.proofHolds ? (
