@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import chain, islice
@@ -22,6 +23,7 @@ from ..core.progress import WRITING, Report
 from ..core.sentences import agree, count
 from ..core.user import current_user
 from ..dataset import removed
+from ..dataset.alone import alone
 from ..dataset.changes import Change, begin, past_changes, undone_once, unique_moment
 from ..dataset.checked_writes import write_checked
 from ..dataset.documents import now
@@ -53,6 +55,8 @@ from .merging import (
 from .records import Handover, SentLabel, State, read_handover, read_labels
 from .tools import Returned, download, title
 
+# thousands of labels may take as long
+_PATIENCE_SECONDS = 60.0
 # so many labels are written at a time; of those that are removed, an update asks for each
 _BATCH, _REMOVED_AT_ONCE = 5_000, 500
 _T = TypeVar("_T")
@@ -131,7 +135,8 @@ def bring_back(
         cancelled: once set, nothing is written
 
     Raises:
-        InvalidParameter: if an argument cannot be used, or the field is read-only
+        InvalidParameter: if an argument cannot be used, the field is read-only, or somebody else
+            brings this back for longer than a minute
         UnknownRun: if nothing was sent under this key, or FiftyOne's annotation run is gone
         ToolUnavailable: if the tool does not answer
         FieldGone: if the field is not there any more
@@ -162,21 +167,39 @@ def write_back(
     options: Options,
     by: str | None = None,
 ) -> BroughtBack:
-    """Merges what a tool has into the field that it was sent from; see :func:`bring_back`."""
+    """Merges what a tool has into the field that it was sent from; see :func:`bring_back`.
+
+    Raises:
+        InvalidParameter: if what was sent under this key is being brought back, or that is undone,
+            for longer than a minute
+    """
+    with _alone(dataset, handover.anno_key):
+        return _write_back(dataset, handover, returned, options, by or current_user())
+
+
+def _alone(dataset: fo.Dataset, anno_key: str) -> AbstractContextManager[None]:
+    """Lets one at a time bring back what was sent under a key, or undo that: each is to see what
+    the others brought."""
+    refusal = f"'{anno_key}' is being brought back, or that is undone: try again once it has ended."
+    return alone(dataset, f"bring back {anno_key}", refusal, _PATIENCE_SECONDS)
+
+
+def _write_back(
+    dataset: fo.Dataset, handover: Handover, returned: Returned, options: Options, by: str
+) -> BroughtBack:
     storage, field = locate(dataset, handover.field), handover.field
     path = storage.label_root(field)
     sent = read_labels(dataset, handover)
     here = _read(storage, path[0], list(dict.fromkeys(one.sample_id for one in sent)))
     brought = list(_brought(dataset, handover, sent, here))
     plan = merge(sent, returned, here, brought, options)
-    by, sentence = by or current_user(), _begun(handover)
     token, counts = None, (0, 0, 0, 0)
     if plan.corrections or plan.additions or plan.removals:
         declare_answers(storage, path[0])
         if plan.removals:
             removed.prepare(dataset, field)
         with begin(
-            dataset, CORRECTION, sentence, by, expires=not plan.removals,
+            dataset, CORRECTION, _begun(handover), by, expires=not plan.removals,
             field=field, run=None, moment=unique_moment(dataset), replaces=bool(plan.removals),
             anno_key=handover.anno_key, sent_at=handover.at,
         ) as change:  # fmt: skip
@@ -202,9 +225,16 @@ def undo_correction(change: Change) -> str:
     Raises:
         UnknownUndo: if it is a change of another kind
         FieldGone: if the field, or the one of what was removed, is not there any more
+        InvalidParameter: if what was sent under its key is being brought back for longer than a
+            minute
     """
     if change.kind != CORRECTION:
         raise UnknownUndo("This did not come back from correction: undo it where it was made.")
+    with _alone(change.dataset, change.what["anno_key"]):
+        return _undo(change)
+
+
+def _undo(change: Change) -> str:
     dataset, field = change.dataset, change.what["field"]
     dataset.reload()
     check_fields(dataset, [field])

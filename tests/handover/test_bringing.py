@@ -3,8 +3,10 @@ FiftyOne's own conversions to Label Studio's regions and back."""
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from datetime import datetime, timedelta
+from threading import Thread
 
 import fiftyone.utils.labelstudio as foul
 import numpy as np
@@ -262,6 +264,25 @@ def test_what_a_process_that_died_did_not_write_comes_back_the_next_time(boxes, 
     labels = of(boxes, 0)[FIELD].detections
     assert [label.label for label in labels] == ["dog", "dog", "cow"]
     assert tool.bring_back().token is None
+
+
+def test_of_two_who_bring_it_back_at_once_one_adds_what_was_drawn(boxes, monkeypatch):
+    tool, merging, done = Tool(boxes), bringing.merge, []
+    tool.draw(of(boxes, 0), "cow", [0.0, 0.0, 0.2, 0.2])
+
+    def merge_slowly(*args):
+        time.sleep(0.5)
+        return merging(*args)
+
+    monkeypatch.setattr(bringing, "merge", merge_slowly)
+    both = [Thread(target=lambda: done.append(tool.bring_back())) for _ in range(2)]
+    for one in both:
+        one.start()
+    for one in both:
+        one.join()
+    assert sorted(one.added for one in done) == [0, 1]
+    boxes.reload()
+    assert boxes.count(f"{FIELD}.detections") == 9
 
 
 def test_finish_closes_what_came_back(boxes):
