@@ -39,7 +39,7 @@ class MergeClasses(FormOperator):
         if not label or not into:
             return
         try:
-            number, approved = check_merge(ctx.dataset, field, label, into)
+            number, approved = check_merge(ctx.dataset, field, label, into, counts)
         except LabelvetError as error:
             problem(inputs, error)
             return

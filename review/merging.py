@@ -8,7 +8,7 @@ a label before, as the classes that were suggested for it, stays as it is.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -66,7 +66,13 @@ def count_classes(dataset: fo.Dataset, field: str) -> dict[str, int]:
     return {one["_id"]: one["labels"] for one in found if one["_id"] is not None}
 
 
-def check_merge(dataset: fo.Dataset, field: str, label: str, into: str) -> tuple[int, int]:
+def check_merge(
+    dataset: fo.Dataset,
+    field: str,
+    label: str,
+    into: str,
+    counts: Mapping[str, int] | None = None,
+) -> tuple[int, int]:
     """Returns how many labels a merge would change, and how many keep their class, being approved.
 
     Args:
@@ -74,6 +80,7 @@ def check_merge(dataset: fo.Dataset, field: str, label: str, into: str) -> tuple
         field: the field of the labels
         label: the class that goes
         into: the class that it becomes, which has labels already
+        counts: what :func:`count_classes` said just now, so that it is not asked again
 
     Raises:
         InvalidParameter: if the two are the same, one has no labels, or all of ``label`` are
@@ -82,7 +89,7 @@ def check_merge(dataset: fo.Dataset, field: str, label: str, into: str) -> tuple
     """
     if label == into:
         raise InvalidParameter(f"It is already '{into}': choose another class to merge into.")
-    counts = count_classes(dataset, field)
+    counts = count_classes(dataset, field) if counts is None else counts
     for name in (label, into):
         if name not in counts:
             raise InvalidParameter(
