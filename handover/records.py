@@ -55,7 +55,7 @@ class Handover:
         runs: the keys of FiftyOne's annotation runs, one for as many images as the tool takes
         field: the field of the labels
         backend: FiftyOne's name of the tool
-        by, at: who sent it, and when, in UTC
+        by, at: who sent it, and when, in UTC, by the clock of the database
         suggestions: whether suggested classes and boxes were sent in place of the labels' own
         labels, images: how many were sent
     """

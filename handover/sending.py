@@ -16,7 +16,8 @@ from ..core.errors import Cancelled, InvalidParameter, NoPatches
 from ..core.progress import Report
 from ..core.sentences import count
 from ..core.user import current_user
-from ..dataset.documents import hex_ids, now
+from ..dataset.changes import unique_moment
+from ..dataset.documents import hex_ids
 from ..dataset.label_counts import count_labels
 from ..dataset.label_views import filter_labels, has_tag
 from ..dataset.patches import read_label_ids
@@ -139,8 +140,9 @@ def send_for_correction(
     images = list(dict.fromkeys(one.sample_id for one in labels))
     _check_files(storage, images)
     runs = list(_runs(dataset, anno_key, images, images_per_run(backend)))
+    at = unique_moment(dataset)
     handover = Handover(
-        anno_key, (), field, backend, by or current_user(), now(), suggestions, len(labels),
+        anno_key, (), field, backend, by or current_user(), at, suggestions, len(labels),
         len(images),
     )  # fmt: skip
     write_handover(dataset, handover, labels)

@@ -23,7 +23,8 @@ from ..core.checks import check_number
 from ..core.errors import InvalidParameter, UnknownRun
 from ..core.user import current_user
 from ..dataset.brain_runs import run_field
-from ..dataset.documents import Ids, collection_named, now, read_labels
+from ..dataset.changes import unique_moment
+from ..dataset.documents import Ids, collection_named, read_labels
 from ..dataset.memory import Memory
 from ..dataset.records import delete_tensors, read_tensors, write_tensors
 from ..dataset.states import state_of
@@ -66,7 +67,7 @@ class Audit:
         id: names it
         field: of the labels, as the dataset calls it
         brain_key: the visualization whose label issues guessed what is wrong
-        by, at: who began it, and when
+        by, at: who began it, and when, by the clock of the database
         confidence: how sure the bounds are to hold
         sample_ids, ids: (N, 12) the labels that may be wrong, the least suspicious first
         codes: (N,) the class of each at that time
@@ -213,7 +214,7 @@ def begin_audit(
         "field": run_field(dataset, brain_key),
         "brain_key": brain_key,
         "by": by or current_user(),
-        "at": now(),
+        "at": unique_moment(dataset),
         "confidence": float(confidence),
         "classes": list(findings.classes),
         "sure": sure,

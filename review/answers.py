@@ -20,7 +20,7 @@ from pymongo import UpdateOne
 
 from ..core.errors import InvalidParameter, UnknownUndo
 from ..core.sentences import agree, count
-from ..dataset.changes import Change, begin, undone_once
+from ..dataset.changes import Change, begin, undone_once, unique_moment
 from ..dataset.documents import (
     Ids,
     now,
@@ -152,7 +152,8 @@ def give_answers(dataset: fo.Dataset, field: str, answers: list[Answer], user: s
     root, listed = storage.label_root(storage.local(field))
     for answer in answers:
         _check(storage, root, answer)
-    moment = now().replace(microsecond=0)
+    # what asks whether an answer came later, as an audit does, has its own from the same clock
+    moment = unique_moment(dataset).replace(microsecond=0)
     labels = read_documents(storage, root, listed, [(a.sample_id, a.label_id) for a in answers])
     taken = []
     for answer in answers:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
+
 import numpy as np
 import pytest
 from labelvet.core.errors import InvalidParameter, UnknownRun
+from labelvet.dataset import documents
 from labelvet.dataset.documents import hex_ids
 from labelvet.proof.audits import begin_audit, current_audit
 from labelvet.proof.bounds import Draws, Population
@@ -191,3 +194,24 @@ def test_how_far_a_reviewer_who_errs_carries(judged):
         give(dataset, asked, "right")
     found = read_result(dataset, audit)
     assert found.if_some_err == f"0.0% to {percent(found.bounds.high / 120 + 0.05)}"
+
+
+def test_the_newest_audit_is_that_of_the_databases_clock_and_so_are_its_answers(
+    judged, monkeypatch
+):
+    """The second of two machines has a clock that is a day behind."""
+    dataset, _ = judged
+    begin_audit(dataset, "map", seed=1)
+    with monkeypatch.context() as behind:
+        behind.setattr(documents, "datetime", Behind)
+        second = begin_audit(dataset, "map", seed=2)
+        assert current_audit(dataset, "map").id == second.id
+        for asked in questions(dataset, second, 3):
+            give(dataset, asked, "right")
+    assert read_result(dataset, second).answers == 3
+
+
+class Behind(datetime):
+    @classmethod
+    def now(cls, tz=None):
+        return datetime.now(tz) - timedelta(days=1)
