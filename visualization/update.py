@@ -16,7 +16,7 @@ import numpy as np
 from bson import ObjectId
 from numpy.typing import NDArray
 
-from ..core.errors import InvalidParameter, NoPatches
+from ..core.errors import InvalidParameter, NoPatches, StaleRun
 from ..core.progress import SAVING, Report
 from ..core.sentences import count
 from ..core.table import pair_ids
@@ -144,6 +144,7 @@ def find_changes(samples: fo.core.collections.SampleCollection, brain_key: str) 
     Raises:
         InvalidParameter: if there is no such visualization, or it is another plugin's
         NoPatches: if none of its labels is there any more
+        StaleRun: if it is replaced at this moment
     """
     return _compare(_open(samples, brain_key))
 
@@ -296,6 +297,11 @@ def _open(samples: Any, brain_key: str) -> _Run:
     view, results = load_visualization(samples, brain_key)
     method = _method_of(results.config, brain_key)
     record = load_record(samples, brain_key)
+    if find_run(samples, brain_key) != seen:  # its points and its record may be of two
+        raise StaleRun(
+            f"The visualization '{brain_key}' was computed, updated or deleted in the meantime: "
+            "try again."
+        )
     how = getattr(results.config, "labelvet", None) or {}
     outlined = "precision" in how and CropSettings.of(how).needs_outlines
     table = read_patches(view, results.config.patches_field, outlines=outlined)

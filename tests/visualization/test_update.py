@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from fiftyone import ViewField as F
 from labelvet import compute_visualization, update_visualization
-from labelvet.core.errors import Cancelled, InvalidParameter, NoPatches
+from labelvet.core.errors import Cancelled, InvalidParameter, NoPatches, StaleRun
 from labelvet.dataset.brain_runs import find_run, load_neighbor_graph
 from labelvet.dataset.stored_embeddings import load_embeddings
 from labelvet.embeddings.crops import CropSettings
@@ -21,6 +21,7 @@ from labelvet.embeddings.neighbors import build_neighbor_graph
 from labelvet.embeddings.projection import make_method, project
 from labelvet.embeddings.store import DECODED, EmbeddingStore, clear_store
 from labelvet.issues.find import find_label_issues
+from labelvet.visualization import update as updating
 from labelvet.visualization.update import LabelChanges, find_changes
 from PIL import Image
 from tables import fewest_steps
@@ -102,6 +103,21 @@ def test_what_is_new_is_placed_and_the_rest_stays(boxes, method, num_dims):
     assert np.array_equal(graph.indices, build_neighbor_graph(embedded.vectors, 15).indices)
     assert not find_changes(boxes, "map")
     assert find_run(boxes, "map") == (update(boxes) and find_run(boxes, "map"))
+
+
+def test_a_run_that_is_replaced_while_it_is_read_is_not_mixed_with_the_new_one(boxes, monkeypatch):
+    compute(boxes)
+    load_record = updating.load_record
+
+    def meanwhile(*args):
+        compute(boxes[:2], overwrite=True)
+        return load_record(*args)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(updating, "load_record", meanwhile)
+        with pytest.raises(StaleRun, match="in the meantime: try again"):
+            find_changes(boxes, "map")
+    assert not find_changes(boxes, "map")
 
 
 def test_what_another_process_updated_is_read_anew(boxes):
