@@ -9,7 +9,7 @@ import socket
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from threading import Event, Thread
 
@@ -80,22 +80,21 @@ def serve(
     heart = Thread(target=_keep_in_touch, args=(registration, stop), daemon=True)
     heart.start()
     try:
-        with _plugin_folder() as plugins:
-            while not stop.is_set():
-                try:
-                    claim = claim_next(worker.name, str(worker), take_over)
-                    if claim is None:
-                        stop.wait(_POLL_SECONDS)
-                    elif obstacle := find_obstacle(claim, worker.name):
-                        claim.fail(obstacle)
-                        say(f"Run {claim.operation}: {obstacle}")
-                    else:
-                        say(f"Run {claim.operation} starts")
-                        _run(claim, plugins, cluster, hangs, stop, say)
-                except PyMongoError as error:
-                    # a run that was going on is lost then, and settled like every lost one
-                    say(f"The database does not answer, trying again: {error}")
+        while not stop.is_set():
+            try:
+                claim = claim_next(worker.name, str(worker), take_over)
+                if claim is None:
                     stop.wait(_POLL_SECONDS)
+                elif obstacle := find_obstacle(claim, worker.name):
+                    claim.fail(obstacle)
+                    say(f"Run {claim.operation}: {obstacle}")
+                else:
+                    say(f"Run {claim.operation} starts")
+                    _run(claim, cluster, hangs, stop, say)
+            except PyMongoError as error:
+                # a run that was going on is lost then, and settled like every lost one
+                say(f"The database does not answer, trying again: {error}")
+                stop.wait(_POLL_SECONDS)
     finally:
         stop.set()
         heart.join()
@@ -114,21 +113,22 @@ def describe_machine() -> tuple[str, tuple[str, ...]]:
 
 def _run(
     claim: Claim,
-    plugins: Path,
     cluster: str | None,
     hangs: Callable[[Standstill | None], bool],
     stop: Event,
     say: Callable[[str], None],
 ) -> None:
     """Runs a claimed run in a process of its own."""
-    try:
-        process = RunProcess(claim, plugins, cluster, say)
-    except OSError as error:  # of this machine, not of the run: another worker may have it
-        claim.release()
-        say(f"Run {claim.operation} is queued again, as no process can be started here: {error}")
-        stop.wait(_POLL_SECONDS)
-        return
-    _watch(process, claim, hangs, stop, say)
+    with ExitStack() as stack:
+        try:
+            process = RunProcess(claim, stack.enter_context(_plugin_folder()), cluster, say)
+        except OSError as error:  # of this machine, not of the run: another worker may have it
+            claim.release()
+            why = f"as no process can be started here: {error}"
+            say(f"Run {claim.operation} is queued again, {why}")
+            stop.wait(_POLL_SECONDS)
+            return
+        _watch(process, claim, hangs, stop, say)
 
 
 def _watch(
@@ -212,7 +212,10 @@ def _keep_in_touch(registration: Registration, stop: Event) -> None:
 
 @contextmanager
 def _plugin_folder() -> Iterator[Path]:
-    """A plugins folder that holds this plugin alone."""
-    with tempfile.TemporaryDirectory(prefix="labelvet-plugins-") as folder:
+    """A plugins folder that holds this plugin alone, for one run: of a worker that waits for days,
+    a machine that tidies up would take it away."""
+    with tempfile.TemporaryDirectory(
+        prefix="labelvet-plugins-", ignore_cleanup_errors=True
+    ) as folder:
         Path(folder, "labelvet").symlink_to(_ROOT)
         yield Path(folder)

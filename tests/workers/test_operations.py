@@ -8,7 +8,6 @@ import sys
 import textwrap
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
-from pathlib import Path
 from threading import Event
 from types import SimpleNamespace
 
@@ -384,7 +383,7 @@ def test_a_run_whose_process_cannot_start_is_queued_again(claimed, monkeypatch, 
         raise OSError(errno.ENOMEM, "Cannot allocate memory")
 
     monkeypatch.setattr(serving, "RunProcess", refuse)
-    serving._run(claim, Path(), None, lambda _: False, Event(), print)
+    serving._run(claim, None, lambda _: False, Event(), print)
     assert get_operation(id_).state == "queued"
     assert "no process can be started here: [Errno 12]" in capsys.readouterr().out
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -121,8 +122,11 @@ def test_a_worker_outlives_every_end_of_a_run(coco128, start_worker, tmp_path):
     assert get_operation(id_).state == "queued"
 
 
-def test_a_run_that_is_done_keeps_its_whole_log(coco128, start_worker):
-    worker = start_worker("shelf")
+def test_a_run_that_is_done_keeps_its_whole_log(coco128, start_worker, tmp_path):
+    (temporary := tmp_path / "tmp").mkdir()
+    worker = start_worker("shelf", env={"TMPDIR": str(temporary)})
+    for left in temporary.iterdir():  # as a machine tidies up that has run for days
+        shutil.rmtree(left)
     for key in ("logged", "logged_too"):
         id_ = schedule(coco128.limit(2), key, "shelf")
         assert wait_for_state(id_, "completed", "failed").state == "completed"
