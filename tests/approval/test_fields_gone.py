@@ -49,7 +49,7 @@ def test_an_undo_of_what_touched_it_is_refused(predicted, which, how):
     candidates = find_candidates(predicted, FIELD)
     run = AutoLabelRun("first", FIELD, "best.pt", None, 0.2, state=RUN_IN_REVIEW)
     save_run(predicted, run)
-    replaced = begin_replacement(predicted, run, "ada")
+    replaced = begin_replacement(predicted, run, run)
     merged = merge_classes(predicted, FIELD, "cat", "dog")
     tagged = tag_view(predicted, FIELD, "seen")
     added = add_labels(candidates, Selection((0.5, None)))
