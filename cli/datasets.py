@@ -27,7 +27,11 @@ def add(commands: Any) -> None:
     compute.add_argument(
         "--brain-key", required=True, metavar="KEY", help="the brain key of the new visualization"
     )
-    compute.add_argument("--field", help="the labels; whole images by default")
+    compute.add_argument(
+        "--field",
+        action="append",
+        help="the labels; whole images by default. Given again, another field on the same map",
+    )
     compute.add_argument(
         "--overwrite", action="store_true", help="replace the visualization with that brain key"
     )
@@ -173,13 +177,15 @@ def _report(arguments: argparse.Namespace) -> None:
 def _compute(arguments: argparse.Namespace) -> None:
     parameters = dict(map(_parameter, arguments.set))
     samples = chosen_samples(arguments)
+    first, *others = arguments.field or [None]
     if arguments.delegate:
         _delegate(
             arguments,
             "compute_visualization",
             samples,
             brain_key=arguments.brain_key,
-            patches_field=arguments.field,
+            patches_field=first,
+            other_fields=others,
             overwrite=arguments.overwrite,
             **parameters,
         )

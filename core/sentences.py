@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 
 def count(number: int, singular: str, plural: str | None = None) -> str:
     """Returns a number with its noun, such as ``1,024 patches``."""
@@ -11,6 +13,12 @@ def count(number: int, singular: str, plural: str | None = None) -> str:
 def agree(number: int, singular: str, plural: str) -> str:
     """Returns the word that goes with a number of things, such as ``is`` or ``are``."""
     return singular if number == 1 else plural
+
+
+def listed(words: Sequence[str]) -> str:
+    """Returns some words as a sentence lists them, such as ``a, b and c``."""
+    *others, last = words or [""]
+    return f"{', '.join(others)} and {last}" if others else last
 
 
 def first_line(error: BaseException) -> str:

@@ -35,8 +35,14 @@ from ..core.checks import check_name
 from ..core.errors import BrainKeyInUse, DatasetDeleted, InvalidParameter
 from ..embeddings.neighbors import NeighborGraph
 from ..embeddings.projection import PCA, TSNE, UMAP, Method
-from .documents import run_documents
+from .documents import parse_ids, run_documents
 from .memory import Memory
+from .other_fields import (
+    FieldPoints,
+    drop_orphaned_points,
+    read_other_fields,
+    write_other_fields,
+)
 from .patches import PatchTable, is_patches_view
 from .records import RunRecord, drop_orphaned_records, read_record, write_record
 from .run_keys import count_others_with, delete_run_document, give_key, run_of, sweep, this_writer
@@ -64,6 +70,8 @@ _PLACE = "labelvet"
 
 _STAGES = "stages"
 _IN_RECORD = "in its record"
+# of a run of several fields, their names and how many points each has
+FIELDS, NUM_POINTS = "fields", "points"
 
 # one of a million labels, each with 15 neighbors, takes 120 MB
 _MOST_BYTES_OF_GRAPHS = 2**28
@@ -108,7 +116,7 @@ def make_config(
 
     Args:
         method: the projection
-        patches_field: the label field, None for whole images
+        patches_field: the label field, of several the first; None for whole images
         model: the name of the backbone, None where embeddings existed already
         **details: further attributes of FiftyOne's config, and ``labelvet``, a dict of what
             FiftyOne has no word for; FiftyOne keeps it and ignores it
@@ -129,6 +137,9 @@ def save_visualization(
 ) -> fbv.VisualizationResults:
     """Writes a visualization run and gives it its key in one atomic step.
 
+    Of a run of several fields, FiftyOne's results are those of the first field; see
+    :mod:`labelvet.dataset.other_fields`.
+
     Args:
         samples: the collection that was visualized
         brain_key: the key, None to write nothing
@@ -148,6 +159,10 @@ def save_visualization(
     """
     dataset = samples._root_dataset
     owner, shown, stages = _views(samples, config.patches_field)
+    others = other_points(table, points)
+    if others:
+        own = len(table) - sum(map(len, others))
+        table, points = table.take(slice(own)), points[:own]
     results = fbv.VisualizationResults(
         owner, config, brain_key, points, sample_ids=table.sample_ids, label_ids=table.label_ids
     )
@@ -158,7 +173,11 @@ def save_visualization(
     run, meta = ObjectId(), {"num_points": len(points), "num_dims": int(points.shape[1])}
     # a name of its own, which the run of a clone or of an import has too
     config.labelvet = {**(getattr(config, "labelvet", None) or {}), "record": str(run)}
-    config.labelvet.pop(_STAGES, None)
+    for name in (_STAGES, FIELDS, NUM_POINTS):
+        config.labelvet.pop(name, None)
+    if others:
+        config.labelvet[FIELDS] = list(table.fields)
+        config.labelvet[NUM_POINTS] = [len(points), *map(len, others)]
     if stages and _size(stages) > _MAX_STAGES_BYTES:
         config.labelvet[_STAGES], record = _IN_RECORD, replace(record, stages=stages)
     elif stages:
@@ -169,12 +188,26 @@ def save_visualization(
     with _giving_key(dataset, brain_key, document, seen):
         _write_results(document, results)
         write_record(run, record)
+        if others:
+            write_other_fields(run, others)
     dataset._brain_cache[brain_key] = results
     with _tidying():
         _sweep(dataset)
         if replaced is not None and getattr(replaced, "points_field", None) is not None:
             replaced.build().cleanup(dataset, brain_key)  # its spatial index is of the old points
     return results
+
+
+def other_points(table: PatchTable, points: NDArray[np.float32]) -> list[FieldPoints]:
+    """Returns the points of each field of a table but the first."""
+    if not table.other_fields:
+        return []
+    return [
+        FieldPoints(
+            str(part.patches_field), points[rows], parse_ids(part.sample_ids), parse_ids(part.ids)
+        )
+        for part, rows in list(table.parts())[1:]
+    ]
 
 
 @contextmanager
@@ -315,6 +348,7 @@ def _sweep(dataset: fo.Dataset) -> None:
             if (document := RunDocument.objects(id=run).first()) is not None:
                 _delete_run(dataset, document)
     drop_orphaned_records()
+    drop_orphaned_points()
 
 
 def find_run(samples: fo.core.collections.SampleCollection, brain_key: str) -> ObjectId | None:
@@ -390,10 +424,28 @@ def is_of_frames(samples: fo.core.collections.SampleCollection, brain_key: str) 
 
 
 def run_field(samples: fo.core.collections.SampleCollection, brain_key: str) -> str | None:
-    """Returns what the dataset calls the field of a run's labels, None for whole images."""
+    """Returns what the dataset calls the field of a run's labels, of several the first; None for
+    whole images."""
     dataset = samples._root_dataset
     field: str | None = dataset.get_brain_info(brain_key).config.patches_field
     return field and Storage(dataset, is_of_frames(dataset, brain_key)).path(field)
+
+
+def load_other_fields(
+    samples: fo.core.collections.SampleCollection, brain_key: str
+) -> list[FieldPoints]:
+    """Reads the points of a run's further fields, see :mod:`labelvet.dataset.other_fields`; none of
+    a run that is of one field, or of which they are in another database."""
+    kept_as = _record_of(samples, brain_key)
+    return [] if kept_as is None else read_other_fields(kept_as)
+
+
+def other_run_fields(samples: fo.core.collections.SampleCollection, brain_key: str) -> list[str]:
+    """Returns what the dataset calls the further fields of a run's labels."""
+    dataset = samples._root_dataset
+    how = getattr(dataset.get_brain_info(brain_key).config, "labelvet", None) or {}
+    storage = Storage(dataset, is_of_frames(dataset, brain_key))
+    return [storage.path(field) for field in how.get(FIELDS, ())[1:]]
 
 
 def load_record(samples: fo.core.collections.SampleCollection, brain_key: str) -> RunRecord | None:

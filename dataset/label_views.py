@@ -5,6 +5,7 @@ All are queries, never lists of ids: they follow the tags as these change.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +17,7 @@ from fiftyone.core.utils import to_slug
 
 from ..core.checks import check_number
 from ..core.errors import InvalidParameter
-from ..core.sentences import agree, count
+from ..core.sentences import agree, count, listed
 from .expressions import LEAST
 from .expressions import confidence as confidence_expression
 from .label_counts import count_labels
@@ -107,17 +108,30 @@ def _condition(
     return both
 
 
-def tagged_view(view: Any, tag: str, field: str | None) -> Any:
-    """Keeps the labels of a field that have a tag, or for None the samples that have it."""
+def tagged_view(view: Any, tag: str, field: str | Sequence[str] | None) -> Any:
+    """Keeps the labels of one or several fields that have a tag, or for None the samples that have
+    it."""
     check_tag(tag)
     if field is None:
         return view.match_tags(tag)
-    if not is_of_frames(view, field):
-        label_root(view, field)
-    return view.filter_labels(field, has_tag(tag))
+    fields = _each(field)
+    for one in fields:
+        if not is_of_frames(view, one):
+            label_root(view, one)
+    if len(fields) == 1:
+        return view.filter_labels(fields[0], has_tag(tag))
+    roots = [view._get_label_field_root(one)[0] for one in fields]
+    view = view.match({"$or": [{f"{root}.tags": tag} for root in roots]})
+    for one in fields:
+        view = view.filter_labels(one, has_tag(tag), only_matches=False)
+    return view
 
 
-def all_tagged(dataset: fo.Dataset, tag: str, field: str | None) -> Any:
+def _each(field: str | Sequence[str]) -> list[str]:
+    return [field] if isinstance(field, str) else list(field)
+
+
+def all_tagged(dataset: fo.Dataset, tag: str, field: str | Sequence[str] | None) -> Any:
     """Keeps of a whole dataset, of every slice of images of a grouped one, what
     :func:`tagged_view` keeps; of groups without images, of those like the active slice."""
     whole = _storage(dataset, field)
@@ -129,14 +143,14 @@ def all_tagged(dataset: fo.Dataset, tag: str, field: str | None) -> Any:
 
 
 def save_tagged_view(
-    dataset: fo.Dataset, tag: str, field: str | None, name: str | None = None
+    dataset: fo.Dataset, tag: str, field: str | Sequence[str] | None, name: str | None = None
 ) -> SavedView:
     """Saves the view of what has a tag; it stays up to date, as it is a query.
 
     Args:
         dataset: the dataset
         tag: the tag
-        field: the field of the labels, None for samples
+        field: the field of the labels, or several; None for samples
         name: the name of the view, by default the tag
 
     Raises:
@@ -149,11 +163,12 @@ def save_tagged_view(
     storage = _storage(dataset, field)
     if field is not None and storage.frames and storage.have_files:
         frames = storage.view().to_frames()
-        view = tagged_view(frames, tag, shown_name(frames, field))
+        view = tagged_view(frames, tag, [shown_name(frames, one) for one in _each(field)])
     else:
         view = all_tagged(dataset, tag, field)
     name = _savable(dataset, name, view)
-    what = f"the labels of '{field}'" if field else "the samples"
+    names = listed([f"'{one}'" for one in _each(field or ())])
+    what = f"the labels of {names}" if names else "the samples"
     sentence = f"The saved view '{name}' shows {what} that have the tag '{tag}', now and later."
     if name in dataset.list_saved_views():
         if _is_same(dataset.load_saved_view(name), view):
@@ -168,8 +183,9 @@ def save_tagged_view(
     return SavedView(name, True, sentence)
 
 
-def _storage(dataset: fo.Dataset, field: str | None) -> Storage:
-    return Storage(dataset, field is not None and is_of_frames(dataset, field))
+def _storage(dataset: fo.Dataset, field: str | Sequence[str] | None) -> Storage:
+    # those of a map are all of its samples, or all of its frames
+    return Storage(dataset, field is not None and is_of_frames(dataset, _each(field)[0]))
 
 
 def _savable(dataset: fo.Dataset, name: str, view: Any) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import chain
 from typing import Any
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from ..core.errors import InvalidParameter, NoPatches, UnknownField
 from ..core.sentences import agree, count
-from ..core.table import WHOLE_IMAGE, PatchTable
+from ..core.table import WHOLE_IMAGE, PatchTable, join_tables
 from .documents import Ids, parse_ids
 from .label_counts import count_labels
 from .label_types import LabelType, check_label_type, label_type_of, mean_confidence, no_box
@@ -126,7 +126,7 @@ def label_path(samples: fo.core.collections.SampleCollection | Storage, patches_
 
 def read_patches(
     samples: fo.core.collections.SampleCollection,
-    patches_field: str | None = None,
+    patches_field: str | Sequence[str] | None = None,
     outlines: bool = False,
 ) -> PatchTable:
     """Reads the patch table of any collection: a dataset, a view, or a patches view.
@@ -134,7 +134,7 @@ def read_patches(
     Args:
         samples: the images; of a grouped dataset, its active slice is read
         patches_field: a field of one of :data:`~labelvet.dataset.label_types.LABEL_TYPES`, or None
-            for whole images
+            for whole images; of several fields, their labels come field after field
         outlines: whether to read what of its box each label covers, too
 
     Returns:
@@ -146,6 +146,36 @@ def read_patches(
         NoPatches: if the collection holds nothing to embed, or no label of it has a box
     """
     samples = as_images(samples, "Patches can only be cropped from")
+    if patches_field is None or isinstance(patches_field, str):
+        return _read_field(samples, patches_field, outlines)
+    tables = [_read_field(samples, field, outlines) for field in patches_field]
+    return join_tables(tables, patches_field)
+
+
+def read_patches_left(
+    samples: fo.core.collections.SampleCollection, fields: Sequence[str | None], outlines: bool
+) -> PatchTable:
+    """Reads the patch table of fields of which some, but not all, may have no labels any more; see
+    :func:`read_patches`."""
+    (first, *others) = fields
+    if not others:
+        return read_patches(samples, first, outlines)
+    samples = as_images(samples, "Patches can only be cropped from")
+    tables: list[PatchTable | None] = []
+    for field in fields:
+        try:
+            tables.append(_read_field(samples, field, outlines))
+        except NoPatches as error:
+            tables.append(None)
+            nothing = error
+    some = next((table for table in tables if table is not None), None)
+    if some is None:
+        raise nothing
+    none = some.take(slice(0))
+    return join_tables([none if table is None else table for table in tables], fields)
+
+
+def _read_field(samples: Any, patches_field: str | None, outlines: bool) -> PatchTable:
     table = _read(samples, samples.values, sample_id_path(samples), patches_field, outlines)
     if patches_field is not None and not np.isfinite(table.boxes).any():
         root = label_path(samples, patches_field)
@@ -243,13 +273,15 @@ def check_ids(table: PatchTable) -> None:
     Raises:
         InvalidParameter: if labels of several samples share one
     """
-    shared = len(table) - len(set(table.ids.tolist()))
-    if shared:
-        raise InvalidParameter(
-            f"{count(shared, 'label')} of '{table.patches_field}' {agree(shared, 'has', 'have')}"
-            " the id of a label in another sample, as add_collection leaves it without "
-            "new_ids=True: add those samples with new ids, or choose a view without them."
-        )
+    for part, _ in table.parts():
+        shared = len(part) - len(set(part.ids.tolist()))
+        if shared:
+            raise InvalidParameter(
+                f"{count(shared, 'label')} of '{part.patches_field}' "
+                f"{agree(shared, 'has', 'have')} the id of a label in another sample, as "
+                "add_collection leaves it without new_ids=True: add those samples with new ids, or "
+                "choose a view without them."
+            )
 
 
 def _each_once(table: PatchTable) -> PatchTable:

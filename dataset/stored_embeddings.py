@@ -11,11 +11,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.errors import InvalidParameter, NoPatches, UnknownField
-from ..core.table import pair_ids
+from ..core.table import join_tables, pair_ids
 from ..embeddings.crops import CropSettings
 from ..embeddings.store import EmbeddingStore, patch_keys
 from ..embeddings.vectors import Embeddings, Keys, are_comparable
-from .brain_runs import is_of_frames, load_record, run_field, stored_results
+from .brain_runs import (
+    FIELDS,
+    NUM_POINTS,
+    is_of_frames,
+    load_other_fields,
+    load_record,
+    stored_results,
+)
 from .patches import PatchTable, match_ids, read_attribute, read_stored
 from .storage import Storage
 
@@ -37,8 +44,13 @@ def read_embeddings_field(samples: Any, table: PatchTable, attribute: str) -> Em
         InvalidParameter: if its values are not vectors of one length
         NoPatches: if no patch has one
     """
-    values = read_attribute(samples, table.patches_field, attribute)
-    there = {pair: value for pair, value in values.items() if value is not None}
+    there: dict[str, Any] = {}
+    pairs = table.pairs
+    for part, rows in table.parts():
+        values = read_attribute(samples, part.patches_field, attribute)
+        for pair, of_field in zip(pairs[rows].tolist(), part.pairs.tolist(), strict=True):
+            if (value := values.get(of_field)) is not None:
+                there[pair] = value
     return _align(table, there, f"The field '{attribute}'")
 
 
@@ -71,7 +83,7 @@ def read_similarity_index(samples: Any, table: PatchTable, brain_key: str) -> Em
 
 
 def load_embeddings(
-    samples: fo.core.collections.SampleCollection, brain_key: str
+    samples: fo.core.collections.SampleCollection, brain_key: str, every_field: bool = False
 ) -> Embeddings | None:
     """Reads the embeddings that a visualization was made of; embeds nothing.
 
@@ -81,6 +93,8 @@ def load_embeddings(
     Args:
         samples: the dataset, or any view of it
         brain_key: the key of the visualization
+        every_field: whether those of all fields of a run of several are read, whose rows are those
+            of the map, and not those of its first field alone
 
     Returns:
         the :class:`~labelvet.embeddings.vectors.Embeddings`, whose ``rows`` are rows of the run's
@@ -95,22 +109,31 @@ def load_embeddings(
     if brain_key not in dataset.list_brain_runs():
         return None
     config = dataset.get_brain_info(brain_key).config
+    how = getattr(config, "labelvet", None) or {}
     if record is not None and record.keys is not None:
-        return _gather(config, np.arange(len(record.keys)), record.keys)
-    computed = "precision" in (getattr(config, "labelvet", None) or {})
+        keys = record.keys
+        if FIELDS in how and not every_field:
+            keys = keys[: how[NUM_POINTS][0]]
+        return _gather(config, np.arange(len(keys)), keys)
+    computed = "precision" in how
     if not computed and config.embeddings_field is None and config.similarity_index is None:
         return None
     results = stored_results(dataset, brain_key, load_view=False)
     try:
-        field = run_field(dataset, brain_key)
         storage = Storage(dataset, is_of_frames(dataset, brain_key))
         outlined = computed and CropSettings.of(config.labelvet).needs_outlines
-        table = read_stored(dataset, field, storage, outlines=outlined)
-        rows, of_table = match_ids(pair_ids(results.sample_ids, results.label_ids), table.pairs)
+        others = load_other_fields(dataset, brain_key) if every_field else []
+        fields = [config.patches_field, *(one.field for one in others)]
+        tables = [
+            read_stored(dataset, field and storage.path(field), storage, outlines=outlined)
+            for field in fields
+        ]
+        table = join_tables(tables, fields)
+        pairs = [pair_ids(results.sample_ids, results.label_ids), *(one.pairs for one in others)]
+        rows, of_table = match_ids(np.concatenate(pairs), table.pairs)
         table = table.take(of_table)
         if computed:  # in another database: the same boxes of the same files have the same keys
             return _gather(config, rows, patch_keys(table, np.arange(len(table))))
-        table = replace(table, patches_field=config.patches_field)
         if config.similarity_index is not None:
             embedded = read_similarity_index(dataset, table, config.similarity_index)
         else:

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import chain, repeat
 from typing import Any
 
 import fiftyone as fo
@@ -152,6 +153,50 @@ def tag_labels(
     return _change(target, sample_ids, label_ids, check_tag(tag), remove, by, all_differ)
 
 
+def tag_fields(
+    dataset: fo.Dataset,
+    labels: dict[str, tuple[Ids, Ids]],
+    tag: str,
+    remove: bool = False,
+    by: str | None = None,
+) -> Tagged:
+    """Adds a tag to labels of several fields, or removes it, as one change.
+
+    Args:
+        dataset: the dataset
+        labels: of each field (n, 12) samples and (n, 12) labels
+        tag, remove, by: see :func:`tag_labels`
+
+    Raises:
+        see :func:`tag_labels`
+    """
+    if len(labels) == 1:
+        ((field, (samples, ids)),) = labels.items()
+        return tag_labels(dataset, field, samples, ids, tag, remove, by=by)
+    tag = check_tag(tag)
+    for field in labels:
+        _check_writable(_Target(dataset, field))
+    parts = [[field, len(list(_batches(len(ids))))] for field, (_, ids) in labels.items()]
+    sentence = f"'{tag}' {'removed from' if remove else 'added to'} labels."
+    first = next(iter(labels))
+    with begin(
+        dataset, TAGGING, sentence, by, field=first, tag=tag, remove=remove, parts=parts
+    ) as change:
+        changed = unchanged = 0
+        for field, (samples, ids) in labels.items():
+            done = _write_batches(
+                change, _Target(dataset, field), samples, ids,
+                remove=remove, all_differ=False, before=changed,
+            )  # fmt: skip
+            changed, unchanged = changed + done.changed, unchanged + done.unchanged
+        done = Tagged(changed, unchanged, change.token if changed else None)
+        if changed:
+            change.say(describe(done, tag, "label", remove))
+        else:
+            change.drop()
+    return done
+
+
 def move_tag(
     dataset: fo.Dataset,
     field: str,
@@ -245,14 +290,24 @@ def undo_tags(change: Change) -> Undone:
     if change.kind != TAGGING:
         raise UnknownUndo("This was not a change of tags: undo it where it was made.")
     field, tag, remove = (change.what[name] for name in ("field", "tag", "remove"))
-    target = _Target(change.dataset, field)
+    # of several fields it is written down how many batches each has
+    parts = change.what.get("parts") or [[field, None]]
+    targets = [_Target(change.dataset, name) for name, _ in parts]
+    of_batch = chain.from_iterable(
+        repeat(target) if number is None else repeat(target, number)
+        for target, (_, number) in zip(targets, parts, strict=True)
+    )
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        ended = [pool.submit(_undo_batch, target, tag, remove, one) for one in change.batches()]
+        ended = [
+            pool.submit(_undo_batch, target, tag, remove, one)
+            for one, target in zip(change.batches(), of_batch, strict=False)
+        ]
     changed = sum(one.result() for one in ended if one.exception() is None)
-    for error in filter(None, (one.exception() for one in ended)):
+    errors = [error for one in ended if (error := one.exception()) is not None]
+    for target in targets:
         _check_there(target, changed)
+    for error in errors:
         raise error
-    _check_there(target, changed)
     change.close()
     what = count(changed, "sample" if field is None else "label")
     if remove is None:

@@ -20,10 +20,11 @@ from pymongo import UpdateOne
 
 from ..core.errors import InvalidParameter, NoPatches
 from ..core.progress import WRITING, Progress
-from ..core.sentences import agree, count
+from ..core.sentences import agree, count, listed
 from ..core.table import pair_ids
 from ..dataset.brain_runs import (
     load_neighbor_graph,
+    other_run_fields,
     raise_if_deleted,
     run_field,
     stored_results,
@@ -171,7 +172,8 @@ def find_label_issues(
 
     Args:
         samples: the dataset, or any view of it
-        brain_key: a visualization with a patches field
+        brain_key: a visualization with a patches field; of several fields, the labels of the first
+            are judged
         second_fields: other label fields of the same images (other models', ground truth, another
             annotator's), one or several: what they say of each label is weighed by how reliable
             they prove to be, and their boxes that no accepted label covers are missed objects
@@ -203,7 +205,11 @@ def find_label_issues(
     )
     issues = write_label_issues(dataset, brain_key, table, found, opinions, others, tracker, 0.3)
     raise_if_deleted(dataset)
-    return replace(issues, missing=missing)
+    notes = issues.notes
+    if others_of := other_run_fields(dataset, brain_key):
+        kept = listed([f"'{name}'" for name in others_of])
+        notes = [*notes, f"Only '{field}', the first field of the map, was judged, not {kept}."]
+    return replace(issues, missing=missing, notes=notes)
 
 
 def _second_fields(

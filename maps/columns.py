@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import fiftyone as fo
@@ -30,22 +32,33 @@ _DEPTH = 2
 
 _KEPT_BYTES = 128 * 2**20
 
+# of a map of several fields: the path of the field itself, and how what its fields share begins
+FIELD = "*"
+_SHARED = "*."
+
 
 @dataclass(frozen=True)
 class ColorableAttribute:
     """An attribute of the labels or samples of a map.
 
     Attributes:
-        path: the field's path in the dataset
+        path: the field's path in the dataset; what several fields of labels share is ``*.label``
         name: the path without what all attributes of the labels have in common
         kind: "categorical", "continuous", "boolean" or "tags" (lists of names)
         scope: "label" or "sample"
+        paths: its path in each field of a map of several, None in those that do not have it
     """
 
     path: str
     name: str
     kind: str
     scope: str
+    paths: tuple[str | None, ...] = ()
+
+    @property
+    def is_filtered_here(self) -> bool:
+        """Whether the sidebar has no filter that leaves out the rows of one value alone."""
+        return self.kind == "tags" or self.path == FIELD or bool(self.paths)
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,23 +90,58 @@ def list_attributes(dataset: fo.Dataset, info: MapInfo) -> list[ColorableAttribu
     """Lists what the points of a map can be colored by: attributes of labels first.
 
     Raises:
-        UnknownField: if the map's patches field does not exist any more
+        UnknownField: if a patches field of the map does not exist any more
     """
-    attributes: list[ColorableAttribute] = []
     storage = info.storage(dataset)
-    if info.patches_field is not None:
-        root = label_path(storage, info.patches_field)
-        labels: Any = storage.get_field(root)
-        schema = getattr(labels, "field", labels).get_field_schema()
-        attributes += [
-            ColorableAttribute(f"{root}.{name}", name, kind, "label")
-            for name, field in schema.items()
-            if name not in _HIDDEN and (kind := _kind(field)) is not None
-        ]
-        order = {"label": 0, "confidence": 1, "tags": 2}
-        attributes.sort(key=lambda attribute: order.get(attribute.name, 3))
-    attributes += _sample_attributes(storage.get_field_schema(), info.patches_field)
-    return attributes
+    of_fields = [_label_attributes(storage, field) for field in info.fields]
+    if info.other_fields:
+        of_fields = [_shared(info.fields, of_fields)]
+    return [*chain(*of_fields), *_sample_attributes(storage.get_field_schema(), info.fields)]
+
+
+def label_column(dataset: fo.Dataset, info: MapInfo, name: str) -> str:
+    """Returns the path of an attribute that all labels of a map have, such as ``label``.
+
+    Raises:
+        UnknownField: if a patches field of the map does not exist any more
+    """
+    roots = [label_path(info.storage(dataset), field) for field in info.fields]
+    return f"{roots[0]}.{name}" if len(roots) == 1 else _SHARED + name
+
+
+def _label_attributes(storage: Storage, field: str) -> list[ColorableAttribute]:
+    root = label_path(storage, field)
+    labels: Any = storage.get_field(root)
+    schema = getattr(labels, "field", labels).get_field_schema()
+    attributes = [
+        ColorableAttribute(f"{root}.{name}", name, kind, "label")
+        for name, attribute in schema.items()
+        if name not in _HIDDEN and (kind := _kind(attribute)) is not None
+    ]
+    order = {"label": 0, "confidence": 1, "tags": 2}
+    return sorted(attributes, key=lambda attribute: order.get(attribute.name, 3))
+
+
+def _shared(
+    fields: tuple[str, ...], of_fields: list[list[ColorableAttribute]]
+) -> list[ColorableAttribute]:
+    """Joins the attributes of several fields by name; where their kinds differ, each is its own."""
+    shared = [ColorableAttribute(FIELD, "field", "categorical", "label")]
+    known = [{attribute.name: attribute for attribute in some} for some in of_fields]
+    for name in dict.fromkeys(attribute.name for some in of_fields for attribute in some):
+        have = [some.get(name) for some in known]
+        paths = tuple(None if one is None else one.path for one in have)
+        kinds = {one.kind for one in have if one is not None}
+        if len(kinds) == 1:
+            (kind,) = kinds
+            shared.append(ColorableAttribute(_SHARED + name, name, kind, "label", paths))
+            continue
+        for field, one in zip(fields, have, strict=True):
+            if one is not None:
+                own = tuple(path if path == one.path else None for path in paths)
+                title = f"{field}.{name}"
+                shared.append(ColorableAttribute(one.path, title, one.kind, "label", own))
+    return shared
 
 
 def find_attribute(dataset: fo.Dataset, info: MapInfo, path: str) -> ColorableAttribute:
@@ -120,20 +168,38 @@ def load_column(dataset: fo.Dataset, shown: Map, path: str) -> Column:
         UnknownField: if the map has none of that path
     """
     attribute = find_attribute(dataset, shown.info, path)
+    if path == FIELD:
+        return _field_column(shown)
     storage = shown.info.storage(dataset)
-    integers = isinstance(storage.get_field(path), fo.IntField)
+    paths = attribute.paths or (path,)
+    integers = all(isinstance(storage.get_field(one), fo.IntField) for one in paths if one)
     # read before the values: an edit meanwhile then makes this column old, never the next one
     seen = revision(collection_named(shown.collection))
-    stored = _database_path(storage, path)
-    kept_as = (shown.collection, shown.info.run, attribute, stored, integers, seen)
+    stored = tuple(one and _database_path(storage, one) for one in paths)
+    kept_as = (*shown.kept_as, attribute, stored, integers, seen)
     return _columns.get(kept_as, lambda: _column(shown, attribute, stored, integers))
 
 
 _columns: Memory[Column] = Memory(_KEPT_BYTES, lambda column: column.nbytes)
 
 
-def _column(shown: Map, attribute: ColorableAttribute, path: str, integers: bool) -> Column:
-    values = _values(shown, attribute, path)
+def _field_column(shown: Map) -> Column:
+    """The field of each label of a map of several, the fields in their order."""
+    codes = np.arange(1, 1 + len(shown.parts), dtype=np.uint16)
+    return Column(
+        "categorical", np.repeat(codes, list(map(len, shown.parts))), categories=shown.info.fields
+    )
+
+
+def _column(
+    shown: Map, attribute: ColorableAttribute, paths: tuple[str | None, ...], integers: bool
+) -> Column:
+    if attribute.scope == "sample" or shown.info.patches_field is None:
+        values = _values_of_samples(shown, str(paths[0]))
+    else:
+        values = []
+        for part, path in zip(shown.parts, paths, strict=True):
+            values += [None] * len(part) if path is None else _values_of_labels(part, path)
     if attribute.kind == "continuous":
         if integers and len(present := set(values)) <= _FEW_INTEGERS + (None in present):
             return _encode("categorical", [None if v is None else str(v) for v in values])
@@ -143,20 +209,23 @@ def _column(shown: Map, attribute: ColorableAttribute, path: str, integers: bool
     return _encode(attribute.kind, [None if v is None else str(v) for v in values])
 
 
-def _values(shown: Map, attribute: ColorableAttribute, path: str) -> list[Any]:
-    """Reads a list of the rows' values in one query, None where there is none any more."""
+def _values_of_samples(shown: Map, path: str) -> list[Any]:
+    """Reads a list of what the rows' samples have in one query, None for nothing."""
     collection = collection_named(shown.collection)
-    if attribute.scope == "sample" or shown.info.patches_field is None:
-        project = {"v": f"${path}"}
-        found = {
-            document["_id"].binary: document.get("v")
-            for document in collection.aggregate(
-                [*only_shown(shown, collection), {"$project": project}]
-            )
-        }
-        of_sample = [found.get(bytes(id_)) for id_ in shown.samples]
-        return [of_sample[index] for index in shown.sample_index.tolist()]
+    found = {
+        document["_id"].binary: document.get("v")
+        for document in collection.aggregate(
+            [*only_shown(shown, collection), {"$project": {"v": f"${path}"}}]
+        )
+    }
+    of_sample = [found.get(bytes(id_)) for id_ in shown.samples]
+    return [of_sample[index] for index in shown.sample_index.tolist()]
 
+
+def _values_of_labels(shown: Map, path: str) -> list[Any]:
+    """Reads a list of what the labels of a field have in one query, None where there is none any
+    more."""
+    collection = collection_named(shown.collection)
     root, name = path.rsplit(".", 1)
     samples, ids, values = read_labels(
         collection, only_shown(shown, collection), root, root == shown.info.patches_field, name
@@ -188,18 +257,18 @@ def _encode(kind: str, names: list[str | None]) -> Column:
 
 
 def _sample_attributes(
-    schema: dict[str, Any], patches_field: str | None, prefix: str = "", depth: int = 1
+    schema: dict[str, Any], fields: Collection[str], prefix: str = "", depth: int = 1
 ) -> list[ColorableAttribute]:
     attributes: list[ColorableAttribute] = []
     for name, field in schema.items():
         path = prefix + name
-        if name in _HIDDEN or path == patches_field:
+        if name in _HIDDEN or path in fields:
             continue
         if (kind := _kind(field)) is not None:
             attributes.append(ColorableAttribute(path, path, kind, "sample"))
         elif isinstance(field, fo.EmbeddedDocumentField) and depth < _DEPTH:
             attributes += _sample_attributes(
-                field.get_field_schema(), patches_field, f"{path}.", depth + 1
+                field.get_field_schema(), fields, f"{path}.", depth + 1
             )
     return attributes
 

@@ -185,7 +185,7 @@ class _Rows:
             of_sample = np.array([id_ in samples for id_ in byte_keys(shown.samples)], bool)
             return np.asarray(of_sample[shown.sample_index])
 
-        return _chosen.get((shown.collection, shown.info.run, asked), find)
+        return _chosen.get((*shown.kept_as, asked), find)
 
     def _of(self, expression: Any) -> Mask:
         """(n,) the labels for which an aggregation expression is true, of those that exist."""
@@ -231,7 +231,7 @@ class _Rows:
         shown = self._shown
         if "." in name or name.startswith("_"):
             raise _NotHere
-        kept_as = (shown.collection, shown.info.run, self._root, name, self._seen)
+        kept_as = (*shown.kept_as, self._root, name, self._seen)
         values = _kept.get(kept_as, lambda: self._read(name))
         if values is None:
             raise _NotHere

@@ -11,6 +11,7 @@ import io
 import json
 import zlib
 from base64 import b64decode
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
@@ -20,11 +21,14 @@ from typing import Any
 import fiftyone as fo
 import gridfs
 import numpy as np
+from bson import ObjectId
 from numpy.typing import NDArray
 
 from ..core.errors import StaleRun, UnknownRun
+from ..dataset.brain_runs import FIELDS, NUM_POINTS
 from ..dataset.documents import Ids, byte_keys, parse_ids, run_documents, run_results
 from ..dataset.memory import Memory
+from ..dataset.other_fields import FieldPoints, has_other_fields, read_other_fields
 from ..dataset.storage import FRAMES, Storage
 
 # FiftyOne's native panel lists runs by the path of their config's class
@@ -46,7 +50,8 @@ class MapInfo:
         run: the identity of the results; it changes when the run is replaced
         method: "umap", "tsne", "pca", "manual" or another
         model: the name of the model, None where it is not known
-        patches_field: the label field of the patches, None for whole images
+        patches_field: the label field of the patches, of several the first; None for whole images
+        other_fields: the further label fields
         frames: whether the images are frames of videos, and the field is theirs
         num_points: None where the run does not say so without being read
         num_dims: 2 or 3, None likewise
@@ -64,12 +69,24 @@ class MapInfo:
     created: datetime | None
     ready: bool
     frames: bool = False
+    other_fields: tuple[str, ...] = ()
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """The label fields of the patches, none for whole images."""
+        return () if self.patches_field is None else (self.patches_field, *self.other_fields)
 
     @property
     def field(self) -> str | None:
-        """What the dataset calls the field: that of frames begins with ``frames.``."""
+        """What the dataset calls the field, of several the first: that of frames begins with
+        ``frames.``."""
         field = self.patches_field
         return FRAMES + field if self.frames and field is not None else field
+
+    @property
+    def stored_fields(self) -> list[str]:
+        """What the dataset calls the fields."""
+        return [FRAMES + field if self.frames else field for field in self.fields]
 
     def storage(self, dataset: fo.Dataset) -> Storage:
         """Returns where the samples or frames are."""
@@ -79,19 +96,30 @@ class MapInfo:
 class Map:
     """The n points of a run, and the ids of what they show.
 
+    The points of several fields come field after field, and what is asked of labels is asked of
+    each field's ``parts``.
+
     Attributes:
         info: the run
         points: (n, 2) or (n, 3) float32
         collection: the name of the MongoDB collection of the samples
     """
 
-    def __init__(self, info: MapInfo, collection: str, content: dict[str, Any]) -> None:
+    def __init__(
+        self,
+        info: MapInfo,
+        collection: str,
+        content: dict[str, Any],
+        others: Sequence[FieldPoints] = (),
+    ) -> None:
         self.info = info
         self.collection = collection
-        self.points: NDArray[np.float32] = np.ascontiguousarray(
-            _array(content["points"]), dtype=np.float32
-        )
+        points = _array(content["points"])
+        if others:
+            points = np.concatenate([points, *(one.points for one in others)])
+        self.points: NDArray[np.float32] = np.ascontiguousarray(points, dtype=np.float32)
         self._content: dict[str, Any] = content
+        self._others = tuple(others)
         self._lock = Lock()
 
     def __len__(self) -> int:
@@ -117,14 +145,49 @@ class Map:
         """(n,) row of each point's sample in ``samples``."""
         return self._samples[1]
 
+    @property
+    def kept_as(self) -> tuple[str, str, tuple[str, ...]]:
+        """What tells it from all other maps, and parts of maps, in a memory."""
+        return self.collection, self.info.run, self.info.fields
+
+    @cached_property
+    def parts(self) -> tuple[Map, ...]:
+        """The map of each field; the map itself where that is one, or it is of whole images."""
+        if not self._others:
+            return (self,)
+        sizes = [len(self) - sum(map(len, self._others)), *map(len, self._others)]
+        parts, start = [], 0
+        for field, size in zip(self.info.fields, sizes, strict=True):
+            rows = slice(start, start + size)
+            info = replace(self.info, patches_field=field, other_fields=())
+            ids = self.sample_ids[rows], self.ids[rows]
+            parts.append(Map(info, self.collection, {"points": self.points[rows], "ids": ids}))
+            start += size
+        return tuple(parts)
+
+    def split(
+        self, rows: NDArray[np.int64]
+    ) -> Iterator[tuple[int, NDArray[np.bool_], NDArray[np.int64]]]:
+        """Yields of each field that has any of k rows the number of its part, which of the rows are
+        its own, (k,), and what these are in that part."""
+        start = 0
+        for number, part in enumerate(self.parts):
+            own = (rows >= start) & (rows < start + len(part))
+            if own.any():
+                yield number, own, rows[own] - start
+            start += len(part)
+
     def rows_of(self, ids: Ids, samples: Ids | None = None) -> NDArray[np.int64]:
-        """Returns the row of each of k ids of what the points show, -1 where it has no point.
+        """Returns the row of each of k ids of what the points show, -1 where it has no point. Of
+        several fields, they are looked for in the first: the labels of two may have the same ids.
 
         Args:
             ids: (k, 12)
             samples: (k, 12) their samples: a label that is in another than the point's, as an
                 import may leave one with the same id, has none
         """
+        if self._others:
+            return self.parts[0].rows_of(ids, samples)
         rows = self._rows_of(ids)
         if samples is not None:
             rows[(self.sample_ids[rows] != samples).any(axis=1)] = -1
@@ -166,6 +229,9 @@ class Map:
                 samples = parse_ids(_array(self._content["sample_ids"]))
                 labels = self._content.get("label_ids")
                 shown = samples if labels is None else parse_ids(_array(labels))
+                if self._others:
+                    samples = np.concatenate([samples, *(one.sample_ids for one in self._others)])
+                    shown = np.concatenate([shown, *(one.ids for one in self._others)])
                 self._content = {"ids": (samples, shown)}  # the text is not needed any more
             ids: tuple[Ids, Ids] = self._content["ids"]
             return ids
@@ -222,9 +288,12 @@ def load_map(dataset: fo.Dataset, key: str, run: str | None = None) -> Map:
             "compute it again."
         )
     collection = info.storage(dataset).collection
-    return _maps.get(
-        (collection, info.run, key), lambda: Map(info, collection, _content(document, key))
-    )
+
+    def load() -> Map:
+        others = read_other_fields(_record_of(document)) if info.other_fields else []
+        return Map(info, collection, _content(document, key), others)
+
+    return _maps.get((collection, info.run, key), load)
 
 
 _maps: Memory[Map] = Memory(_KEPT_BYTES, lambda shown: shown.nbytes)
@@ -265,18 +334,30 @@ def _info(key: str, document: dict[str, Any]) -> MapInfo:
     config, meta = document.get("config") or {}, document.get("results_meta") or {}
     results = document.get("results")
     model = config.get("model")
+    how = config.get("labelvet") or {}
+    others: tuple[str, ...] = ()
+    num_points = meta.get("num_points")
+    # a run that was imported from another database has its first field alone
+    if FIELDS in how and has_other_fields(_record_of(document)):
+        others, num_points = tuple(how[FIELDS][1:]), sum(how[NUM_POINTS])
     return MapInfo(
         key=key,
         run=f"{document['_id']}{results or ''}",
         method=config.get("method"),
         model=model if isinstance(model, str) else None,
         patches_field=config.get("patches_field"),
-        num_points=meta.get("num_points"),
+        num_points=num_points,
         num_dims=meta.get("num_dims") or config.get("num_dims"),
         created=document.get("timestamp"),
         ready=results is not None,
         frames=bool(document.get("frames")),
+        other_fields=others,
     )
+
+
+def _record_of(document: dict[str, Any]) -> ObjectId:
+    """Returns the id that what is ours of a run of several fields is kept under."""
+    return ObjectId(document["config"]["labelvet"]["record"])
 
 
 def _array(stored: Any) -> NDArray[Any]:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from ..core.errors import InvalidParameter, LabelvetError
 from ..core.packed import pack, unpack_rows
-from ..dataset.documents import hex_ids, read_labels, revision, samples_of, slices_of
+from ..dataset.documents import Ids, hex_ids, read_labels, revision, samples_of, slices_of
 from ..dataset.memory import Memory
 from ..dataset.patches import is_patches_view, sample_id_path, whole_groups
 from ..dataset.storage import storage_of
@@ -32,6 +32,7 @@ _LISTED_UP_TO = 1_000
 
 _ID_LENGTH = 24
 _SELECTED = f"{__name__}.selected"
+_SELECTED_OF_FIELDS = f"{__name__}.selected_of_fields"
 
 
 def visible_rows(shown: Map, view: Any) -> NDArray[np.bool_] | None:
@@ -47,6 +48,8 @@ def visible_rows(shown: Map, view: Any) -> NDArray[np.bool_] | None:
     if isinstance(view, fo.Dataset) or (not view._all_stages and not _is_generated(view)):
         return None
     view = whole_groups(view)
+    if len(shown.parts) > 1:
+        return _rows_of_fields(shown, view)
     patches_field = shown.info.patches_field
     if shown.info.frames and not storage_of(view).frames:
         return _visible_frames(shown, view)
@@ -55,6 +58,27 @@ def visible_rows(shown: Map, view: Any) -> NDArray[np.bool_] | None:
     seen = set(view.values(sample_id_path(view)))
     of_sample = np.fromiter((id_ in seen for id_ in hex_ids(shown.samples)), bool)
     return np.asarray(of_sample[shown.sample_index])
+
+
+def _rows_of_fields(shown: Map, view: Any) -> NDArray[np.bool_]:
+    """Finds the rows of each field that a view shows: none of one that it leaves out, as patches of
+    another do, unless it leaves out all of them."""
+    known = _known_fields(shown, view)
+    masks: list[NDArray[np.bool_]] = []
+    for part in shown.parts:
+        if known and part.info.patches_field not in known:
+            masks.append(np.zeros(len(part), dtype=bool))
+            continue
+        mask = visible_rows(part, view)
+        masks.append(np.ones(len(part), dtype=bool) if mask is None else mask)
+    return np.concatenate(masks)
+
+
+def _known_fields(shown: Map, view: Any) -> list[str]:
+    """Returns the fields of a map that a view has; videos have them in their frames."""
+    if shown.info.frames and not storage_of(view).frames:
+        return list(shown.info.fields)
+    return [field for field in shown.info.fields if view.get_field(field) is not None]
 
 
 def _visible_frames(shown: Map, view: Any) -> NDArray[np.bool_]:
@@ -126,26 +150,58 @@ def select_stages(shown: Map, rows: Rows, view: Any) -> dict[str, dict[str, Any]
         )
     check_frames(shown, view)
     _check_slices(shown, rows, view)
+    if len(shown.parts) > 1:
+        return _stages_of_fields(shown, rows, view)
+    return _stages(shown, rows, view)
+
+
+def _stages_of_fields(shown: Map, rows: Rows, view: Any) -> dict[str, dict[str, Any]]:
+    known = _known_fields(shown, view)
+    if not known:
+        return _stages(shown, rows, view)
+    own = {number: (rows[mine], within) for number, mine, within in shown.split(rows)}
+    if len(known) == 1:
+        number = shown.info.fields.index(known[0])
+        return _stages(shown.parts[number], own.get(number, (rows, rows[:0]))[1], view, number)
+    roots = [
+        view._get_label_field_root(field) if field in known else None for field in shown.info.fields
+    ]
+    there = [some for number, (some, _) in own.items() if roots[number] is not None]
+    rows = np.concatenate([rows[:0], *there])
+    labels = _selected_of_fields(shown, rows, view, roots)
+    samples = hex_ids(shown.samples[np.unique(shown.sample_index[rows])])
+    return {**_few_samples(samples, view), **labels}
+
+
+def _stages(
+    shown: Map, rows: Rows, view: Any, part: int | None = None
+) -> dict[str, dict[str, Any]]:
+    """Makes the stages of rows of one field, or of whole images; ``part`` says which of the map's
+    parts is shown, where it has several."""
     patches_field = shown.info.patches_field
     samples = hex_ids(shown.samples[np.unique(shown.sample_index[rows])])
-    few = len(samples) <= _LISTED_UP_TO
+    few = _few_samples(samples, view)
     sample_id = sample_id_path(view)
     generated = sample_id != "id"  # a patch names its sample
     if patches_field is None or (generated and view.get_field(patches_field) is None):
-        if few:
-            return _select_by(sample_id, samples) if generated else _select(samples)
-        return _selected(shown, rows, view, "samples", f"$_{sample_id}")
+        return few or _selected(shown, rows, view, "samples", f"$_{sample_id}", part=part)
     if is_patches_view(view) and view._get_label_field_root(patches_field)[1] is False:
         # a patch has the id of its label
         if few:
             return _select(hex_ids(shown.ids[rows]))
-        return _selected(shown, rows, view, "labels", "$_id")
+        return _selected(shown, rows, view, "labels", "$_id", part=part)
     single = not view._get_label_field_root(patches_field)[1]
     path = f"${patches_field}._id" if single else "$$this._id"
-    labels = _selected(shown, rows, view, "labels", path, patches_field)
-    if not few:
-        return labels
-    return {**(_select_by(sample_id, samples) if generated else _select(samples)), **labels}
+    labels = _selected(shown, rows, view, "labels", path, patches_field, part=part)
+    return {**few, **labels}
+
+
+def _few_samples(ids: list[str], view: Any) -> dict[str, dict[str, Any]]:
+    """Makes the stage that looks samples up by their ids, none where they are many."""
+    if len(ids) > _LISTED_UP_TO:
+        return {}
+    sample_id = sample_id_path(view)  # a patch names its sample
+    return _select(ids) if sample_id == "id" else _select_by(sample_id, ids)
 
 
 def check_frames(shown: Map, view: Any) -> None:
@@ -179,7 +235,14 @@ def _is_generated(view: Any) -> bool:
 
 
 def selected(
-    dataset: str, key: str, run: str, rows: str, of: str, path: str, field: str | None = None
+    dataset: str,
+    key: str,
+    run: str,
+    rows: str,
+    of: str,
+    path: str,
+    field: str | None = None,
+    part: int | None = None,
 ) -> fo.ViewStage:
     """Makes the view stage that shows some rows of a map.
 
@@ -192,6 +255,39 @@ def selected(
         of: whether the ids of "labels" are looked for, or of "samples"
         path: where in a document
         field: the label field that is filtered, None to match documents
+        part: the number of the map's part that the rows are of, None for the map
+
+    Returns:
+        the stage; it shows nothing where the map is not there any more
+    """
+    try:
+        shown = load_map(fo.load_dataset(dataset), key, run)
+        if part is not None:
+            shown = shown.parts[part]
+        chosen = unpack_rows(rows, len(shown))
+    # FiftyOne's error of an unknown dataset is a ValueError
+    except (LabelvetError, ValueError, IndexError):
+        return fo.Select([])
+    if of == "labels":
+        ids = shown.ids[chosen]
+    else:
+        ids = shown.samples[np.unique(shown.sample_index[chosen])]
+    query = _is_one_of(path, ids)
+    if field is None:
+        return fo.Match({"$expr": query})
+    return fo.FilterLabels(field, query, only_matches=True, trajectories=False)
+
+
+def selected_of_fields(
+    dataset: str, key: str, run: str, rows: str, roots: list[list[Any] | None]
+) -> fo.ViewStage:
+    """Makes the view stage that shows some rows of a map of several fields, see :func:`selected`.
+
+    Args:
+        dataset, key, run: the map
+        rows: the rows, packed
+        roots: of each field of the map the path of its labels in a document, and whether they are
+            in a list there; None for a field that the view does not have
 
     Returns:
         the stage; it shows nothing where the map is not there any more
@@ -199,18 +295,44 @@ def selected(
     try:
         shown = load_map(fo.load_dataset(dataset), key, run)
         chosen = unpack_rows(rows, len(shown))
-    except (LabelvetError, ValueError):  # FiftyOne's error of an unknown dataset is one
+    except (LabelvetError, ValueError):
         return fo.Select([])
-    if of == "labels":
-        ids = shown.ids[chosen]
-    else:
-        ids = shown.samples[np.unique(shown.sample_index[chosen])]
-    # MongoDB splits one text faster than it takes many ids in
+    return fo.Mongo(_keeping(shown, chosen, roots))
+
+
+def _keeping(shown: Map, rows: Rows, roots: list[list[Any] | None]) -> list[dict[str, Any]]:
+    """Returns the pipeline that keeps the labels of some rows, and the documents that have any."""
+    own = {number: within for number, _, within in shown.split(rows)}
+    kept: dict[str, Any] = {}
+    any_left: list[dict[str, Any]] = []
+    for number, (part, found) in enumerate(zip(shown.parts, roots, strict=True)):
+        if found is None:
+            continue
+        root, is_list = found
+        ids, there = part.ids[own.get(number, rows[:0])], f"${root}"
+        if is_list:
+            field, _, items = root.rpartition(".")
+            some = {"$filter": {"input": there, "cond": _is_one_of("$$this._id", ids)}}
+            # what has no labels stays null, and is not made a field without a type
+            kept[field] = {
+                "$cond": [
+                    {"$isArray": there},
+                    {"$mergeObjects": [f"${field}", {items: some}]},
+                    f"${field}",
+                ]
+            }
+            any_left.append({"$gt": [{"$size": {"$ifNull": [there, []]}}, 0]})
+        else:
+            kept[root] = {"$cond": [_is_one_of(f"{there}._id", ids), there, None]}
+            any_left.append({"$ne": [{"$ifNull": [there, None]}, None]})
+    return [{"$set": kept}, {"$match": {"$expr": {"$or": any_left}}}]
+
+
+def _is_one_of(path: str, ids: Ids) -> dict[str, Any]:
+    """Whether the id at a path is one of some, as an expression of MongoDB, which splits one text
+    faster than it takes many ids in."""
     texts = {"$split": [np.ascontiguousarray(ids).tobytes().hex(",", -12), ","]}
-    query = {"$setIsSubset": [[{"$toString": path}], texts]}
-    if field is None:
-        return fo.Match({"$expr": query})
-    return fo.FilterLabels(field, query, only_matches=True, trajectories=False)
+    return {"$setIsSubset": [[{"$toString": path}], texts]}
 
 
 def _select(ids: list[str]) -> dict[str, dict[str, Any]]:
@@ -222,20 +344,43 @@ def _select_by(field: str, values: list[str]) -> dict[str, dict[str, Any]]:
 
 
 def _selected(
-    shown: Map, rows: Rows, view: Any, of: str, path: str, field: str | None = None
+    shown: Map,
+    rows: Rows,
+    view: Any,
+    of: str,
+    path: str,
+    field: str | None = None,
+    *,
+    part: int | None,
 ) -> dict[str, dict[str, Any]]:
+    named = {**_named(shown, rows, view), "of": of, "path": path, "field": field}
+    if part is not None:
+        named["part"] = part
+    if len(named["rows"]) < _ID_LENGTH * len(rows):
+        return {_SELECTED: named}
+    return _as_stages(selected(**named))
+
+
+def _selected_of_fields(
+    shown: Map, rows: Rows, view: Any, roots: list[Any]
+) -> dict[str, dict[str, Any]]:
+    named = {**_named(shown, rows, view), "roots": roots}
+    if len(named["rows"]) < _ID_LENGTH * len(rows):
+        return {_SELECTED_OF_FIELDS: named}
+    return _as_stages(selected_of_fields(**named))
+
+
+def _named(shown: Map, rows: Rows, view: Any) -> dict[str, Any]:
+    """Names rows of a map, as the App's server is told of them."""
     mask = np.zeros(len(shown), dtype=bool)
     mask[rows] = True
-    named = {
+    return {
         "dataset": view._root_dataset.name,
         "key": shown.info.key,
         "run": shown.info.run,
         "rows": pack(mask, "rows"),
-        "of": of,
-        "path": path,
-        "field": field,
     }
-    if len(named["rows"]) < _ID_LENGTH * len(rows):
-        return {_SELECTED: named}
-    stage = selected(**named)
+
+
+def _as_stages(stage: fo.ViewStage) -> dict[str, dict[str, Any]]:
     return {f"fiftyone.core.stages.{type(stage).__name__}": dict(stage._kwargs())}

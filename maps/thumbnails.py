@@ -7,7 +7,7 @@ import os
 from base64 import b64encode
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import fiftyone as fo
 import numpy as np
@@ -45,6 +45,7 @@ class Thumbnail:
         box: the label's box ``[x, y, width, height]`` relative to the crop
         window: what the crop shows of the image, ``[x, y, width, height]`` relative to the image
         label, confidence, tags: of the label, or the sample's tags
+        field: the field of the label, where the map has several
         problem: why there is no image, as a sentence
     """
 
@@ -57,6 +58,7 @@ class Thumbnail:
     label: str | None = None
     confidence: float | None = None
     tags: tuple[str, ...] = ()
+    field: str | None = None
     problem: str | None = None
 
 
@@ -82,6 +84,8 @@ def make_thumbnails(
         InvalidParameter: if the media are not images
         UnknownField: if the patches field does not exist any more
     """
+    if len(shown.parts) > 1:
+        return _of_fields(dataset, shown, rows, size, margin, around)
     storage, field = shown.info.storage(dataset), shown.info.patches_field
     ids, sample_ids = hex_ids(shown.ids[rows]), hex_ids(shown.sample_ids[rows])
     try:
@@ -123,6 +127,25 @@ def make_thumbnails(
             )
         )  # fmt: skip
     return thumbnails
+
+
+def _of_fields(
+    dataset: fo.Dataset,
+    shown: Map,
+    rows: list[int],
+    size: int,
+    margin: float,
+    around: Sequence[Sequence[float] | None],
+) -> list[Thumbnail]:
+    others = [*around, *[None] * (len(rows) - len(around))]
+    thumbnails: dict[int, Thumbnail] = {}
+    for number, own, within in shown.split(np.array(rows, np.int64)):
+        places, part = np.flatnonzero(own).tolist(), shown.parts[number]
+        boxes = [others[place] for place in places]
+        made = make_thumbnails(dataset, part, within.tolist(), size, margin, boxes)
+        for place, one in zip(places, made, strict=True):
+            thumbnails[place] = replace(one, row=rows[place], field=part.info.patches_field)
+    return [thumbnails[place] for place in range(len(rows))]
 
 
 _Picture = tuple[str, Box, Box]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from importlib.util import find_spec
 from threading import Event
@@ -85,7 +85,7 @@ class ComputeVisualization(LongOperator):
             problem(inputs, error)
             return
         _brain_key(ctx, inputs, samples, "brain_key", "visualization")
-        if not _patches_field(ctx, inputs, samples):
+        if not (_patches_field(ctx, inputs, samples) and _other_fields(ctx, inputs, samples)):
             return
         _embeddings(ctx, inputs, samples)
         _projection(ctx, inputs)
@@ -106,7 +106,7 @@ class ComputeVisualization(LongOperator):
         self,
         sample_collection: fo.core.collections.SampleCollection,
         brain_key: str,
-        patches_field: str | None = None,
+        patches_field: str | Sequence[str] | None = None,
         delegate: bool = False,
         **params: Any,
     ) -> Any:
@@ -120,7 +120,8 @@ class ComputeVisualization(LongOperator):
         Args:
             sample_collection: a dataset or view
             brain_key: the key of the new run
-            patches_field: the labels to crop, None for whole images
+            patches_field: the labels to crop, of one field or several on the same map; None for
+                whole images
             delegate: whether to queue the run for a worker
             **params: other inputs of the form, by name
 
@@ -128,6 +129,8 @@ class ComputeVisualization(LongOperator):
             fiftyone.operators.executor.ExecutionError: if an input is wrong or the run fails
         """
         ctx = {"view": sample_collection.view(), "request_delegation": delegate}
+        if patches_field is not None and not isinstance(patches_field, str):
+            patches_field, *params["other_fields"] = patches_field
         params |= {"brain_key": brain_key, "patches_field": patches_field}
         return foo.execute_operator(self.uri, ctx, params=params)
 
@@ -231,14 +234,50 @@ def _patches_field(ctx: Any, inputs: types.Object, samples: Any) -> bool:
     return True
 
 
+def _other_fields(ctx: Any, inputs: types.Object, samples: Any) -> bool:
+    """Adds the drop-down of further fields and returns whether what is chosen can be used."""
+    first = ctx.params.get("patches_field")
+    fields = without_removed(samples, list_patches_fields(samples))
+    others = [name for name in fields if name != first]
+    if first is None or not others:
+        return True
+    choices = types.DropdownView(multiple=True)
+    for name in others:
+        choices.add_choice(name, label=name)
+    prop = inputs.list(
+        "other_fields",
+        types.String(),
+        label="Other fields on the same map",
+        description="Predictions beside ground truth, for example: where a model and people "
+        "disagree. FiftyOne's own Embeddings panel shows the patches field alone",
+        view=choices,
+    )
+    try:
+        for name in _fields(ctx.params):
+            label_path(samples, name)
+    except LabelvetError as error:
+        refuse(prop, str(error))
+        return False
+    return True
+
+
+def _fields(params: dict[str, Any]) -> list[str]:
+    """The chosen fields, the patches field first; none for whole images."""
+    first = params.get("patches_field")
+    if first is None:
+        return []
+    return list(dict.fromkeys([first, *(params.get("other_fields") or ())]))
+
+
 def _embeddings(ctx: Any, inputs: types.Object, samples: Any) -> None:
-    patches_field = ctx.params.get("patches_field")
+    fields = _fields(ctx.params)
     sources = types.DropdownView(space=12)
     sources.add_choice(_COMPUTE, label="Compute them with a model")
-    for path in _vector_fields(samples, patches_field):
+    for path in _vector_fields(samples, fields):
         sources.add_choice(_FIELD + path, label=f"Field {path}")
-    for key in _similarity_indexes(samples, patches_field):
-        sources.add_choice(_INDEX + key, label=f"Similarity index {key}")
+    if len(fields) <= 1:
+        for key in _similarity_indexes(samples, ctx.params.get("patches_field")):
+            sources.add_choice(_INDEX + key, label=f"Similarity index {key}")
     if len(sources.choices) > 1:
         inputs.enum(
             "embeddings",
@@ -326,8 +365,7 @@ def _advanced(ctx: Any, inputs: types.Object, samples: Any) -> None:
             description="Grows each box before it is cropped: 0.1 by 10%, -0.1 shrinks it",
         )
         inputs.bool("force_square", default=False, label="Square crops")
-        field = ctx.params.get("patches_field")
-        outlines = outlines_of(samples, field) if field else ()
+        outlines = {one for field in _fields(ctx.params) for one in outlines_of(samples, field)}
         if "points" in outlines:
             inputs.bool(
                 "upright",
@@ -352,14 +390,24 @@ def _advanced(ctx: Any, inputs: types.Object, samples: Any) -> None:
             about="auto picks the fastest that is safe",
         )  # fmt: skip
         batch_inputs(inputs, "Leave empty to choose automatically")
-    if ctx.params.get("num_dims", 2) == 2:
-        inputs.bool(
+    several = len(_fields(ctx.params)) > 1
+    # what FiftyOne has of one field alone is asked of several only where it is to be taken back
+    if ctx.params.get("num_dims", 2) == 2 and (not several or ctx.params.get("spatial_index")):
+        prop = inputs.bool(
             "spatial_index",
             default=False,
             label="Spatial index",
             description="Also store the points in the labels, for faster lassoing of large maps",
         )
-    _brain_key(ctx, inputs, samples, "similarity_key", "similarity", required=False)
+        if several:
+            refuse(prop, "FiftyOne has no spatial index of several fields: switch it off")
+    if not several:
+        _brain_key(ctx, inputs, samples, "similarity_key", "similarity", required=False)
+    elif ctx.params.get("similarity_key"):
+        prop = inputs.str("similarity_key", label="Similarity index")
+        refuse(prop, "FiftyOne has no similarity index of several fields: leave this empty")
+    if several:
+        return
     if ctx.params.get("similarity_key") and find_spec("lancedb"):
         _choose(
             inputs, "similarity_backend", ("sklearn", "lancedb"), default="sklearn",
@@ -395,10 +443,11 @@ def _choose(
 
 
 def _estimate(ctx: Any, inputs: types.Object, samples: Any) -> None:
-    patches_field = ctx.params.get("patches_field")
+    fields = _fields(ctx.params)
     try:
-        patches = count_patches(samples, patches_field)
+        patches = sum(count_patches(samples, field) for field in fields)
         images = count_images(samples)
+        patches = patches if fields else images
     except LabelvetError as error:
         inputs.view("problem", types.Error(label=str(error)))
         return
@@ -407,8 +456,8 @@ def _estimate(ctx: Any, inputs: types.Object, samples: Any) -> None:
         prop.invalid = True
         return
     what = count(images, "image")
-    if patches_field is not None:
-        whole = is_of_whole_images(samples, patches_field)
+    if fields:
+        whole = all(is_of_whole_images(samples, field) for field in fields)
         these = (
             f"{count(patches, 'label')} of" if whole else f"{count(patches, 'patch', 'patches')} in"
         )
@@ -416,12 +465,19 @@ def _estimate(ctx: Any, inputs: types.Object, samples: Any) -> None:
     inputs.view("estimate", types.Notice(label=f"{what} will be embedded"))
 
 
-def _vector_fields(samples: Any, patches_field: str | None) -> list[str]:
-    """Names of the attributes (or, for whole images, fields) that can hold vectors."""
-    schema = samples.get_field_schema()
-    if patches_field is not None:
-        labels = samples.get_field(label_path(samples, patches_field))
-        schema = getattr(labels, "field", labels).get_field_schema()
+def _vector_fields(samples: Any, fields: list[str]) -> list[str]:
+    """Names of the attributes (or, for whole images, fields) that can hold vectors, which all of
+    the fields have."""
+    if not fields:
+        return _vectors(samples.get_field_schema())
+    of_fields = []
+    for field in fields:
+        labels = samples.get_field(label_path(samples, field))
+        of_fields.append(_vectors(getattr(labels, "field", labels).get_field_schema()))
+    return [name for name in of_fields[0] if all(name in some for some in of_fields)]
+
+
+def _vectors(schema: dict[str, Any]) -> list[str]:
     return [
         name
         for name, field in schema.items()
@@ -449,6 +505,9 @@ def _arguments(params: dict[str, Any]) -> dict[str, Any]:
     names = [*_METHOD_PARAMETERS.get(method, ()), "num_dims", "seed"]
     arguments = {name: params[name] for name in names if params.get(name) is not None}
     arguments |= filled(params, _FILLED)
+    fields = _fields(params)
+    if len(fields) > 1:
+        arguments["patches_field"] = fields
     arguments["method"] = method
     # each key is overwritten by a consent of its own
     arguments["overwrite"] = bool(params.get("overwrite_brain_key"))

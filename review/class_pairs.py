@@ -12,7 +12,6 @@ from ..core.errors import InvalidParameter
 from ..dataset.brain_runs import load_neighbor_graph
 from ..dataset.documents import collection_named, revision
 from ..dataset.memory import Memory
-from ..dataset.patches import label_path
 from ..issues.class_names import PLURAL, SPELLING, TYPO, find_similar_names
 from ..issues.confusion import (
     ASKED,
@@ -24,7 +23,7 @@ from ..issues.confusion import (
 )
 from ..issues.findings import Findings, load_findings
 from ..issues.kinds import WRONG_CLASS
-from ..maps.columns import load_column
+from ..maps.columns import label_column, load_column
 from ..maps.map import Map, load_map
 from ..maps.similar import nearest_on_map
 from .merging import count_classes
@@ -94,7 +93,8 @@ def find_class_pairs(dataset: fo.Dataset, brain_key: str) -> ClassPairs:
     A label looks like another class by its scores, where *Find label issues* has judged it and it
     has the same class still. Where no label was judged, it does where more than half of its 15
     nearest neighbors have that class, by their embeddings or, for want of a neighbor graph, on the
-    map.
+    map. Neighbors are of all fields of the visualization; which classes may be one is said of those
+    of its first field.
 
     Args:
         dataset: the dataset
@@ -105,11 +105,9 @@ def find_class_pairs(dataset: fo.Dataset, brain_key: str) -> ClassPairs:
         UnknownRun: if there is no such visualization
     """
     shown = load_map(dataset, brain_key)
-    field = shown.info.patches_field
-    if field is None:
+    if shown.info.patches_field is None:
         raise InvalidParameter("Classes are of labels, but this visualization is of whole images.")
-    root = label_path(shown.info.storage(dataset), field)
-    column = load_column(dataset, shown, f"{root}.label")
+    column = load_column(dataset, shown, label_column(dataset, shown.info, "label"))
     assert column.codes is not None
     codes, names = column.codes.astype(np.int32) - 1, column.categories
     neighbors, source = _neighbors(dataset, shown)

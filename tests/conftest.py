@@ -317,6 +317,23 @@ def judged(make_dataset, tmp_path):
 
 
 @pytest.fixture
+def compared(judged):
+    """``judged`` with ``truth``, whose labels are the first two predictions of each image under the
+    same ids, and a map ``both``: the 24 predictions, then the 16 labels of the truth."""
+    import labelvet
+    import numpy as np
+
+    judged.clone_sample_field("predictions", "truth")
+    firsts = [labels[:2] for labels in judged.values("truth.detections")]
+    judged.set_values("truth.detections", firsts)
+    labelvet.compute_visualization(
+        judged, ["predictions", "truth"], "both", method="pca", progress=False,
+        embeddings=np.random.default_rng(7).random((40, 5)),
+    )  # fmt: skip
+    return judged
+
+
+@pytest.fixture
 def flipped_labels(make_dataset):
     """A dataset of 120 labels with the map ``map``, and the ids of the 6 labels that are wrong."""
     from clusters import clusters, labeled_dataset

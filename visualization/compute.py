@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,14 +20,16 @@ from numpy.typing import NDArray
 
 from ..core.errors import InvalidParameter, NoPatches
 from ..core.progress import SAVING, Progress, Report
-from ..core.sentences import agree, count
+from ..core.sentences import agree, count, listed
 from ..dataset.brain_runs import (
     check_brain_key,
     make_config,
+    other_points,
     save_similarity_index,
     save_visualization,
 )
 from ..dataset.documents import parse_ids, slices_of
+from ..dataset.other_fields import FieldPoints
 from ..dataset.patches import PatchTable, as_images, check_ids, read_patches
 from ..dataset.records import RunRecord
 from ..dataset.reporting import raising_if_deleted, reporting, saved_before
@@ -56,7 +58,9 @@ class Visualization:
 
     Attributes:
         brain_key: the key of the run, None if it was not saved
-        results: FiftyOne's results: points, sample ids and label ids
+        results: FiftyOne's results: points, sample ids and label ids; of several fields, those of
+            the first
+        others: the points and ids of the further fields
         unreadable: ``{filepath: reason}`` of the images that were skipped
         skipped: ``{id: reason}`` of the patches that were skipped for another reason
         reused: how many embeddings an earlier run had left in the store
@@ -66,6 +70,7 @@ class Visualization:
 
     brain_key: str | None
     results: fbv.VisualizationResults
+    others: list[FieldPoints] = field(default_factory=list)
     unreadable: dict[str, str] = field(default_factory=dict)
     skipped: dict[str, str] = field(default_factory=dict)
     reused: int = 0
@@ -75,7 +80,7 @@ class Visualization:
     @property
     def num_points(self) -> int:
         """The number of points of the run."""
-        return len(self.results.points)
+        return len(self.results.points) + sum(map(len, self.others))
 
     def summary(self) -> str:
         """Returns a few sentences that tell how the run went."""
@@ -100,7 +105,7 @@ class Visualization:
 
 def compute_visualization(
     samples: fo.core.collections.SampleCollection,
-    patches_field: str | None = None,
+    patches_field: str | Sequence[str] | None = None,
     brain_key: str | None = None,
     *,
     model: str | Any = DEFAULT_BACKBONE,
@@ -143,12 +148,13 @@ def compute_visualization(
         samples: a dataset or a view of images; filters of the view are respected, and a patches
             view or a view of a grouped dataset with an image slice will do
         patches_field: a field of labels: Detections, Polylines, Keypoints, Classifications, or a
-            single one of these; None for whole images
+            single one of these; None for whole images. Of several fields, all labels come on one
+            map, that of FiftyOne's own panel shows those of the first alone
         brain_key: the key to save the run under; None saves nothing
         model: a backbone name, see :mod:`labelvet.embeddings.backbones`, or a loaded FiftyOne model
         weights: a checkpoint file for the default or a torchvision backbone
         embeddings: the name of a label attribute (or sample field) that holds embeddings, or an
-            array with one row per patch; then no model runs
+            array with one row per patch, field after field; then no model runs
         similarity_index: the brain key of a similarity index to take the embeddings from instead
         method: "umap", "tsne" or "pca"
         alpha: grows each box by ``100 * alpha`` percent before it is cropped
@@ -187,6 +193,9 @@ def compute_visualization(
     hardware = Hardware(device, precision, batch_size, num_workers)
     backbone = FromBackbone(model, weights, crops, hardware, use_store)
     source = _source(embeddings, similarity_index, backbone)
+    fields = _fields(patches_field)
+    if len(fields) > 1:
+        _check_several(points_field, similarity_key, similarity_index)
     if points_field is not None and projection.num_dims != 2:
         raise InvalidParameter("A spatial index needs two dimensions.")
     known = fob.brain_config.similarity_backends
@@ -210,7 +219,7 @@ def compute_visualization(
         with tracker.stage("Reading labels", _SHARE_READ), _timed(seconds, "read"):
             samples = as_images(samples, "Patches can only be cropped from")
             _check_frames(samples, points_field, similarity_key)
-            table = read_patches(samples, patches_field, outlines=crops.needs_outlines)
+            table = read_patches(samples, fields or None, outlines=crops.needs_outlines)
             check_active_slice(samples, points_field, table.sample_ids)
             check_ids(table)
             outlined = _check_outlines(table, crops)
@@ -219,6 +228,7 @@ def compute_visualization(
         if not len(embedded.rows):
             raise NoPatches(_nothing_embedded(embedded))
         vectors, table = embedded.vectors, table.take(embedded.rows)
+        check_each_field(table)
 
         graph, points, notes = _project(vectors, projection, tracker, seconds)
 
@@ -226,7 +236,7 @@ def compute_visualization(
             results = save_visualization(
                 samples,
                 brain_key,
-                make_config(projection, patches_field, **config),
+                make_config(projection, table.patches_field, **config),
                 table,
                 points,
                 RunRecord(graph, table.boxes, embedded.keys),
@@ -245,12 +255,51 @@ def compute_visualization(
     return Visualization(
         brain_key,
         results,
+        other_points(table, points),
         embedded.unreadable,
         embedded.failed,
         embedded.reused,
         [*outlined, *embedded.notes, *notes],
         seconds,
     )
+
+
+def _fields(patches_field: str | Sequence[str] | None) -> tuple[str, ...]:
+    """Returns the label fields, each once; none for whole images."""
+    if patches_field is None:
+        return ()
+    given = (patches_field,) if isinstance(patches_field, str) else patches_field
+    return tuple(dict.fromkeys(given))
+
+
+def _check_several(
+    points_field: str | None, similarity_key: str | None, similarity_index: str | None
+) -> None:
+    """Refuses what FiftyOne has of one field alone."""
+    for argument, value, what in (
+        ("points_field", points_field, "spatial index"),
+        ("similarity_key", similarity_key, "similarity index"),
+        ("similarity_index", similarity_index, "similarity index"),
+    ):
+        if value is not None:
+            raise InvalidParameter(
+                f"FiftyOne has no {what} of several fields: leave '{argument}' out, or choose one "
+                "patches field."
+            )
+
+
+def check_each_field(table: PatchTable) -> None:
+    """Checks that each field of a table of several has labels.
+
+    Raises:
+        NoPatches: if one has none
+    """
+    for part, _ in table.parts():
+        if not len(part):
+            raise NoPatches(
+                f"None of the labels of '{part.patches_field}' can be embedded, so nothing was "
+                "written: leave that field out."
+            )
 
 
 def _check_outlines(table: PatchTable, crops: CropSettings) -> list[str]:
@@ -262,7 +311,8 @@ def _check_outlines(table: PatchTable, crops: CropSettings) -> list[str]:
     if not crops.needs_outlines:
         return []
     outlines = [None] * len(table) if table.outlines is None else table.outlines.tolist()
-    which = "images" if table.patches_field is None else f"the labels of '{table.patches_field}'"
+    names = listed([f"'{field}'" for field in table.fields])
+    which = f"the labels of {names}" if names else "images"
     if crops.upright and not any(
         isinstance(outline, list) and [len(shape) for shape in outline] == [4]
         for outline in outlines

@@ -23,13 +23,15 @@ from ..core.table import pair_ids
 from ..dataset.brain_runs import (
     find_run,
     is_of_frames,
+    load_other_fields,
     load_record,
     load_visualization,
     save_visualization,
 )
 from ..dataset.documents import revision
 from ..dataset.memory import Memory
-from ..dataset.patches import PatchTable, check_ids, match_ids, read_patches
+from ..dataset.other_fields import FieldPoints
+from ..dataset.patches import PatchTable, check_ids, match_ids, read_patches_left
 from ..dataset.records import RunRecord
 from ..dataset.reporting import raising_if_deleted, reporting, saved_before
 from ..dataset.storage import Storage
@@ -112,7 +114,8 @@ class Update:
 
     Attributes:
         brain_key: the key of the run
-        results: FiftyOne's results: points, sample ids and label ids
+        results: FiftyOne's results: points, sample ids and label ids; of several fields, those of
+            the first
         changes: what was new, changed and deleted
         unreadable: ``{filepath: reason}`` of the images that were skipped
         skipped: ``{id: reason}`` of the patches that were skipped for another reason
@@ -218,6 +221,12 @@ def update_visualization(
             raise NoPatches(
                 f"All labels of '{brain_key}' were changed or deleted: compute it again instead."
             )
+        first, _ = next(table.parts())
+        if not len(first):
+            raise NoPatches(
+                f"None of the labels of '{first.patches_field}', the first field of '{brain_key}', "
+                "is left: compute it again without that field instead."
+            )
         changes = LabelChanges(
             new=len(table) - len(keep),
             changed=int((~same).sum()),
@@ -230,8 +239,8 @@ def update_visualization(
         if not changes and not notes and len(table) == len(run.pairs):
             return Update(brain_key, run.results, changes, embedded.unreadable, embedded.failed)
 
-        points = np.full((len(table), run.results.points.shape[1]), np.nan, dtype=np.float32)
-        points[keep] = run.results.points[old]
+        points = np.full((len(table), run.points.shape[1]), np.nan, dtype=np.float32)
+        points[keep] = run.points[old]
         with tracker.stage("Finding neighbors", _SHARE_NEIGHBORS) as stage:
             metric = getattr(run.method, "metric", "euclidean")
             k = neighbors_needed(run.method, len(table))
@@ -286,10 +295,17 @@ class _Run:
     record: RunRecord | None
     table: PatchTable
     seen: ObjectId | None
+    others: list[FieldPoints]
 
     @property
     def pairs(self) -> NDArray[np.str_]:
-        return pair_ids(self.results.sample_ids, self.results.label_ids)
+        own = pair_ids(self.results.sample_ids, self.results.label_ids)
+        return np.concatenate([own, *(one.pairs for one in self.others)]) if self.others else own
+
+    @property
+    def points(self) -> NDArray[np.float32]:
+        own: NDArray[np.float32] = self.results.points
+        return np.concatenate([own, *(one.points for one in self.others)]) if self.others else own
 
 
 def _open(samples: Any, brain_key: str) -> _Run:
@@ -304,9 +320,11 @@ def _open(samples: Any, brain_key: str) -> _Run:
         )
     how = getattr(results.config, "labelvet", None) or {}
     outlined = "precision" in how and CropSettings.of(how).needs_outlines
-    table = read_patches(view, results.config.patches_field, outlines=outlined)
+    others = load_other_fields(samples, brain_key)
+    fields = [results.config.patches_field, *(one.field for one in others)]
+    table = read_patches_left(view, fields, outlines=outlined)
     check_ids(table)
-    return _Run(view, results, method, record, table, seen)
+    return _Run(view, results, method, record, table, seen, others)
 
 
 def _compare(run: _Run) -> LabelChanges:

@@ -231,7 +231,8 @@ class Run(Reply):
         run: the identity of this very run, null while it is computed: another one may come under
             the same key
         method: "umap", "tsne", "pca", "manual" or another
-        patches_field: the label field, null for whole images
+        patches_field: the label field, of several the first; null for whole images
+        fields: all of its label fields
         num_points: null where it is not known before the run is read
         created: in ISO 8601
         progress: the finished part, in [0, 1]
@@ -243,6 +244,7 @@ class Run(Reply):
     method: str | None
     model: str | None
     patches_field: str | None
+    fields: list[str]
     num_points: int | None
     num_dims: int | None
     created: Moment | None
@@ -269,15 +271,18 @@ class Attribute(Reply):
     """What points can be colored by.
 
     Attributes:
-        path: the field's path in the dataset
+        path: the field's path in the dataset, or what stands for those of several fields
         name: the path without what all attributes of the labels have in common
         kind: "tags" are lists of names
+        is_filtered_here: whether its values are hidden in the map alone, as the sidebar has no
+            filter that does
     """
 
     path: str
     name: str
     kind: AttributeKind
     scope: Scope
+    is_filtered_here: bool
 
 
 class OpenedRun(Reply):
@@ -286,11 +291,13 @@ class OpenedRun(Reply):
     Attributes:
         points: of each row its two or three coordinates
         label_path, confidence_path: null where there are none
+        field_path: the attribute that tells the fields apart; null where there is one
     """
 
     run: Run
     points: Floats
     attributes: list[Attribute]
+    field_path: str | None
     label_path: str | None
     confidence_path: str | None
 
@@ -352,6 +359,7 @@ class Crop(Reply):
         box: the label's box, relative to the picture: x, y, width and height
         window: what the picture shows of the image, relative to the image
         tags: of the label, or the sample's
+        field: the field of the label, null where the map has one
     """
 
     row: int
@@ -363,6 +371,7 @@ class Crop(Reply):
     label: str | None
     confidence: float | None
     tags: list[str]
+    field: str | None
     problem: str | None
 
 

@@ -6,17 +6,19 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from ...core.errors import InvalidParameter
 from ...core.packed import unpack_rows
 from ...dataset.app_view import base_view, view_without_selection
 from ...dataset.brain_runs import load_neighbor_graph
 from ...dataset.documents import hex_ids
 from ...dataset.label_views import exclude_tagged, save_tagged_view
-from ...dataset.patches import is_patches_view, label_path, sample_id_path
+from ...dataset.patches import is_patches_view, sample_id_path
 from ...dataset.storage import shown_name
-from ...dataset.tags import NO_FRAME_TAGS, describe, tag_labels, tag_samples
+from ...dataset.tags import NO_FRAME_TAGS, describe, tag_fields, tag_samples
 from ...maps.clusters import find_clusters, name_clusters
-from ...maps.columns import list_attributes, load_column
+from ...maps.columns import FIELD, label_column, list_attributes, load_column
 from ...maps.map import Map, list_maps, load_map
 from ...maps.selection import check_frames, select_stages, visible_rows
 from ...maps.similar import similar_by_graph, similar_by_map
@@ -26,7 +28,7 @@ from ..undoing import Undoing
 from ..web_panel import WebPanel, exposed
 from . import messages
 from .class_methods import ClassMethods
-from .open_map import check_rows, open_map
+from .open_map import check_rows, labels_of, open_map
 from .pending_runs import pending_runs
 from .review_methods import ReviewMethods
 
@@ -57,17 +59,19 @@ class LabelEmbeddings(ReviewMethods, ClassMethods, Undoing, WebPanel):
     def open_run(self, ctx: Any, request: messages.OpenRunRequest) -> messages.OpenedRun:
         """The points of a run, and what they can be colored by."""
         shown = load_map(ctx.dataset, request.key)
-        field = shown.info.patches_field
         attributes = list_attributes(ctx.dataset, shown.info)
         paths = {attribute.path for attribute in attributes}
-        root = label_path(shown.info.storage(ctx.dataset), field) if field is not None else None
-        label, confidence = f"{root}.label", f"{root}.confidence"
+        label = confidence = None
+        if shown.info.fields:
+            label = label_column(ctx.dataset, shown.info, "label")
+            confidence = label_column(ctx.dataset, shown.info, "confidence")
         return messages.OpenedRun(
             run=messages.Run.of(shown.info, shown.points.shape),
             points=shown.points,
             attributes=[messages.Attribute.like(attribute) for attribute in attributes],
             label_path=label if label in paths else None,
             confidence_path=confidence if confidence in paths else None,
+            field_path=FIELD if FIELD in paths else None,
         )
 
     @exposed
@@ -117,8 +121,9 @@ class LabelEmbeddings(ReviewMethods, ClassMethods, Undoing, WebPanel):
         shown, rows = _selection(ctx, request)
         tag, remove, field = request.tag, request.remove, shown.info.field
         if field is not None and request.target == "labels":
-            kind, ids = "label", (shown.sample_ids[rows], shown.ids[rows])
-            done = tag_labels(ctx.dataset, field, *ids, tag, remove)
+            none = {field: (shown.sample_ids[:0], shown.ids[:0])}
+            labels = labels_of(shown, rows) or none
+            kind, done = "label", tag_fields(ctx.dataset, labels, tag, remove)
         elif shown.info.frames:
             raise InvalidParameter(NO_FRAME_TAGS)
         else:
@@ -133,8 +138,8 @@ class LabelEmbeddings(ReviewMethods, ClassMethods, Undoing, WebPanel):
     ) -> messages.SavedView:
         """Saves the view of what has a tag."""
         shown = open_map(ctx, request)
-        field = shown.info.field if request.target == "labels" else None
-        saved = save_tagged_view(ctx.dataset, request.tag, field, request.name)
+        fields = shown.info.stored_fields if request.target == "labels" else []
+        saved = save_tagged_view(ctx.dataset, request.tag, fields or None, request.name)
         if saved.created:
             ctx.ops.reload_dataset()  # the App reads its list of saved views with the dataset
         return messages.SavedView.like(saved)
@@ -142,14 +147,19 @@ class LabelEmbeddings(ReviewMethods, ClassMethods, Undoing, WebPanel):
     @exposed
     def exclude_tagged(self, ctx: Any, request: messages.ExcludeTaggedRequest) -> messages.Done:
         """Leaves what has a tag out of the App's view."""
-        field = open_map(ctx, request).info.field
-        level = "images" if field is None else request.level
+        fields = open_map(ctx, request).info.stored_fields
+        level = request.level if fields else "images"
         # the sidebar's filters stay on top of the new view
-        base = base_view(ctx.dataset, ctx.request_params)
-        field = field and shown_name(base, field)
-        view, sentence = exclude_tagged(base, request.tag, field, level)
+        view = base_view(ctx.dataset, ctx.request_params)
+        names: list[str | None] = [shown_name(view, field) for field in fields]
+        if len(names) > 1:  # patches have labels of one field
+            names = [name for name in names if view.get_field(name) is not None] or names
+        sentences = []
+        for name in names or [None]:
+            view, sentence = exclude_tagged(view, request.tag, name, level)
+            sentences.append(sentence)
         ctx.ops.set_view(view)
-        return messages.Done(sentence=sentence)
+        return messages.Done(sentence=" ".join(sentences))
 
     @exposed
     def similar(self, ctx: Any, request: messages.SimilarRequest) -> messages.Similar:
@@ -188,7 +198,9 @@ class LabelEmbeddings(ReviewMethods, ClassMethods, Undoing, WebPanel):
         (row,) = check_rows([request.row], shown)
         view = _view(ctx)
         check_frames(shown, view)
-        own = is_patches_view(view) and shown.info.patches_field in view._label_fields
+        ((number, _, _),) = shown.split(np.array([row]))
+        field = shown.parts[number].info.patches_field
+        own = is_patches_view(view) and field in view._label_fields
         ids = shown.ids if own else shown.sample_ids
         (id_,) = hex_ids(ids[row : row + 1])
         if is_patches_view(view) and not own:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from bson import ObjectId
 
 from ...workers.operations import QUEUED, RUNNING, SCHEDULED, Operation, list_operations
@@ -22,14 +24,15 @@ def pending_runs(dataset_id: ObjectId) -> list[Run]:
 
 
 def _run(key: str, operation: Operation) -> Run:
-    dims = operation.inputs.get("num_dims")
+    dims, field = operation.inputs.get("num_dims"), operation.text("patches_field")
     waiting = "Running" if operation.state == RUNNING else "Waiting for a worker"
     return Run(
         key=key,
         run=None,
         method=operation.text("method") or "umap",
         model=operation.text("model"),
-        patches_field=operation.text("patches_field"),
+        patches_field=field,
+        fields=[] if field is None else [field, *_texts(operation.inputs.get("other_fields"))],
         num_points=None,
         num_dims=dims if dims in (2, 3) else 2,
         created=None,
@@ -37,3 +40,7 @@ def _run(key: str, operation: Operation) -> Run:
         progress=operation.progress,
         progress_label=operation.line or waiting,
     )
+
+
+def _texts(given: Any) -> list[str]:
+    return [one for one in given if isinstance(one, str)] if isinstance(given, list) else []

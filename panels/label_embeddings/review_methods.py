@@ -6,6 +6,7 @@ from typing import Any
 
 from ...core.errors import InvalidParameter
 from ...core.packed import unpack_rows
+from ...core.sentences import listed
 from ...core.user import user_of
 from ...dataset.documents import Ids
 from ...proof.audits import begin_audit, current_audit
@@ -16,7 +17,7 @@ from ...review.many import answer_many, plan_answers
 from ...review.queue import next_issues
 from ..web_panel import exposed
 from . import messages
-from .open_map import open_map
+from .open_map import labels_of, open_map
 
 
 class ReviewMethods:
@@ -84,4 +85,11 @@ def _labels(ctx: Any, request: messages.AnswerManyRequest) -> tuple[str, Ids, Id
     rows = unpack_rows(request.rows, len(shown))
     if not len(rows):
         raise InvalidParameter("Select labels first: lasso them, or click a cluster.")
-    return shown.info.field, shown.sample_ids[rows], shown.ids[rows]
+    (field, of_field), *others = labels_of(shown, rows).items()
+    if others:
+        names = listed([f"'{field}'", *(f"'{name}'" for name, _ in others)])
+        raise InvalidParameter(
+            f"The selection has labels of {names}, and one answer is for those of one field: click "
+            "a field in the selection to keep its labels alone."
+        )
+    return field, *of_field

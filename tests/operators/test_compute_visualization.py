@@ -9,6 +9,7 @@ import fiftyone.operators as foo
 import numpy as np
 import pytest
 from fiftyone.operators.executor import ExecutionContext, ExecutionError
+from labelvet.maps.map import load_map
 from labelvet.operators.compute_visualization import ComputeVisualization
 from PIL import Image
 
@@ -52,6 +53,24 @@ def test_the_form_asks_for_a_key_and_offers_the_fields(dataset):
     assert inputs["brain_key"].required and not inputs["patches_field"].required
     assert inputs["model"].default == "efficientnet-lite0"
     assert inputs["estimate"].view.label == "6 images will be embedded"
+
+
+def test_the_form_takes_further_fields_on_the_same_map(dataset):
+    assert "other_fields" not in form(dataset, patches_field="predictions")
+    dataset.clone_sample_field("predictions", "truth")
+    assert "other_fields" not in form(dataset)
+    chosen = {"patches_field": "truth", "other_fields": ["predictions"]}
+    inputs = form(dataset, **chosen, advanced=True, similarity_key="index", spatial_index=True)
+    assert [choice.value for choice in inputs["other_fields"].view.choices] == ["predictions"]
+    assert inputs["estimate"].view.label == "24 patches in 6 images will be embedded"
+    refused = [name for name, prop in inputs.items() if prop.invalid]
+    assert refused == ["spatial_index", "similarity_key"]
+    assert {"similarity_key", "spatial_index"}.isdisjoint(form(dataset, **chosen, advanced=True))
+    gone = form(dataset, patches_field="truth", other_fields=["gone"])
+    assert "There is no field 'gone'" in gone["other_fields"].error_message
+    compute = foo.get_operator(URI)
+    compute(dataset, "both", patches_field=["truth", "predictions"], method="pca")
+    assert load_map(dataset, "both").info.fields == ("truth", "predictions")
 
 
 def test_the_form_names_classes_of_whole_images(dataset):

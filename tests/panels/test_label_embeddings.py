@@ -12,6 +12,7 @@ from packed import array
 from panel_app import PanelApp
 
 LABEL = "predictions.detections.label"
+FIELDS = ("predictions", "truth")
 
 
 class App(PanelApp):
@@ -343,3 +344,53 @@ def test_pairs_of_classes_are_shown_and_merged(app):
     whole = app.open("theirs")
     assert "whole images" in app("class_pairs", **whole)["error"]
     assert "Whole images" in app("merge_classes", label="cat", into="dog", **whole)["error"]
+
+
+def test_a_map_of_two_fields_is_judged_and_tagged_in_both(compared):
+    app = App(compared)
+    opened = app("open_run", key="both")
+    assert opened["run"]["fields"] == ["predictions", "truth"] and opened["fieldPath"] == "*"
+    assert opened["labelPath"] == "*.label" and opened["run"]["numPoints"] == 40
+    about = {"key": "both", "run": opened["run"]["run"]}
+    columns = app("color_columns", paths=["*", "*.label"], **about)["columns"]
+    assert columns[0]["categories"] == ["predictions", "truth"]
+    both = {"rows": bits([1, 4, 24], 40), **about}
+    assert app("select_rows", **both)["count"] == 3
+    crops = app("crops", rows=[24, 0], **about)["crops"]
+    assert [crop["field"] for crop in crops] == ["truth", "predictions"]
+    done = app("tag", tag="needs-review", target="labels", **both)
+    assert done["changed"] == 3 and "added to 3 labels" in done["sentence"]
+    predictions, truth = (
+        [tags for of_sample in compared.values(f"{field}.detections.tags") for tags in of_sample]
+        for field in FIELDS
+    )
+    assert [row for row, tags in enumerate(predictions) if tags] == [1, 4]
+    assert [row for row, tags in enumerate(truth) if tags] == [0]
+    saved = app("save_tagged_view", tag="needs-review", target="labels", **about)
+    assert "the labels of 'predictions' and 'truth'" in saved["sentence"]
+    view = compared.load_saved_view("needs-review")
+    assert [view.count(f"{field}.detections") for field in FIELDS] == [2, 1] and len(view) == 2
+    excluded = app("exclude_tagged", tag="needs-review", level="labels", **about)["sentence"]
+    assert "2 of 24 labels of 'predictions'" in excluded and "1 of 16 labels of 'truth'" in excluded
+    assert len(app("changes")["changes"]) == 1  # one key takes all of it back
+    assert app("undo", token=done["undo"])["sentence"].startswith("3 labels no longer have")
+    assert compared.count_label_tags("truth") == compared.count_label_tags("predictions") == {}
+    similar = app("similar", rows=bits([30], 40), count=5, **about)
+    assert similar["source"] == "neighbors" and len(similar["rows"]) == 5
+    assert len(array(app("clusters", path="*.label", **about)["codes"])) == 40
+    assert app("class_pairs", **about)["source"] == "neighbors"
+    compared.save_view("patches", compared.to_patches("truth"))
+    app.request["view"] = compared.load_saved_view("patches")._serialize()
+    app("open_sample", row=24, **about)
+    assert app.triggered["open_sample"]["id"] == compared.values("truth.detections.id")[0][0]
+
+
+def test_one_answer_is_for_the_labels_of_one_field(compared):
+    app = App(compared)
+    about = app.open("both")
+    both = app("plan_many", rows=bits([1, 24], 40), way="relabel", label="bird", **about)
+    assert "labels of 'predictions' and 'truth'" in both["error"]
+    asked = {"rows": bits([24, 25], 40), "way": "relabel", "label": "bird", **about}
+    assert app("answer_many", **asked)["changed"] == 2
+    assert compared.count_values("truth.detections.label")["bird"] == 2
+    assert "bird" not in compared.count_values("predictions.detections.label")

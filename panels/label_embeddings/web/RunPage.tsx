@@ -10,6 +10,7 @@ import { useAudit } from "./hooks/useAudit";
 import { useClassPairs } from "./hooks/useClassPairs";
 import { useClusters } from "./hooks/useClusters";
 import { useColoring } from "./hooks/useColoring";
+import { useFields } from "./hooks/useFields";
 import { useLabels } from "./hooks/useLabels";
 import { useMany } from "./hooks/useMany";
 import { useMapLook } from "./hooks/useMapLook";
@@ -52,7 +53,7 @@ export function RunPage({
   onSample: () => void;
   onStale: () => void;
 }) {
-  const { points, dims, attributes, labelPath } = opened;
+  const { points, dims, attributes, labelPath, fieldPath } = opened;
   const length = points.length / dims;
   const hasLabels = opened.run.patchesField !== null;
   const run = useMemo(() => wire.of(opened.run), [wire, opened.run]);
@@ -66,9 +67,11 @@ export function RunPage({
   const [message, report] = useReport();
   const { remember, forget, undo } = useUndo();
 
-  const coloring = useColoring(run, attributes, labelPath, edition, report.fail);
+  // of several fields, where they lie apart is what is looked at first
+  const coloring = useColoring(run, attributes, fieldPath ?? labelPath, edition, report.fail);
   const labels = useLabels(run, opened, edition, report.fail);
-  const visible = useVisible(run, length, labels, coloring, edition, report.fail);
+  const fields = useFields(run, fieldPath, edition, report.fail);
+  const visible = useVisible(run, length, labels, coloring, fields, edition, report.fail);
   const look = useMapLook();
   const selection = useSelection({ wire: run, length, ...visible, remember, report });
   const { judged } = selection;
@@ -199,7 +202,11 @@ export function RunPage({
           onOpen={openRow}
         />
         {!reviewing && (
-          <Side coloring={coloring} confidences={labels.confidences} searchRef={legendSearch} />
+          <Side
+            {...{ coloring, fields }}
+            confidences={labels.confidences}
+            searchRef={legendSearch}
+          />
         )}
       </div>
       {!reviewing && (
@@ -216,7 +223,7 @@ export function RunPage({
       )}
       {judged && !reviewing && (
         <SelectionDrawer
-          {...{ wire: run, attributes, labels, edition }}
+          {...{ wire: run, attributes, fields, labels, edition }}
           rows={judged}
           first={clusters.strangers}
           onNarrow={(rows) => selection.select(rows, "intersect")}

@@ -47,6 +47,13 @@ export function filterHiding(
   return { values: exclude ? [...hidden] : shown, exclude, isMatching: false };
 }
 
+/** Returns the rows whose category is not hidden, and those that have none; null for all. */
+export function rowsNotHidden(column: ColorColumn | null, hidden: Set<string>): Rows | null {
+  if (hidden.size === 0 || column?.kind !== "categorical") return null;
+  const keep = Uint8Array.from([1, ...column.categories.map((c) => Number(!hidden.has(c)))]);
+  return Uint8Array.from(column.codes, (code) => keep[code]);
+}
+
 /** Hides a shown category, or shows a hidden one. */
 export function toggleCategory(hidden: Set<string>, category: string): Set<string> {
   const next = new Set(hidden);

@@ -1,11 +1,19 @@
 // Counts and histograms of columns, over all rows or some.
 import type { Rows } from "./rows";
+import type { ColorColumn } from "./wire";
 
 /** Counts the rows of each code, 0 being those without a category. */
 export function countCodes(codes: ArrayLike<number>, numCodes: number, rows: Rows | null) {
   const counts = new Uint32Array(numCodes);
   for (let i = 0; i < codes.length; i++) if (rows === null || rows[i]) counts[codes[i]]++;
   return counts;
+}
+
+/** Counts all rows of each code of a column, null where it has no categories. */
+export function countsOf(column: ColorColumn | null): Uint32Array | null {
+  return column?.kind === "categorical"
+    ? countCodes(column.codes, column.categories.length + 1, null)
+    : null;
 }
 
 /** Returns the least and greatest number, ignoring NaN; [0, 1] where there is none. */

@@ -228,6 +228,8 @@ export interface OpenedRun {
   /** of each row its two or three coordinates */
   points: Column<"f4">;
   attributes: Attribute[];
+  /** the attribute that tells the fields apart; null where there is one */
+  fieldPath: string | null;
   /** null where there are none */
   labelPath: string | null;
   /** null where there are none */
@@ -443,6 +445,8 @@ export interface Crop {
   confidence: number | null;
   /** of the label, or the sample's */
   tags: string[];
+  /** the field of the label, null where the map has one */
+  field: string | null;
   problem: string | null;
 }
 
@@ -455,8 +459,10 @@ export interface Run {
   /** "umap", "tsne", "pca", "manual" or another */
   method: string | null;
   model: string | null;
-  /** the label field, null for whole images */
+  /** the label field, of several the first; null for whole images */
   patchesField: string | null;
+  /** all of its label fields */
+  fields: string[];
   /** null where it is not known before the run is read */
   numPoints: number | null;
   numDims: number | null;
@@ -486,13 +492,15 @@ export interface Queue {
 
 /** What points can be colored by. */
 export interface Attribute {
-  /** the field's path in the dataset */
+  /** the field's path in the dataset, or what stands for those of several fields */
   path: string;
   /** the path without what all attributes of the labels have in common */
   name: string;
   /** "tags" are lists of names */
   kind: AttributeKind;
   scope: Scope;
+  /** whether its values are hidden in the map alone, as the sidebar has no filter that does */
+  isFilteredHere: boolean;
 }
 
 /** A label to look at. */
@@ -572,4 +580,4 @@ export interface Methods {
 }
 
 /** The version of these messages, which a page and the server must share. */
-export const CONTRACT = "4ebd47a709a82701";
+export const CONTRACT = "535f8328025cba37";

@@ -3,9 +3,15 @@ import { useCallback, useEffect, useMemo, useRef, useState } from "react";
 import { useRecoilState } from "recoil";
 import type { Range } from "../../../app/range";
 import { paintRows } from "../colors";
-import { filterHiding, filterRange, hiddenCategories, withFilter } from "../filters";
-import { countCodes, spanOf } from "../histograms";
-import type { Rows } from "../rows";
+import {
+  filterHiding,
+  filterRange,
+  hiddenCategories,
+  rangeOf,
+  rowsNotHidden,
+  withFilter,
+} from "../filters";
+import { countsOf, spanOf } from "../histograms";
 import type { Attribute, RunWire } from "../wire";
 import { useCategoryColors } from "./useCategoryColors";
 import { useColumn } from "./useColumn";
@@ -35,26 +41,23 @@ export function useColoring(
   const [hiddenHere, setHiddenHere] = useState<Set<string>>(new Set());
   // biome-ignore lint/correctness/useExhaustiveDependencies: another attribute starts with all shown
   useEffect(() => setHiddenHere(new Set()), [attribute]);
-  // a set of tags has no filter of its own in the sidebar, so it is hidden in the map alone
-  const local = attribute?.kind === "tags";
+  // what the sidebar has no filter for, as a set of tags or the classes of several fields, is hidden
+  // in the map alone
+  const isLocal = (of: string) =>
+    attributes.find((other) => other.path === of)?.isFilteredHere ?? false;
+  const [rangesHere, setRangesHere] = useState<Record<string, Range>>({});
+  const local = attribute?.isFilteredHere ?? false;
   const hidden = useMemo(() => {
     if (column?.kind !== "categorical") return new Set<string>();
     return local ? hiddenHere : hiddenCategories(filters[column.path], column.categories);
   }, [column, filters, local, hiddenHere]);
   /** the rows that are not hidden in the map alone, null for all */
-  const shown = useMemo((): Rows | null => {
-    if (!local || hidden.size === 0 || column?.kind !== "categorical") return null;
-    const keep = Uint8Array.from([1, ...column.categories.map((c) => Number(!hidden.has(c)))]);
-    return Uint8Array.from(column.codes, (code) => keep[code]);
-  }, [local, hidden, column]);
-
-  const counts = useMemo(
-    () =>
-      column?.kind === "categorical"
-        ? countCodes(column.codes, column.categories.length + 1, null)
-        : null,
-    [column],
+  const shown = useMemo(
+    () => (local ? rowsNotHidden(column, hidden) : null),
+    [local, hidden, column],
   );
+
+  const counts = useMemo(() => countsOf(column), [column]);
   const palette = useCategoryColors(column, counts);
   const span = useMemo(
     () => (column?.kind === "continuous" ? spanOf(column.values) : ([0, 1] as Range)),
@@ -77,7 +80,10 @@ export function useColoring(
     paint,
     hidden,
     shown,
-    filters,
+    /** the ranges that are set in the map alone, by the path of their attribute */
+    rangesHere,
+    rangeOf: (of: string, whole: Range) =>
+      isLocal(of) ? (rangesHere[of] ?? whole) : rangeOf(filters[of], whole),
     hide: (next: Set<string>) => {
       if (local) setHiddenHere(next);
       else if (column?.kind === "categorical")
@@ -86,7 +92,11 @@ export function useColoring(
           filterHiding(next, column.categories, attribute?.kind ?? "categorical"),
         );
     },
-    keepRange: (of: string, range: Range, whole: Range) => setFilter(of, filterRange(range, whole)),
+    keepRange: (of: string, range: Range, whole: Range) => {
+      const filter = filterRange(range, whole);
+      if (!isLocal(of)) return setFilter(of, filter);
+      setRangesHere(({ [of]: _, ...others }) => (filter ? { ...others, [of]: range } : others));
+    },
     clearFilters: () => setFilters({}),
   };
 }

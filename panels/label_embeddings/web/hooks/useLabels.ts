@@ -1,5 +1,5 @@
 import { useMemo } from "react";
-import { countCodes } from "../histograms";
+import { countsOf } from "../histograms";
 import type { OpenRun, RunWire } from "../wire";
 import { useCategoryColors } from "./useCategoryColors";
 import { useColumn } from "./useColumn";
@@ -13,13 +13,7 @@ export function useLabels(
 ) {
   const { column: classes } = useColumn(wire, labelPath, edition, onProblem);
   const { column: confidences } = useColumn(wire, confidencePath, edition, onProblem);
-  const counts = useMemo(
-    () =>
-      classes?.kind === "categorical"
-        ? countCodes(classes.codes, classes.categories.length + 1, null)
-        : null,
-    [classes],
-  );
+  const counts = useMemo(() => countsOf(classes), [classes]);
   return { classes, confidences, colors: useCategoryColors(classes, counts) };
 }
 

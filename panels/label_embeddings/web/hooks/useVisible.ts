@@ -5,6 +5,7 @@ import { rowsPassing } from "../filters";
 import { everyRows, type Rows } from "../rows";
 import type { RunWire } from "../wire";
 import type { Coloring } from "./useColoring";
+import type { Fields } from "./useFields";
 import type { Labels } from "./useLabels";
 
 const SETTLE_MS = 120;
@@ -18,7 +19,8 @@ export function useVisible(
   wire: RunWire,
   length: number,
   { classes, confidences }: Labels,
-  { column, shown }: Coloring,
+  { column, shown, rangesHere }: Coloring,
+  fields: Fields,
   edition: number,
   onProblem: (problem: string) => void,
 ) {
@@ -58,7 +60,15 @@ export function useVisible(
     );
     return everyRows([unrestricted ? null : answer, ...known]);
   }, [answer, unrestricted, filters, classes, confidences, column]);
-  const drawn = useMemo(() => everyRows([visible, shown]), [visible, shown]);
+  const drawn = useMemo(() => {
+    const ranged = new Map([confidences, column].flatMap((one) => (one ? [[one.path, one]] : [])));
+    const within = [...ranged.values()].map((values) => {
+      const range = rangesHere[values.path];
+      // what has no number stays, as labels without a confidence beside those that have one
+      return range && values.kind === "continuous" ? rowsPassing(values, { range }) : null;
+    });
+    return everyRows([visible, shown, fields.shown, ...within]);
+  }, [visible, shown, fields.shown, rangesHere, confidences, column]);
   return { visible, drawn, waiting };
 }
 

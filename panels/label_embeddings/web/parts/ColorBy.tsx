@@ -7,16 +7,16 @@ const filterOptions = createFilterOptions<Attribute>({
   stringify: ({ name, path }) => `${name} ${path}`,
 });
 
-/** The drop-down *Color by*: every attribute of the labels under their field, then of the samples. */
+/** The drop-down *Color by*: every attribute of the labels under their fields, then of the samples. */
 export function ColorBy({
-  field,
+  fields,
   attributes,
   path,
   loading,
   onChange,
 }: {
-  /** the label field, null for whole images */
-  field: string | null;
+  /** the label fields, none for whole images */
+  fields: string[];
   attributes: Attribute[];
   path: string | null;
   loading: boolean;
@@ -29,7 +29,7 @@ export function ColorBy({
       loading={loading}
       options={[...attributes].sort((a, b) => a.scope.localeCompare(b.scope))}
       value={attributes.find((attribute) => attribute.path === path) ?? null}
-      groupBy={({ scope }) => (scope === "label" ? (field ?? "Labels") : "Samples")}
+      groupBy={({ scope }) => (scope === "label" ? fields.join(", ") || "Labels" : "Samples")}
       getOptionLabel={({ name }) => name}
       getOptionKey={({ path }) => path}
       filterOptions={filterOptions}

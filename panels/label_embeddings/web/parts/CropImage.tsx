@@ -49,14 +49,15 @@ export function CropProblem({ crop }: { crop: Crop | undefined }) {
   );
 }
 
-/** Label, confidence and tags of a patch, in a line or two. */
+/** Label, confidence, field and tags of a patch, in a line or two. */
 export function CropCaption({ crop }: { crop: Crop | undefined }) {
   if (!crop) return <div className="lv-caption">…</div>;
-  const { label, confidence, tags } = crop;
+  const { label, confidence, field, tags } = crop;
   return (
     <div className="lv-caption">
       <span>{label ?? "no label"}</span>
       {typeof confidence === "number" && <b>{confidence.toFixed(2)}</b>}
+      {field && <b>{field}</b>}
       {tags?.map((tag) => (
         <em key={tag}>{tag}</em>
       ))}

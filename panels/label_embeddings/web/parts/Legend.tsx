@@ -7,6 +7,7 @@ const MOST_LISTED = 300;
 
 /** All categories with their counts: a click hides one, a double click isolates it. */
 export function Legend({
+  label,
   categories,
   counts,
   colors,
@@ -14,12 +15,15 @@ export function Legend({
   searchRef,
   onChange,
 }: {
+  label: string;
   categories: string[];
   /** of each code; code 0 is none */
   counts: Uint32Array;
-  colors: RGB[];
+  /** null where the map has other colors */
+  colors: RGB[] | null;
   hidden: Set<string>;
-  searchRef: React.RefObject<HTMLInputElement>;
+  /** null where there are too few to search */
+  searchRef: React.RefObject<HTMLInputElement> | null;
   onChange: (hidden: Set<string>) => void;
 }) {
   const [search, setSearch] = useState("");
@@ -32,19 +36,21 @@ export function Legend({
   }, [categories, counts, search]);
 
   return (
-    <section className="lv-legend" aria-label="Legend">
+    <section className="lv-legend" aria-label={label} data-short={searchRef === null}>
       <div className="lv-legend-head">
-        <TextField
-          size="small"
-          fullWidth
-          inputRef={searchRef}
-          type="search"
-          placeholder={`Search ${categories.length.toLocaleString()} values`}
-          inputProps={{ "aria-label": "Search the legend" }}
-          value={search}
-          onChange={(event) => setSearch(event.target.value)}
-          onKeyDown={(event) => event.key === "Escape" && searchRef.current?.blur()}
-        />
+        {searchRef && (
+          <TextField
+            size="small"
+            fullWidth
+            inputRef={searchRef}
+            type="search"
+            placeholder={`Search ${categories.length.toLocaleString()} values`}
+            inputProps={{ "aria-label": "Search the legend" }}
+            value={search}
+            onChange={(event) => setSearch(event.target.value)}
+            onKeyDown={(event) => event.key === "Escape" && searchRef.current?.blur()}
+          />
+        )}
         {hidden.size > 0 && (
           <Link component="button" onClick={() => onChange(new Set())}>
             Show all
@@ -62,7 +68,9 @@ export function Legend({
               onClick={() => onChange(toggleCategory(hidden, category))}
               onDoubleClick={() => onChange(isolateCategory(hidden, category, categories))}
             >
-              <i style={{ background: `rgb(${(colors[index] ?? [0, 0, 0]).join(",")})` }} />
+              {colors && (
+                <i style={{ background: `rgb(${(colors[index] ?? [0, 0, 0]).join(",")})` }} />
+              )}
               <span>{category}</span>
               <b>{count.toLocaleString()}</b>
             </button>

@@ -43,7 +43,7 @@ export function describeRun(run: Run): string {
   if (run.state === "empty")
     return run.problem ?? "This run has no results: compute it again under the same brain key";
   const parts = [
-    run.patchesField ?? "whole images",
+    run.fields.join(", ") || "whole images",
     run.numDims ? `${run.method ?? "map"}, ${run.numDims}D` : run.method,
     run.model,
     run.numPoints == null ? null : `${run.numPoints.toLocaleString()} points`,

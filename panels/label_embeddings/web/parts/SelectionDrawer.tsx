@@ -4,6 +4,7 @@ import type { RGB } from "../colors";
 import { binOf, countCodes, histogram, spanOf } from "../histograms";
 import { useColumn } from "../hooks/useColumn";
 import { useCrops } from "../hooks/useCrops";
+import type { Fields } from "../hooks/useFields";
 import type { Labels } from "../hooks/useLabels";
 import { countRows, indicesOf, type Rows } from "../rows";
 import type { Attribute, ColorColumn, RunWire } from "../wire";
@@ -13,12 +14,16 @@ import { CropCaption, CropImage } from "./CropImage";
 const PAGE = 36;
 const BINS = 20;
 
-/** What is selected: how many, of which classes, how sure, with which tags, and what they look like. */
+/**
+ * What is selected: how many, of which fields and classes, how sure, with which tags, and what they
+ * look like.
+ */
 export function SelectionDrawer({
   wire,
   rows,
   first,
   attributes,
+  fields,
   labels,
   edition,
   onNarrow,
@@ -31,6 +36,7 @@ export function SelectionDrawer({
   /** rows to show before the others */
   first: number[];
   attributes: Attribute[];
+  fields: Fields;
   labels: Labels;
   edition: number;
   onNarrow: (rows: Rows) => void;
@@ -57,7 +63,13 @@ export function SelectionDrawer({
   return (
     <section className="lv-drawer" aria-label="Selection">
       <div className="lv-summary">
-        <Classes labels={labels.classes} labelColors={labels.colors} {...{ rows, onNarrow }} />
+        <Categories title="Fields" {...fields} {...{ rows, onNarrow }} />
+        <Categories
+          title="Classes"
+          column={labels.classes}
+          colors={labels.colors}
+          {...{ rows, onNarrow }}
+        />
         <Confidences confidences={labels.confidences} {...{ rows, onNarrow }} />
         <Tags {...{ rows, tags, onNarrow }} />
       </div>
@@ -96,34 +108,34 @@ export function SelectionDrawer({
   );
 }
 
-function Classes({
+function Categories({
+  title,
   rows,
-  labels,
-  labelColors,
+  column,
+  colors,
   onNarrow,
 }: {
+  title: string;
   rows: Rows;
-  labels: ColorColumn | null;
-  labelColors: RGB[];
+  column: ColorColumn | null;
+  colors: RGB[];
   onNarrow: (rows: Rows) => void;
 }) {
   const bars = useMemo(() => {
-    if (labels?.kind !== "categorical") return [];
-    const { codes, categories } = labels;
+    if (column?.kind !== "categorical") return [];
+    const { codes, categories } = column;
     return Array.from(countCodes(codes, categories.length + 1, rows), (count, code) => ({
       name: code ? categories[code - 1] : "none",
       count,
-      ...(code && labelColors[code - 1]
-        ? { color: `rgb(${labelColors[code - 1].join(",")})` }
-        : {}),
+      ...(code && colors[code - 1] ? { color: `rgb(${colors[code - 1].join(",")})` } : {}),
       onClick: () => onNarrow(Uint8Array.from(codes, (other) => Number(other === code))),
     }))
       .filter(({ count }) => count > 0)
       .sort((a, b) => b.count - a.count);
-  }, [rows, labels, labelColors, onNarrow]);
+  }, [rows, column, colors, onNarrow]);
   return bars.length ? (
     <div>
-      <h4>Classes</h4>
+      <h4>{title}</h4>
       <Bars bars={bars} />
     </div>
   ) : null;

@@ -1,25 +1,29 @@
 import React, { useMemo } from "react";
 import { RangeBar } from "../../../app/RangeBar";
 import { rampGradient } from "../colors";
-import { rangeOf } from "../filters";
 import { histogram, spanOf } from "../histograms";
 import type { Coloring } from "../hooks/useColoring";
+import type { Fields } from "../hooks/useFields";
 import type { ColorColumn } from "../wire";
 import { Legend } from "./Legend";
 
 const BINS = 50;
 
-/** The legend of what colors the map, and the range of the confidence. */
+/** The legends of what colors the map and of its fields, and the range of the confidence. */
 export function Side({
   coloring,
+  fields,
   confidences,
   searchRef,
 }: {
   coloring: Coloring;
+  fields: Fields;
   confidences: ColorColumn | null;
   searchRef: React.RefObject<HTMLInputElement>;
 }) {
-  const { column, counts, filters, span } = coloring;
+  const { column, counts, span } = coloring;
+  // the map is colored by field: that legend is there already
+  const ofFields = column !== null && column.path === fields.column?.path;
   const colored = useMemo(
     () => (column?.kind === "continuous" ? histogram(column.values, span, BINS, null) : null),
     [column, span],
@@ -31,8 +35,20 @@ export function Side({
   }, [confidences]);
   return (
     <aside className="lv-side">
-      {column?.kind === "categorical" && counts && (
+      {fields.column?.kind === "categorical" && fields.counts && (
         <Legend
+          label="Fields"
+          categories={fields.column.categories}
+          counts={fields.counts}
+          colors={ofFields ? fields.colors : null}
+          hidden={fields.hidden}
+          searchRef={null}
+          onChange={fields.hide}
+        />
+      )}
+      {column?.kind === "categorical" && counts && !ofFields && (
+        <Legend
+          label="Legend"
           categories={column.categories}
           counts={counts}
           colors={coloring.palette}
@@ -46,7 +62,7 @@ export function Side({
           label={coloring.attribute?.name ?? column.path}
           counts={colored}
           span={span}
-          range={rangeOf(filters[column.path], span)}
+          range={coloring.rangeOf(column.path, span)}
           gradient={rampGradient()}
           onChange={(range) => coloring.keepRange(column.path, range, span)}
         />
@@ -56,7 +72,7 @@ export function Side({
           label="confidence"
           counts={confident.counts}
           span={confident.span}
-          range={rangeOf(filters[confidences.path], confident.span)}
+          range={coloring.rangeOf(confidences.path, confident.span)}
           onChange={(range) => coloring.keepRange(confidences.path, range, confident.span)}
         />
       )}

@@ -39,7 +39,7 @@ export function Toolbar({
     <header className="lv-toolbar">
       {picker}
       <ColorBy
-        field={run.patchesField}
+        fields={run.fields}
         attributes={attributes}
         path={coloring.path}
         loading={coloring.loading}

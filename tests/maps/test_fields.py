@@ -1,0 +1,154 @@
+"""Maps of several label fields, of which one is a clone of the other with its ids."""
+
+import json
+
+import fiftyone.server.view as fosv
+import numpy as np
+import pytest
+from fiftyone import ViewField as F
+from labelvet.dataset.documents import hex_ids
+from labelvet.maps import selection
+from labelvet.maps.columns import FIELD, list_attributes, load_column
+from labelvet.maps.map import list_maps, load_map
+from labelvet.maps.selection import select_stages, visible_rows
+from labelvet.maps.thumbnails import make_thumbnails
+
+# of both fields, and row 24 is the label of the truth with the id of row 0
+ROWS = np.array([4, 13, 24, 39])
+
+
+def ids_of(view, field):
+    root, _ = view._get_label_field_root(field)
+    return sorted(view.values(f"{root}.id", unwind=True))
+
+
+def test_a_map_has_its_fields_one_after_the_other(compared):
+    shown = load_map(compared, "both")
+    info = next(info for info in list_maps(compared) if info.key == "both")
+    assert info == shown.info and info.fields == ("predictions", "truth")
+    assert info.num_points == len(shown) == 40 and len(shown.parts) == 2
+    for part, field, size in zip(shown.parts, info.fields, (24, 16), strict=True):
+        assert part.info.fields == (field,) and len(part) == size
+        assert hex_ids(part.ids) == compared.values(f"{field}.detections.id", unwind=True)
+    assert np.array_equal(np.concatenate([part.points for part in shown.parts]), shown.points)
+    # what FiftyOne has is the first field, whole
+    theirs = compared.load_brain_results("both")
+    assert theirs.config.patches_field == "predictions"
+    assert theirs.label_ids.tolist() == hex_ids(shown.ids[:24])
+    assert np.array_equal(theirs.points, shown.points[:24])
+
+
+def test_the_points_are_colored_by_field_and_by_what_the_fields_share(compared):
+    sample = compared.first()
+    sample.truth.detections[0].label = "bird"
+    sample.truth.detections[1]["checked_by"] = "me"
+    sample.save()
+    compared.add_dynamic_sample_fields()
+    shown = load_map(compared, "both")
+    attributes = {one.path: one for one in list_attributes(compared, shown.info)}
+    assert [one.name for one in attributes.values()][:4] == ["field", "label", "confidence", "tags"]
+    assert attributes["*.checked_by"].paths == (None, "truth.detections.checked_by")
+    assert attributes["*.label"].is_filtered_here
+    assert not attributes["weather.label"].is_filtered_here
+    field = load_column(compared, shown, FIELD)
+    assert field.categories == ("predictions", "truth")
+    assert field.codes.tolist() == [1] * 24 + [2] * 16
+    labels = load_column(compared, shown, "*.label")
+    names = np.array([None, *labels.categories], dtype=object)[labels.codes].tolist()
+    assert names[:3] == ["cat", "dog", "cat"] and names[24:27] == ["bird", "dog", "cat"]
+    assert (load_column(compared, shown, "*.checked_by").codes != 0).nonzero()[0].tolist() == [25]
+    weather = load_column(compared, shown, "weather.label")
+    assert weather.codes.tolist() == [2, 2, 2, 1, 1, 1] * 4 + [2, 2, 1, 1] * 4
+    confidences = load_column(compared, shown, "*.confidence").values
+    assert np.isnan(confidences[[0, 24]]).all() and confidences[39] == pytest.approx(22 / 24)
+
+
+def test_an_attribute_of_two_kinds_is_one_of_each_field(compared):
+    for field, value in (("predictions", 1.5), ("truth", "high")):
+        sample = compared.first()
+        sample[field].detections[0]["score"] = value
+        sample.save()
+    compared.add_dynamic_sample_fields()
+    shown = load_map(compared, "both")
+    found = {one.name: one for one in list_attributes(compared, shown.info) if "score" in one.name}
+    assert found.keys() == {"predictions.score", "truth.score"}
+    assert load_column(compared, shown, found["predictions.score"].path).values[0] == 1.5
+    column = load_column(compared, shown, found["truth.score"].path)
+    assert column.categories == ("high",) and column.codes.nonzero()[0].tolist() == [24]
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda d: d.limit(3),
+        lambda d: d.filter_labels("truth", F("label") == "cat"),
+        lambda d: d.filter_labels("predictions", F("confidence") > 0.5, only_matches=False),
+        lambda d: d.to_patches("truth").skip(5),
+        lambda d: d.exclude_fields("predictions"),
+    ],
+)
+def test_the_rows_of_a_view_are_the_labels_that_it_has_of_each_field(compared, make):
+    view, shown = make(compared), load_map(compared, "both")
+    mask = visible_rows(shown, view)
+    for part, own in zip(shown.parts, (mask[:24], mask[24:]), strict=True):
+        field = part.info.patches_field
+        known = view.get_field(field) is not None
+        assert sorted(hex_ids(part.ids[own])) == (ids_of(view, field) if known else [])
+
+
+@pytest.mark.parametrize("as_bits", [False, True])
+def test_the_grid_shows_exactly_the_selected_labels_of_both(compared, as_bits, monkeypatch):
+    if as_bits:
+        monkeypatch.setattr(selection, "_LISTED_UP_TO", 0)
+        monkeypatch.setattr(selection, "_ID_LENGTH", 1000)
+    shown = load_map(compared, "both")
+    compared.evaluate_detections("predictions", "truth", eval_key="eval")
+    last = compared.last()
+    last.predictions = None  # the sample of row 39 stays for its truth alone
+    last.save()
+    views = compared, compared.to_evaluation_patches("eval")
+    for view in views:
+        stages = json.loads(json.dumps(select_stages(shown, ROWS, view)))
+        assert len(str(stages)) < 600 or not as_bits
+        after = fosv.get_extended_view(view.view(), extended_stages=stages)
+        assert ids_of(after, "predictions") == sorted(hex_ids(shown.ids[[4, 13]]))
+        assert ids_of(after, "truth") == sorted(hex_ids(shown.ids[[24, 39]]))
+        assert all(stage["_cls"].startswith("fiftyone.") for stage in after._serialize())
+        opened = list(after)  # FiftyOne can read what is left
+        assert any(sample.predictions is None for sample in opened) or view is not compared
+    patches = compared.to_patches("truth")
+    after = fosv.get_extended_view(patches, extended_stages=select_stages(shown, ROWS, patches))
+    assert sorted(after.values("id")) == sorted(hex_ids(shown.ids[[24, 39]]))
+    nothing = select_stages(shown, ROWS[:2], patches)
+    assert not fosv.get_extended_view(patches, extended_stages=nothing).count()
+
+
+def test_single_labels_are_selected_beside_lists(compared):
+    import labelvet
+
+    labelvet.compute_visualization(
+        compared, ["weather", "truth"], "mixed", method="pca", progress=False,
+        embeddings=np.random.default_rng(7).random((24, 5)),
+    )  # fmt: skip
+    shown = load_map(compared, "mixed")
+    stages = select_stages(shown, np.array([2, 8]), compared)
+    after = fosv.get_extended_view(compared.view(), extended_stages=stages)
+    samples = compared.values("id")
+    assert after.values("id") == [samples[0], samples[2]]
+    assert [weather and weather.label for weather in after.values("weather")] == [None, "sun"]
+    assert ids_of(after, "truth") == hex_ids(shown.ids[8:9])
+    assert visible_rows(shown, compared.limit(2)).nonzero()[0].tolist() == [0, 1, 8, 9, 10, 11]
+
+
+def test_pictures_say_which_field_they_are_of(compared):
+    sample = compared.first()
+    sample.truth.detections[0].label = "bird"
+    sample.save()
+    shown = load_map(compared, "both")
+    found = make_thumbnails(compared, shown, [24, 3, 0], 64, 0.2, [None, (0, 0, 1, 1)])
+    assert [(one.row, one.field, one.label) for one in found] == [
+        (24, "truth", "bird"),
+        (3, "predictions", "cat"),
+        (0, "predictions", "cat"),
+    ]
+    assert found[1].window == (0, 0, 1, 1) and found[0].box == found[2].box
