@@ -23,28 +23,29 @@ const MORE = 50;
  * given the view stages that Python makes of the rows.
  *
  * @param length how many rows there are
- * @param visible the rows in the App's view, null for all
- * @param drawn those of them that the map draws
+ * @param kept the rows that are not hidden in the map alone, null for all: the grid shows no others
+ * @param drawn those of them that are in the App's view
  * @param remember is given what undoes a change
- * @returns beside the gestures, `selected` and what of it is `judged`, since it is in view
+ * @returns beside the gestures, `selected` and what of it is `judged`, since it is seen
  */
 export function useSelection({
   wire,
   length,
-  visible,
+  kept,
   drawn,
   remember,
   report,
 }: {
   wire: RunWire;
   length: number;
-  visible: Rows | null;
+  kept: Rows | null;
   drawn: Rows | null;
   remember: Remember;
   report: Report;
 }) {
   const [selected, setSelected] = useState<Rows | null>(null);
   const latest = useRef(selected);
+  const latestKept = useRef(kept);
   const showInGrid = useSetRecoilState(fos.extendedSelectionOverrideStage);
   const clearGrid = fos.useResetExtendedSelection();
   const latestClearGrid = useRef(clearGrid);
@@ -79,11 +80,15 @@ export function useSelection({
   const change = useCallback(
     (rows: Rows | null) => {
       latest.current = rows;
-      show(rows);
+      show(rows && everyRows([rows, latestKept.current]));
       setSelected(rows);
     },
     [show],
   );
+  useEffect(() => {
+    latestKept.current = kept;
+    if (latest.current) show(everyRows([latest.current, kept]));
+  }, [kept, show]);
 
   const select = useCallback(
     (rows: Rows | null, how: Combine = "replace") => {
@@ -98,10 +103,7 @@ export function useSelection({
     [change, remember],
   );
 
-  const judged = useMemo(
-    () => (selected ? everyRows([selected, visible]) : null),
-    [selected, visible],
-  );
+  const judged = useMemo(() => (selected ? everyRows([selected, drawn]) : null), [selected, drawn]);
   const clear = () => select(null);
   const invert = () => select(invertRows(latest.current ?? noRows(length), drawn));
   const clickRow = (row: number | null, how: Combine) => {

@@ -11,8 +11,8 @@ import type { Labels } from "./useLabels";
 const SETTLE_MS = 120;
 
 /**
- * The rows in the App's view under the sidebar's filters, and those of them that the map draws; null
- * for all. What the columns at hand can tell is told at once; the rest follows when Python has asked
+ * The rows in the App's view under the sidebar's filters, those that are not hidden in the map alone,
+ * and those that are both, which the map draws; null for all. What the columns at hand can tell is told at once; the rest follows when Python has asked
  * the database.
  */
 export function useVisible(
@@ -60,16 +60,17 @@ export function useVisible(
     );
     return everyRows([unrestricted ? null : answer, ...known]);
   }, [answer, unrestricted, filters, classes, confidences, column]);
-  const drawn = useMemo(() => {
+  const kept = useMemo(() => {
     const ranged = new Map([confidences, column].flatMap((one) => (one ? [[one.path, one]] : [])));
     const within = [...ranged.values()].map((values) => {
       const range = rangesHere[values.path];
       // what has no number stays, as labels without a confidence beside those that have one
       return range && values.kind === "continuous" ? rowsPassing(values, { range }) : null;
     });
-    return everyRows([visible, shown, fields.shown, ...within]);
-  }, [visible, shown, fields.shown, rangesHere, confidences, column]);
-  return { visible, drawn, waiting };
+    return everyRows([shown, fields.shown, ...within]);
+  }, [shown, fields.shown, rangesHere, confidences, column]);
+  const drawn = useMemo(() => everyRows([visible, kept]), [visible, kept]);
+  return { visible, kept, drawn, waiting };
 }
 
 export type Visible = ReturnType<typeof useVisible>;
