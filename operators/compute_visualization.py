@@ -89,12 +89,13 @@ class ComputeVisualization(LongOperator):
             return
         _embeddings(ctx, inputs, samples)
         _projection(ctx, inputs)
-        if ctx.params.get("patches_field"):
+        if fields := _fields(ctx.params):
+            which = "the labels" if len(fields) == 1 else f"the labels of '{fields[0]}'"
             inputs.bool(
                 "label_issues",
                 default=False,
                 label="Find label issues",
-                description="After the map: rank the labels by how likely they are wrong",
+                description=f"After the map: rank {which} by how likely they are wrong",
                 view=types.CheckboxView(),
             )
         if advanced_switch(ctx, inputs, "Crops, method parameters, device, indexes"):

@@ -36,6 +36,20 @@ def test_a_target_is_begun_and_what_cannot_go_with_it_is_refused(flipped_labels,
     assert said.startswith("To prove which labels of each of 4 classes are at least 90% right")
 
 
+def test_several_fields_come_on_one_map(compared, labelvet):
+    fields = ("--field", "truth", "--field", "predictions")
+    named = ("--set", "method=pca", "--set", "embeddings=vector")
+    vectors = [
+        [[float(at), 1.0] for at in range(len(ids))]
+        for ids in compared.values("truth.detections.id")
+    ]
+    compared.set_values("truth.detections.vector", vectors, dynamic=True)
+    compared.set_values("predictions.detections.vector", [[[0.0, 1.0]] * 3] * 8, dynamic=True)
+    assert labelvet("compute", compared.name, "--brain-key", "cli", *fields, *named).startswith(
+        "40 points under 'cli'"
+    )
+
+
 def test_labels_of_a_confidence_and_a_class_are_approved(judged, labelvet):
     approve = ("approve", judged.name, "--field", "predictions", "--into", "truth")
     labelvet(*approve, "--min-confidence", "0.2", "--max-confidence", "0.9", "--class", "cat")

@@ -16,10 +16,11 @@ from labelvet.approval.finalize import finalize
 from labelvet.approval.undo import undo
 from labelvet.autolabel.runs import check_label_field
 from labelvet.core.errors import InvalidParameter
-from labelvet.dataset import brain_runs
+from labelvet.dataset import brain_runs, tags
 from labelvet.dataset.label_views import exclude_tagged, save_tagged_view
 from labelvet.dataset.storage import home_of
-from labelvet.dataset.tags import tag_view
+from labelvet.dataset.stored_embeddings import load_embeddings
+from labelvet.dataset.tags import tag_fields, tag_view
 from labelvet.issues.find import find_label_issues, remove_label_issues
 from labelvet.maps.columns import list_attributes, load_column
 from labelvet.maps.map import list_maps, load_map
@@ -27,6 +28,7 @@ from labelvet.maps.selection import select_stages, visible_rows
 from labelvet.maps.thumbnails import make_thumbnails
 from labelvet.operators import SaveTaggedView
 from labelvet.panels.label_embeddings import LabelEmbeddings
+from labelvet.panels.label_embeddings.open_map import labels_of
 from labelvet.review.answers import Answer, give_answers
 from labelvet.review.queue import next_issues
 from labelvet.visualization.update import find_changes, update_visualization
@@ -127,6 +129,32 @@ def test_a_map_of_frames_is_colored_cropped_and_selected(videos, frames):
     assert all(crop.image for crop in make_thumbnails(videos, whole, [0, 7], 32, 0))
     assert len(videos.load_brain_results("k").points) == 24
     assert videos.load_brain_view("k").count("det.detections") == 24
+
+
+def test_two_fields_of_frames_on_one_map(videos):
+    videos.clone_frame_field("det", "truth")
+    frames, rows = videos.to_frames(), np.array([0, 5, 23, 24, 47])
+    how = {"embeddings": "vector", "method": "pca", "progress": False}
+    labelvet.compute_visualization(frames, ["det", "truth"], "two", **how)
+    shown = load_map(videos, "two")
+    assert len(shown) == 48 and shown.info.stored_fields == ["frames.det", "frames.truth"]
+    assert load_embeddings(videos, "two", every_field=True).rows.tolist() == list(range(48))
+    assert not find_changes(videos, "two")
+    assert visible_rows(shown, videos.limit(1)).reshape(2, 24).sum(axis=1).tolist() == [12, 12]
+    stages = select_stages(shown, rows, frames)
+    picked = fosv.get_extended_view(frames.view(), extended_stages=stages)
+    assert visible_rows(shown, picked).nonzero()[0].tolist() == rows.tolist()
+    crops = make_thumbnails(videos, shown, [47, 0], 32, 0)
+    assert [crop.field for crop in crops] == ["truth", "det"] and all(crop.image for crop in crops)
+    done = tag_fields(videos, labels_of(shown, rows), "seen")
+    counted = [videos.count_label_tags(f"frames.{field}") for field in ("det", "truth")]
+    assert done.changed == 5 and counted == [{"seen": 3}, {"seen": 2}]
+    assert frames.count_label_tags("truth") == {"seen": 2}
+    save_tagged_view(videos, "seen", shown.info.stored_fields)
+    saved = videos.load_saved_view("seen")
+    assert [saved.count(f"{field}.detections") for field in ("det", "truth")] == [3, 2]
+    assert tags.undo(videos, done.token).changed == 5
+    assert videos.count_label_tags("frames.truth") == {}
 
 
 def test_a_map_of_frames_is_updated(videos, frames):

@@ -18,6 +18,9 @@ import type { RunWire } from "../wire";
 
 const MORE = 50;
 
+/** A range that is dragged settles before the grid follows. */
+const SETTLE_MS = 120;
+
 /**
  * The selected rows, null for none, and the gestures that change them. The App's grid follows: it is
  * given the view stages that Python makes of the rows.
@@ -87,7 +90,10 @@ export function useSelection({
   );
   useEffect(() => {
     latestKept.current = kept;
-    if (latest.current) show(everyRows([latest.current, kept]));
+    const timer = setTimeout(() => {
+      if (latest.current) show(everyRows([latest.current, kept]));
+    }, SETTLE_MS);
+    return () => clearTimeout(timer);
   }, [kept, show]);
 
   const select = useCallback(
