@@ -18,6 +18,7 @@ EFFICIENTNET_LITE = {
 }
 
 PRECISIONS = ("auto", "fp32", "bf16", "fp16")
+_DTYPES = {"float32": "fp32", "bfloat16": "bf16", "float16": "fp16"}
 
 # torchvision backbone → (what it is good for, file that torch.hub keeps its weights in)
 _TORCHVISION = {
@@ -64,6 +65,12 @@ def list_backbones() -> list[BackboneChoice]:
     for name, description in _ZOO.items():
         choices.append(BackboneChoice(name, description, is_fetched(name)))
     return choices
+
+
+def precision_of(recorded: str) -> str:
+    """Returns which of ``PRECISIONS`` to ask for, to embed as a run did that recorded a backbone's
+    precision; "auto" for a backbone that has its own."""
+    return _DTYPES.get(recorded.partition(",")[0], "auto")
 
 
 def torch_home() -> Path:

@@ -7,11 +7,13 @@ each of them.
 
 from __future__ import annotations
 
+import io
 import os
 import struct
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from tempfile import NamedTemporaryFile
 from typing import Any, TypeVar
 
 import numpy as np
@@ -22,6 +24,11 @@ from ..core.images import is_turned, orientation_of, pillows_limit_lifted
 
 # Whoever changes which pixels are read changes "decoded" in labelvet.embeddings.store.
 MAX_PIXELS = 500_000_000
+
+# Of what somebody hands over: Pillow has readers that start other programs, and one picture must
+# not take the memory of the process.
+_GIVEN_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
+_MAX_GIVEN_PIXELS = 50_000_000
 
 _JPEG = b"\xff\xd8\xff"
 _SAMPLE_FORMAT = 339  # TIFF's: 1 for unsigned integers, the default
@@ -70,6 +77,28 @@ def read_pixels(path: str) -> NDArray[np.uint8]:
     # Pillow's decoders raise many kinds of errors on malformed files, SyntaxError among them
     except Exception as error:
         raise UnreadableImage(str(error) or type(error).__name__) from error
+
+
+def read_given(content: bytes) -> NDArray[np.uint8]:
+    """Decodes an image that somebody hands over, as :func:`read_pixels` does a file of a dataset.
+
+    Raises:
+        UnreadableImage: if it is no JPEG, PNG, WebP, GIF, BMP or TIFF, is broken, or is larger
+            than 50 megapixels
+    """
+    try:
+        with (
+            pillows_limit_lifted(),
+            Image.open(io.BytesIO(content), formats=_GIVEN_FORMATS) as image,
+        ):
+            size = image.size
+    except Exception:  # as in read_pixels
+        raise UnreadableImage("it is no JPEG, PNG, WebP, GIF, BMP or TIFF") from None
+    _check_size(*size, _MAX_GIVEN_PIXELS, "make it smaller")
+    with NamedTemporaryFile() as file:
+        file.write(content)
+        file.flush()
+        return read_pixels(file.name)
 
 
 def _read_jpeg(path: str) -> NDArray[np.uint8]:
@@ -160,11 +189,13 @@ def _opaque(alpha: NDArray[Any]) -> float:
     return float(np.iinfo(alpha.dtype).max) if alpha.dtype.kind in "iu" else 1.0
 
 
-def _check_size(width: int, height: int) -> None:
-    if width * height > MAX_PIXELS:
+def _check_size(
+    width: int, height: int, most: int = MAX_PIXELS, advice: str = "cut it into tiles"
+) -> None:
+    if width * height > most:
         raise UnreadableImage(
-            f"it has {width * height / 1e6:,.0f} megapixels, and {MAX_PIXELS / 1e6:,.0f} can be "
-            "read: cut it into tiles"
+            f"it has {width * height / 1e6:,.0f} megapixels, and {most / 1e6:,.0f} can be read: "
+            f"{advice}"
         )
 
 

@@ -15,6 +15,7 @@ from .neighbor_search import search_neighbors
 EXACT_UP_TO = 30_000
 
 _BLOCK = 1024
+_ROWS = 8192
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,6 +77,30 @@ def build_neighbor_graph(
     else:
         indices, distances = _exact(vectors, k, metric, progress)
     return NeighborGraph(indices.astype(np.int32), distances.astype(np.float32), metric)
+
+
+def distances_to(
+    query: NDArray[np.float32], vectors: NDArray[np.float32], metric: str = "euclidean"
+) -> NDArray[np.float32]:
+    """Returns the distance of every vector to one.
+
+    Args:
+        query: (d,) float32
+        vectors: (n, d) float32
+        metric: "euclidean", "cosine", "manhattan" or "correlation"
+
+    Returns:
+        (n,) float32, infinite where the metric has none
+    """
+    from sklearn.metrics import pairwise_distances
+
+    distances = np.empty(len(vectors), dtype=np.float32)
+    # by blocks, as it computes in copies of float64
+    for start in range(0, len(vectors), _ROWS):
+        block = slice(start, start + _ROWS)
+        distances[block] = pairwise_distances(vectors[block], query[None], metric)[:, 0]
+    distances[np.isnan(distances)] = np.inf
+    return distances
 
 
 def _exact(

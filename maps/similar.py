@@ -1,4 +1,4 @@
-"""More like this: the nearest patches of some patches."""
+"""The nearest patches: of some patches, or by their distances to anything else."""
 
 from __future__ import annotations
 
@@ -41,12 +41,14 @@ def similar_by_map(points: NDArray[np.float32], rows: Rows, count: int) -> Rows:
 def _first(nearest: NDArray[np.floating], rows: Rows, count: int) -> Rows:
     others = nearest.copy()
     others[rows] = np.inf
-    reachable = int(np.isfinite(others).sum())
-    count = min(count, reachable)
-    if not count:
-        return np.empty(0, dtype=np.int64)
-    best = np.argpartition(others, count - 1)[:count]
-    return np.asarray(best[np.argsort(others[best], kind="stable")], dtype=np.int64)
+    return nearest_rows(others, count)
+
+
+def nearest_rows(distances: NDArray[np.floating], count: int) -> Rows:
+    """Returns the rows of the smallest of (n,) distances, nearest first; of equal ones the first
+    row first, and none that is infinite."""
+    best = np.argsort(distances, kind="stable")[:count]
+    return np.asarray(best[np.isfinite(distances[best])], dtype=np.int64)
 
 
 def nearest_on_map(points: NDArray[np.float32], count: int) -> NDArray[np.int32]:

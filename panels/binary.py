@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import binascii
+from base64 import b64decode
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, PlainValidator
 
+from ..core.errors import InvalidParameter
 from ..core.packed import BARE, pack
 from .message import TypeScript
 
@@ -24,6 +27,13 @@ def _bare(rows: Any) -> Any:
     return BARE + rows["bits"] if given else rows
 
 
+def _content(text: Any) -> bytes:
+    try:
+        return b64decode(text, validate=True)
+    except (TypeError, ValueError, binascii.Error):
+        raise InvalidParameter("The content of a file must be base64.") from None
+
+
 Floats = _column("f4")
 Codes = _column("u2")
 Counts = _column("u4")
@@ -32,4 +42,7 @@ RowSet = Annotated[
     str,
     BeforeValidator(_bare),
     TypeScript('Column<"rows" | "u4">', "../../app/binary"),
+]
+FileContent = Annotated[
+    bytes, PlainValidator(_content), TypeScript("FileContent", "../../app/binary")
 ]

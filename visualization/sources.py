@@ -14,12 +14,11 @@ from ..core.errors import InvalidParameter
 from ..core.progress import Progress
 from ..dataset.patches import PatchTable
 from ..dataset.stored_embeddings import align_vectors, read_embeddings_field, read_similarity_index
+from ..embeddings.catalog import precision_of
 from ..embeddings.crops import CropSettings
 from ..embeddings.hardware import Hardware
 from ..embeddings.store import DECODED
 from ..embeddings.vectors import Embeddings
-
-_PRECISIONS = {"float32": "fp32", "bfloat16": "bf16", "float16": "fp16"}
 
 
 class EmbeddingSource(Protocol):
@@ -168,7 +167,7 @@ def source_of(config: Any, backbone: FromBackbone) -> EmbeddingSource:
         )
     hardware = Hardware(
         backbone.hardware.device,
-        _PRECISIONS.get(how["precision"].partition(",")[0], "auto"),
+        precision_of(how["precision"]),
         backbone.hardware.batch_size,
         backbone.hardware.num_workers,
     )

@@ -22,6 +22,9 @@ const TYPES = { f4: Float32Array, u2: Uint16Array, u4: Uint32Array } as const;
 /** A packed column of one of some kinds. */
 export type Column<K extends Kind> = string & { readonly kind?: K };
 
+/** The content of a file. */
+export type FileContent = string & { readonly kind?: "file" };
+
 /** What Python sent, or the browser has, is of another version. */
 export const OTHER_VERSION =
   "This page and the App's server have different versions of labelvet: reload the page, and if " +
@@ -53,6 +56,11 @@ export function packRows(rows: Uint8Array): Column<"rows" | "u4"> {
   const numbers = new Uint32Array(count);
   for (let i = 0, at = 0; at < count; i++) if (rows[i]) numbers[at++] = i;
   return pack("u4", count, new Uint8Array(numbers.buffer));
+}
+
+/** Packs the content of a file. */
+export async function packFile(file: Blob): Promise<FileContent> {
+  return toBase64(new Uint8Array(await file.arrayBuffer()));
 }
 
 function pack<K extends Kind>(kind: K, count: number, values: Uint8Array): Column<K> {

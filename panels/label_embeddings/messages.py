@@ -12,7 +12,7 @@ from ...dataset.tags import check_tag
 from ...review.answers import VERDICTS
 from ...review.class_pairs import REASONS, SOURCES
 from ...review.many import WAYS
-from ..binary import Codes, Counts, Floats, Mask, RowSet
+from ..binary import Codes, Counts, FileContent, Floats, Mask, RowSet
 from ..message import ClassName, Id, Moment, OneOf, Reply, Request, Text
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ LooksBy = Annotated[str, OneOf(SOURCES)]
 Similarity = Annotated[str, OneOf(REASONS)]
 Tag = Annotated[str, AfterValidator(check_tag)]
 Row = Annotated[int, Field(ge=0)]
+Count = Annotated[int, Field(ge=1, le=10_000)]
 # x, y, width and height, relative to an image
 Box = Annotated[list[float], Field(min_length=4, max_length=4)]
 
@@ -92,7 +93,19 @@ class SimilarRequest(RowsRequest):
         count: how many
     """
 
-    count: int = Field(50, ge=1, le=10_000)
+    count: Count = 50
+
+
+class ImageRequest(RunRequest):
+    """An image whose nearest rows are wanted.
+
+    Attributes:
+        image: the content of its file, in base64
+        count: how many
+    """
+
+    image: FileContent
+    count: Count = 50
 
 
 class TagRequest(RowsRequest):
@@ -440,15 +453,29 @@ class SavedView(Done):
     created: bool
 
 
+class Searches(Reply):
+    """What the patches of a run can be searched by.
+
+    Attributes:
+        images: whether images, as is known which backbone embedded the patches
+        most_bytes: how large the file of an image may be
+    """
+
+    images: bool
+    most_bytes: int
+
+
 class Similar(Reply):
-    """The rows nearest to some, nearest first.
+    """The rows nearest to some, or to something else, nearest first.
 
     Attributes:
         source: whether by their embeddings, or on the map
+        note: which rows were not compared, null where all were
     """
 
     rows: list[int]
     source: Source
+    note: str | None = None
 
 
 class Cluster(Reply):

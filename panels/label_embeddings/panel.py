@@ -31,9 +31,10 @@ from .class_methods import ClassMethods
 from .open_map import check_rows, labels_of, open_map
 from .pending_runs import pending_runs
 from .review_methods import ReviewMethods
+from .search_methods import SearchMethods
 
 
-class LabelEmbeddings(ReviewMethods, ClassMethods, Undoing, WebPanel):
+class LabelEmbeddings(ReviewMethods, ClassMethods, SearchMethods, Undoing, WebPanel):
     """A map of patches on which labels are seen, lassoed, judged and tagged."""
 
     name = "label_embeddings"

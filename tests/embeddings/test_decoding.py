@@ -9,7 +9,12 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 from labelvet.core.errors import Cancelled
-from labelvet.embeddings.decoding import DecodingThreads, UnreadableImage, read_pixels
+from labelvet.embeddings.decoding import (
+    DecodingThreads,
+    UnreadableImage,
+    read_given,
+    read_pixels,
+)
 from PIL import Image, ImageOps
 
 
@@ -45,6 +50,34 @@ def test_what_is_no_jpeg_is_not_read_whole_to_see_that(tmp_path, monkeypatch):
     Image.fromarray(pixels).save(file)
     monkeypatch.setattr(torchvision.io, "read_file", None)
     assert read_pixels(str(file)).shape == (3, 4, 3)
+
+
+def test_an_image_that_is_handed_over_is_read_as_a_file_is(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    noise = Image.effect_noise((31, 47), 80).convert("RGB")
+    noise.save(tmp_path / "turned.jpg", exif=exif)
+    noise.convert("P").save(tmp_path / "few.gif")
+    noise.save(tmp_path / "image.webp")
+    for file in tmp_path.iterdir():
+        np.testing.assert_array_equal(read_given(file.read_bytes()), read_pixels(str(file)))
+
+
+def test_only_pictures_of_a_few_formats_and_of_some_size_are_taken():
+    def saved(format_, size=(8, 8)):
+        buffer = io.BytesIO()
+        Image.new("L" if format_ == "EPS" else "1", size).save(buffer, format_)
+        return buffer.getvalue()
+
+    svg = b'<svg xmlns="http://www.w3.org/2000/svg" width="8" height="8"/>'
+    # a reader of EPS starts Ghostscript
+    for content in (b"", b"no image", svg, saved("EPS"), saved("PPM")):
+        with pytest.raises(UnreadableImage, match=r"^it is no JPEG, PNG, WebP, GIF, BMP or TIFF$"):
+            read_given(content)
+    with pytest.raises(UnreadableImage, match="60 megapixels, and 50 can be read: make it smaller"):
+        read_given(saved("PNG", (10_000, 6_000)))
+    with pytest.raises(UnreadableImage, match="truncated"):
+        read_given(saved("TIFF", (300, 300))[:-900])
 
 
 def test_results_come_in_order_and_no_further_ahead_than_needed():

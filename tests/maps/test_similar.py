@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
-from labelvet.embeddings.neighbors import build_neighbor_graph
-from labelvet.maps.similar import nearest_on_map, similar_by_graph, similar_by_map
+from labelvet.embeddings.neighbors import build_neighbor_graph, distances_to
+from labelvet.maps.similar import nearest_on_map, nearest_rows, similar_by_graph, similar_by_map
 
 
 @pytest.fixture
@@ -43,3 +43,20 @@ def test_the_nearest_of_every_point_itself_first(line):
     assert near[21].tolist() == [-1, -1, -1] and 21 not in near
     assert nearest_on_map(line[:2], 3).tolist() == [[0, 1, -1], [1, 0, -1]]
     assert nearest_on_map(np.full((2, 2), np.nan, np.float32), 3).tolist() == [[-1] * 3] * 2
+
+
+@pytest.mark.parametrize("metric", ["euclidean", "cosine", "manhattan", "correlation"])
+def test_the_nearest_of_a_vector_are_those_of_the_graph(metric):
+    vectors = np.random.default_rng(51).standard_normal((60, 9)).astype(np.float32)
+    graph = build_neighbor_graph(vectors, 6, metric)
+    for row in range(0, 60, 7):
+        near = nearest_rows(distances_to(vectors[row], vectors, metric), 6)
+        assert near.tolist() == graph.indices[row].tolist()
+
+
+def test_of_equally_near_rows_the_first_comes_first():
+    distances = np.array([1, 0, 1, np.inf, 0] * 20, np.float32)
+    assert nearest_rows(distances, 3).tolist() == [1, 4, 6]
+    assert len(nearest_rows(distances, 1000)) == 80
+    zeros = np.zeros((3, 4), np.float32)
+    assert len(nearest_rows(distances_to(zeros[0], zeros, "correlation"), 3)) == 0

@@ -1,5 +1,8 @@
 """The panel's methods, called as the App's server calls them."""
 
+from base64 import b64encode
+from pathlib import Path
+
 import fiftyone as fo
 import fiftyone.core.odm as foo
 import numpy as np
@@ -116,6 +119,21 @@ def test_colors_crops_clusters_and_neighbors(app):
     theirs = app.open("theirs")
     similar = app("similar", rows=bits([3], 8), count=2, **theirs)
     assert len(similar["rows"]) == 2 and similar["source"] == "map"
+
+
+def test_an_image_finds_the_patches_that_look_like_it(app):
+    from labelvet import compute_visualization
+
+    assert app("searches", **app.open()) == {"images": False, "mostBytes": 20_000_000}
+    compute_visualization(app.dataset, "predictions", "seen", method="pca", progress=False)
+    about = app.open("seen")
+    assert app("searches", **about)["images"] and app("load_backbone", **about) == {}
+    file = b64encode(Path(app.dataset.first().filepath).read_bytes()).decode()
+    found = app("similar_to_image", image=file, count=3, **about)
+    # the three patches of the first image are of one color, and so equally near
+    assert found == {"rows": [0, 1, 2], "source": "neighbors", "note": None}
+    text = b64encode(b"text").decode()
+    assert "no JPEG, PNG" in app("similar_to_image", image=text, **about)["error"]
 
 
 def test_the_view_and_the_filters_are_followed_but_not_the_selection(app):
@@ -247,6 +265,9 @@ FORGED = [
     *(("crops", {"rows": [1], "size": number}) for number in NUMBERS if number is not None),
     *(("crops", {"rows": [1], "margin": n}) for n in (100.5, *NUMBERS) if n not in (None, 8.5)),
     *(("similar", {"rows": bits([1]), "count": number}) for number in (0, *NUMBERS) if number),
+    *(("similar_to_image", {"image": one}) for one in (None, 1, "", "AAAA", "!", "é", ["AAAA"])),
+    ("similar_to_image", {"image": "AAAA", "count": 0}),
+    *(("load_backbone", {"key": key}) for key in (None, "../x", "theirs")),
     *(("open_sample", {"row": row}) for row in (None, -1, 24, "0", 1.5, {"$gt": 0})),
     *(("tag", {"rows": bits([1]), "tag": tag}) for tag in (None, 1, "", "a\n", "x" * 101, ["a"])),
     ("tag", {"rows": bits([1]), "tag": "a", "target": "datasets"}),

@@ -16,6 +16,7 @@ import { useMany } from "./hooks/useMany";
 import { useMapLook } from "./hooks/useMapLook";
 import { useReviewer } from "./hooks/useReviewer";
 import { useReviewQueue } from "./hooks/useReviewQueue";
+import { useSearch } from "./hooks/useSearch";
 import { useSelection } from "./hooks/useSelection";
 import { useTagging } from "./hooks/useTagging";
 import { useVisible } from "./hooks/useVisible";
@@ -24,6 +25,7 @@ import { ClusterList } from "./parts/ClusterList";
 import { ManyMenu } from "./parts/ManyMenu";
 import { MapFrame } from "./parts/MapFrame";
 import { ReviewPage } from "./parts/ReviewPage";
+import { SearchBox } from "./parts/SearchBox";
 import { SelectionDrawer } from "./parts/SelectionDrawer";
 import { Side } from "./parts/Side";
 import { TagBar } from "./parts/TagBar";
@@ -75,6 +77,7 @@ export function RunPage({
   const look = useMapLook();
   const selection = useSelection({ wire: run, length, ...visible, remember, report });
   const { judged } = selection;
+  const search = useSearch(run, selection, report);
   const tagging = useTagging({
     wire,
     run,
@@ -154,6 +157,7 @@ export function RunPage({
           ...tagging.keys,
           undoKey,
           ...selection.keys,
+          ...search.keys,
           ...look.keys,
           ...clusters.keys,
           ...(hasLabels ? classes.keys : []),
@@ -169,11 +173,17 @@ export function RunPage({
   }, [reviewing, review.items, reviewer.picking, keys.focus]);
 
   return (
-    <section {...keys.frame} className="lv-page" aria-label="Label embeddings">
+    <section
+      {...keys.frame}
+      {...(reviewing ? {} : search.frame)}
+      className="lv-page"
+      aria-label="Label embeddings"
+    >
       <Toolbar
         {...{ picker, opened, coloring, look, clusters, keys, reviewing }}
         classes={hasLabels ? classes : null}
         history={<History list={list} onUndo={undoChange} />}
+        search={!reviewing && <SearchBox {...{ search, selection }} onLeave={keys.focus} />}
         onReview={hasLabels ? (reviewing ? endReview : startReview) : null}
       />
       <div className="lv-stage" data-reviewing={reviewing}>
@@ -198,6 +208,7 @@ export function RunPage({
         )}
         <MapFrame
           {...{ wire: run, opened, coloring, visible, selection, look, edition }}
+          doing={search.doing}
           pointed={reviewing ? (reviewer.item?.row ?? null) : pointed}
           onOpen={openRow}
         />
@@ -225,7 +236,7 @@ export function RunPage({
         <SelectionDrawer
           {...{ wire: run, attributes, fields, labels, edition }}
           rows={judged}
-          first={clusters.strangers}
+          first={selection.nearest.length ? selection.nearest : clusters.strangers}
           onNarrow={(rows) => selection.select(rows, "intersect")}
           onPoint={setPointed}
           onOpen={openRow}

@@ -1,5 +1,5 @@
 // Written by `make types` from messages.py: change that, not this.
-import type { Column } from "../../app/binary";
+import type { Column, FileContent } from "../../app/binary";
 
 export const RUN_STATES = ["ready", "computing", "empty"] as const;
 export type RunState = (typeof RUN_STATES)[number];
@@ -175,6 +175,9 @@ export interface Runs {
   runs: Run[];
 }
 
+/** It is done. */
+export type Nothing = Record<string, never>;
+
 /** A class whose labels all become another one's. */
 export interface MergeRequest {
   /** its brain key */
@@ -245,9 +248,6 @@ export interface RowRequest {
   row: number;
 }
 
-/** It is done. */
-export type Nothing = Record<string, never>;
-
 /** What one answer for many labels would do. */
 export interface Plan {
   /** how many labels it would change */
@@ -279,6 +279,14 @@ export interface SavedView {
   created: boolean;
 }
 
+/** What the patches of a run can be searched by. */
+export interface Searches {
+  /** whether images, as is known which backbone embedded the patches */
+  images: boolean;
+  /** how large the file of an image may be */
+  mostBytes: number;
+}
+
 /** Some rows of a run. */
 export interface RowsRequest {
   /** its brain key */
@@ -306,11 +314,25 @@ export interface SimilarRequest {
   count?: number;
 }
 
-/** The rows nearest to some, nearest first. */
+/** The rows nearest to some, or to something else, nearest first. */
 export interface Similar {
   rows: number[];
   /** whether by their embeddings, or on the map */
   source: Source;
+  /** which rows were not compared, null where all were */
+  note: string | null;
+}
+
+/** An image whose nearest rows are wanted. */
+export interface ImageRequest {
+  /** its brain key */
+  key: string;
+  /** its identity, see `Run` */
+  run: string;
+  /** the content of its file, in base64 */
+  image: FileContent;
+  /** how many */
+  count?: number;
 }
 
 /** A tag for the labels or samples of some rows. */
@@ -555,6 +577,8 @@ export interface Methods {
   exclude_tagged: { request: ExcludeTaggedRequest; answer: Done };
   /** All visualization runs of the dataset, those that are being computed too. */
   list_runs: { request: object; answer: Runs };
+  /** Loads what a search needs, which takes seconds; a search does so too where it was not. */
+  load_backbone: { request: RunRequest; answer: Nothing };
   /** Gives all labels of a class the name of another. */
   merge_classes: { request: MergeRequest; answer: Changed };
   /** The labels to look at next, ranked by all that is known now, or as an audit drew them. */
@@ -567,10 +591,14 @@ export interface Methods {
   plan_many: { request: AnswerManyRequest; answer: Plan };
   /** Saves the view of what has a tag. */
   save_tagged_view: { request: SaveTaggedViewRequest; answer: SavedView };
+  /** What the patches of a run can be searched by. */
+  searches: { request: RunRequest; answer: Searches };
   /** The view stages that make the App's grid show exactly some rows. */
   select_rows: { request: RowsRequest; answer: Stages };
   /** The rows nearest to the selected ones. */
   similar: { request: SimilarRequest; answer: Similar };
+  /** The rows nearest to an image. */
+  similar_to_image: { request: ImageRequest; answer: Similar };
   /** Adds a tag to the selected labels or samples, or removes it. */
   tag: { request: TagRequest; answer: Changed };
   /** Takes a change back. */

@@ -1,7 +1,7 @@
 // Calls of the Python half, with what is binary on the way packed and unpacked. Nothing else in the
 // panel knows how messages travel.
 import { telling } from "../../app/answered";
-import { packRows, unpack } from "../../app/binary";
+import { packFile, packRows, unpack } from "../../app/binary";
 import type { CallPython } from "../../app/panel";
 import type { Box } from "./boxes";
 import type {
@@ -18,6 +18,7 @@ import type {
   Plan,
   Queue,
   Run,
+  Searches,
   Similar,
   Target,
   UndoableChange,
@@ -35,6 +36,8 @@ export type {
   Methods,
   Queue,
   Run,
+  Searches,
+  Similar,
   SimilarClasses,
   Target,
   Verdict,
@@ -184,6 +187,19 @@ export class RunWire {
 
   similar(rows: Rows, count: number): Promise<Similar> {
     return this.call("similar", { ...this.about, rows: packRows(rows), count });
+  }
+
+  searches(): Promise<Searches> {
+    return this.call("searches", this.about);
+  }
+
+  /** Resolves once what a search needs is loaded. */
+  loadBackbone(): Promise<object> {
+    return this.call("load_backbone", this.about);
+  }
+
+  async similarToImage(file: Blob, count: number): Promise<Similar> {
+    return this.call("similar_to_image", { ...this.about, image: await packFile(file), count });
   }
 
   async clusters(path: string): Promise<{ codes: Uint16Array; clusters: Cluster[] }> {

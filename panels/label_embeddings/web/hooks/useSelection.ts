@@ -14,9 +14,12 @@ import {
   type Rows,
   rowsOf,
 } from "../rows";
-import type { RunWire } from "../wire";
+import type { RunWire, Similar } from "../wire";
 
-const MORE = 50;
+/** How many of the nearest are selected, unless another of these is chosen. */
+const NEAREST = 50;
+export const NUMBERS = [10, NEAREST, 200, 1000];
+const NO_ORDER: number[] = [];
 
 /** A range that is dragged settles before the grid follows. */
 const SETTLE_MS = 120;
@@ -29,7 +32,8 @@ const SETTLE_MS = 120;
  * @param kept the rows that are not hidden in the map alone, null for all: the grid shows no others
  * @param drawn those of them that are in the App's view
  * @param remember is given what undoes a change
- * @returns beside the gestures, `selected` and what of it is `judged`, since it is seen
+ * @returns beside the gestures, `selected` and what of it is `judged`, since it is seen, and the
+ *   `nearest` rows where these are selected for being near to something, nearest first
  */
 export function useSelection({
   wire,
@@ -80,8 +84,13 @@ export function useSelection({
     [wire, showInGrid, report],
   );
 
+  /** counts what a person asked for: a late answer to what came before is not wanted */
+  const wishes = useRef(0);
+  const orders = useRef(new WeakMap<Rows, number[]>());
+  const [howMany, setHowMany] = useState(NEAREST);
   const change = useCallback(
     (rows: Rows | null) => {
+      wishes.current++;
       latest.current = rows;
       show(rows && everyRows([rows, latestKept.current]));
       setSelected(rows);
@@ -110,24 +119,38 @@ export function useSelection({
   );
 
   const judged = useMemo(() => (selected ? everyRows([selected, drawn]) : null), [selected, drawn]);
-  const clear = () => select(null);
+  const clear = () => {
+    wishes.current++;
+    select(null);
+  };
   const invert = () => select(invertRows(latest.current ?? noRows(length), drawn));
   const clickRow = (row: number | null, how: Combine) => {
     if (row !== null) select(rowsOf(length, [row]), how);
     else if (how === "replace") clear();
   };
+  /** selects the nearest rows that are found, unless another selection was made meanwhile */
+  const selectNearest = async (
+    find: (count: number, wanted: () => boolean) => Promise<Similar | null>,
+    how: Combine = "replace",
+  ) => {
+    const wish = ++wishes.current;
+    const wanted = () => wish === wishes.current && !closed.current;
+    try {
+      const found = await find(howMany, wanted);
+      if (found === null || !wanted()) return;
+      const near = rowsOf(length, found.rows);
+      const rows = latest.current ? combineRows(latest.current, near, how) : near;
+      orders.current.set(rows, found.rows);
+      select(rows);
+      if (found.note) report.say(found.note);
+      else if (found.source === "map")
+        report.say("This run has no neighbor graph, so these are the nearest on the map.");
+    } catch (error) {
+      if (wanted()) report.fail((error as Error).message);
+    }
+  };
   const moreLikeThis = () => {
-    if (!judged) return;
-    const of = latest.current;
-    wire.similar(judged, MORE).then(
-      ({ rows, source }) => {
-        if (latest.current !== of) return;
-        select(rowsOf(length, rows), "add");
-        if (source === "map")
-          report.say("This run has no neighbor graph, so these are the nearest on the map.");
-      },
-      (error: Error) => report.fail(error.message),
-    );
+    if (judged) selectNearest((count) => wire.similar(judged, count), "add");
   };
 
   // a closed panel leaves no selection behind that nobody could clear
@@ -146,7 +169,9 @@ export function useSelection({
     { key: "m", does: "More like this", run: moreLikeThis },
     { key: "Esc", does: "Clear the selection", run: clear },
   ];
-  return { selected, judged, select, clear, invert, clickRow, moreLikeThis, keys };
+  const nearest = (selected && orders.current.get(selected)) ?? NO_ORDER;
+  const gestures = { select, clear, invert, clickRow, selectNearest, moreLikeThis };
+  return { selected, judged, nearest, howMany, setHowMany, ...gestures, keys };
 }
 
 export type LabelSelection = ReturnType<typeof useSelection>;

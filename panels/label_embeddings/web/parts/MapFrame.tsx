@@ -23,6 +23,7 @@ export function MapFrame({
   visible: { visible, drawn, waiting },
   selection,
   look,
+  doing,
   pointed,
   edition,
   onOpen,
@@ -33,6 +34,8 @@ export function MapFrame({
   visible: Visible;
   selection: LabelSelection;
   look: MapLook;
+  /** what a person waits for beside the database, null for nothing */
+  doing: string | null;
   /** the row that is looked at elsewhere in the panel */
   pointed: number | null;
   edition: number;
@@ -44,6 +47,7 @@ export function MapFrame({
   if (drawn) counts.push(`${countRows(drawn).toLocaleString()} in view`);
   if (selection.judged) counts.push(`${countRows(selection.judged).toLocaleString()} selected`);
   if (waiting) counts.push("asking the database…");
+  if (doing) counts.push(doing);
   return (
     <div className="lv-map-frame">
       <MapView

@@ -18,6 +18,7 @@ export function Toolbar({
   clusters,
   classes,
   keys,
+  search,
   history,
   reviewing,
   onReview,
@@ -30,6 +31,7 @@ export function Toolbar({
   /** null where there are no labels */
   classes: ClassPairsList | null;
   keys: Keys;
+  search: React.ReactNode;
   history: React.ReactNode;
   reviewing: boolean;
   /** starts the review or ends it; null where there are no labels to review */
@@ -94,6 +96,7 @@ export function Toolbar({
           },
         ]}
       />
+      {search}
       {history}
     </header>
   );

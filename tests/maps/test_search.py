@@ -1,0 +1,136 @@
+"""Patches that look like an image: what is found, and what is said where nothing can be."""
+
+from __future__ import annotations
+
+import io
+
+import fiftyone as fo
+import numpy as np
+import pytest
+from labelvet.core.errors import InvalidParameter, ModelUnavailable, UnknownRun
+from labelvet.embeddings.crops import CropSettings, cut_crops
+from labelvet.maps import search
+from labelvet.maps.map import load_map
+from labelvet.maps.search import MOST_BYTES, open_search, searches_of
+from labelvet.visualization.compute import compute_visualization
+from PIL import Image
+
+BOXES = [[0.0, 0.0, 0.5, 0.5], [0.5, 0.1, 0.4, 0.4], [0.1, 0.5, 0.8, 0.4]]
+SQUARED = CropSettings(alpha=0.1, force_square=True)
+
+
+def png(pixels, **options):
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "PNG", **options)
+    return buffer.getvalue()
+
+
+def blobs(rng):
+    """An image of large blobs of color, which a backbone sees even after it is made smaller."""
+    return np.asarray(
+        Image.fromarray(rng.integers(0, 255, (6, 8, 3), dtype=np.uint8)).resize((160, 120))
+    )
+
+
+@pytest.fixture(scope="module")
+def pictured(tmp_path_factory):
+    """Five images of 3 labels each with the maps ``patches``, ``squared`` and ``images``."""
+    folder, rng = tmp_path_factory.mktemp("pictured"), np.random.default_rng(51)
+    dataset = fo.Dataset()
+    for number in range(5):
+        (folder / f"{number}.png").write_bytes(png(blobs(rng)))
+        found = [fo.Detection(label="blob", bounding_box=box) for box in BOXES]
+        path, detections = str(folder / f"{number}.png"), fo.Detections(detections=found)
+        dataset.add_sample(fo.Sample(path, predictions=detections))
+    for key, field, options in (
+        ("patches", "predictions", {}),
+        ("squared", "predictions", {"alpha": 0.1, "force_square": True}),
+        ("images", None, {}),
+    ):
+        compute_visualization(dataset, field, key, method="pca", progress=False, **options)
+    yield dataset
+    dataset.delete()
+
+
+def pixels_of(dataset, number):
+    return np.asarray(Image.open(dataset.values("filepath")[number]))
+
+
+def asking(dataset, key="patches"):
+    return open_search(dataset, load_map(dataset, key))
+
+
+def test_the_crop_of_a_label_finds_that_label_first(pictured):
+    find = asking(pictured)
+    crops = cut_crops(pixels_of(pictured, 3), np.array(BOXES), CropSettings())
+    for place, crop in enumerate(crops):
+        near = find.near_image(png(crop), 4).tolist()
+        assert near[0] == 9 + place and len(set(near)) == 4
+    assert len(find.near_image(png(crops[0]), 1000)) == 15 and find.note is None
+
+
+def test_an_image_is_cropped_as_the_labels_were(pictured):
+    """A square is cut out of its middle, where those of the run are squares of their images."""
+    pixels = pixels_of(pictured, 2)
+    (square,) = cut_crops(pixels, np.array([BOXES[1]]), SQUARED)
+    assert square.shape[0] == square.shape[1]
+    wide = np.pad(square, ((0, 0), (20, 20), (0, 0)))
+    assert asking(pictured, "squared").near_image(png(wide), 1).tolist() == [7]
+
+
+def test_whole_images_are_found_upright(pictured):
+    exif = Image.Exif()
+    exif[0x0112] = 6  # people see it turned by a quarter, to the right
+    turned = png(np.rot90(pixels_of(pictured, 1)).copy(), exif=exif)
+    assert asking(pictured, "images").near_image(turned, 1).tolist() == [1]
+
+
+def test_what_is_no_image_is_refused_with_a_sentence(pictured):
+    find = asking(pictured)
+    for content in (b"", b"text", b"\0" * (MOST_BYTES + 1), png(pixels_of(pictured, 0))[:200]):
+        with pytest.raises(InvalidParameter, match=r"^(The image|An image) .*\.$"):
+            find.near_image(content, 5)
+
+
+def test_a_run_that_records_no_backbone_cannot_be_searched(judged):
+    for key in ("ours", "theirs"):
+        shown = load_map(judged, key)
+        assert not searches_of(judged, shown).images
+        with pytest.raises(InvalidParameter, match="which backbone embedded it"):
+            open_search(judged, shown)
+
+
+def test_what_the_store_has_lost_is_said(pictured, monkeypatch, tmp_path):
+    monkeypatch.setenv("LABELVET_CACHE_DIR", str(tmp_path))
+    search._patches.clear()
+    assert searches_of(pictured, load_map(pictured, "patches")).images
+    with pytest.raises(UnknownRun, match="not on this machine"):
+        asking(pictured)
+    compute_visualization(pictured.limit(1), "predictions", "part", method="pca", progress=False)
+    find = asking(pictured)
+    assert "12 points have no embedding on this machine any more" in find.note
+    assert sorted(find.near_image(png(pixels_of(pictured, 0)), 50).tolist()) == [0, 1, 2]
+    search._patches.clear()
+
+
+def test_weights_that_are_gone_or_others_are_said(pictured, monkeypatch, tmp_path):
+    import torch
+    from torchvision.models import get_model
+
+    fetched = tmp_path / "hub" / "checkpoints" / "mobilenet_v3_small-047dcff4.pth"
+    fetched.parent.mkdir(parents=True)
+    for path in (tmp_path / "own.pth", fetched):
+        torch.save(get_model("mobilenet_v3_small", weights=None).state_dict(), path)
+    compute_visualization(
+        pictured, "predictions", "own", model="mobilenet_v3_small", weights=tmp_path / "own.pth",
+        method="pca", progress=False,
+    )  # fmt: skip
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    with pytest.raises(InvalidParameter, match="other weights of 'mobilenet_v3_small'"):
+        asking(pictured, "own")
+    fetched.unlink()
+    monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
+    with pytest.raises(
+        ModelUnavailable, match=r"'mobilenet_v3_small' of 'own' could not be loaded"
+    ):
+        asking(pictured, "own")
