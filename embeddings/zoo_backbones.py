@@ -48,6 +48,23 @@ def _own_model(name: str) -> Any:
         return None
 
 
+def knows_words(name: str) -> bool:
+    """Whether a model of FiftyOne's own zoo is of a class that embeds words beside images. No
+    weights are read, but the module of the class is imported, and torch with it."""
+    import fiftyone.core.models as fom
+    from eta.core.utils import get_class
+    from fiftyone.zoo.models import RemoteZooModel
+
+    model = _own_model(name)
+    if model is None or isinstance(model, RemoteZooModel):
+        return False
+    try:
+        kind = get_class((model.default_deployment_config_dict or {}).get("type") or "")
+    except (ImportError, ValueError):  # of a package that is not installed
+        return False
+    return issubclass(kind, fom.PromptMixin)
+
+
 def load_zoo_model(name: str, **options: Any) -> Any:
     """Loads a model of FiftyOne's own zoo, or of a source that was registered on this machine and
     is trusted, as such a source brings code.
@@ -120,6 +137,18 @@ class FiftyOneBackbone:
     def prepare(self, crop: NDArray[np.uint8]) -> Any:
         """Applies the model's own transforms to a (height, width, 3) crop."""
         return crop if self._transforms is None else self._transforms(Image.fromarray(crop))
+
+    @property
+    def knows_words(self) -> bool:
+        """Whether it embeds words, near to the images that they describe."""
+        return bool(getattr(self._model, "can_embed_prompts", False))
+
+    def embed_words(self, words: str) -> NDArray[np.float32]:
+        """Embeds words, of a model that knows them: (dimension,) float32."""
+        import torch
+
+        with self._model, torch.inference_mode():
+            return np.asarray(self._model.embed_prompt(words), dtype=np.float32).reshape(-1)
 
     def embed(self, inputs: Sequence[Any]) -> NDArray[np.float32]:
         """Embeds prepared crops: (batch, dimension) float32."""

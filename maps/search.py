@@ -1,4 +1,5 @@
-"""Patches that look like an image: the run's own backbone embeds it, and the nearest are found.
+"""Patches that look like an image, or like what words say: the run's own backbone embeds these,
+and the nearest are found.
 
 Nothing that is asked names a model or a file. The backbone is the one that the run records, and its
 weights are those of that digest. It runs on the processor, which takes a moment for one image and
@@ -27,6 +28,7 @@ from ..embeddings.crops import CropSettings, cut_crops
 from ..embeddings.decoding import UnreadableImage, read_given
 from ..embeddings.neighbors import distances_to
 from ..embeddings.vectors import Embeddings, are_comparable
+from ..embeddings.zoo_backbones import knows_words
 from .map import Map
 from .similar import Rows, nearest_rows
 
@@ -43,9 +45,11 @@ class Searches:
 
     Attributes:
         images: whether the run records which backbone embedded it
+        words: whether that is one which embeds words too
     """
 
     images: bool
+    words: bool
 
 
 @dataclass(frozen=True)
@@ -117,6 +121,31 @@ class Search:
             (vector,) = self._backbone.embed([self._backbone.prepare(crop)])
         return self._near(vector, self._how.metric, number)
 
+    def near_words(self, words: str, number: int) -> Rows:
+        """Finds the rows nearest to what words say, by the angle between embeddings: that alone is
+        what models of words and images are trained for, whatever metric the map has.
+
+        Args:
+            words: such as "person on a bike"
+            number: how many, at most
+
+        Returns:
+            rows of the map, nearest first
+
+        Raises:
+            InvalidParameter: if there are no words, or the backbone knows none
+        """
+        if not words.strip():
+            raise InvalidParameter("Write what to look for, such as 'person on a bike'.")
+        if not getattr(self._backbone, "knows_words", False):
+            raise InvalidParameter(
+                f"'{self._how.model}' knows no words: search by an image, or compute the "
+                "visualization with a backbone such as 'clip-vit-base32-torch'."
+            )
+        with _embedding:
+            vector = self._backbone.embed_words(words.strip())
+        return self._near(vector, "cosine", number)
+
     def _near(self, vector: NDArray[np.float32], metric: str, number: int) -> Rows:
         vectors = self._patches.vectors
         if vector.shape != vectors.shape[1:] or not are_comparable(vector[None]).all():
@@ -131,10 +160,10 @@ class Search:
 def searches_of(dataset: fo.Dataset, shown: Map) -> Searches:
     """Says what the patches of a map can be searched by; loads no model."""
     try:
-        _recorded(dataset, shown.info.key)
+        how = _recorded(dataset, shown.info.key)
     except InvalidParameter:
-        return Searches(images=False)
-    return Searches(images=True)
+        return Searches(images=False, words=False)
+    return Searches(images=True, words=knows_words(how.model))
 
 
 def open_search(dataset: fo.Dataset, shown: Map) -> Search:

@@ -108,6 +108,17 @@ class ImageRequest(RunRequest):
     count: Count = 50
 
 
+class WordsRequest(RunRequest):
+    """Words whose nearest rows are wanted.
+
+    Attributes:
+        count: how many
+    """
+
+    words: str = Field(max_length=200)
+    count: Count = 50
+
+
 class TagRequest(RowsRequest):
     """A tag for the labels or samples of some rows.
 
@@ -458,10 +469,12 @@ class Searches(Reply):
 
     Attributes:
         images: whether images, as is known which backbone embedded the patches
+        words: whether words, as that backbone embeds them too
         most_bytes: how large the file of an image may be
     """
 
     images: bool
+    words: bool
     most_bytes: int
 
 

@@ -12,7 +12,7 @@ from .open_map import open_map
 
 
 class SearchMethods:
-    """The part of *Label embeddings* that searches by images."""
+    """The part of *Label embeddings* that searches by images and words."""
 
     @exposed
     def searches(self, ctx: Any, request: messages.RunRequest) -> messages.Searches:
@@ -31,4 +31,11 @@ class SearchMethods:
         """The rows nearest to an image."""
         search = open_search(ctx.dataset, open_map(ctx, request))
         rows = search.near_image(request.image, request.count)
+        return messages.Similar(rows=rows.tolist(), source="neighbors", note=search.note)
+
+    @exposed
+    def similar_to_words(self, ctx: Any, request: messages.WordsRequest) -> messages.Similar:
+        """The rows nearest to what words say."""
+        search = open_search(ctx.dataset, open_map(ctx, request))
+        rows = search.near_words(request.words, request.count)
         return messages.Similar(rows=rows.tolist(), source="neighbors", note=search.note)

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import io
+from pathlib import Path
 
 import fiftyone as fo
 import numpy as np
 import pytest
 from labelvet.core.errors import InvalidParameter, ModelUnavailable, UnknownRun
+from labelvet.dataset.stored_embeddings import load_embeddings
 from labelvet.embeddings.crops import CropSettings, cut_crops
 from labelvet.maps import search
 from labelvet.maps.map import load_map
 from labelvet.maps.search import MOST_BYTES, open_search, searches_of
 from labelvet.visualization.compute import compute_visualization
 from PIL import Image
+from tiny_clip import NAME, write_tiny_clip
 
 BOXES = [[0.0, 0.0, 0.5, 0.5], [0.5, 0.1, 0.4, 0.4], [0.1, 0.5, 0.8, 0.4]]
 SQUARED = CropSettings(alpha=0.1, force_square=True)
@@ -56,6 +59,18 @@ def pixels_of(dataset, number):
     return np.asarray(Image.open(dataset.values("filepath")[number]))
 
 
+@pytest.fixture(scope="module")
+def worded(pictured, tmp_path_factory):
+    """Those labels with the map ``worded``, made by FiftyOne's own CLIP with random weights."""
+    zoo, fo.config.model_zoo_dir = fo.config.model_zoo_dir, str(tmp_path_factory.mktemp("zoo"))
+    write_tiny_clip(Path(fo.config.model_zoo_dir))
+    compute_visualization(
+        pictured, "predictions", "worded", model=NAME, method="pca", progress=False
+    )
+    yield pictured
+    fo.config.model_zoo_dir = zoo
+
+
 def asking(dataset, key="patches"):
     return open_search(dataset, load_map(dataset, key))
 
@@ -76,6 +91,26 @@ def test_an_image_is_cropped_as_the_labels_were(pictured):
     assert square.shape[0] == square.shape[1]
     wide = np.pad(square, ((0, 0), (20, 20), (0, 0)))
     assert asking(pictured, "squared").near_image(png(wide), 1).tolist() == [7]
+
+
+def test_words_are_compared_by_the_angle_with_a_backbone_that_knows_them(worded):
+    import fiftyone.zoo as foz
+
+    searches = searches_of(worded, load_map(worded, "worded"))
+    assert searches.images and searches.words
+    assert not searches_of(worded, load_map(worded, "patches")).words
+    find, vectors = asking(worded, "worded"), load_embeddings(worded, "worded").vectors
+    model = foz.load_zoo_model(NAME, device="cpu")
+    for words in ("red", "person on a bike"):
+        asked = model.embed_prompt(words)
+        cosines = vectors @ asked / np.linalg.norm(vectors, axis=1) / np.linalg.norm(asked)
+        assert find.near_words(f" {words} ", 15).tolist() == np.argsort(-cosines).tolist()
+    (crop,) = cut_crops(pixels_of(worded, 3), np.array(BOXES[:1]), CropSettings())
+    assert find.near_image(png(crop), 1).tolist() == [9]
+    with pytest.raises(InvalidParameter, match="Write what to look for"):
+        find.near_words(" \n", 5)
+    with pytest.raises(InvalidParameter, match="knows no words"):
+        asking(worded).near_words("red", 5)
 
 
 def test_whole_images_are_found_upright(pictured):

@@ -124,7 +124,8 @@ def test_colors_crops_clusters_and_neighbors(app):
 def test_an_image_finds_the_patches_that_look_like_it(app):
     from labelvet import compute_visualization
 
-    assert app("searches", **app.open()) == {"images": False, "mostBytes": 20_000_000}
+    nothing = {"images": False, "words": False, "mostBytes": 20_000_000}
+    assert app("searches", **app.open()) == nothing
     compute_visualization(app.dataset, "predictions", "seen", method="pca", progress=False)
     about = app.open("seen")
     assert app("searches", **about)["images"] and app("load_backbone", **about) == {}
@@ -134,6 +135,7 @@ def test_an_image_finds_the_patches_that_look_like_it(app):
     assert found == {"rows": [0, 1, 2], "source": "neighbors", "note": None}
     text = b64encode(b"text").decode()
     assert "no JPEG, PNG" in app("similar_to_image", image=text, **about)["error"]
+    assert "knows no words" in app("similar_to_words", words="red", **about)["error"]
 
 
 def test_the_view_and_the_filters_are_followed_but_not_the_selection(app):
@@ -267,6 +269,7 @@ FORGED = [
     *(("similar", {"rows": bits([1]), "count": number}) for number in (0, *NUMBERS) if number),
     *(("similar_to_image", {"image": one}) for one in (None, 1, "", "AAAA", "!", "é", ["AAAA"])),
     ("similar_to_image", {"image": "AAAA", "count": 0}),
+    *(("similar_to_words", {"words": one}) for one in (None, 1, "\ud800", 10_000 * "x", "a")),
     *(("load_backbone", {"key": key}) for key in (None, "../x", "theirs")),
     *(("open_sample", {"row": row}) for row in (None, -1, 24, "0", 1.5, {"$gt": 0})),
     *(("tag", {"rows": bits([1]), "tag": tag}) for tag in (None, 1, "", "a\n", "x" * 101, ["a"])),

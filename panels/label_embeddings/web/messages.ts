@@ -283,6 +283,8 @@ export interface SavedView {
 export interface Searches {
   /** whether images, as is known which backbone embedded the patches */
   images: boolean;
+  /** whether words, as that backbone embeds them too */
+  words: boolean;
   /** how large the file of an image may be */
   mostBytes: number;
 }
@@ -331,6 +333,17 @@ export interface ImageRequest {
   run: string;
   /** the content of its file, in base64 */
   image: FileContent;
+  /** how many */
+  count?: number;
+}
+
+/** Words whose nearest rows are wanted. */
+export interface WordsRequest {
+  /** its brain key */
+  key: string;
+  /** its identity, see `Run` */
+  run: string;
+  words: string;
   /** how many */
   count?: number;
 }
@@ -599,6 +612,8 @@ export interface Methods {
   similar: { request: SimilarRequest; answer: Similar };
   /** The rows nearest to an image. */
   similar_to_image: { request: ImageRequest; answer: Similar };
+  /** The rows nearest to what words say. */
+  similar_to_words: { request: WordsRequest; answer: Similar };
   /** Adds a tag to the selected labels or samples, or removes it. */
   tag: { request: TagRequest; answer: Changed };
   /** Takes a change back. */

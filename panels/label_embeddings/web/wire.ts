@@ -198,6 +198,10 @@ export class RunWire {
     return this.call("load_backbone", this.about);
   }
 
+  similarToWords(words: string, count: number): Promise<Similar> {
+    return this.call("similar_to_words", { ...this.about, words, count });
+  }
+
   async similarToImage(file: Blob, count: number): Promise<Similar> {
     return this.call("similar_to_image", { ...this.about, image: await packFile(file), count });
   }

@@ -6,8 +6,8 @@ import type { RunWire, Searches, Similar } from "../wire";
 import type { LabelSelection } from "./useSelection";
 
 /**
- * The search for the patches that are nearest to an image: chosen, dropped on the page or pasted.
- * The first one waits until Python has loaded the backbone of the run.
+ * The search for the patches that are nearest to what words say, or to an image: chosen, dropped on
+ * the page or pasted. The first one waits until Python has loaded the backbone of the run.
  *
  * @returns beside the gestures, what the run `can` be searched by, null while that is not known; and
  *   `frame`, which goes to the page's outermost element
@@ -15,9 +15,11 @@ import type { LabelSelection } from "./useSelection";
 export function useSearch(wire: RunWire, selection: LabelSelection, report: Report) {
   const [can, setCan] = useState<Searches | null>(null);
   const [doing, setDoing] = useState<string | null>(null);
+  const [words, setWords] = useState("");
   const loaded = useRef(false);
   const asked = useRef(0);
   const picker = useRef<HTMLInputElement>(null);
+  const wordsRef = useRef<HTMLInputElement>(null);
 
   useEffect(() => {
     let current = true;
@@ -54,6 +56,15 @@ export function useSearch(wire: RunWire, selection: LabelSelection, report: Repo
     if (problem) report.fail(problem);
     else search((count) => wire.similarToImage(file, count));
   };
+  const byWords = () => {
+    const said = words.trim();
+    if (said) search((count) => wire.similarToWords(said, count));
+  };
+  /** forgets the words, and what they selected */
+  const clear = () => {
+    setWords("");
+    if (doing || selection.nearest.length) selection.clear();
+  };
   const pickImage = () => picker.current?.click();
 
   const frame = {
@@ -74,10 +85,13 @@ export function useSearch(wire: RunWire, selection: LabelSelection, report: Repo
       byImage(file);
     },
   };
-  const keys: Shortcut[] = can?.images
-    ? [{ key: "g", does: "Search by an image (or drop or paste one)", run: pickImage }]
-    : [];
-  return { can, doing, byImage, pickImage, picker, frame, keys };
+  const keys: Shortcut[] = [];
+  if (can?.words)
+    keys.push({ key: "w", does: "Search by words", run: () => wordsRef.current?.select() });
+  if (can?.images)
+    keys.push({ key: "g", does: "Search by an image (or drop or paste one)", run: pickImage });
+  const boxes = { words, setWords, byWords, clear, wordsRef, byImage, pickImage, picker };
+  return { can, doing, ...boxes, frame, keys };
 }
 
 export type Search = ReturnType<typeof useSearch>;

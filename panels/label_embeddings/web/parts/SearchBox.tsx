@@ -1,4 +1,4 @@
-import { MenuItem, Select } from "@mui/material";
+import { MenuItem, Select, TextField } from "@mui/material";
 import React from "react";
 import { IconButton } from "../../../app/Icon";
 import type { Search } from "../hooks/useSearch";
@@ -6,7 +6,7 @@ import { type LabelSelection, NUMBERS } from "../hooks/useSelection";
 
 /** What the nearest patches are searched by, and how many of them are selected. */
 export function SearchBox({
-  search: { can, byImage, pickImage, picker },
+  search: { can, words, setWords, byWords, clear, wordsRef, byImage, pickImage, picker },
   selection,
   onLeave,
 }: {
@@ -18,6 +18,24 @@ export function SearchBox({
   if (!can?.images) return null;
   return (
     <fieldset className="lv-tools" aria-label="Search">
+      {can.words && (
+        <TextField
+          size="small"
+          className="lv-words"
+          inputRef={wordsRef}
+          type="search"
+          placeholder="person on a bike"
+          inputProps={{ "aria-label": "Search by words", title: "Search by words (w)" }}
+          value={words}
+          onChange={(event) => setWords(event.target.value)}
+          onKeyDown={(event) => {
+            if (event.key === "Enter") byWords();
+            else if (event.key === "Escape") clear();
+            else return;
+            onLeave(); // so that what was found is tagged by a key
+          }}
+        />
+      )}
       <input
         ref={picker}
         type="file"
