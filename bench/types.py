@@ -1,4 +1,5 @@
-"""Types of labels: classes of whole images beside cleanlab, and crops without their background.
+"""Types of labels: classes of whole images beside cleanlab, crops without their background, and
+faults of masks.
 
 Digits are scikit-learn's, whose pixels are their embeddings. Cut-outs are those of composed scenes,
 each taken for an image of its own.
@@ -29,6 +30,7 @@ from .data import real_boxes, synthetic_embeddings
 from .issues_baselines import confident_learning, has_cleanlab
 from .issues_data import Labels, flip, scenes
 from .issues_measures import best_ranked
+from .mask_faults import mask_faults
 from .report import Aim, quick, write
 
 _SHARES = (0.01, 0.05, 0.2)
@@ -42,6 +44,8 @@ def run(folder: Path) -> None:
     if not has_cleanlab():
         print("cleanlab is not measured: pip install cleanlab", flush=True)
     figures: dict[str, Any] = {"masked crops": _masked(folder)}
+    # the thresholds were chosen on the other half of the cut-outs
+    figures["faults of masks"] = mask_faults(1, odd=True)
     print(figures, flush=True)
     composed = scenes(folder / "scenes", 0, 40 if quick() else _SCENES, DEFAULT_BACKBONE)
     sets = {

@@ -69,7 +69,7 @@ def add(commands: Any) -> None:
         commands,
         "boxes",
         _boxes,
-        "find slivers, tiny, nested, cut off and odd boxes",
+        "find slivers, tiny, nested and odd boxes, and masks with holes or islands",
         "What 'Check boxes' does: it needs no map.",
     )
     boxes.add_argument("--field", required=True, help="the labels")

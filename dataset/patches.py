@@ -36,6 +36,7 @@ __all__ = [
     "is_patches_view",
     "label_path",
     "list_comparable_fields",
+    "list_masked",
     "list_patches_fields",
     "list_stored_fields",
     "outlines_of",
@@ -93,6 +94,20 @@ def outlines_of(
         UnknownField: if the field does not exist or its labels are no patches
     """
     return _type_of(samples, patches_field).outlines
+
+
+def list_masked(storage: Storage, patches_field: str) -> list[str]:
+    """Returns the ids of the documents with a label of a field that has a mask, in the document or
+    in a file.
+
+    Raises:
+        UnknownField: if the field does not exist or its labels are no patches
+    """
+    if "mask" not in outlines_of(storage, patches_field):
+        return []
+    root = label_path(storage, patches_field)
+    which = [{f"{root}.mask": {"$type": "binData"}}, {f"{root}.mask_path": {"$type": "string"}}]
+    return [str(found["_id"]) for found in storage.documents.find({"$or": which}, {"_id": 1})]
 
 
 def count_patches(samples: fo.core.collections.SampleCollection, patches_field: str | None) -> int:

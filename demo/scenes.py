@@ -37,12 +37,14 @@ class Scene:
         labels: the class of each object
         boxes: float64, shape ``(n, 4)``, ``[x, y, width, height]`` in ``[0, 1]``, FiftyOne's own
         cut_outs: which cut-out of its class each object is
+        masks: which pixels of its box show each object, (height, width) bool
     """
 
     image: Image.Image
     labels: list[str]
     boxes: NDArray[np.float64]
     cut_outs: list[int]
+    masks: list[NDArray[np.bool_]]
 
 
 def compose_scene(
@@ -56,6 +58,8 @@ def compose_scene(
     """
     image = draw_landscape(rng)
     labels: list[str] = []
+    # the number of the object that each pixel shows, from 1
+    shown = np.zeros((HEIGHT, WIDTH), dtype=np.int64)
     boxes: list[tuple[int, int, int, int]] = []
     cut_outs: list[int] = []
     names = sorted(stamps)
@@ -68,10 +72,19 @@ def compose_scene(
             continue
         image.paste(cut_out, place, cut_out)
         labels.append(label)
+        opaque = np.asarray(cut_out.getchannel("A")) > 127
+        _window(shown, (*place, *cut_out.size))[opaque] = len(labels)
         boxes.append((*place, *cut_out.size))
         cut_outs.append(number)
     scale = np.array([WIDTH, HEIGHT, WIDTH, HEIGHT])
-    return Scene(image, labels, np.array(boxes, dtype=np.float64).reshape(-1, 4) / scale, cut_outs)
+    masks = [_window(shown, box) == number for number, box in enumerate(boxes, start=1)]
+    relative = np.array(boxes, dtype=np.float64).reshape(-1, 4) / scale
+    return Scene(image, labels, relative, cut_outs, masks)
+
+
+def _window(pixels: NDArray[np.int64], box: tuple[int, int, int, int]) -> NDArray[np.int64]:
+    x, y, width, height = box
+    return pixels[y : y + height, x : x + width]
 
 
 def overlap(box: NDArray[np.float64], others: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -151,7 +151,7 @@ def cover(
     if not isinstance(outline, (bytes, str)):
         return _fill(outline, window, width, height)
     # a border that covers nothing, for what is outside the box
-    mask = np.pad(_read_mask(outline), 1)
+    mask = np.pad(read_mask(outline), 1)
     columns = _places(np.arange(left, right), width, box[0], box[2], mask.shape[1])
     rows = _places(np.arange(top, bottom), height, box[1], box[3], mask.shape[0])
     return mask.take(rows, axis=0).take(columns, axis=1)
@@ -165,7 +165,12 @@ def _places(
     return np.asarray(np.clip(cell, 0, cells - 1), dtype=np.int64)
 
 
-def _read_mask(outline: bytes | str) -> NDArray[np.bool_]:
+def read_mask(outline: bytes | str) -> NDArray[np.bool_]:
+    """Returns which cells of its box a mask covers, (height, width).
+
+    Raises:
+        UnreadableImage: if it is damaged, or its file is not there
+    """
     try:
         if isinstance(outline, str):
             mask = read_pixels(outline)[..., 0]

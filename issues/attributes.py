@@ -44,7 +44,8 @@ ATTRIBUTES = {
     GEOMETRY: Attribute(
         fo.ListField,
         "What is conspicuous about the box itself: sliver, tiny, nested, cut off, outside, no "
-        "area, odd size, odd shape",
+        "area, odd size, odd shape; and about its mask: loose box, empty mask, full mask, holes, "
+        "islands, covers another, unreadable mask",
         items=fo.StringField,
     ),
 }

@@ -36,6 +36,7 @@ from ..dataset.patches import (
     is_of_whole_images,
     label_path,
     list_comparable_fields,
+    list_masked,
     list_stored_fields,
     match_ids,
     read_stored,
@@ -72,9 +73,10 @@ from .attributes import (
     SUSPICION,
 )
 from .findings import delete_findings, save_findings
-from .geometry import count_geometry, find_geometry, name_geometry
+from .geometry import GEOMETRY_KINDS, count_geometry, find_geometry, name_geometry
 from .kinds import BACKGROUND, BADLY_PLACED, RIGHT, WRONG_CLASS
 from .kinds import DUPLICATE as REPEATED
+from .masks import MASK_KINDS, find_masks
 from .missed import ACCEPTED_CONFIDENCE, score_uncovered
 from .opinions import Opinions, align, ask
 from .reasons import Reasons
@@ -89,6 +91,8 @@ _LIKELY_MISSED = 0.1
 # a reason is written for these, the others have none to speak of
 _WORTH_A_REASON = 0.2
 _SAMPLES_PER_WRITE = 2000
+# masks take memory, and their progress is told after so many images
+_MASKED_AT_ONCE = 200
 
 
 @dataclass(frozen=True)
@@ -103,7 +107,7 @@ class LabelIssues:
             boxes cannot be compared
         elsewhere: missed objects found in the second fields
         notes: sentences on what cannot be known
-        geometry: ``{name: labels}`` of what is conspicuous about boxes, judged or not
+        geometry: ``{name: labels}`` of what is conspicuous about boxes and masks, judged or not
     """
 
     patches_field: str
@@ -140,7 +144,7 @@ class BoxCheck:
     Attributes:
         patches_field: the field
         checked: how many labels it has
-        geometry: ``{name: labels}`` of what is conspicuous about boxes
+        geometry: ``{name: labels}`` of what is conspicuous about boxes, and masks if there are any
     """
 
     patches_field: str
@@ -153,9 +157,14 @@ class BoxCheck:
 
 
 def describe_geometry(geometry: Mapping[str, int]) -> str:
-    """Returns a sentence on what is conspicuous about boxes."""
-    found = ", ".join(f"{number:,} {name}" for name, number in geometry.items() if number)
-    return f"Boxes: {found or 'nothing stands out'}."
+    """Returns a sentence on what is conspicuous about boxes, and one about masks if there are."""
+    sentences = []
+    for what, kinds in (("Boxes", GEOMETRY_KINDS), ("Masks", MASK_KINDS)):
+        told = {name: geometry[name] for name in kinds if name in geometry}
+        found = ", ".join(f"{number:,} {name}" for name, number in told.items() if number)
+        if told:
+            sentences.append(f"{what}: {found or 'nothing stands out'}.")
+    return " ".join(sentences)
 
 
 def find_label_issues(
@@ -277,8 +286,8 @@ def write_label_issues(
     tracker = progress or Progress()
     # what cannot be embedded, as it lies outside its image, is what boxes are looked at for
     every = read_stored(dataset, field, locate(dataset, field))
-    geometry = find_geometry(every, read_image_sizes(dataset, every))
-    with tracker.stage(WRITING, share, len(every), "labels") as stage:
+    geometry = _find_geometry(dataset, every, tracker, share / 2)
+    with tracker.stage(WRITING, share / 2, len(every), "labels") as stage:
         issues = name_issues(found)
         reasons = Reasons(table, found, opinions)
         columns = _of_all(_columns(found, table, issues, reasons), table, every)
@@ -299,8 +308,8 @@ def check_boxes(
     progress: Callable[[float, str], None] | None = None,
     cancelled: Event | None = None,
 ) -> BoxCheck:
-    """Writes what is conspicuous about the boxes of a field into its labels; it needs no
-    visualization. :func:`find_label_issues` writes the same.
+    """Writes what is conspicuous about the boxes of a field, and about their masks, into its
+    labels; it needs no visualization. :func:`find_label_issues` writes the same.
 
     Args:
         samples: the dataset, or any view of it; all labels of the field are checked
@@ -321,11 +330,11 @@ def check_boxes(
     field, attributes = storage.path(patches_field), {GEOMETRY: ATTRIBUTES[GEOMETRY]}
     if is_of_whole_images(dataset, field):
         raise InvalidParameter(f"The labels of '{field}' are of whole images: they have no boxes.")
-    with tracker.stage("Reading labels", 0.4):
+    with tracker.stage("Reading labels", 0.2):
         check_attributes(storage, label_path(storage, storage.local(field)), attributes, OWNER)
         table = read_stored(dataset, field, storage)
-        geometry = find_geometry(table, read_image_sizes(dataset, table))
-    with tracker.stage(WRITING, 0.6, len(table), "labels") as stage:
+    geometry = _find_geometry(dataset, table, tracker, 0.4)
+    with tracker.stage(WRITING, 0.4, len(table), "labels") as stage:
         _write(dataset, table, {GEOMETRY: name_geometry(geometry)}, stage.advance, attributes)
     return BoxCheck(field, len(table), count_geometry(geometry))
 
@@ -482,6 +491,33 @@ def _of_all(
         for name, values in columns.items():
             wide[name][place] = values[row]
     return wide
+
+
+def _find_geometry(
+    dataset: fo.Dataset, table: PatchTable, progress: Progress, share: float
+) -> dict[str, NDArray[np.bool_]]:
+    """Finds what is conspicuous about the boxes of a table and, where any has one, the masks.
+
+    Masks are read some images at a time, as all of them might not fit into memory.
+    """
+    storage, field = locate(dataset, table.patches_field), str(table.patches_field)
+    # of groups, those of the images alone
+    masked = sorted({*list_masked(storage, storage.local(field))} & {*table.sample_ids.tolist()})
+    with progress.stage("Checking boxes", share, len(masked), "images with masks") as stage:
+        geometry = find_geometry(table, read_image_sizes(dataset, table))
+        pairs, found = [], []
+        for start in range(0, len(masked), _MASKED_AT_ONCE):
+            ids = masked[start : start + _MASKED_AT_ONCE]
+            some = read_stored(dataset, field, storage, ids, outlines=True)
+            pairs.append(some.pairs)
+            found.append(find_masks(some))
+            stage.advance(len(ids))
+    if masked:
+        rows, others = match_ids(table.pairs, np.concatenate(pairs))
+        for name in MASK_KINDS:
+            geometry[name] = np.zeros(len(table), dtype=bool)
+            geometry[name][rows] = np.concatenate([some[name] for some in found])[others]
+    return geometry
 
 
 def read_image_sizes(dataset: fo.Dataset, table: PatchTable) -> NDArray[np.float64]:

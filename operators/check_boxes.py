@@ -18,11 +18,11 @@ from .long_operator import LongOperator, schedule_on
 
 
 class CheckBoxes(LongOperator):
-    """Writes what is conspicuous about the boxes of a field into its labels."""
+    """Writes what is conspicuous about the boxes and masks of a field into its labels."""
 
     name = "check_boxes"
     label = "Check boxes"
-    description = "Find slivers, tiny, nested, cut off and odd boxes; no visualization is needed"
+    description = "Find slivers, tiny, nested and odd boxes, and masks with holes or islands"
     icon = "crop_free"
 
     def fill(self, ctx: Any, inputs: types.Object) -> None:
@@ -34,8 +34,8 @@ class CheckBoxes(LongOperator):
         if not fields:
             nothing(inputs, "none", "This dataset has no labels with boxes: add some first")
         about = (
-            "All its labels are checked. Unusual boxes are listed in the attribute 'geometry', "
-            "which the sidebar can filter by"
+            "All its labels are checked, and no visualization is needed. What is unusual about "
+            "boxes and masks is listed in the attribute 'geometry', which the sidebar can filter by"
         )
         drop_down(ctx, inputs, "field", fields, label="Label field", about=about)
         schedule_on(ctx, inputs)
