@@ -146,9 +146,9 @@ def _embed(
             workers = hardware.num_workers or num_workers_beside(backbone.device)
             with DecodingThreads(workers) as threads:
                 work = _Work(table, backbone, crops, hardware, threads)
-                shards = [*cut_shards(missing, table.media, lambda _: SHARD_PATCHES)]
-                images = work.cut_ahead(shards)
-                for shard in shards:
+                pieces = [*cut_shards(missing, table.media, lambda _: SHARD_PATCHES)]
+                images = work.cut_ahead(pieces)
+                for shard in pieces:
                     try:
                         for count, part in work.embed(len(shard), images):
                             unreadable, failed = unreadable | part.unreadable, failed | part.failed

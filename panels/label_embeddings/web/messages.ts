@@ -623,4 +623,4 @@ export interface Methods {
 }
 
 /** The version of these messages, which a page and the server must share. */
-export const CONTRACT = "535f8328025cba37";
+export const CONTRACT = "5b6bec7315987bf8";
