@@ -190,8 +190,9 @@ def _opaque(alpha: NDArray[Any]) -> float:
 
 
 def _check_size(
-    width: int, height: int, most: int = MAX_PIXELS, advice: str = "cut it into tiles"
+    width: int, height: int, most: int | None = None, advice: str = "cut it into tiles"
 ) -> None:
+    most = most or MAX_PIXELS
     if width * height > most:
         raise UnreadableImage(
             f"it has {width * height / 1e6:,.0f} megapixels, and {most / 1e6:,.0f} can be read: "
