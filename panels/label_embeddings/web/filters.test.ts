@@ -5,6 +5,7 @@ import {
   hiddenCategories,
   isolateCategory,
   rangeOf,
+  rowsNotHidden,
   rowsPassing,
   toggleCategory,
   withFilter,
@@ -88,6 +89,11 @@ describe("rows that pass", () => {
       0, 1, 3,
     ]);
     expect(rowsPassing(column, undefined)).toBeNull();
+  });
+
+  it("what is hidden in the map alone leaves what has no class", () => {
+    expect(indicesOf(rowsNotHidden(column, new Set(["car", "bus"])) ?? [])).toEqual([0, 3]);
+    expect(rowsNotHidden(column, new Set())).toBeNull();
   });
 
   it("a range", () => {
