@@ -9,7 +9,7 @@ from labelvet.core.environment import use_temporary_fiftyone
 
 NAMES = (
     *("embed", "reduce", "memory", "resume", "panel", "approval", "issues", "cluster"),
-    *("start", "load", "proof", "store", "types", "check"),
+    *("start", "load", "proof", "store", "types", "check", "search"),
 )
 
 

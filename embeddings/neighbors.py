@@ -15,7 +15,7 @@ from .neighbor_search import search_neighbors
 EXACT_UP_TO = 30_000
 
 _BLOCK = 1024
-_ROWS = 8192
+_ROWS = 512
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,13 +92,14 @@ def distances_to(
     Returns:
         (n,) float32, infinite where the metric has none
     """
-    from sklearn.metrics import pairwise_distances
+    from scipy.spatial.distance import cdist
 
     distances = np.empty(len(vectors), dtype=np.float32)
-    # by blocks, as it computes in copies of float64
+    known_as = "cityblock" if metric == "manhattan" else metric
+    # it computes in copies of float64, which by blocks stay in the processor's cache
     for start in range(0, len(vectors), _ROWS):
         block = slice(start, start + _ROWS)
-        distances[block] = pairwise_distances(vectors[block], query[None], metric)[:, 0]
+        distances[block] = cdist(vectors[block], query[None], known_as)[:, 0]
     distances[np.isnan(distances)] = np.inf
     return distances
 

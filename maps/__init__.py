@@ -1,1 +1,1 @@
-"""What a panel asks of a finished run: its points, columns, clusters, similar patches, crops."""
+"""What a panel asks of a run: its points, columns, clusters, similar patches, search, crops."""

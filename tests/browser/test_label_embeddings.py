@@ -6,7 +6,9 @@ import re
 
 import fiftyone as fo
 import pytest
+from fiftyone import ViewField as F
 from labelvet import compute_visualization
+from PIL import Image
 
 from .conftest import (
     answers_late,
@@ -108,6 +110,16 @@ def drag(page, *corners: tuple[float, float]) -> None:
     for place in places[1:]:
         page.mouse.move(*place, steps=6)
     page.mouse.up()
+
+
+def drop(page, name, content: bytes) -> None:
+    """Drops a file on the map."""
+    files = page.evaluate_handle(
+        "([name, bytes]) => { const files = new DataTransfer(); files.items.add(new File("
+        "[new Uint8Array(bytes)], name)); return files; }",
+        [name.name, list(content)],
+    )
+    page.locator(".lv-map").dispatch_event("drop", {"dataTransfer": files})
 
 
 def open_map(page, address: str, points: int = 628) -> None:
@@ -347,7 +359,7 @@ def test_confused_classes_are_shown_and_two_names_of_one_merged(
     assert noise == []
 
 
-def test_hover_clusters_similar_density_and_keys(app, page, mapped, screenshot, noise):
+def test_hover_clusters_similar_density_and_keys(app, page, mapped, screenshot, noise, tmp_path):
     open_map(page, app(mapped.name))
     page.locator(".lv-legend", has_text="person").wait_for()
     # a picture of the patch under the pointer
@@ -395,6 +407,37 @@ def test_hover_clusters_similar_density_and_keys(app, page, mapped, screenshot, 
     page.keyboard.press("?")
     page.keyboard.press("i")
     wait_for_count(page, "628 selected")
+    page.keyboard.press("Escape")
+
+    # an image selects what looks like it, the nearest first; words none that this backbone knows
+    sample = mapped.match_labels(filter=F("label") == "zebra", fields=FIELD).first()
+    label = next(one for one in sample[FIELD].detections if one.label == "zebra")
+    with Image.open(sample.filepath) as image:
+        (x, y, w, h), (width, height) = label.bounding_box, image.size
+        crop = image.crop((x * width, y * height, (x + w) * width, (y + h) * height))
+        crop.save(tmp_path / "crop.png")
+    assert page.get_by_label("Search by words").count() == 0
+    page.get_by_label("Search", exact=True).locator("input[type=file]").set_input_files(
+        tmp_path / "crop.png"
+    )
+    wait_for_count(page, "50 selected")
+    page.locator(".lv-tile", has_text="zebra").first.wait_for()
+    assert "zebra" in page.locator(".lv-tile").first.inner_text()
+    screenshot("label-embeddings-found-by-an-image")
+    # what is no image changes nothing, and what comes late does not replace a newer selection
+    drop(page, tmp_path / "crop.png", b"no image")
+    page.locator(".lv-status", has_text="it is no JPEG, PNG").wait_for()
+    assert count(page, "selected") == 50
+    late = answers_late(page, "similar_to_image")
+    with page.expect_request(lambda asked: '"similar_to_image"' in (asked.post_data or "")):
+        drop(page, tmp_path / "crop.png", (tmp_path / "crop.png").read_bytes())
+    page.locator(".lv-page").focus()
+    page.keyboard.press("a")
+    while not late:
+        page.wait_for_timeout(100)
+    page.wait_for_timeout(1000)
+    assert count(page, "selected") == 628
+    page.unroute("**/operators/**")
     page.keyboard.press("Escape")
 
     # a crop opens its image
