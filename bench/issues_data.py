@@ -28,7 +28,7 @@ DETECTORS = {
 ACCEPTED = 0.2
 _MATCH_IOU, _PLACED_IOU = 0.5, 0.1
 
-_Row = tuple[int, str, Any, float]
+Row = tuple[int, str, Any, float]
 """The image of a label, its class, its box and its confidence."""
 
 
@@ -51,7 +51,7 @@ class Labels:
 
 def coco128_truth(backbone: str) -> Labels:
     """Returns the true labels of coco128; needs the folder."""
-    return _embed(_coco128_table("ground_truth"), backbone)
+    return embed(_coco128_table("ground_truth"), backbone)
 
 
 def coco128_boxes(detector: str, above: float = 0.0) -> PatchTable:
@@ -62,7 +62,7 @@ def coco128_boxes(detector: str, above: float = 0.0) -> PatchTable:
 def coco128(detector: str, backbone: str, above: float | None = None) -> Labels:
     """Returns the same with embeddings, by default above the confidence that is accepted."""
     name, accepted = DETECTORS[detector]
-    return _embed(_coco128_table(name, accepted if above is None else above), backbone)
+    return embed(_coco128_table(name, accepted if above is None else above), backbone)
 
 
 def _coco128_table(name: str, above: float = 0.0) -> PatchTable:
@@ -74,7 +74,7 @@ def _coco128_table(name: str, above: float = 0.0) -> PatchTable:
         for entry in of_image.get(path.name, [])
         if not entry.get("confidence", 1.0) <= above
     ]
-    return _table(name, [str(path) for path in paths], rows)
+    return table_of(name, [str(path) for path in paths], rows)
 
 
 def scenes(folder: Path, seed: int, num_scenes: int, backbone: str) -> Labels:
@@ -82,7 +82,7 @@ def scenes(folder: Path, seed: int, num_scenes: int, backbone: str) -> Labels:
     from labelvet.demo.stamps import load_stamps
 
     paths, rows = _compose(folder, seed, num_scenes, load_stamps(STAMPS))
-    return _embed(_table("truth", paths, rows), backbone)
+    return embed(table_of("truth", paths, rows), backbone)
 
 
 def detected_scenes(
@@ -106,19 +106,19 @@ def detected_scenes(
         for labels in detector.detect([detector.prepare(read_pixels(path))])
         for detection in labels.detections
     ]
-    return _table("truth", paths, truth), _embed(_table("predictions", paths, found), backbone)
+    return table_of("truth", paths, truth), embed(table_of("predictions", paths, found), backbone)
 
 
 def _compose(
     folder: Path, seed: int, num_scenes: int, stamps: dict[str, list[NDArray[np.uint8]]]
-) -> tuple[list[str], list[_Row]]:
+) -> tuple[list[str], list[Row]]:
     """Writes scenes; returns their files and their true labels."""
     from labelvet.demo.scenes import compose_scene
 
     rng = np.random.default_rng(seed)
     folder.mkdir(parents=True, exist_ok=True)
     paths: list[str] = []
-    rows: list[_Row] = []
+    rows: list[Row] = []
     for number in range(num_scenes):
         scene = compose_scene(stamps, rng)
         paths.append(str(folder / f"{number}.jpg"))
@@ -204,7 +204,7 @@ def disturb(truth: Labels, share: float, seed: int, backbone: str) -> tuple[Labe
     )
     at = np.concatenate([np.sort(shifted), np.arange(n, len(rows))])
     vectors = truth.vectors[rows].copy()
-    vectors[at] = _embed(new.take(at), backbone).vectors
+    vectors[at] = embed(new.take(at), backbone).vectors
     return Labels(new, vectors), kinds
 
 
@@ -296,7 +296,7 @@ def missed_objects(accepted: PatchTable, truth: PatchTable) -> NDArray[np.int64]
     return np.array(missed, dtype=np.int64)
 
 
-def _embed(table: PatchTable, backbone: str) -> Labels:
+def embed(table: PatchTable, backbone: str) -> Labels:
     """Embeds patches, or reads what an earlier bench embedded."""
     key = hashlib.sha256(repr(table.filepaths.tolist()).encode())
     for column in (table.media, table.boxes):
@@ -313,7 +313,7 @@ def _embed(table: PatchTable, backbone: str) -> Labels:
     return Labels(table.take(embeddings.rows), embeddings.vectors)
 
 
-def _table(field: str, paths: list[str], rows: list[_Row]) -> PatchTable:
+def table_of(field: str, paths: list[str], rows: list[Row]) -> PatchTable:
     media, names, boxes, confidences = zip(*rows, strict=True)
     classes, codes = np.unique(names, return_inverse=True)
     return PatchTable(

@@ -1,5 +1,5 @@
-"""Types of labels: classes of whole images beside cleanlab, crops without their background, and
-faults of masks.
+"""Types of labels: classes of whole images beside cleanlab, crops without their background,
+faults of masks, and tracks in videos.
 
 Digits are scikit-learn's, whose pixels are their embeddings. Cut-outs are those of composed scenes,
 each taken for an image of its own.
@@ -32,6 +32,7 @@ from .issues_data import Labels, flip, scenes
 from .issues_measures import best_ranked
 from .mask_faults import mask_faults
 from .report import Aim, quick, write
+from .track_scenes import track_faults
 
 _SHARES = (0.01, 0.05, 0.2)
 _SCENES = 170
@@ -46,6 +47,7 @@ def run(folder: Path) -> None:
     figures: dict[str, Any] = {"masked crops": _masked(folder)}
     # the thresholds were chosen on the other half of the cut-outs
     figures["faults of masks"] = mask_faults(1, odd=True)
+    figures["tracks"] = track_faults(folder)
     print(figures, flush=True)
     composed = scenes(folder / "scenes", 0, 40 if quick() else _SCENES, DEFAULT_BACKBONE)
     sets = {

@@ -53,6 +53,7 @@ from ..dataset.schema import (
 from ..dataset.states import REJECTED_TAG
 from ..dataset.storage import Storage, locate
 from ..dataset.stored_embeddings import load_embeddings
+from ..dataset.tracks import read_tracks
 from ..embeddings.neighbors import NeighborGraph
 from .attributes import (
     ATTRIBUTES,
@@ -207,12 +208,16 @@ def find_label_issues(
             storage = locate(dataset, name)
             root = label_path(storage, storage.local(name))
             check_attributes(storage, root, ATTRIBUTES, OWNER)
+        tracks = read_tracks(dataset, table)
         table, others = align(table, [_read_second(dataset, name, table) for name in names])
         opinions = ask(table, others)
     found = find_suspects(
-        table, vectors, rejected, graph=graph, opinions=opinions, progress=tracker, share=0.5
+        table, vectors, rejected, graph=graph, opinions=opinions, progress=tracker, share=0.5,
+        tracks=tracks,
+    )  # fmt: skip
+    issues = write_label_issues(
+        dataset, brain_key, table, found, opinions, others, tracker, 0.3, tracks
     )
-    issues = write_label_issues(dataset, brain_key, table, found, opinions, others, tracker, 0.3)
     raise_if_deleted(dataset)
     notes = issues.notes
     if others_of := other_run_fields(dataset, brain_key):
@@ -269,6 +274,7 @@ def write_label_issues(
     others: Sequence[PatchTable] = (),
     progress: Progress | None = None,
     share: float = 1.0,
+    tracks: NDArray[np.int64] | None = None,
 ) -> LabelIssues:
     """Writes what is suspected into the labels, and keeps with the run what a review needs.
 
@@ -281,6 +287,7 @@ def write_label_issues(
         others: the labels of these fields, with the images of ``table``
         progress: where to report, as a stage that takes ``share`` of the whole
         share: see ``progress``
+        tracks: (n,) the number of each label's track, -1 for none
     """
     field = str(table.patches_field)
     tracker = progress or Progress()
@@ -289,7 +296,7 @@ def write_label_issues(
     geometry = _find_geometry(dataset, every, tracker, share / 2)
     with tracker.stage(WRITING, share / 2, len(every), "labels") as stage:
         issues = name_issues(found)
-        reasons = Reasons(table, found, opinions)
+        reasons = Reasons(table, found, opinions, tracks)
         columns = _of_all(_columns(found, table, issues, reasons), table, every)
         columns[GEOMETRY] = name_geometry(geometry)
         _write(dataset, every, columns, stage.advance)

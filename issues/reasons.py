@@ -13,6 +13,7 @@ from .boxes import cover
 from .kinds import BACKGROUND, BADLY_PLACED, DUPLICATE, RIGHT, WRONG_CLASS
 from .opinions import SAME_OBJECT, SOME_OVERLAP, Opinions
 from .suspicion import Suspicion
+from .tracks import find_tracks
 
 # a box is called so from here on
 _SLIVER, _FEW_PIXELS, _NESTED, _ODD = 8.0, 0.01, 0.8, 3.0
@@ -25,11 +26,19 @@ class Reasons:
         table: the labels
         found: what was found of them
         opinions: what other fields say of them
+        tracks: (n,) the number of each one's track, -1 for none
     """
 
-    def __init__(self, table: PatchTable, found: Suspicion, opinions: Opinions | None) -> None:
+    def __init__(
+        self,
+        table: PatchTable,
+        found: Suspicion,
+        opinions: Opinions | None,
+        tracks: NDArray[np.int64] | None = None,
+    ) -> None:
         self._table, self._found, self._opinions = table, found, opinions
         self._kinds = found.likeliest
+        self._tracks = None if tracks is None else find_tracks(table.codes, tracks)
 
     def reason(self, row: int) -> str:
         """Returns one sentence that says what speaks against the label of a row."""
@@ -80,6 +89,8 @@ class Reasons:
         code = int(self._found.suggested[row, 0])
         if code < 0:
             return [f"it hardly looks like {self._own(row)}"]
+        if told := self._track(row, code):
+            return [told]
         count, among = self._neighbors(row, code)
         named, field = self._named(code), self._field_with(row, code)
         if field and not count:  # nothing but the field speaks of that class
@@ -90,6 +101,18 @@ class Reasons:
         if field:
             parts.append(f"{field} has {named} here")
         return parts
+
+    def _track(self, row: int, code: int) -> str:
+        """How many of the label's track have a class, if most have; "" where they have not."""
+        tracks, codes = self._tracks, self._table.codes
+        if tracks is None or codes[row] < 0 or codes[row] == code:
+            return ""
+        track = tracks.of[row]
+        if tracks.codes[track] != code:
+            return ""
+        frames = "frames" if str(self._table.patches_field).startswith("frames.") else "images"
+        many = f"{tracks.counts[track]:,} of {tracks.totals[track]:,} {frames}"
+        return f"its track is called {self._named(code)} in {many}, and {self._own(row)} here"
 
     def _field_with(self, row: int, code: int) -> str:
         """What field has a class on the label, in words; "" for none."""

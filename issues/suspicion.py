@@ -39,6 +39,7 @@ from .kinds import (
 from .missed import score_missed
 from .numerics import unit_rows
 from .opinions import Opinions, ask
+from .tracks import Tracks, find_tracks
 
 NUM_NEIGHBORS = 50
 # neighbors that a reason counts and a reviewer sees
@@ -132,6 +133,7 @@ def find_suspects(
     opinions: Opinions | None = None,
     progress: Progress | None = None,
     share: float = 1.0,
+    tracks: NDArray[np.int64] | None = None,
 ) -> Suspicion:
     """Judges every label of a table by its embedding, neighbors, class, confidence and box.
 
@@ -145,6 +147,8 @@ def find_suspects(
         opinions: what other fields say of the labels
         progress: where to report, as stages that take ``share`` of the whole
         share: see ``progress``
+        tracks: (n,) the number of each label's track, -1 for none. A track is one look: it has one
+            vote, and none on itself
 
     Raises:
         InvalidParameter: if the patches are whole images, or the embeddings do not fit the table
@@ -168,19 +172,55 @@ def find_suspects(
     with progress.stage("Finding neighbors", share * 0.6) as stage:
         # they mostly are in this order, and a copy takes as much memory again
         ordered = vectors if (np.diff(order) > 0).all() else vectors[order]
-        neighbors, similarities = _find_neighbors(
-            ordered, graph.take(order) if graph is not None else None, stage.set
-        )
+        labels = table.take(order)
+        if tracks is None:
+            looks = _Looks(labels, ordered)
+            graph = graph.take(order) if graph is not None else None
+        else:
+            looks = _Looks.of_tracks(labels, ordered, find_tracks(labels.codes, tracks[order]))
+            graph = None  # in which those of a track are neighbors
+        neighbors = _find_neighbors(looks.vectors, graph, stage.set)
     with progress.stage("Judging labels", share * 0.4):
         judged = _judge(
-            table.take(order),
+            labels,
             ordered,
+            looks,
             neighbors,
-            similarities,
             rejected[order] if rejected is not None else np.zeros(len(table), dtype=bool),
             (opinions or ask(table, [])).take(order),
         )
     return _restore(judged, order)
+
+
+@dataclass(frozen=True, eq=False)
+class _Looks:
+    """What classes are judged by: each label, or one label of each track.
+
+    Attributes:
+        table: t of n labels
+        vectors: (t, d) float32
+        tracks: the tracks of the n labels, None where each is judged by itself
+        rows: (t,) which of the n labels they are, None for all
+    """
+
+    table: PatchTable
+    vectors: NDArray[np.float32]
+    tracks: Tracks | None = None
+    rows: NDArray[np.int64] | None = None
+
+    @classmethod
+    def of_tracks(cls, table: PatchTable, vectors: NDArray[np.float32], tracks: Tracks) -> _Looks:
+        rows, averages = tracks.average(table.codes, vectors)
+        return cls(table.take(rows), averages, tracks, rows)
+
+    def spread(
+        self, fit: ClassFit, neighbors: NDArray[np.int32], codes: NDArray[np.int32]
+    ) -> tuple[ClassFit, NDArray[np.int32]]:
+        """Returns how all n labels fit, and the labels that are their neighbors."""
+        if self.tracks is None or self.rows is None:
+            return fit, neighbors
+        rows = self.rows[neighbors].astype(np.int32)
+        return self.tracks.spread(fit, codes), rows[self.tracks.of]
 
 
 def _find_neighbors(
@@ -218,17 +258,21 @@ def _find_neighbors(
 def _judge(
     table: PatchTable,
     vectors: NDArray[np.float32],
-    neighbors: NDArray[np.int32],
-    similarities: NDArray[np.float32],
+    looks: _Looks,
+    nearest: tuple[NDArray[np.int32], NDArray[np.float32]],
     rejected: NDArray[np.bool_],
     opinions: Opinions,
 ) -> Suspicion:
     notes: list[str] = []
-    fit = _fit_classes(table, vectors, neighbors, similarities, notes)
+    thing = "label" if looks.tracks is None else "track"
+    fit = _fit_classes(looks.table, looks.vectors, *nearest, notes, thing=thing)
+    fit, neighbors = looks.spread(fit, nearest[0], table.codes)
     confidences = _confidences(table)
     own = gather(table, confidences, fit, neighbors, rejected)
     sure = bool(np.isfinite(confidences).any())
     kinds, known = _kinds(own, opinions, fit, sure)
+    if looks.tracks is not None:
+        _blame_class(kinds, fit.wrong, looks.tracks.differ(table.codes))
     if table.of_whole_images:
         kinds, known = _without_places(kinds, known)
     elif not known.all():
@@ -299,6 +343,16 @@ def _class_or_duplicate(own: OwnEvidence, fit: ClassFit) -> NDArray[np.float64]:
     return kinds
 
 
+def _blame_class(
+    kinds: NDArray[np.float64], wrong: NDArray[np.float32], rows: NDArray[np.bool_]
+) -> None:
+    """Makes a wrong class of some labels as likely as their track says, if that is more."""
+    before = kinds[rows, WRONG_CLASS]
+    most = np.maximum(before, wrong[rows])
+    kinds[rows] *= ((1 - most) / np.maximum(1 - before, 1e-12))[:, None]
+    kinds[rows, WRONG_CLASS] = most
+
+
 def _without_places(
     kinds: NDArray[np.float64], known: NDArray[np.bool_]
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
@@ -336,6 +390,8 @@ def _fit_classes(
     neighbors: NDArray[np.int32],
     similarities: NDArray[np.float32],
     notes: list[str],
+    *,
+    thing: str = "label",
 ) -> ClassFit:
     n = len(table)
     unknown = ClassFit(
@@ -349,20 +405,20 @@ def _fit_classes(
     if not labeled.all():
         without = int((~labeled).sum())
         have = agree(without, "has", "have")
-        notes.append(f"{count(without, 'label')} {have} no class, which cannot be checked.")
+        notes.append(f"{count(without, thing)} {have} no class, which cannot be checked.")
     used, codes = np.unique(table.codes[labeled], return_inverse=True)
     if len(used) < 2 or labeled.sum() < 3:
         notes.append(
-            "All labels are of one class, so a wrong class cannot be told from a right one."
+            f"All {thing}s are of one class, so a wrong class cannot be told from a right one."
             if labeled.sum() >= 3
-            else "There are too few labels to compare."
+            else f"There are too few {thing}s to compare."
         )
         return unknown
     lonely = int((np.bincount(codes) == 1).sum())
     if lonely:
         notes.append(
-            f"{lonely:,} of {len(used):,} classes have only one label, so nothing can confirm it: "
-            "it is judged by how well the other classes fit."
+            f"{lonely:,} of {len(used):,} classes have only one {thing}, so nothing can confirm "
+            "it: it is judged by how well the other classes fit."
         )
     if not labeled.all():
         neighbors, similarities = _find_neighbors(vectors[labeled])

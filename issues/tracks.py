@@ -1,0 +1,132 @@
+"""Labels of one track, which show one thing again and again: they count once.
+
+Frames of a video hardly differ, so the most similar patches of a label are those of its own track,
+and a wrong class that is repeated over a track would confirm itself. So a track is one look: it is
+judged by the average of its patches that have the class of most, among the looks of other tracks,
+and what has another class than most is judged by that.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .classes import SUGGESTED, ClassFit
+from .numerics import unit_rows
+
+# a class that the look does not name is as likely as this
+_LEAST = 0.01
+
+
+@dataclass(frozen=True, eq=False)
+class Tracks:
+    """The t tracks of n labels, of which a label without one is a track of its own.
+
+    Attributes:
+        of: (n,) int64 the track of each label
+        codes: (t,) int32 the class that most of each have, -1 where none has a class
+        counts: (t,) int64 how many have that class
+        totals: (t,) int64 how many have a class
+        alike: (n,) int64 how many of the label's track have its class
+    """
+
+    of: NDArray[np.int64]
+    codes: NDArray[np.int32]
+    counts: NDArray[np.int64]
+    totals: NDArray[np.int64]
+    alike: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.codes)
+
+    def differ(self, codes: NDArray[np.int32]) -> NDArray[np.bool_]:
+        """Returns which of the n labels have another class than most of their track."""
+        return np.asarray((codes >= 0) & (codes != self.codes[self.of]))
+
+    def average(
+        self, codes: NDArray[np.int32], vectors: NDArray[np.float32]
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Returns what stands for each track.
+
+        Args:
+            codes: (n,) int32 the labels' classes
+            vectors: (n, d) float32 their embeddings
+
+        Returns:
+            (t,) the label that is the nearest to the average of those with the class of most, and
+            (t, d) float32 that average of unit vectors
+        """
+        from scipy.sparse import csr_array
+
+        members = np.flatnonzero(codes == self.codes[self.of])
+        of, units = self.of[members], unit_rows(vectors[members])
+        cells = of, np.arange(len(members))
+        sums = csr_array((np.ones(len(members), np.float32), cells), (len(self), len(of))) @ units
+        averages = sums / np.bincount(of)[:, None].astype(np.float32)
+        similar = np.einsum("ij,ij->i", units, averages[of])
+        return members[_last_of_each(np.lexsort((-members, similar, of)), of)], averages
+
+    def spread(self, fit: ClassFit, codes: NDArray[np.int32]) -> ClassFit:
+        """Returns how the n labels fit, by how their tracks do.
+
+        A label that has another class than most is as likely right as the look of the track says
+        that it should have that class, times how many of the track have it, against the same of
+        the class of most.
+
+        Args:
+            fit: of the t tracks
+            codes: (n,) int32 the labels' classes
+        """
+        wrong, fits = fit.wrong[self.of], fit.fits[self.of]
+        suggested, chances = fit.suggested[self.of], fit.chances[self.of]
+        wrong[codes < 0], fits[codes < 0] = np.nan, np.nan
+        rows = np.flatnonzero(self.differ(codes))
+        track, own = self.of[rows], codes[rows]
+        # where the look says nothing, the numbers are left
+        looked = np.isfinite(wrong[rows])
+        most_wrong = np.where(looked, wrong[rows], 0.0)
+        likely = most_wrong[:, None] * chances[rows]
+        is_own = suggested[rows] == own[:, None]
+        own_likely = np.where(looked, np.maximum(np.where(is_own, likely, 0).sum(1), _LEAST), 1)
+        own_likely = own_likely * self.alike[rows]
+        # the class of most is one that the label should have, and its own is not
+        classes = np.column_stack([self.codes[track], suggested[rows]])
+        likely = np.column_stack([(1 - most_wrong) * self.counts[track], likely])
+        likely[classes == own[:, None]] = 0
+        total = likely.sum(axis=1) + own_likely
+        order = np.argsort(-likely, axis=1, kind="stable")[:, :SUGGESTED]
+        classes = np.take_along_axis(classes, order, 1)
+        likely = np.take_along_axis(likely, order, 1)
+        suggested[rows] = np.where(likely > 0, classes, -1)
+        wrong[rows] = 1 - own_likely / total
+        chances[rows] = likely / (total - own_likely)[:, None]
+        fits[rows] = 1 - wrong[rows]
+        return ClassFit(wrong, fits, suggested, chances, fit.certain)
+
+
+def find_tracks(codes: NDArray[np.int32], numbers: NDArray[np.int64]) -> Tracks:
+    """Finds the tracks of n labels, in the order of their first labels.
+
+    Args:
+        codes: (n,) int32 the labels' classes, -1 for none
+        numbers: (n,) the number of each one's track, -1 for none
+    """
+    n, k = len(codes), int(codes.max(initial=-1)) + 2
+    alone = np.arange(n) + int(numbers.max(initial=-1)) + 1
+    _, first, of = np.unique(
+        np.where(numbers >= 0, numbers, alone), return_index=True, return_inverse=True
+    )
+    of = np.argsort(np.argsort(first))[of]
+    cells, cell, sizes = np.unique(of * k + codes + 1, return_inverse=True, return_counts=True)
+    track, code = np.divmod(cells, k)
+    # of as many, the first class
+    best = _last_of_each(np.lexsort((-code, sizes, code > 0, track)), track)
+    totals = np.bincount(track, np.where(code > 0, sizes, 0)).astype(np.int64)
+    return Tracks(of, (code[best] - 1).astype(np.int32), sizes[best], totals, sizes[cell])
+
+
+def _last_of_each(order: NDArray[np.int64], groups: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Returns the last of each group in an order that sorts by group."""
+    return np.asarray(order[np.flatnonzero(np.diff(groups[order], append=-1))])

@@ -1,0 +1,206 @@
+"""Tracks: each is one look, what differs from most of it is a wrong class, in frames of videos."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import fiftyone as fo
+import labelvet
+import numpy as np
+import pytest
+from clusters import clusters
+from labelvet.dataset.patches import read_stored
+from labelvet.dataset.storage import locate
+from labelvet.dataset.tracks import read_tracks
+from labelvet.issues.find import find_label_issues
+from labelvet.issues.kinds import RIGHT, WRONG_CLASS
+from labelvet.issues.reasons import Reasons
+from labelvet.issues.suspicion import find_suspects
+
+FRAMES = 20
+
+
+def tracked(n=60, seed=0, confidence=False):
+    """Tracks of 20 near-identical patches each, of which the first six are all wrong; each patch in
+    an image of its own."""
+    table, vectors, flipped, truth = clusters(n, seed=seed, confidence=confidence)
+    rows = np.repeat(np.arange(n), FRAMES)
+    m = len(rows)
+    rng = np.random.default_rng(seed)
+    table = replace(
+        table.take(rows),
+        sample_ids=np.array([f"{row:024x}" for row in range(m)]),
+        label_ids=np.array([f"{row:024x}" for row in rng.permutation(m)]),
+        media=np.arange(m, dtype=np.int32),
+        filepaths=np.array([f"{row}.jpg" for row in range(m)], dtype=object),
+    )
+    vectors = vectors[rows] + 0.02 * rng.normal(size=(m, 16)).astype("f4")
+    return table, vectors, flipped[rows], truth[rows], rows
+
+
+@pytest.mark.parametrize("confidence", [False, True])
+def test_a_wrong_class_of_a_whole_track_does_not_confirm_itself(confidence):
+    table, vectors, flipped, truth, tracks = tracked(confidence=confidence)
+    assert (find_suspects(table, vectors).mislabeled[flipped] < 0.5).all()
+    found = find_suspects(table, vectors, tracks=tracks)
+    assert found.mislabeled[flipped].min() > found.mislabeled[~flipped].max()
+    assert (found.suggested[flipped, 0] == truth[flipped]).all()
+    # no neighbor is of the own track, and each track is one of them once
+    of = tracks[found.neighbors]
+    assert (of != tracks[:, None]).all()
+    assert all(len(set(some)) == len(some) for some in of.tolist())
+    assert f"neighbors are c{truth[0]}" in Reasons(table, found, None, tracks).reason(0)
+
+
+@pytest.mark.parametrize("confidence", [False, True])
+def test_what_differs_from_most_of_its_track_is_a_wrong_class(confidence):
+    table, vectors, flipped, truth, tracks = tracked(confidence=confidence)
+    codes = table.codes.copy()
+    rows = np.array([200, 201, 400])  # of the tracks 10 and 20
+    codes[rows] = (truth[rows] + 1) % 4
+    table = replace(table, codes=codes)
+    found = find_suspects(table, vectors, tracks=tracks)
+    assert (found.likeliest[rows] == WRONG_CLASS).all()
+    assert (found.suggested[rows, 0] == truth[rows]).all()
+    assert (found.suggested[rows] != codes[rows, None]).all()
+    others = ~flipped & ~np.isin(np.arange(len(table)), rows)
+    assert (found.likeliest[others] == RIGHT).all()
+    np.testing.assert_allclose(found.kinds.sum(axis=1), 1, atol=1e-5)
+    assert (found.kinds[rows, WRONG_CLASS] > 0.95).all()
+    own, most = f"c{codes[200]}", f"c{truth[200]}"
+    reason = Reasons(table, found, None, tracks).reason(200)
+    assert reason.startswith(f"Its track is called {most} in 18 of 20 images, and {own} here")
+
+
+def test_those_who_differ_from_a_wrong_track_may_be_right():
+    table, vectors, _, truth, tracks = tracked()
+    codes = table.codes.copy()
+    codes[:2] = truth[:2]  # of a track that is wrong otherwise
+    found = find_suspects(replace(table, codes=codes), vectors, tracks=tracks)
+    assert (found.likeliest[2:FRAMES] == WRONG_CLASS).all()
+    assert (found.likeliest[:2] == RIGHT).all()
+
+
+def test_of_two_halves_of_a_track_the_look_tells_the_wrong_one():
+    table, vectors, _, truth, tracks = tracked()
+    codes = table.codes.copy()
+    for track in range(6, 10):  # of some the wrong class comes first by name, of some the right
+        codes[FRAMES * track : FRAMES * track + 10] = (truth[FRAMES * track] + 1) % 4
+    found = find_suspects(replace(table, codes=codes), vectors, tracks=tracks)
+    halves = np.flatnonzero((tracks >= 6) & (tracks < 10))
+    wrong = codes[halves] != truth[halves]
+    assert ((found.likeliest[halves] == WRONG_CLASS) == wrong).all()
+
+
+def test_labels_without_a_track_are_judged_as_before_and_order_does_not_matter():
+    table, vectors, _, _, tracks = tracked()
+    alone = find_suspects(table, vectors, tracks=np.full(len(table), -1))
+    np.testing.assert_allclose(
+        alone.mislabeled, find_suspects(table, vectors).mislabeled, atol=1e-3
+    )
+    some = np.where(tracks % 2 == 0, tracks, -1)
+    found = find_suspects(table, vectors, tracks=some)
+    order = np.random.default_rng(0).permutation(len(table))
+    shuffled = find_suspects(table.take(order), vectors[order], tracks=some[order])
+    for name in ("kinds", "suggested", "clues"):
+        np.testing.assert_array_equal(getattr(found, name)[order], getattr(shuffled, name))
+
+
+def test_a_single_track_and_labels_without_a_class():
+    table, vectors, _, _, _ = tracked(3)
+    one = np.zeros(len(table), dtype=np.int64)
+    codes = np.where(np.arange(len(table)) < 2, -1, 0).astype(np.int32)
+    codes[5] = 1
+    found = find_suspects(replace(table, codes=codes), vectors, tracks=one)
+    assert np.isnan(found.mislabeled[:2]).all()
+    assert found.likeliest[5] == WRONG_CLASS and found.suggested[5, 0] == 0
+    assert any("All tracks are of one class" in note for note in found.notes)
+
+
+def _videos(make_dataset, labels_of):
+    """Two videos of 30 frames, each with the labels that a function makes."""
+    dataset = make_dataset()
+    for video in range(2):
+        sample = fo.Sample(f"/{video}.mp4")
+        for number in range(1, 31):
+            detections = labels_of(video, number)
+            sample.frames[number] = fo.Frame(
+                filepath=f"/{video}-{number}.jpg", det=fo.Detections(detections=detections)
+            )
+        dataset.add_sample(sample, dynamic=True)
+    return dataset
+
+
+def _read(dataset, field):
+    table = read_stored(dataset, field, locate(dataset, field))
+    return table, read_tracks(dataset, table)
+
+
+def test_tracks_are_read_of_indices_by_video_and_of_instances_anywhere(make_dataset):
+    instances = [fo.Instance(), fo.Instance()]
+
+    def labels_of(video, number):
+        def label(name, **more):
+            return fo.Detection(label=name, bounding_box=[0.1, 0.1, 0.2, 0.2], **more)
+
+        return [
+            label("car" if number > 1 else "truck", index=0),
+            label("car", index=1),  # as trackers of each class number them
+            label("person", index=1),
+            label("car"),
+            label("car", instance=instances[number % 2], index=7),
+        ]
+
+    dataset = _videos(make_dataset, labels_of)
+    table, tracks = _read(dataset, "frames.det")
+    video = np.array([int(path[1]) for path in table.filepaths[table.media]])
+    tracks = tracks.reshape(-1, 5)
+    video = video.reshape(-1, 5)[:, 0]
+    assert (tracks[:, 3] == -1).all() and (tracks[:, [0, 1, 2, 4]] >= 0).all()
+    for column in (0, 1, 2):
+        for number in (0, 1):
+            assert len(set(tracks[video == number, column])) == 1
+        assert set(tracks[video == 0, column]).isdisjoint(tracks[video == 1, column])
+    assert len(set(tracks[:, :3].ravel())) == 6
+    assert len(set(tracks[:, 4])) == 2  # two instances, in both videos
+    # a dataset of the frames has them, and one of images has none
+    copied = dataset.to_frames().clone()
+    try:
+        _, again = _read(copied, "det")
+        assert len(set(again)) == len(set(tracks.ravel()))
+    finally:
+        copied.delete()
+    images = make_dataset()
+    label = fo.Detection(label="car", index=1, bounding_box=[0.1, 0.1, 0.2, 0.2])
+    images.add_sample(fo.Sample("/a.jpg", det=fo.Detections(detections=[label])))
+    assert _read(images, "det")[1] is None
+
+
+def test_label_issues_of_frames_say_what_their_tracks_are_called(make_dataset):
+    vectors = 3 * np.eye(8, 16)
+    rng = np.random.default_rng(0)
+    names = ["car", "car", "car", "person", "person", "person"]
+
+    def labels_of(video, number):
+        return [
+            fo.Detection(
+                label="person" if (video, index) == (0, 0) and number == 9 else name,
+                bounding_box=[0.15 * index, 0.1, 0.1, 0.2],
+                index=index,
+                vector=vectors[int(name == "car")] + 0.1 * rng.normal(size=16),
+            )
+            for index, name in enumerate(names)
+        ]
+
+    dataset = _videos(make_dataset, labels_of)
+    frames = dataset.to_frames()
+    labelvet.compute_visualization(
+        frames, "det", "map", embeddings="vector", method="pca", progress=False
+    )
+    issues = find_label_issues(dataset, "map")
+    assert issues.counts["mislabeled"] == 1
+    found = dataset.first().frames[9]["det"].detections[0]
+    assert found.issue == "mislabeled" and found.suggested_label == "car"
+    assert found.issue_reason == "Its track is called car in 29 of 30 frames, and person here."
+    # the neighbors are other tracks, each once
+    assert 0 < len(found.issue_evidence) <= 11
