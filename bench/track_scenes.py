@@ -13,6 +13,7 @@ from labelvet.demo.stamps import load_stamps
 from labelvet.embeddings.catalog import DEFAULT_BACKBONE
 from labelvet.issues.kinds import WRONG_CLASS
 from labelvet.issues.suspicion import find_suspects
+from labelvet.issues.tracks import link_frames
 from numpy.typing import NDArray
 from PIL import Image, ImageEnhance, ImageFilter
 from sklearn.metrics import average_precision_score
@@ -89,11 +90,16 @@ def compose_videos(folder: Path, seed: int, num_videos: int) -> Followed:
 def track_faults(folder: Path) -> dict[str, Any]:
     """Puts wrong classes into whole tracks and into single frames, and looks for them."""
     followed = compose_videos(folder / "videos", 0, 12 if quick() else 40)
-    sums: dict[str, list[dict[str, float]]] = {"labels alone": [], "tracks": []}
+    vectors, boxes = followed.labels.vectors, followed.labels.table.boxes
+    # with a gap between videos
+    moments = followed.videos * (_FRAMES + 1) + followed.frames
+    links = link_frames(moments, boxes, vectors, np.full(len(moments), -1))
+    ways = {"labels alone": None, "tracks": followed.tracks, "followed": links}
+    sums: dict[str, list[dict[str, float]]] = {name: [] for name in ways}
     for seed in range(1, 2 if quick() else 4):
         table, whole, single = _flip(followed, seed)
-        for name, tracks in (("labels alone", None), ("tracks", followed.tracks)):
-            found = find_suspects(table, followed.labels.vectors, tracks=tracks)
+        for name, tracks in ways.items():
+            found = find_suspects(table, vectors, tracks=tracks)
             marked = found.likeliest == WRONG_CLASS
             right_class = found.suggested[:, 0] == followed.labels.table.codes
             wrong = whole | single

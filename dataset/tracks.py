@@ -47,10 +47,43 @@ def read_tracks(dataset: Any, table: PatchTable) -> NDArray[np.int64] | None:
     return np.where(by_class, split, tracks)
 
 
+def read_moments(dataset: Any, table: PatchTable) -> NDArray[np.int64] | None:
+    """Reads which frame each label is in.
+
+    Args:
+        dataset: the dataset
+        table: n labels of it, as :func:`~labelvet.dataset.patches.read_stored` reads them
+
+    Returns:
+        (n,) the place of its frame among those of all videos, one video after the other and two
+        places between them; 0 for what is in no video. None where none is
+    """
+    storage = locate(dataset, table.patches_field)
+    if not _is_of_videos(storage):
+        return None
+    told = {"_sample_id": 1, "frame_number": 1}
+    which = {"_sample_id": {"$type": "objectId"}, "frame_number": {"$type": "number"}}
+    frames = [
+        (str(found["_sample_id"]), found["frame_number"], str(found["_id"]))
+        for found in storage.documents.find(which, told)
+    ]
+    moment_of: dict[str, int] = {}
+    moment, before = 0, ""
+    for video, _, id_ in sorted(frames):
+        moment += 1 if video == before else 2
+        moment_of[id_], before = moment, video
+    return np.array([moment_of.get(id_, 0) for id_ in table.sample_ids.tolist()], dtype=np.int64)
+
+
+def _is_of_videos(storage: Storage) -> bool:
+    """Whether the documents are frames, or samples that were made of frames."""
+    return storage.frames or storage.get_field("sample_id") is not None
+
+
 def _keys(storage: Storage, field: str) -> Iterator[tuple[str, Any]]:
     """Yields the pair of each label that has a track, and what its track is told by."""
     root = label_path(storage, field)
-    of_videos = storage.frames or storage.get_field("sample_id") is not None
+    of_videos = _is_of_videos(storage)
     index, instance = f"{root}.index", f"{root}.instance._id"
     which = [{instance: {"$type": "objectId"}}]
     if of_videos:

@@ -53,7 +53,7 @@ from ..dataset.schema import (
 from ..dataset.states import REJECTED_TAG
 from ..dataset.storage import Storage, locate
 from ..dataset.stored_embeddings import load_embeddings
-from ..dataset.tracks import read_tracks
+from ..dataset.tracks import read_moments, read_tracks
 from ..embeddings.neighbors import NeighborGraph
 from .attributes import (
     ATTRIBUTES,
@@ -82,6 +82,7 @@ from .missed import ACCEPTED_CONFIDENCE, score_uncovered
 from .opinions import Opinions, align, ask
 from .reasons import Reasons
 from .suspicion import Suspicion, find_suspects
+from .tracks import link_frames
 
 # what the kinds of errors are called in the attributes
 _ISSUE_OF = {
@@ -208,7 +209,7 @@ def find_label_issues(
             storage = locate(dataset, name)
             root = label_path(storage, storage.local(name))
             check_attributes(storage, root, ATTRIBUTES, OWNER)
-        tracks = read_tracks(dataset, table)
+        tracks = _tracks(dataset, table, vectors)
         table, others = align(table, [_read_second(dataset, name, table) for name in names])
         opinions = ask(table, others)
     found = find_suspects(
@@ -224,6 +225,17 @@ def find_label_issues(
         kept = listed([f"'{name}'" for name in others_of])
         notes = [*notes, f"Only '{field}', the first field of the map, was judged, not {kept}."]
     return replace(issues, missing=missing, notes=notes)
+
+
+def _tracks(
+    dataset: fo.Dataset, table: PatchTable, vectors: NDArray[np.float32]
+) -> NDArray[np.int64] | None:
+    """Returns the number of each label's track, None for images that are of no videos."""
+    tracks, moments = read_tracks(dataset, table), read_moments(dataset, table)
+    if moments is None:
+        return tracks
+    known = tracks if tracks is not None else np.full(len(table), -1, dtype=np.int64)
+    return link_frames(moments, table.boxes, vectors, known)
 
 
 def _second_fields(

@@ -13,11 +13,16 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from .boxes import Pairs, overlapping
 from .classes import SUGGESTED, ClassFit
 from .numerics import unit_rows
 
 # a class that the look does not name is as likely as this
 _LEAST = 0.01
+# what is followed overlaps itself in the next frame so much, and looks as similar (cosine)
+_SAME_PLACE, _ALIKE = 0.5, 0.8
+# so many pairs of embeddings are held at a time
+_COMPARED = 4096
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,6 +130,52 @@ def find_tracks(codes: NDArray[np.int32], numbers: NDArray[np.int64]) -> Tracks:
     best = _last_of_each(np.lexsort((-code, sizes, code > 0, track)), track)
     totals = np.bincount(track, np.where(code > 0, sizes, 0)).astype(np.int64)
     return Tracks(of, (code[best] - 1).astype(np.int32), sizes[best], totals, sizes[cell])
+
+
+def link_frames(
+    moments: NDArray[np.int64],
+    boxes: NDArray[np.float64],
+    vectors: NDArray[np.float32],
+    numbers: NDArray[np.int64],
+) -> NDArray[np.int64]:
+    """Follows labels without a track from each frame to the next one.
+
+    Two labels are of one thing where each overlaps the other the most, by at least half, and their
+    patches look alike.
+
+    Args:
+        moments: (n,) the frames of all videos one after the other, with a gap between videos
+        boxes: (n, 4) the labels' boxes
+        vectors: (n, d) float32 their embeddings
+        numbers: (n,) the number of each one's track, -1 for none
+
+    Returns:
+        (n,) the same, with numbers for the labels that were followed
+    """
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    rows = np.flatnonzero(numbers < 0)
+    now, boxes = moments[rows], boxes[rows]
+    pairs = overlapping(now, boxes, now - 1, boxes)
+    pairs = pairs.take(pairs.iou >= _SAME_PLACE)
+    alike = np.zeros(len(pairs.rows), dtype=bool)
+    for start in range(0, len(alike), _COMPARED):
+        some = slice(start, start + _COMPARED)
+        one, other = (unit_rows(vectors[rows[side[some]]]) for side in (pairs.rows, pairs.others))
+        alike[some] = np.einsum("ij,ij->i", one, other) >= _ALIKE
+    pairs = pairs.take(alike)
+    n = len(rows)
+    back = Pairs(pairs.others, pairs.rows, pairs.iou, pairs.around, pairs.inside)
+    each = np.arange(len(pairs.rows))
+    mutual = (pairs.best(pairs.iou, n)[pairs.rows] == each) & (
+        back.best(pairs.iou, n)[pairs.others] == each
+    )
+    ends = pairs.rows[mutual], pairs.others[mutual]
+    links = coo_array((np.ones(len(ends[0]), dtype=bool), ends), (n, n))
+    linked = numbers.copy()
+    linked[rows] = connected_components(links, directed=False)[1] + numbers.max(initial=-1) + 1
+    return linked
 
 
 def _last_of_each(order: NDArray[np.int64], groups: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -16,6 +16,7 @@ from labelvet.issues.find import find_label_issues
 from labelvet.issues.kinds import RIGHT, WRONG_CLASS
 from labelvet.issues.reasons import Reasons
 from labelvet.issues.suspicion import find_suspects
+from labelvet.issues.tracks import link_frames
 
 FRAMES = 20
 
@@ -176,7 +177,31 @@ def test_tracks_are_read_of_indices_by_video_and_of_instances_anywhere(make_data
     assert _read(images, "det")[1] is None
 
 
-def test_label_issues_of_frames_say_what_their_tracks_are_called(make_dataset):
+def test_what_has_no_track_is_followed_from_frame_to_frame():
+    box, near, far = [0.1, 0.1, 0.2, 0.2], [0.12, 0.1, 0.2, 0.2], [0.2, 0.1, 0.2, 0.2]
+    one, other = [1.0, 0.0], [0.0, 1.0]
+
+    def linked(*labels):
+        moments, boxes, vectors, numbers = zip(*labels, strict=True)
+        found = link_frames(
+            np.array(moments), np.array(boxes), np.array(vectors, "f4"), np.array(numbers)
+        )
+        # the first label of each one's track
+        return [found.tolist().index(number) for number in found.tolist()]
+
+    assert linked((2, box, one, -1), (3, near, one, -1), (4, box, one, -1)) == [0, 0, 0]
+    assert linked((2, box, one, -1), (4, box, one, -1)) == [0, 1]  # in another video
+    assert linked((2, box, one, -1), (3, far, one, -1)) == [0, 1]  # a third overlaps
+    assert linked((2, box, one, -1), (3, near, other, -1)) == [0, 1]
+    # each follows the one that it overlaps the most, in one frame none
+    assert linked((2, box, one, -1), (3, near, one, -1), (3, box, one, -1)) == [0, 1, 0]
+    assert linked((2, box, one, -1), (2, box, one, -1)) == [0, 1]
+    # what has a track keeps it
+    assert linked((2, box, one, 0), (3, near, one, -1), (9, far, other, 0)) == [0, 1, 0]
+
+
+@pytest.mark.parametrize("indexed", [True, False])
+def test_label_issues_of_frames_say_what_their_tracks_are_called(make_dataset, indexed):
     vectors = 3 * np.eye(8, 16)
     rng = np.random.default_rng(0)
     names = ["car", "car", "car", "person", "person", "person"]
@@ -186,7 +211,7 @@ def test_label_issues_of_frames_say_what_their_tracks_are_called(make_dataset):
             fo.Detection(
                 label="person" if (video, index) == (0, 0) and number == 9 else name,
                 bounding_box=[0.15 * index, 0.1, 0.1, 0.2],
-                index=index,
+                **({"index": index} if indexed else {}),
                 vector=vectors[int(name == "car")] + 0.1 * rng.normal(size=16),
             )
             for index, name in enumerate(names)
