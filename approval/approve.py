@@ -122,7 +122,7 @@ def approve(
     with _alone(dataset, into):
         dataset.reload()
         _check_target(candidates, into)
-        there, known, twice = _counts(candidates, into, iou)
+        there, known = _counts(candidates, into, iou)
         if not there:
             raise InvalidParameter("The basket is empty: add labels for approval first.")
         if known and rule == "refuse":
@@ -151,7 +151,7 @@ def approve(
                 removing=into if rule == "replace" else None,
             )  # fmt: skip
             settle_run(candidates)
-            done = _done(candidates, change, into, rule, twice)
+            done = _done(candidates, change, into, rule, known)
             change.say(done.sentence)
         return done
 
@@ -339,29 +339,24 @@ def _check_target(candidates: Candidates, into: Any) -> None:
         raise InvalidParameter(f"'{into}' holds removed labels: choose another field.")
 
 
-def _counts(candidates: Candidates, into: str, iou: float) -> tuple[int, int, int]:
-    """How many labels are to be approved, how many of them are in ground truth already, and how
-    many of the rest are of one object with a surer one."""
+def _counts(candidates: Candidates, into: str, iou: float) -> tuple[int, int]:
+    """How many labels are to be approved, and how many of them are in ground truth already."""
     truth = LabelField(into, candidates.of.type)
     basket = keep(candidates.labels(), _chosen(candidates))
-    fresh = keep("$_basket", {"$not": [truth.type.is_known(truth.labels(), iou)]})
+    known = keep("$_basket", truth.type.is_known(truth.labels(), iou))
     group = {
         "_id": None,
-        "there": {"$sum": "$there"},
-        "fresh": {"$sum": {"$size": "$_fresh"}},
-        "enter": {"$sum": {"$size": truth.type.surest("$_fresh", iou)}},
+        "there": {"$sum": {"$size": "$_basket"}},
+        "known": {"$sum": {"$size": known}},
     }
     pipeline: list[dict[str, Any]] = [
         {"$match": {f"{candidates.root}.tags": BASKET_TAG}},
         # no field of labels has a name that begins with an underscore
         {"$project": {"_basket": basket, into: 1}},
-        {"$project": {"_fresh": fresh, "there": {"$size": "$_basket"}}},
         {"$group": group},
     ]
     found = next(iter(samples_of(candidates.dataset).aggregate(pipeline)), None)
-    if found is None:
-        return 0, 0, 0
-    return found["there"], found["there"] - found["fresh"], found["fresh"] - found["enter"]
+    return (found["there"], found["known"]) if found else (0, 0)
 
 
 def count_twice(candidates: Candidates, iou: float = IOU) -> int:
@@ -489,13 +484,13 @@ def _as_truth(
     return {"$mergeObjects": [without("$$l", *_LEFT_BEHIND), provenance]}
 
 
-def _done(candidates: Candidates, change: Change, into: str, rule: str, twice: int) -> Approved:
+def _done(candidates: Candidates, change: Change, into: str, rule: str, known: int) -> Approved:
     dataset, moment = candidates.dataset, change.what["moment"]
     truth = LabelField(into, candidates.of.type)
     approved = count_moment(dataset, candidates.of, APPROVED_AT, moment)
     arrived = count_moment(dataset, truth, APPROVED_AT, moment)
-    twice = min(twice, approved - arrived)
-    known = approved - arrived - twice
+    known = 0 if rule == "replace" else min(known, approved - arrived)
+    twice = approved - arrived - known
     replaced = 0
     sentences = [f"{count(approved, 'label')} approved into '{into}'"]
     if rule == "replace":

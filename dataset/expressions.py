@@ -105,23 +105,26 @@ def overlaps_any(others: Any, iou: float, box_of: Callable[[str], Any]) -> Expre
         iou: the least IoU
         box_of: makes the box of a variable that is a label, null where it has none
     """
-    wide, high = _shared(0), _shared(1)
-    shared = {"$multiply": [wide, high]}
-    # shared / (both - shared) >= iou, without a division by zero
-    enough = {
-        "$and": [
-            {"$gt": [shared, 0]},
-            {
-                "$gte": [
-                    {"$multiply": [shared, 1 + iou]},
-                    {"$multiply": [iou, {"$add": [_area("$$a"), _area("$$b")]}]},
-                ]
-            },
-        ]
-    }
     boxes = {"$map": {"input": others, "as": "g", "in": box_of("$$g")}}
-    any_enough = {"$anyElementTrue": [{"$map": {"input": boxes, "as": "b", "in": enough}}]}
+    any_enough = {"$anyElementTrue": [{"$map": {"input": boxes, "as": "b", "in": overlap(iou)}}]}
     return {"$let": {"vars": {"a": box_of("$$l")}, "in": any_enough}}
+
+
+def overlap(iou: float) -> Expression:
+    """Whether the boxes ``$$a`` and ``$$b`` overlap by at least an IoU."""
+    shared = {"$multiply": [_shared(0), _shared(1)]}
+    both = {"$add": [_area("$$a"), _area("$$b")]}
+    # shared / (both - shared) >= iou, without a division by zero
+    enough = {"$gte": [{"$multiply": [shared, 1 + iou]}, {"$multiply": [iou, both]}]}
+    # most boxes are not near each other, which is found out sooner
+    return {"$and": [_near(0, iou), _near(1, iou), {"$gt": [shared, 0]}, enough]}
+
+
+def _near(axis: int, iou: float) -> Expression:
+    """Whether the boxes begin within what of a side need not be shared, and a rounding."""
+    apart = {"$abs": {"$subtract": [_side(box, axis) for box in ("$$a", "$$b")]}}
+    longer = {"$max": [_side(box, axis + 2) for box in ("$$a", "$$b")]}
+    return {"$lte": [apart, {"$add": [1e-9, {"$multiply": [1 - iou, longer]}]}]}
 
 
 def _shared(axis: int) -> Expression:

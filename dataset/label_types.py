@@ -18,7 +18,15 @@ from numpy.typing import NDArray
 
 from ..core.errors import UnknownField
 from ..core.table import WHOLE_IMAGE
-from .expressions import Expression, box_around, confidence, each, keep, overlaps_any
+from .expressions import (
+    Expression,
+    box_around,
+    confidence,
+    each,
+    keep,
+    overlap,
+    overlaps_any,
+)
 
 # A line or a single point has no area to crop: of points, the box is at least this part of its
 # longer side, or of the image, wide and high.
@@ -108,13 +116,17 @@ class LabelType:
     def surest(self, labels: Any, iou: float) -> Expression:
         """Some labels of an image, and of those of one class and one object, as :meth:`is_known`
         tells, the surest alone; of equally sure ones the one that was there first."""
-        alike = {"$eq": [_class("$$s"), _class("$$l")]}
-        others = {"$filter": {"input": "$$value", "as": "s", "cond": alike}}
-        stays = {"$cond": [self.is_known(others, iou), [], ["$$l"]]}
-        more = {"$let": {"vars": {"l": "$$this"}, "in": {"$concatArrays": ["$$value", stays]}}}
-        sure = each("$$some", {"_id": "$$l._id", "sure": confidence(), "label": "$$l"})
-        ordered = {"$sortArray": {"input": sure, "sortBy": {"sure": -1, "_id": 1}}}
-        found = {"$reduce": {"input": "$$ordered.label", "initialValue": [], "in": more}}
+        box = None if self.is_of_whole_images else self.stored_box(f"$$l.{self.geometry}")
+        slim = {"_id": "$$l._id", "sure": confidence(), "class": _class("$$l"), "box": box}
+        ordered = {"$sortArray": {"input": each("$$some", slim), "sortBy": {"sure": -1, "_id": 1}}}
+        alike: Expression = {"$eq": ["$$s.class", "$$l.class"]}
+        if not self.is_of_whole_images:
+            boxes = {"vars": {"a": "$$l.box", "b": "$$s.box"}, "in": overlap(iou)}
+            alike = {"$and": [alike, {"$let": boxes}]}
+        again = {"$anyElementTrue": [{"$map": {"input": "$$value", "as": "s", "in": alike}}]}
+        stays = {"$concatArrays": ["$$value", {"$cond": [again, [], ["$$l"]]}]}
+        more = {"$let": {"vars": {"l": "$$this"}, "in": stays}}
+        found = {"$reduce": {"input": "$$ordered", "initialValue": [], "in": more}}
         both = keep("$$some", {"$in": ["$$l._id", "$$found._id"]})
         for name, value in (("found", found), ("ordered", ordered)):
             both = {"$let": {"vars": {name: value}, "in": both}}
