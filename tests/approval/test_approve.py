@@ -9,7 +9,7 @@ from label_types import PATCHES, as_field, in_field, label_at
 from labelvet.approval import approve as approval
 from labelvet.approval import finalize as finalizing
 from labelvet.approval import label_updates, rounds
-from labelvet.approval.approve import approve
+from labelvet.approval.approve import approve, count_twice
 from labelvet.approval.basket import add_labels, remove_labels, replace_basket
 from labelvet.approval.candidates import Selection, find_candidates, read_candidates
 from labelvet.approval.counts import count_candidates
@@ -483,6 +483,7 @@ def test_of_one_object_in_the_basket_the_surest_enters(make_dataset, type_, rule
     candidates = find_candidates(dataset, "found")
     add_labels(candidates, Selection())
     before = stored(dataset, "found")
+    assert count_twice(candidates) == 2
     done = approve(candidates, "truth", rule)
     assert (done.approved, done.known, done.twice, done.replaced) == (4, 0, 2, 0)
     assert done.sentence == (
