@@ -178,7 +178,7 @@ def open_search(dataset: fo.Dataset, shown: Map) -> Search:
     how = _recorded(dataset, key)
 
     def read() -> Embeddings:
-        embedded = load_embeddings(dataset, key)
+        embedded = load_embeddings(dataset, key, every_field=True)
         if embedded is None:
             raise UnknownRun(
                 f"The embeddings of '{key}' are not on this machine, so nothing can be compared "

@@ -84,6 +84,16 @@ def test_the_crop_of_a_label_finds_that_label_first(pictured):
     assert len(find.near_image(png(crops[0]), 1000)) == 15 and find.note is None
 
 
+def test_labels_of_every_field_of_a_map_are_found(pictured):
+    pictured.clone_sample_field("predictions", "truth")
+    compute_visualization(pictured, ["predictions", "truth"], "both", method="pca", progress=False)
+    (crop,) = cut_crops(pixels_of(pictured, 3), np.array(BOXES[1:2]), CropSettings())
+    find = asking(pictured, "both")
+    assert sorted(find.near_image(png(crop), 2).tolist()) == [10, 25] and find.note is None
+    pictured.delete_brain_run("both")
+    pictured.delete_sample_field("truth")
+
+
 def test_an_image_is_cropped_as_the_labels_were(pictured):
     """A square is cut out of its middle, where those of the run are squares of their images."""
     pixels = pixels_of(pictured, 2)
