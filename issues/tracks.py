@@ -90,15 +90,15 @@ class Tracks:
         rows = np.flatnonzero(self.differ(codes))
         track, own = self.of[rows], codes[rows]
         # where the look says nothing, the numbers are left
-        looked = np.isfinite(wrong[rows])
-        most_wrong = np.where(looked, wrong[rows], 0.0)
-        likely = most_wrong[:, None] * chances[rows]
+        looked = np.isfinite(fits[rows])
+        most_right = np.where(looked, fits[rows], 1.0)
+        likely = (1 - most_right)[:, None] * chances[rows]
         is_own = suggested[rows] == own[:, None]
         own_likely = np.where(looked, np.maximum(np.where(is_own, likely, 0).sum(1), _LEAST), 1)
         own_likely = own_likely * self.alike[rows]
         # the class of most is one that the label should have, and its own is not
         classes = np.column_stack([self.codes[track], suggested[rows]])
-        likely = np.column_stack([(1 - most_wrong) * self.counts[track], likely])
+        likely = np.column_stack([most_right * self.counts[track], likely])
         likely[classes == own[:, None]] = 0
         total = likely.sum(axis=1) + own_likely
         order = np.argsort(-likely, axis=1, kind="stable")[:, :SUGGESTED]
