@@ -2,26 +2,68 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
+import urllib.request
+import uuid
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from labelvet.bench.browser import FLAGS
-from labelvet.bench.browser import app as run_app
+from labelvet.bench.browser import FLAGS, server
 from labelvet.core.mongod import free_port
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 ARTIFACTS = Path(__file__).resolve().parents[1] / "artifacts"
 
 
+@pytest.fixture(scope="package")
+def _server() -> Iterator[str]:
+    """The address of one App for all tests: each would start for seconds."""
+    port = free_port()
+    with server(port):
+        yield f"http://127.0.0.1:{port}"
+
+
 @pytest.fixture
-def app() -> Iterator[Callable[[str], str]]:
-    """A function that starts the App on a dataset and returns the address of its page."""
-    with ExitStack() as running:
-        yield lambda name: running.enter_context(run_app(name, free_port()))
+def app(_server: str) -> Iterator[Callable[[str], str]]:
+    """A function that returns the address of a dataset's page in the App."""
+    yield lambda name: f"{_server}/datasets/{name}"
+    _forget_dataset(_server)
+
+
+def _forget_dataset(address: str) -> None:
+    """Has the App leave its dataset, as it does for another: the view and the panels that were open
+    are not the next test's."""
+    asked = {
+        "polling": True,
+        "events": [],
+        "subscription": uuid.uuid4().hex,
+        "initializer": {"dataset": "none of the tests"},
+    }
+    request = urllib.request.Request(
+        f"{address}/events",
+        json.dumps(asked).encode(),
+        {"Content-Type": "application/json"},
+    )
+    with urllib.request.urlopen(request, timeout=60) as answer:
+        (said,) = json.load(answer)["events"]
+    assert said["data"]["state"].get("dataset") is None
+
+
+@pytest.fixture(scope="package")
+def _browser():
+    """One Chromium for all tests, each of which has pages of its own."""
+    if CHROMIUM is None:
+        pytest.skip("chromium is not installed: apt-get install chromium")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS))
+        yield browser
+        browser.close()
 
 
 _failed = pytest.StashKey[bool]()
@@ -35,20 +77,14 @@ def pytest_runtest_makereport(item: pytest.Item):
 
 
 @pytest.fixture
-def page(request: pytest.FixtureRequest):
+def page(request: pytest.FixtureRequest, _browser):
     """A page of the browser, of which there is a picture where its test failed."""
-    if CHROMIUM is None:
-        pytest.skip("chromium is not installed: apt-get install chromium")
-    from playwright.sync_api import sync_playwright
-
     ARTIFACTS.mkdir(exist_ok=True)
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS))
-        shown = new_page(browser)
-        yield shown
-        if request.node.stash.get(_failed, False):
-            shown.screenshot(path=ARTIFACTS / f"failed-{request.node.name}.png")
-        browser.close()
+    shown = new_page(_browser)
+    yield shown
+    if request.node.stash.get(_failed, False):
+        shown.screenshot(path=ARTIFACTS / f"failed-{request.node.name}.png")
+    shown.close()
 
 
 def new_page(browser):
