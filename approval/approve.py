@@ -42,7 +42,7 @@ from ..dataset.schema import (
     check_fields,
     declare_attributes,
     declare_labels,
-    ensure_field,
+    ensure_fields,
     gone,
 )
 from ..dataset.states import APPROVED_TAG, BASKET_TAG, NOT_APPROVED_TAG, TAKES_AWAY
@@ -407,10 +407,15 @@ def _prepare(candidates: Candidates, into: str, rule: str) -> None:
     declare_labels(dataset, into, candidates.of.type.document)
     root = LabelField(into, candidates.of.type).root
     schema = dataset.get_field_schema(flat=True)
-    for path, attribute in schema.items():
-        name = path.removeprefix(f"{candidates.root}.")
-        if name != path and name.split(".")[0] not in _LEFT_BEHIND:
-            ensure_field(dataset, f"{root}.{name}", **_kwargs(attribute))
+    names = {path: path.removeprefix(f"{candidates.root}.") for path in schema}
+    ensure_fields(
+        dataset,
+        {
+            f"{root}.{name}": _kwargs(schema[path])
+            for path, name in names.items()
+            if name != path and name.split(".")[0] not in _LEFT_BEHIND
+        },
+    )
     declare_attributes(dataset, root, _PROVENANCE)
     declare_attributes(dataset, candidates.root, _MOMENT)
     if rule == "replace":
@@ -420,7 +425,7 @@ def _prepare(candidates: Candidates, into: str, rule: str) -> None:
 def _kwargs(field: fo.Field) -> dict[str, Any]:
     kwargs: dict[str, Any] = foo.get_field_kwargs(field)
     kwargs.pop("read_only", None)
-    return {"type_": kwargs.pop("ftype"), **kwargs}
+    return kwargs
 
 
 def _update(

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -60,19 +61,20 @@ def declare_attributes(
             are read-only; nothing was added then
     """
     check_attributes(dataset, root, attributes, owner)
-    there = []
-    for name, attribute in attributes.items():
-        if dataset.get_field(f"{root}.{name}") is not None:
-            there.append(name)
-            continue
-        ensure_field(
-            dataset,
-            f"{root}.{name}",
-            attribute.field,
-            subfield=attribute.items,
-            description=attribute.description,
-            info=None if owner is None else {_INFO: owner},
-        )
+    there = [name for name in attributes if dataset.get_field(f"{root}.{name}") is not None]
+    ensure_fields(
+        dataset,
+        {
+            f"{root}.{name}": {
+                "ftype": attribute.field,
+                "subfield": attribute.items,
+                "description": attribute.description,
+                "info": None if owner is None else {_INFO: owner},
+            }
+            for name, attribute in attributes.items()
+            if name not in there
+        },
+    )
     return there
 
 
@@ -139,8 +141,31 @@ def is_owned(field: fo.Field | None, owner: str) -> bool:
     return field is not None and (field.info or {}) == {_INFO: owner}
 
 
+def ensure_fields(dataset: fo.Dataset | Storage, fields: Mapping[str, Mapping[str, Any]]) -> None:
+    """Adds fields to a dataset, where nobody did: in one step where that succeeds, for FiftyOne
+    reads the whole schema anew after each.
+
+    Args:
+        dataset: the dataset
+        fields: the arguments of ``add_sample_field`` by path
+
+    Raises:
+        FieldGone: see :func:`ensure_field`
+    """
+    missing = {path: one for path, one in fields.items() if dataset.get_field(path) is None}
+    if len(missing) > 1:
+        with _ADDING:
+            with suppress(ValueError):  # somebody may have added one, or deleted what it is part of
+                _storage_of(dataset).add_sample_fields(missing)
+            # what was added here and lost in the database is added again, as what was not
+            if not all(_is_stored(dataset, path) for path in missing):
+                dataset.reload()
+    for path, options in missing.items():
+        ensure_field(dataset, path, **options)
+
+
 def ensure_field(
-    dataset: fo.Dataset | Storage, path: str, type_: type[fo.Field], **options: Any
+    dataset: fo.Dataset | Storage, path: str, ftype: type[fo.Field], **options: Any
 ) -> None:
     """Adds a field to a dataset, if nobody did; arguments are those of ``add_sample_field``.
 
@@ -156,7 +181,7 @@ def ensure_field(
         for _ in range(_TRIES):
             failure: ValueError | None = None
             try:
-                dataset.add_sample_field(path, type_, **options)
+                dataset.add_sample_field(path, ftype, **options)
             except ValueError as error:  # somebody may have added it, or deleted what it is part of
                 failure = error
             if not failure and _is_stored(dataset, path) and dataset.get_field(path) is not None:
@@ -168,6 +193,10 @@ def ensure_field(
     if attribute and dataset.get_field(root) is None:
         raise FieldGone(gone(root)) from None
     raise failure or FieldGone(gone(path))
+
+
+def _storage_of(dataset: fo.Dataset | Storage) -> Storage:
+    return dataset if isinstance(dataset, Storage) else Storage(dataset)
 
 
 def _fields_of(dataset: fo.Dataset | Storage) -> str:

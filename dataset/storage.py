@@ -141,6 +141,23 @@ class Storage:
             if copy.get_field(path) is None:
                 copy.add_sample_field(path, ftype, **kwargs)
 
+    def add_sample_fields(self, fields: Mapping[str, Mapping[str, Any]]) -> None:
+        """Adds fields to the documents in one step.
+
+        Args:
+            fields: the arguments of FiftyOne's ``add_sample_field`` by path
+        """
+        of = self.dataset._frame_doc_cls if self.frames else self.dataset._sample_doc_cls
+        made = {path: of._create_field(path, **options) for path, options in fields.items()}
+        if of.merge_field_schema(made):
+            self.dataset._reload()
+        if self.frames:
+            for name, _ in self._copies_of_frames():
+                copy = fo.load_dataset(name)
+                Storage(copy).add_sample_fields(
+                    {path: one for path, one in fields.items() if copy.get_field(path) is None}
+                )
+
     def delete_sample_field(self, path: str, error_level: int = 0) -> None:
         """Deletes a field of the documents."""
         self.delete_sample_fields([path], error_level)

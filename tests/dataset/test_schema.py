@@ -8,7 +8,7 @@ from itertools import product
 import fiftyone as fo
 import pytest
 from labelvet.core.errors import FieldGone
-from labelvet.dataset.schema import declare_labels, ensure_field
+from labelvet.dataset.schema import declare_labels, ensure_field, ensure_fields
 
 
 def test_no_field_is_lost_where_several_are_added_and_the_schema_is_reloaded(make_dataset):
@@ -22,6 +22,10 @@ def test_no_field_is_lost_where_several_are_added_and_the_schema_is_reloaded(mak
         for number in range(4):
             ensure_field(dataset, f"truth.detections.{person}_{number}", fo.FloatField)
         ensure_field(dataset, "truth.detections.common", fo.StringField)
+        names = [f"{person}_{number}" for number in range(4, 8)] + ["shared"]
+        ensure_fields(
+            dataset, {f"truth.detections.{name}": {"ftype": fo.FloatField} for name in names}
+        )
 
     def reload():
         together.wait()
@@ -39,9 +43,9 @@ def test_no_field_is_lost_where_several_are_added_and_the_schema_is_reloaded(mak
             ended.set()
             reloading.result()
     dataset.reload()
-    added = {f"{person}_{number}" for person, number in product(("ada", "bob", "eve"), range(4))}
+    added = {f"{person}_{number}" for person, number in product(("ada", "bob", "eve"), range(8))}
     paths = dataset.get_field_schema(flat=True)
-    assert {f"truth.detections.{name}" for name in added | {"common"}} <= set(paths)
+    assert {f"truth.detections.{name}" for name in added | {"common", "shared"}} <= set(paths)
 
 
 def test_an_attribute_of_a_field_that_is_gone_is_not_added(make_dataset):
