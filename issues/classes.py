@@ -17,6 +17,7 @@ for others.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -65,13 +66,23 @@ class ClassFit:
     certain: bool
 
 
-def fit_classes(patches: ClassedPatches) -> ClassFit:
-    """Fits the model to patches that have a class, and judges each label by it."""
+# gathered, fitted, judged, and judged again
+STEPS = 4
+
+
+def fit_classes(patches: ClassedPatches, advance: Callable[[], None] = lambda: None) -> ClassFit:
+    """Fits the model to patches that have a class, and judges each label by it.
+
+    Args:
+        patches: the patches
+        advance: called after each of the ``STEPS``; what it raises ends the fit
+    """
     n, codes, num_classes = len(patches), patches.codes, patches.num_classes
     first = ClassClues(patches, np.ones(n, dtype=np.float32))
     sample = np.sort(np.random.default_rng(51).permutation(n)[: max(1, _FIT_CELLS // num_classes)])
     # once float64, rather than in each step of the fits
     sampled = np.concatenate(list(first.blocks(sample)), axis=1, dtype=np.float64)
+    advance()
     weights, uniform = _fit(sampled, codes[sample])
     probabilities = _probabilities(sampled, weights)
     place = patches.media, patches.boxes
@@ -82,9 +93,13 @@ def fit_classes(patches: ClassedPatches) -> ClassFit:
     if noise.similar > 0:
         weights, mix = _fit_similar(sampled, noise, sample, weights)
         noise = replace(noise, mix=mix)
+    advance()
     judged = _judge(first, noise, weights, suggest=False)
+    advance()
     # not fitted again: labels that are not trusted would make the rest look free of noise
-    return _judge(ClassClues(patches, 1 - judged.wrong), noise, weights)
+    judged = _judge(ClassClues(patches, 1 - judged.wrong), noise, weights)
+    advance()
+    return judged
 
 
 def _judge(

@@ -24,7 +24,7 @@ from ..core.sentences import agree, count
 from ..core.table import PatchTable
 from ..embeddings.neighbors import EXACT_UP_TO, NeighborGraph, build_neighbor_graph
 from .class_clues import ClassedPatches
-from .classes import SUGGESTED, ClassFit, fit_classes
+from .classes import STEPS, SUGGESTED, ClassFit, fit_classes
 from .evidence import OWN_EVIDENCE, OwnEvidence, gather
 from .kinds import (
     BACKGROUND,
@@ -180,14 +180,15 @@ def find_suspects(
             looks = _Looks.of_tracks(labels, ordered, find_tracks(labels.codes, tracks[order]))
             graph = None  # in which those of a track are neighbors
         neighbors = _find_neighbors(looks.vectors, graph, stage.set)
-    with progress.stage("Judging labels", share * 0.4):
+    with progress.stage("Judging labels", share * 0.4, STEPS, "steps") as stage:
         judged = _judge(
             labels,
             ordered,
             looks,
             neighbors,
-            rejected[order] if rejected is not None else np.zeros(len(table), dtype=bool),
-            (opinions or ask(table, [])).take(order),
+            rejected=rejected[order] if rejected is not None else np.zeros(len(table), dtype=bool),
+            opinions=(opinions or ask(table, [])).take(order),
+            advance=stage.advance,
         )
     return _restore(judged, order)
 
@@ -260,12 +261,14 @@ def _judge(
     vectors: NDArray[np.float32],
     looks: _Looks,
     nearest: tuple[NDArray[np.int32], NDArray[np.float32]],
+    *,
     rejected: NDArray[np.bool_],
     opinions: Opinions,
+    advance: Callable[[], None],
 ) -> Suspicion:
     notes: list[str] = []
     thing = "label" if looks.tracks is None else "track"
-    fit = _fit_classes(looks.table, looks.vectors, *nearest, notes, thing=thing)
+    fit = _fit_classes(looks.table, looks.vectors, *nearest, notes, advance=advance, thing=thing)
     fit, neighbors = looks.spread(fit, nearest[0], table.codes)
     confidences = _confidences(table)
     own = gather(table, confidences, fit, neighbors, rejected)
@@ -391,6 +394,7 @@ def _fit_classes(
     similarities: NDArray[np.float32],
     notes: list[str],
     *,
+    advance: Callable[[], None] = lambda: None,
     thing: str = "label",
 ) -> ClassFit:
     n = len(table)
@@ -427,7 +431,8 @@ def _fit_classes(
         ClassedPatches(
             codes.astype(np.int32), len(used), table.media, table.boxes, vectors, neighbors,
             similarities,
-        )
+        ),
+        advance,
     )  # fmt: skip
     unknown.wrong[labeled] = found.wrong
     unknown.fits[labeled] = found.fits
