@@ -88,12 +88,12 @@ class Hold:
         holds = _holds()
         holds.append(self)
         _ours.add(self._since)
-        thread.start()
         try:
+            thread.start()
             yield
         finally:
+            # in this order, as a Ctrl-C may come in between
             done.set()
-            thread.join()
             holds.remove(self)
             _ours.discard(self._since)
             # where the database is away, what went wrong before is what to tell

@@ -45,6 +45,25 @@ def test_a_step_is_held_for_as_long_as_it_takes(make_dataset, monkeypatch):
         pass
 
 
+def test_a_ctrl_c_as_it_is_taken_leaves_no_hold(make_dataset, monkeypatch):
+    dataset, start = make_dataset(), holds.Thread.start
+    threads = []
+
+    def interrupted(thread):
+        threads.append(thread)
+        start(thread)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(holds.Thread, "start", interrupted)
+        with alone(dataset, "step", "Taken."):
+            pass
+    with alone(dataset, "step", "Taken."):
+        check_held()
+    threads[0].join(5)
+    assert not threads[0].is_alive()
+
+
 @pytest.mark.parametrize(
     ("ago", "is_free"), [({"seconds": 50}, False), ({"seconds": 70}, True), ({"hours": -1}, True)]
 )
