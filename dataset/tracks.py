@@ -68,16 +68,18 @@ def read_moments(dataset: Any, table: PatchTable) -> NDArray[np.int64] | None:
         for found in storage.documents.find(which, told)
     ]
     moment_of: dict[str, int] = {}
-    moment, before = 0, ""
-    for video, _, id_ in sorted(frames):
-        moment += 1 if video == before else 2
-        moment_of[id_], before = moment, video
+    moment, before = 0, ("", 0)
+    for video, number, id_ in sorted(frames):
+        if (video, number) != before:  # of patches of frames, several are of one frame
+            moment += 1 if video == before[0] else 2
+        moment_of[id_], before = moment, (video, number)
     return np.array([moment_of.get(id_, 0) for id_ in table.sample_ids.tolist()], dtype=np.int64)
 
 
 def _is_of_videos(storage: Storage) -> bool:
     """Whether the documents are frames, or samples that were made of frames."""
-    return storage.frames or storage.get_field("sample_id") is not None
+    names = "sample_id", "frame_number"
+    return storage.frames or all(storage.get_field(name) is not None for name in names)
 
 
 def _keys(storage: Storage, field: str) -> Iterator[tuple[str, Any]]:

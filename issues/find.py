@@ -230,12 +230,19 @@ def find_label_issues(
 def _tracks(
     dataset: fo.Dataset, table: PatchTable, vectors: NDArray[np.float32]
 ) -> NDArray[np.int64] | None:
-    """Returns the number of each label's track, None for images that are of no videos."""
-    tracks, moments = read_tracks(dataset, table), read_moments(dataset, table)
-    if moments is None:
-        return tracks
-    known = tracks if tracks is not None else np.full(len(table), -1, dtype=np.int64)
-    return link_frames(moments, table.boxes, vectors, known)
+    """Returns the number of each label's track, None where no track has several labels.
+
+    Labels of whole frames are not followed: a class that changes in a video is no fault.
+    """
+    tracks = read_tracks(dataset, table)
+    moments = None if table.of_whole_images else read_moments(dataset, table)
+    if moments is not None:
+        known = tracks if tracks is not None else np.full(len(table), -1, dtype=np.int64)
+        tracks = link_frames(moments, table.boxes, vectors, known)
+    if tracks is None:
+        return None
+    followed = tracks[tracks >= 0]
+    return tracks if len(np.unique(followed)) < len(followed) else None
 
 
 def _second_fields(

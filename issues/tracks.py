@@ -100,13 +100,13 @@ class Tracks:
         classes = np.column_stack([self.codes[track], suggested[rows]])
         likely = np.column_stack([most_right * self.counts[track], likely])
         likely[classes == own[:, None]] = 0
-        total = likely.sum(axis=1) + own_likely
+        others = likely.sum(axis=1)
         order = np.argsort(-likely, axis=1, kind="stable")[:, :SUGGESTED]
         classes = np.take_along_axis(classes, order, 1)
         likely = np.take_along_axis(likely, order, 1)
         suggested[rows] = np.where(likely > 0, classes, -1)
-        wrong[rows] = 1 - own_likely / total
-        chances[rows] = likely / (total - own_likely)[:, None]
+        wrong[rows] = others / (others + own_likely)
+        chances[rows] = likely / np.maximum(others, 1e-12)[:, None]
         fits[rows] = 1 - wrong[rows]
         return ClassFit(wrong, fits, suggested, chances, fit.certain)
 

@@ -11,12 +11,13 @@ import pytest
 from clusters import clusters
 from labelvet.dataset.patches import read_stored
 from labelvet.dataset.storage import locate
-from labelvet.dataset.tracks import read_tracks
-from labelvet.issues.find import find_label_issues
+from labelvet.dataset.tracks import read_moments, read_tracks
+from labelvet.issues.classes import ClassFit
+from labelvet.issues.find import _tracks, find_label_issues
 from labelvet.issues.kinds import RIGHT, WRONG_CLASS
 from labelvet.issues.reasons import Reasons
 from labelvet.issues.suspicion import find_suspects
-from labelvet.issues.tracks import link_frames
+from labelvet.issues.tracks import find_tracks, link_frames
 
 FRAMES = 20
 
@@ -118,6 +119,16 @@ def test_a_single_track_and_labels_without_a_class():
     assert np.isnan(found.mislabeled[:2]).all()
     assert found.likeliest[5] == WRONG_CLASS and found.suggested[5, 0] == 0
     assert "There are too few tracks to compare." in found.notes
+
+
+def test_a_track_that_is_surely_wrong_leaves_no_other_class_for_what_differs():
+    codes = np.array([0, 0, 1], dtype=np.int32)
+    numbers, none = np.zeros((1, 3), "f4"), np.full((1, 3), -1, np.int32)
+    none[0, 0], numbers[0, 0] = 1, 1
+    fit = ClassFit(np.ones(1, "f4"), np.zeros(1, "f4"), none, numbers, certain=True)
+    found = find_tracks(codes, np.zeros(3, dtype=np.int64)).spread(fit, codes)
+    assert found.wrong.tolist() == [1, 1, 0]
+    assert np.isfinite(found.chances).all()
 
 
 def _videos(make_dataset, labels_of):
@@ -231,3 +242,36 @@ def test_label_issues_of_frames_say_what_their_tracks_are_called(make_dataset, i
     assert found.issue_reason == "Its track is called car in 29 of 30 frames, and person here."
     # the neighbors are other tracks, each once
     assert 0 < len(found.issue_evidence) <= 11
+
+
+def test_what_is_followed_by_nobody_is_judged_as_ever(make_dataset):
+    def tracks(dataset, field):
+        table = read_stored(dataset, field, locate(dataset, field))
+        return _tracks(dataset, table, np.ones((len(table), 3), "f4"))
+
+    images = make_dataset()
+    for number in range(2):
+        label = fo.Detection(label="car", instance=fo.Instance(), bounding_box=[0, 0, 0.5, 0.5])
+        field = fo.Detections(detections=[label])
+        images.add_sample(fo.Sample(f"/{number}.jpg", det=field, sample_id="mine"))
+    assert tracks(images, "det") is None
+    videos = make_dataset()
+    sample = fo.Sample("/a.mp4")
+    for number in range(1, 5):
+        night = fo.Classification(label="night" if number > 3 else "day")
+        sample.frames[number] = fo.Frame(light=night)
+    videos.add_sample(sample)
+    assert tracks(videos, "frames.light") is None
+
+
+def test_patches_of_one_frame_are_of_one_moment(make_dataset):
+    def labels_of(video, number):
+        return [fo.Detection(label="car", bounding_box=[0, 0, 0.5, 0.5]) for _ in range(2)]
+
+    patches = _videos(make_dataset, labels_of).to_frames().to_patches("det").clone()
+    try:
+        table, _ = _read(patches, "det")
+        moments = read_moments(patches, table)
+        assert len(moments) == 120 and len(set(moments.tolist())) == 60
+    finally:
+        patches.delete()
