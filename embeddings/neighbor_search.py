@@ -11,6 +11,7 @@ and on standard error which pass over the vectors has begun.
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import signal
@@ -87,6 +88,7 @@ def _run(
         stdout=found,
         stderr=subprocess.PIPE,
         text=True,
+        errors="replace",
         env={**os.environ, "PYTHONPATH": path.rstrip(os.pathsep)},
     )
     begun, most = 1, 0
@@ -121,6 +123,20 @@ def _run(
         )
 
 
+class _Passes(io.TextIOBase):
+    """Of what pynndescent prints, the passes alone go to standard error."""
+
+    def __init__(self) -> None:
+        self._line = ""
+
+    def write(self, text: str) -> int:
+        *lines, self._line = (self._line + text).split("\n")
+        for line in lines:
+            if _PASS.fullmatch(line):
+                print(line, file=sys.stderr, flush=True)
+        return len(text)
+
+
 def main() -> None:
     """Searches among the vectors on standard input."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # who asked decides
@@ -135,9 +151,8 @@ def main() -> None:
     # mode "c": numba has nothing compiled for arrays that are read-only
     vectors = np.memmap(sys.stdin.buffer, np.float32, "c", shape=(n, dimension))  # type: ignore[call-overload]
     keep_compiled("pynndescent")
-    sys.stderr.reconfigure(line_buffering=True)  # type: ignore[union-attr]
     # twice the neighbors, cut to half: recall at 15 of .998 instead of .955, for twice the time
-    with warnings.catch_warnings(), redirect_stdout(sys.stderr):
+    with warnings.catch_warnings(), redirect_stdout(_Passes()):
         warnings.simplefilter("ignore")  # numba names the functions that it cannot keep
         index = NNDescent(
             np.asarray(vectors), n_neighbors=2 * k, metric=metric, random_state=seed, verbose=True

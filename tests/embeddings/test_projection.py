@@ -83,7 +83,7 @@ def test_exact_neighbors_are_the_nearest(n, d, k, seed):
 
 
 @pytest.mark.processes
-def test_approximate_neighbors_are_nearly_the_nearest(monkeypatch):
+def test_approximate_neighbors_are_nearly_the_nearest(monkeypatch, capfd):
     vectors, _ = clusters(n=3000)
     exact = build_neighbor_graph(vectors, 15)
     monkeypatch.setattr(neighbors, "EXACT_UP_TO", 100)
@@ -93,6 +93,7 @@ def test_approximate_neighbors_are_nearly_the_nearest(monkeypatch):
     )
     assert (0, 0) in passes and all(done < most for done, most in passes - {(0, 0)})
     assert len(passes) > 1
+    assert "NN descent" not in capfd.readouterr().err
     found = [len(set(a) & set(b)) for a, b in zip(exact.indices, approximate.indices, strict=True)]
     assert np.mean(found) / 15 > 0.95
 
