@@ -313,14 +313,14 @@ def _open(samples: Any, brain_key: str) -> _Run:
     view, results = load_visualization(samples, brain_key)
     method = _method_of(results.config, brain_key)
     record = load_record(samples, brain_key)
-    if find_run(samples, brain_key) != seen:  # its points and its record may be of two
+    others = load_other_fields(samples, brain_key)
+    if find_run(samples, brain_key) != seen:  # what was read may be of two
         raise StaleRun(
             f"The visualization '{brain_key}' was computed, updated or deleted in the meantime: "
             "try again."
         )
     how = getattr(results.config, "labelvet", None) or {}
     outlined = "precision" in how and CropSettings.of(how).needs_outlines
-    others = load_other_fields(samples, brain_key)
     fields = [results.config.patches_field, *(one.field for one in others)]
     table = read_patches_left(view, fields, outlines=outlined)
     check_ids(table)
