@@ -507,7 +507,7 @@ def _done(candidates: Candidates, change: Change, into: str, rule: str, known: i
         sentences.append(f"{known:,} of them were there already and stayed as they are")
     if twice:
         sentences.append(
-            f"{twice:,} of them {agree(twice, 'is', 'are')} of one object and class with a surer "
-            "one, which alone was added"
+            f"{twice:,} of them {agree(twice, 'is', 'are')} of the same object and class as a "
+            "surer one, which alone was added"
         )
     return Approved(approved, known, twice, replaced, change.token, "; ".join(sentences) + ".")

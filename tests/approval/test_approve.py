@@ -487,8 +487,8 @@ def test_of_one_object_in_the_basket_the_surest_enters(make_dataset, type_, rule
     done = approve(candidates, "truth", rule)
     assert (done.approved, done.known, done.twice, done.replaced) == (4, 0, 2, 0)
     assert done.sentence == (
-        "4 labels approved into 'truth'; 2 of them are of one object and class with a surer one, "
-        "which alone was added."
+        "4 labels approved into 'truth'; 2 of them are of the same object and class as a surer "
+        "one, which alone was added."
     )
     dataset.reload()
     entered = in_field(type_, dataset.first()["truth"])
