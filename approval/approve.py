@@ -504,7 +504,11 @@ def _done(candidates: Candidates, change: Change, into: str, rule: str, known: i
         if replaced:
             sentences.append(f"{count(replaced, 'label')} there replaced")
     elif known:
-        sentences.append(f"{known:,} of them were there already and stayed as they are")
+        stayed = agree(
+            known, "was there already and stayed as it is",
+            "were there already and stayed as they are",
+        )  # fmt: skip
+        sentences.append(f"{known:,} of them {stayed}")
     if twice:
         sentences.append(
             f"{twice:,} of them {agree(twice, 'is', 'are')} of the same object and class as a "
