@@ -188,6 +188,8 @@ class Map:
         """
         if self._others:
             return self.parts[0].rows_of(ids, samples)
+        if not len(self):  # the labels of a further field may all be gone
+            return np.full(len(ids), -1, np.int64)
         rows = self._rows_of(ids)
         if samples is not None:
             rows[(self.sample_ids[rows] != samples).any(axis=1)] = -1

@@ -170,7 +170,9 @@ def _stages_of_fields(shown: Map, rows: Rows, view: Any) -> dict[str, dict[str, 
     rows = np.concatenate([rows[:0], *there])
     labels = _selected_of_fields(shown, rows, view, roots)
     samples = hex_ids(shown.samples[np.unique(shown.sample_index[rows])])
-    return {**_few_samples(samples, view), **labels}
+    # a pipeline does not say that it leaves labels out: what edits the view would write over them
+    told = fo.ExcludeLabels(fields=known, omit_empty=False)
+    return {**_few_samples(samples, view), **labels, **_as_stages(told)}
 
 
 def _stages(

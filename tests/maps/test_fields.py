@@ -9,7 +9,7 @@ from fiftyone import ViewField as F
 from labelvet.dataset.documents import hex_ids
 from labelvet.maps import selection
 from labelvet.maps.columns import FIELD, list_attributes, load_column
-from labelvet.maps.map import list_maps, load_map
+from labelvet.maps.map import Map, list_maps, load_map
 from labelvet.maps.selection import select_stages, visible_rows
 from labelvet.maps.thumbnails import make_thumbnails
 
@@ -116,6 +116,14 @@ def test_the_grid_shows_exactly_the_selected_labels_of_both(compared, as_bits, m
         assert all(stage["_cls"].startswith("fiftyone.") for stage in after._serialize())
         opened = list(after)  # FiftyOne can read what is left
         assert any(sample.predictions is None for sample in opened) or view is not compared
+    # and knows that some are left out: one that is edited is saved where it is among all of them
+    stages = json.loads(json.dumps(select_stages(shown, ROWS, compared)))
+    after = fosv.get_extended_view(compared.view(), extended_stages=stages)
+    (sample,) = after.select(hex_ids(shown.sample_ids[[4]]))
+    sample.predictions.detections[0].label = "edited"
+    sample.save()
+    edited = compared.filter_labels("predictions", F("label") == "edited")
+    assert ids_of(edited, "predictions") == hex_ids(shown.ids[[4]])
     patches = compared.to_patches("truth")
     after = fosv.get_extended_view(patches, extended_stages=select_stages(shown, ROWS, patches))
     assert sorted(after.values("id")) == sorted(hex_ids(shown.ids[[24, 39]]))
@@ -138,6 +146,16 @@ def test_single_labels_are_selected_beside_lists(compared):
     assert [weather and weather.label for weather in after.values("weather")] == [None, "sun"]
     assert ids_of(after, "truth") == hex_ids(shown.ids[8:9])
     assert visible_rows(shown, compared.limit(2)).nonzero()[0].tolist() == [0, 1, 8, 9, 10, 11]
+
+
+def test_labels_of_a_field_that_came_back_are_not_on_the_map_yet(compared):
+    shown = load_map(compared, "both")
+    truth = shown.parts[1]
+    none = Map(
+        truth.info, truth.collection, {"points": truth.points[:0], "ids": (truth.ids[:0],) * 2}
+    )
+    assert none.rows_of(truth.ids, truth.sample_ids).tolist() == [-1] * 16
+    assert not visible_rows(none, compared.filter_labels("truth", F("label") == "cat")).any()
 
 
 def test_pictures_say_which_field_they_are_of(compared):
