@@ -233,11 +233,16 @@ def exclude_tagged(view: Any, tag: str, field: str | None, level: str) -> tuple[
     assert field is not None
     label_root(view, field)
     left, before = count_labels(view, field, has_tag(tag)), count_labels(view, field)
-    # a patch without its label would be an empty one
-    rest = view.filter_labels(field, ~has_tag(tag), only_matches=is_patches_view(view))
+    patches = is_patches_view(view)
+    # a patch without its label would be an empty one, and one of an evaluation may have another
+    fields = view._label_fields if patches else []
+    rest = view.filter_labels(field, ~has_tag(tag), only_matches=len(fields) == 1)
+    if len(fields) > 1:
+        roots = [view._get_label_field_root(one)[0] for one in fields]
+        rest = rest.match({"$or": [{f"{root}._id": {"$exists": True}} for root in roots]})
     of = f"{count(before, 'label')} of '{field}'"
     are, they_have = agree(left, "is", "are"), agree(left, "it has", "they have")
-    stay = "Their images stay." if not is_patches_view(view) else "The other patches stay."
+    stay = "The other patches stay." if patches else "Their images stay."
     return rest, f"{left:,} of {of} {are} hidden: {they_have} the tag '{tag}'. {stay}"
 
 

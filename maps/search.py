@@ -29,7 +29,7 @@ from ..embeddings.decoding import UnreadableImage, read_given
 from ..embeddings.neighbors import distances_to
 from ..embeddings.vectors import Embeddings, are_comparable
 from ..embeddings.zoo_backbones import knows_words
-from .map import Map
+from .map import Map, load_map
 from .similar import Rows, nearest_rows
 
 # of an image file that is handed over
@@ -112,12 +112,12 @@ class Search:
             raise InvalidParameter(
                 f"An image file can have {MOST_BYTES // 10**6} MB at most: make it smaller."
             )
-        try:
-            pixels = read_given(content)
-        except UnreadableImage as reason:
-            raise InvalidParameter(f"The image cannot be read: {reason}.") from None
-        (crop,) = cut_crops(pixels, np.array([WHOLE_IMAGE]), self._how.crops)
         with _embedding:
+            try:
+                pixels = read_given(content)
+            except UnreadableImage as reason:
+                raise InvalidParameter(f"The image cannot be read: {reason}.") from None
+            (crop,) = cut_crops(pixels, np.array([WHOLE_IMAGE]), self._how.crops)
             (vector,) = self._backbone.embed([self._backbone.prepare(crop)])
         return self._near(vector, self._how.metric, number)
 
@@ -173,6 +173,7 @@ def open_search(dataset: fo.Dataset, shown: Map) -> Search:
         InvalidParameter: if the run does not record its backbone, or that has other weights here
         ModelUnavailable: if the backbone cannot be loaded
         UnknownRun: if the embeddings of the run are not on this machine
+        StaleRun: if the run was replaced meanwhile
     """
     key = shown.info.key
     how = _recorded(dataset, key)
@@ -187,13 +188,15 @@ def open_search(dataset: fo.Dataset, shown: Map) -> Search:
         return embedded
 
     patches = _patches.get((shown.collection, shown.info.run), read)
+    load_map(dataset, key, shown.info.run)  # what was read may be of a run that replaced it
     return Search(len(shown) - len(patches.rows), patches, _load(how, key), how)
 
 
 _patches: Memory[Embeddings] = Memory(_KEPT_BYTES, lambda embedded: embedded.vectors.nbytes)
-_backbones: LRUCache[_Recorded, Any] = LRUCache(_KEPT_BACKBONES)
+_backbones: LRUCache[tuple[str, ...], Any] = LRUCache(_KEPT_BACKBONES)
 _loading = Lock()
-_embedding = Lock()  # models of FiftyOne have a state while they embed
+# models of FiftyOne have a state while they embed, and a large image takes a gigabyte to decode
+_embedding = Lock()
 
 
 def _recorded(dataset: fo.Dataset, key: str) -> _Recorded:
@@ -211,9 +214,9 @@ def _recorded(dataset: fo.Dataset, key: str) -> _Recorded:
 def _load(how: _Recorded, key: str) -> Any:
     from ..embeddings.backbones import load_backbone
 
-    precision = precision_of(how.precision)
+    precision, kept_as = precision_of(how.precision), (how.model, how.weights, how.precision)
     with _loading:
-        if how not in _backbones:
+        if kept_as not in _backbones:
             try:
                 backbone = load_backbone(
                     how.model, device="cpu", precision="fp32" if precision == "fp16" else precision
@@ -230,5 +233,5 @@ def _load(how: _Recorded, key: str) -> Any:
                     "loads, so nothing can be compared with its points: compute it again with "
                     "these."
                 )
-            _backbones[how] = backbone
-        return _backbones[how]
+            _backbones[kept_as] = backbone
+        return _backbones[kept_as]

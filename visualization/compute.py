@@ -268,7 +268,12 @@ def _fields(patches_field: str | Sequence[str] | None) -> tuple[str, ...]:
     """Returns the label fields, each once; none for whole images."""
     if patches_field is None:
         return ()
-    given = (patches_field,) if isinstance(patches_field, str) else patches_field
+    given = [patches_field] if isinstance(patches_field, str) else list(patches_field)
+    if not given or not all(isinstance(name, str) for name in given):
+        raise InvalidParameter(
+            "A patches field is the name of a label field, or a list of such names: leave "
+            "'patches_field' out for whole images."
+        )
     return tuple(dict.fromkeys(given))
 
 

@@ -333,7 +333,7 @@ def _compare(run: _Run) -> LabelChanges:
     unchanged[_replaced(run, now, old)] = False
     same = int(unchanged.sum())
     return LabelChanges(
-        new=len(run.table) - len(now) - len(run.table.take(_others(run, now)).box_problems()),
+        new=len(run.table) - len(now) - len(run.table.take(_others(run, now)).unusable_boxes()),
         changed=len(now) - same,
         deleted=len(run.pairs) - len(now),
         unchanged=same,

@@ -141,6 +141,20 @@ def test_patches_leave_alone_or_with_their_image(tagged):
     assert "patches are hidden: their images have the tag" in sentence
 
 
+def test_patches_of_an_evaluation_stay_for_their_other_label(compared):
+    compared.evaluate_detections("predictions", "truth", eval_key="eval")
+    sample = compared.first()
+    for field in ("predictions", "truth"):
+        sample[field].detections[0].tags.append("seen")
+    sample.truth.detections[1].tags.append("seen")
+    sample.save()
+    patches = compared.to_evaluation_patches("eval")
+    view, sentence = exclude_tagged(patches, "seen", "truth", "labels")
+    assert len(patches) == len(view) == 24 and sentence.startswith("2 of 16 labels of 'truth'")
+    view, _ = exclude_tagged(view, "seen", "predictions", "labels")
+    assert len(view) == 23 and view.count(ROOT) == 23
+
+
 def test_what_leaves_follows_the_tag(tagged):
     view, _ = exclude_tagged(tagged, "needs-review", "predictions", "labels")
     tag_view(tagged, "predictions", "needs-review")

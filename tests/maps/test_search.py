@@ -8,7 +8,7 @@ from pathlib import Path
 import fiftyone as fo
 import numpy as np
 import pytest
-from labelvet.core.errors import InvalidParameter, ModelUnavailable, UnknownRun
+from labelvet.core.errors import InvalidParameter, ModelUnavailable, StaleRun, UnknownRun
 from labelvet.dataset.stored_embeddings import load_embeddings
 from labelvet.embeddings.crops import CropSettings, cut_crops
 from labelvet.maps import search
@@ -100,7 +100,18 @@ def test_an_image_is_cropped_as_the_labels_were(pictured):
     (square,) = cut_crops(pixels, np.array([BOXES[1]]), SQUARED)
     assert square.shape[0] == square.shape[1]
     wide = np.pad(square, ((0, 0), (20, 20), (0, 0)))
-    assert asking(pictured, "squared").near_image(png(wide), 1).tolist() == [7]
+    find = asking(pictured, "squared")
+    assert find.near_image(png(wide), 1).tolist() == [7]
+    assert find._backbone is asking(pictured)._backbone  # which is loaded once
+
+
+def test_a_run_that_was_replaced_meanwhile_is_stale(pictured):
+    how = {"method": "pca", "progress": False}
+    compute_visualization(pictured, None, "again", **how)
+    before = load_map(pictured, "again")
+    compute_visualization(pictured, None, "again", overwrite=True, **how)
+    with pytest.raises(StaleRun, match="computed again"):
+        open_search(pictured, before)
 
 
 def test_words_are_compared_by_the_angle_with_a_backbone_that_knows_them(worded):

@@ -102,6 +102,8 @@ def test_embeddings_of_an_attribute_are_read_from_every_field(two):
         (InvalidParameter, "leave 'similarity_index' out",
          {"similarity_index": "index", "embeddings": None}),
         (UnknownField, "There is no field 'none'", {"fields": ["truth", "none"]}),
+        (InvalidParameter, "for whole images", {"fields": ["truth", None]}),
+        (InvalidParameter, "for whole images", {"fields": []}),
         (UnknownField, "predictions.detections.vector", {"embeddings": "vector"}),
     ],
 )  # fmt: skip
