@@ -40,6 +40,7 @@ from .memory import Memory
 from .other_fields import (
     FieldPoints,
     drop_orphaned_points,
+    has_other_fields,
     read_other_fields,
     write_other_fields,
 )
@@ -441,11 +442,14 @@ def load_other_fields(
 
 
 def other_run_fields(samples: fo.core.collections.SampleCollection, brain_key: str) -> list[str]:
-    """Returns what the dataset calls the further fields of a run's labels."""
+    """Returns what the dataset calls the further fields of a run's labels, as
+    :func:`load_other_fields` has them."""
     dataset = samples._root_dataset
     how = getattr(dataset.get_brain_info(brain_key).config, "labelvet", None) or {}
+    if FIELDS not in how or not has_other_fields(ObjectId(how["record"])):
+        return []
     storage = Storage(dataset, is_of_frames(dataset, brain_key))
-    return [storage.path(field) for field in how.get(FIELDS, ())[1:]]
+    return [storage.path(field) for field in how[FIELDS][1:]]
 
 
 def load_record(samples: fo.core.collections.SampleCollection, brain_key: str) -> RunRecord | None:

@@ -8,7 +8,7 @@ from fiftyone.core.stages import ViewStage
 from fiftyone.server.routes import embeddings_v2 as native
 from labelvet import compute_visualization, update_visualization
 from labelvet.core.errors import InvalidParameter, NoPatches, UnknownField
-from labelvet.dataset.brain_runs import load_neighbor_graph, load_other_fields
+from labelvet.dataset.brain_runs import load_neighbor_graph, load_other_fields, other_run_fields
 from labelvet.dataset.stored_embeddings import load_embeddings
 from labelvet.issues.find import find_label_issues
 from labelvet.maps.map import load_map
@@ -198,6 +198,7 @@ def test_an_import_elsewhere_has_the_first_field(two, tmp_path):
     try:
         shown = load_map(there, "map")
         assert shown.info.fields == ("truth",) and len(shown) == 32
+        assert other_run_fields(two, "map") == other_run_fields(there, "map") == []
         assert not find_changes(there, "map")
     finally:
         there.delete()
