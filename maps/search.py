@@ -8,6 +8,7 @@ leaves the GPU to who computes runs; it stays loaded.
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from threading import Lock
 from typing import Any
@@ -37,6 +38,9 @@ MOST_BYTES = 20_000_000
 
 _KEPT_BYTES = 2**29
 _KEPT_BACKBONES = 2
+
+# for so long embeddings of which some are missing are kept
+_LOOK_AGAIN_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
@@ -187,7 +191,14 @@ def open_search(dataset: fo.Dataset, shown: Map) -> Search:
             )
         return embedded
 
-    patches = _patches.get((shown.collection, shown.info.run), read)
+    kept_as: tuple[Any, ...] = shown.collection, shown.info.run
+    patches = _patches.find(kept_as)
+    if patches is None:
+        # an update embeds what is missing, and where no label has changed the run stays the same
+        moment = int(time.monotonic() / _LOOK_AGAIN_SECONDS)
+        patches = _patches.get((*kept_as, moment), read)
+        if len(patches.rows) == len(shown):
+            _patches.put(kept_as, patches)
     load_map(dataset, key, shown.info.run)  # what was read may be of a run that replaced it
     return Search(len(shown) - len(patches.rows), patches, _load(how, key), how)
 

@@ -15,6 +15,7 @@ from labelvet.maps import search
 from labelvet.maps.map import load_map
 from labelvet.maps.search import MOST_BYTES, open_search, searches_of
 from labelvet.visualization.compute import compute_visualization
+from labelvet.visualization.update import update_visualization
 from PIL import Image
 from tiny_clip import NAME, write_tiny_clip
 
@@ -166,6 +167,10 @@ def test_what_the_store_has_lost_is_said(pictured, monkeypatch, tmp_path):
     find = asking(pictured)
     assert "12 points have no embedding on this machine any more" in find.note
     assert sorted(find.near_image(png(pixels_of(pictured, 0)), 50).tolist()) == [0, 1, 2]
+    run = load_map(pictured, "patches").info.run
+    assert not update_visualization(pictured, "patches", progress=False).changes
+    monkeypatch.setattr(search, "_LOOK_AGAIN_SECONDS", 1e-3)
+    assert asking(pictured).note is None and load_map(pictured, "patches").info.run == run
     search._patches.clear()
 
 
