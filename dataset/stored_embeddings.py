@@ -29,6 +29,9 @@ from .storage import Storage
 _MISSING = "it has no stored embedding"
 _INCOMPARABLE = "its embedding is not of finite numbers up to 1e15"
 
+# vectors that are moved in one go
+_AT_ONCE = 4096
+
 
 def read_embeddings_field(samples: Any, table: PatchTable, attribute: str) -> Embeddings:
     """Reads embeddings from an attribute of the labels, or a field of the samples.
@@ -149,7 +152,11 @@ def _gather(config: Any, rows: NDArray[np.int64], keys: Keys) -> Embeddings | No
     if not found.any():
         return None
     if not found.all():
-        rows, keys, vectors = rows[found], keys[found], vectors[found]
+        rows, keys, there = rows[found], keys[found], np.flatnonzero(found)
+        for start in range(0, len(there), _AT_ONCE):  # in place: they may be more than the memory
+            block = there[start : start + _AT_ONCE]
+            vectors[start : start + len(block)] = vectors[block]
+        vectors = vectors[: len(there)]
     return Embeddings(rows, vectors, reused=len(rows), keys=keys)
 
 

@@ -9,6 +9,7 @@ import fiftyone as fo
 import numpy as np
 import pytest
 from labelvet.core.errors import InvalidParameter, ModelUnavailable, StaleRun, UnknownRun
+from labelvet.dataset import stored_embeddings
 from labelvet.dataset.stored_embeddings import load_embeddings
 from labelvet.embeddings.crops import CropSettings, cut_crops
 from labelvet.maps import search
@@ -158,15 +159,18 @@ def test_a_run_that_records_no_backbone_cannot_be_searched(judged):
 
 
 def test_what_the_store_has_lost_is_said(pictured, monkeypatch, tmp_path):
+    whole = load_embeddings(pictured, "patches").vectors
     monkeypatch.setenv("LABELVET_CACHE_DIR", str(tmp_path))
     search._patches.clear()
     assert searches_of(pictured, load_map(pictured, "patches")).images
     with pytest.raises(UnknownRun, match="not on this machine"):
         asking(pictured)
-    compute_visualization(pictured.limit(1), "predictions", "part", method="pca", progress=False)
+    compute_visualization(pictured.skip(4), "predictions", "part", method="pca", progress=False)
+    monkeypatch.setattr(stored_embeddings, "_AT_ONCE", 2)
+    assert np.allclose(load_embeddings(pictured, "patches").vectors, whole[12:], atol=1e-3)
     find = asking(pictured)
     assert "12 points have no embedding on this machine any more" in find.note
-    assert sorted(find.near_image(png(pixels_of(pictured, 0)), 50).tolist()) == [0, 1, 2]
+    assert sorted(find.near_image(png(pixels_of(pictured, 4)), 50).tolist()) == [12, 13, 14]
     run = load_map(pictured, "patches").info.run
     assert not update_visualization(pictured, "patches", progress=False).changes
     monkeypatch.setattr(search, "_LOOK_AGAIN_SECONDS", 1e-3)
