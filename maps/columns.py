@@ -93,6 +93,12 @@ def list_attributes(dataset: fo.Dataset, info: MapInfo) -> list[ColorableAttribu
         UnknownField: if a patches field of the map does not exist any more
     """
     storage = info.storage(dataset)
+    for field, stored in zip(info.fields, info.stored_fields, strict=True):
+        if storage.get_field(field) is None:
+            raise UnknownField(
+                f"There is no field '{stored}' in this dataset any more, and this map shows its "
+                "labels: give it its name back, or compute the map again from other fields."
+            )
     of_fields = [_label_attributes(storage, field) for field in info.fields]
     if info.other_fields:
         of_fields = [_shared(info.fields, of_fields)]

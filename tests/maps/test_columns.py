@@ -111,5 +111,5 @@ def test_what_is_no_attribute_is_refused(judged, path):
 def test_a_deleted_field_says_so(judged):
     shown = load_map(judged, "ours")
     judged.delete_sample_field("predictions")
-    with pytest.raises(UnknownField, match="no field 'predictions'"):
+    with pytest.raises(UnknownField, match=r"no field 'predictions' .* compute the map again"):
         load_column(judged, shown, f"{ROOT}.label")
