@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import chain
 from typing import Any
 
 import fiftyone as fo
@@ -114,6 +115,14 @@ def progress(candidates: Candidates) -> ApprovalProgress:
             basket[group["_id"]["c"]] = basket.get(group["_id"]["c"], 0) + group["n"]
     rounds = tuple(_rounds(candidates, approved_at))
     return ApprovalProgress(**states, in_basket=basket, rounds=rounds)
+
+
+def rounds_of_field(candidates: Candidates) -> list[Round]:
+    """Returns the rounds of a field's labels, of whatever run these are, the first one first."""
+    changes = past_changes(candidates.dataset, (APPROVAL,))
+    runs = {one.what["run"] for one in changes if one.what["field"] == candidates.field}
+    of_runs = (progress(replace(candidates, run=run)).rounds for run in runs)
+    return sorted(chain.from_iterable(of_runs), key=lambda one: one.at)
 
 
 def loop_changes(candidates: Candidates) -> list[Change]:

@@ -17,7 +17,7 @@ import fiftyone as fo
 import numpy as np
 
 from ..approval.candidates import find_candidates, list_candidate_fields
-from ..approval.rounds import progress
+from ..approval.rounds import progress, rounds_of_field
 from ..autolabel.runs import list_runs
 from ..core.errors import InvalidParameter, UnknownField
 from ..core.files import write_whole
@@ -108,11 +108,12 @@ def _progress(dataset: fo.Dataset, field: str) -> dict[str, Any] | None:
     storage = locate(dataset, field)
     if storage.local(field) not in list_candidate_fields(storage if storage.frames else dataset):
         return None
-    counted = progress(find_candidates(dataset, field))
+    candidates = find_candidates(dataset, field)
+    counted, rounds = progress(candidates), rounds_of_field(candidates)
     return {
         **{name: getattr(counted, name) for name in ("found", "approved", "flagged", "rejected")},
         "left": counted.left,
-        "rounds": [{**asdict(one), "at": _moment(one.at), "token": None} for one in counted.rounds],
+        "rounds": [{**asdict(one), "at": _moment(one.at), "token": None} for one in rounds],
     }
 
 

@@ -67,7 +67,8 @@ same person, so habits that are wrong do not show.</p>{% endfor %}
 
 {% if runs %}<h2>Models</h2>
 <table><tr><th>Run<th>Model<th>Field<th>State</tr>{% for run in runs %}<tr><td>{{ run.name }}
-<td>{{ run.model }}<td>{{ run.field }}<td>{{ run.state }}</tr>{% endfor %}</table>{% endif %}
+<td>{{ run.model }}<td>{{ run.field }}<td>{{ run.state|replace("_", " ") }}</tr>{% endfor %}
+</table>{% endif %}
 
 {% macro counts(title, numbers) %}{% if numbers %}<h2>{{ title }}</h2><table>
 {% for name, number in numbers.items() %}<tr><td>{{ name }}<td>{{ "{:,}".format(number) }}</tr>

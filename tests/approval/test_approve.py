@@ -14,7 +14,7 @@ from labelvet.approval.basket import add_labels, remove_labels, replace_basket
 from labelvet.approval.candidates import Selection, find_candidates, read_candidates
 from labelvet.approval.counts import count_candidates
 from labelvet.approval.finalize import finalize, finish
-from labelvet.approval.rounds import loop_changes, progress
+from labelvet.approval.rounds import loop_changes, progress, rounds_of_field
 from labelvet.approval.undo import undo
 from labelvet.autolabel.runs import (
     RUN_APPROVED,
@@ -741,6 +741,7 @@ def test_the_loop_counts_its_rounds_and_settles_the_run(predicted):
     first = loop.rounds[0]
     assert (first.approved, first.turned_down, first.by) == (5, 0, "ada")
     assert loop.rounds[1].rate == pytest.approx(3 / 5)
+    assert rounds_of_field(find_candidates(predicted, FIELD)) == [*loop.rounds]
     assert get_run(predicted, "first").state == "in_review"
     done = finalize(candidates)
     assert get_run(predicted, "first").state == "approved"

@@ -86,7 +86,7 @@ def picture(page):
     def of_report(download, name):
         file = ARTIFACTS / "walkthrough-report.html"
         download.save_as(file)
-        report = page.context.new_page()
+        report = page.context.browser.new_page(viewport=page.viewport_size)
         report.goto(file.as_uri())
         report.get_by_text("How many labels are wrong").wait_for()
         keep(report, name)
@@ -482,6 +482,7 @@ def test_the_review_and_the_proof(app, page, judged_scenes, picture):
     assert len(proofs) == 1 and proofs[0].startswith("At least 80% of these")
 
     # its proof is read with its round; the report goes to somebody without FiftyOne
+    cy(page, "grid-approved").click()
     rounds = cy(page, "rounds")
     rounds.locator("summary").click()
     rounds.get_by_text("At least 80% of these").wait_for()
@@ -490,6 +491,7 @@ def test_the_review_and_the_proof(app, page, judged_scenes, picture):
     with page.expect_download() as saved:
         page.get_by_role("button", name="Execute").click()
     picture.of_report(saved.value, "22-report")
+    page.get_by_role("button", name="Close", exact=True).click()
 
     # a round can be taken back
     rounds.get_by_role("button", name="Undo").click()

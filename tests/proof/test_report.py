@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 
 import fiftyone as fo
 import numpy as np
 import pytest
+from labelvet.approval.approve import approve
+from labelvet.approval.basket import add_labels
+from labelvet.approval.candidates import Selection, find_candidates
 from labelvet.autolabel.runs import AutoLabelRun, save_run
 from labelvet.cli import main
 from labelvet.core.errors import InvalidParameter
@@ -64,6 +68,21 @@ def test_a_target_has_no_interval_of_all_labels(audited):
     assert of_target["target"] == 0.8
     assert of_target["low"] is of_target["estimate"] is of_target["high"] is None
     assert 0 < sampled["low"] < sampled["estimate"] < sampled["high"]
+
+
+def test_the_rounds_of_every_run_are_told(judged):
+    dataset, _ = judged
+    labels = dataset.values(f"{FIELD}.detections")
+    for of_image, run in zip(labels, itertools.cycle([None, "first"])):
+        for label in of_image:
+            label["auto_label_run"] = run
+    dataset.set_values(f"{FIELD}.detections", labels, dynamic=True)
+    for run in ("first", None):
+        candidates = find_candidates(dataset, FIELD, run)
+        add_labels(candidates, Selection())
+        approve(candidates, "truth", by="ada")
+    rounds = label_report(dataset, "map")["progress"]["rounds"]
+    assert [(one["into"], one["by"]) for one in rounds] == [("truth", "ada")] * 2
 
 
 def test_labels_of_frames_have_their_progress(make_dataset, tmp_path):
