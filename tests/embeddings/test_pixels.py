@@ -6,6 +6,7 @@ import warnings
 
 import cv2
 import numpy as np
+import PIL
 import pytest
 import tifffile
 from labelvet.embeddings import decoding
@@ -190,10 +191,16 @@ def test_what_is_transparent_is_black(tmp_path, saved):
     assert saved(gray, "d.png")[20, 40].tolist() == [255] * 3
 
 
+_READS_YCBCR = pytest.mark.skipif(
+    int(PIL.__version__.split(".")[0]) < 13, reason="Pillow 12 reads no such TIFF that it wrote"
+)
+
+
 @pytest.mark.parametrize(
     ("mode", "name"),
     [("1", "a.png"), ("L", "a.bmp"), ("P", "a.gif"), ("CMYK", "a.tiff"), ("RGB", "a.ppm"),
-     ("YCbCr", "a.tiff"), ("RGB", "a.jp2"), ("RGB", "a.avif"), ("RGB", "a.tga")],
+     pytest.param("YCbCr", "a.tiff", marks=_READS_YCBCR),
+     ("RGB", "a.jp2"), ("RGB", "a.avif"), ("RGB", "a.tga")],
 )  # fmt: skip
 def test_other_formats_and_modes(saved, mode, name):
     pixels = saved(Image.fromarray(corners()).convert(mode), name)
