@@ -19,7 +19,7 @@ from . import removed
 from .documents import first_document, is_our_moment, now
 from .holds import check_held
 from .schema import check_fields, created_at, gone, missing_fields
-from .storage import Storage
+from .storage import Storage, locate
 
 Filter = dict[str, Any]
 
@@ -55,7 +55,7 @@ def write_checked(
         DatasetDeleted: if the dataset does not exist any more
     """
     names = list(names)
-    storage = dataset if isinstance(dataset, Storage) else Storage(dataset)
+    storage = locate(dataset, None)
     check_fields(storage, names, before)
     check_held(before)
     _write(storage, names, which, write, before=before, after=after or before)

@@ -19,7 +19,7 @@ import fiftyone as fo
 
 from ..core.errors import DatasetDeleted, FieldGone, InvalidParameter
 from .documents import collection_named
-from .storage import Storage
+from .storage import Storage, locate
 
 _INFO = "labelvet"
 
@@ -156,7 +156,7 @@ def ensure_fields(dataset: fo.Dataset | Storage, fields: Mapping[str, Mapping[st
     if len(missing) > 1:
         with _ADDING:
             with suppress(ValueError):  # somebody may have added one, or deleted what it is part of
-                _storage_of(dataset).add_sample_fields(missing)
+                locate(dataset, None).add_sample_fields(missing)
             # what was added here and lost in the database is added again, as what was not
             if not all(_is_stored(dataset, path) for path in missing):
                 dataset.reload()
@@ -193,10 +193,6 @@ def ensure_field(
     if attribute and dataset.get_field(root) is None:
         raise FieldGone(gone(root)) from None
     raise failure or FieldGone(gone(path))
-
-
-def _storage_of(dataset: fo.Dataset | Storage) -> Storage:
-    return dataset if isinstance(dataset, Storage) else Storage(dataset)
 
 
 def _fields_of(dataset: fo.Dataset | Storage) -> str:

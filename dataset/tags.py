@@ -10,7 +10,7 @@ A tag that says the state of a label takes away those that it contradicts, see
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
@@ -149,8 +149,8 @@ def tag_labels(
         UnknownField: if the field does not exist
         FieldGone: if it is renamed or deleted meanwhile
     """
-    target = _Target(dataset, field)
-    return _change(target, sample_ids, label_ids, check_tag(tag), remove, by, all_differ)
+    some = [(_Target(dataset, field), sample_ids, label_ids)]
+    return _change(some, check_tag(tag), remove, by, all_differ)
 
 
 def tag_fields(
@@ -170,31 +170,8 @@ def tag_fields(
     Raises:
         see :func:`tag_labels`
     """
-    if len(labels) == 1:
-        ((field, (samples, ids)),) = labels.items()
-        return tag_labels(dataset, field, samples, ids, tag, remove, by=by)
-    tag = check_tag(tag)
-    for field in labels:
-        _check_writable(_Target(dataset, field))
-    parts = [[field, len(list(_batches(len(ids))))] for field, (_, ids) in labels.items()]
-    sentence = f"'{tag}' {'removed from' if remove else 'added to'} labels."
-    first = next(iter(labels))
-    with begin(
-        dataset, TAGGING, sentence, by, field=first, tag=tag, remove=remove, parts=parts
-    ) as change:
-        changed = unchanged = 0
-        for field, (samples, ids) in labels.items():
-            done = _write_batches(
-                change, _Target(dataset, field), samples, ids,
-                remove=remove, all_differ=False, before=changed,
-            )  # fmt: skip
-            changed, unchanged = changed + done.changed, unchanged + done.unchanged
-        done = Tagged(changed, unchanged, change.token if changed else None)
-        if changed:
-            change.say(describe(done, tag, "label", remove))
-        else:
-            change.drop()
-    return done
+    some = [(_Target(dataset, field), *ids) for field, ids in labels.items()]
+    return _change(some, check_tag(tag), remove, by)
 
 
 def move_tag(
@@ -241,7 +218,7 @@ def tag_samples(
 ) -> Tagged:
     """Adds a tag to samples, or removes it; see :func:`tag_labels`."""
     unique = np.unique(sample_ids, axis=0) if len(sample_ids) else sample_ids
-    return _change(_Target(dataset, None), unique, unique, check_tag(tag), remove, by)
+    return _change([(_Target(dataset, None), unique, unique)], check_tag(tag), remove, by)
 
 
 def tag_view(
@@ -366,24 +343,35 @@ def describe(tagged: Tagged, tag: str, what: str, remove: bool) -> str:
 
 
 def _change(
-    target: _Target,
-    sample_ids: Ids,
-    ids: Ids,
+    some: Sequence[tuple[_Target, Ids, Ids]],
     tag: str,
     remove: bool,
     by: str | None,
     all_differ: bool = False,
 ) -> Tagged:
-    _check_writable(target)
-    if not len(ids):
+    """Changes the tags of labels of one or several fields, of which each is given with the samples
+    and the labels."""
+    for target, _, _ in some:
+        _check_writable(target)
+    if not any(len(ids) for _, _, ids in some):
         return Tagged(0, 0, None)
-    what = "sample" if target.field is None else "label"
+    first = some[0][0]
+    what = "sample" if first.field is None else "label"
     sentence = f"'{tag}' {'removed from' if remove else 'added to'} {what}s."
+    several: dict[str, Any] = {}
+    if len(some) > 1:
+        several["parts"] = [[one.field, len(list(_batches(len(ids))))] for one, _, ids in some]
     with begin(
-        target.dataset, TAGGING, sentence, by, field=target.field, tag=tag, remove=remove
+        first.dataset, TAGGING, sentence, by, field=first.field, tag=tag, remove=remove, **several
     ) as change:
-        done = _write_batches(change, target, sample_ids, ids, remove=remove, all_differ=all_differ)
-        if done.changed:
+        changed = unchanged = 0
+        for target, samples, ids in some:
+            done = _write_batches(
+                change, target, samples, ids, remove=remove, all_differ=all_differ, before=changed
+            )
+            changed, unchanged = changed + done.changed, unchanged + done.unchanged
+        done = Tagged(changed, unchanged, change.token if changed else None)
+        if changed:
             change.say(describe(done, tag, what, remove))
         else:
             change.drop()

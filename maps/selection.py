@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from itertools import chain
 from typing import Any
 
@@ -31,8 +32,6 @@ MAX_SELECTED = 250_000
 _LISTED_UP_TO = 1_000
 
 _ID_LENGTH = 24
-_SELECTED = f"{__name__}.selected"
-_SELECTED_OF_FIELDS = f"{__name__}.selected_of_fields"
 
 
 def visible_rows(shown: Map, view: Any) -> NDArray[np.bool_] | None:
@@ -168,7 +167,7 @@ def _stages_of_fields(shown: Map, rows: Rows, view: Any) -> dict[str, dict[str, 
     ]
     there = [some for number, (some, _) in own.items() if roots[number] is not None]
     rows = np.concatenate([rows[:0], *there])
-    labels = _selected_of_fields(shown, rows, view, roots)
+    labels = _made_there(selected_of_fields, shown, rows, view, roots=roots)
     samples = hex_ids(shown.samples[np.unique(shown.sample_index[rows])])
     # a pipeline does not say that it leaves labels out: what edits the view would write over them
     told = fo.ExcludeLabels(fields=known, omit_empty=False)
@@ -355,33 +354,29 @@ def _selected(
     *,
     part: int | None,
 ) -> dict[str, dict[str, Any]]:
-    named = {**_named(shown, rows, view), "of": of, "path": path, "field": field}
+    options: dict[str, Any] = {"of": of, "path": path, "field": field}
     if part is not None:
-        named["part"] = part
-    if len(named["rows"]) < _ID_LENGTH * len(rows):
-        return {_SELECTED: named}
-    return _as_stages(selected(**named))
+        options["part"] = part
+    return _made_there(selected, shown, rows, view, **options)
 
 
-def _selected_of_fields(
-    shown: Map, rows: Rows, view: Any, roots: list[Any]
+def _made_there(
+    make: Callable[..., fo.ViewStage], shown: Map, rows: Rows, view: Any, **options: Any
 ) -> dict[str, dict[str, Any]]:
-    named = {**_named(shown, rows, view), "roots": roots}
-    if len(named["rows"]) < _ID_LENGTH * len(rows):
-        return {_SELECTED_OF_FIELDS: named}
-    return _as_stages(selected_of_fields(**named))
-
-
-def _named(shown: Map, rows: Rows, view: Any) -> dict[str, Any]:
-    """Names rows of a map, as the App's server is told of them."""
+    """Names rows of a map and what makes their stage, for the App's server to make it there; makes
+    it here where the rows take more room than ids."""
     mask = np.zeros(len(shown), dtype=bool)
     mask[rows] = True
-    return {
+    named = {
         "dataset": view._root_dataset.name,
         "key": shown.info.key,
         "run": shown.info.run,
         "rows": pack(mask, "rows"),
+        **options,
     }
+    if len(named["rows"]) < _ID_LENGTH * len(rows):
+        return {f"{__name__}.{make.__name__}": named}
+    return _as_stages(make(**named))
 
 
 def _as_stages(stage: fo.ViewStage) -> dict[str, dict[str, Any]]:
