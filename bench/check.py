@@ -25,7 +25,7 @@ from labelvet.issues.find import find_label_issues
 from labelvet.visualization.compute import compute_visualization
 
 from .browser import FLAGS
-from .data import COCO128, noise_table
+from .data import COCO128, coco128_dataset, noise_table
 from .report import Aim, quick, write
 from .wheel import build_wheel, install_wheel
 
@@ -162,17 +162,11 @@ def _coco128() -> fo.Dataset:
     truth = json.loads((COCO128 / "ground_truth.json").read_text())
     classes = sorted({entry["label"] for entries in truth.values() for entry in entries})
     rng = np.random.default_rng(51)
-    dataset = fo.Dataset("coco128")
-    for path in sorted((COCO128 / "images").glob("*.jpg")):
-        labels = [
-            fo.Detection(
-                label=str(rng.choice(classes)) if rng.random() < 0.05 else entry["label"],
-                bounding_box=entry["box"],
-            )
-            for entry in truth.get(path.name, [])
-        ]
-        dataset.add_sample(fo.Sample(str(path), labels=fo.Detections(detections=labels)))
-    return dataset
+
+    def label_of(entry: dict[str, Any]) -> str:
+        return str(rng.choice(classes)) if rng.random() < 0.05 else str(entry["label"])
+
+    return coco128_dataset("labels", label_of)
 
 
 def _as_yolo(dataset: fo.Dataset, folder: Path) -> list[Path | str]:

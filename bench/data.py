@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
+from operator import itemgetter
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from labelvet.dataset.patches import PatchTable
@@ -14,6 +17,28 @@ from PIL import Image
 ROOT = Path(__file__).resolve().parents[1]
 STAMPS = ROOT / ".cache" / "stamps"
 COCO128 = Path(os.environ.get("LABELVET_COCO128", ROOT.parent / "shared" / "data" / "coco128"))
+
+
+def coco128_dataset(
+    field: str, label_of: Callable[[dict[str, Any]], str] = itemgetter("label")
+) -> Any:
+    """Returns a dataset of coco128 with its true boxes in a field.
+
+    Args:
+        field: the field
+        label_of: returns the class that a true label is given
+    """
+    import fiftyone as fo
+
+    truth = json.loads((COCO128 / "ground_truth.json").read_text())
+    dataset = fo.Dataset()
+    for path in sorted((COCO128 / "images").glob("*.jpg")):
+        labels = [
+            fo.Detection(label=label_of(entry), bounding_box=entry["box"])
+            for entry in truth.get(path.name, [])
+        ]
+        dataset.add_sample(fo.Sample(str(path), **{field: fo.Detections(detections=labels)}))
+    return dataset
 
 
 def real_boxes(folder: Path, num_images: int) -> tuple[str, list[str], list[list[list[float]]]]:

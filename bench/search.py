@@ -6,13 +6,11 @@ Of words nothing is measured: no model that knows them comes with its weights.
 from __future__ import annotations
 
 import io
-import json
 import time
 from pathlib import Path
 from statistics import median
 from typing import Any
 
-import fiftyone as fo
 import numpy as np
 from labelvet.embeddings.crops import CropSettings, cut_crops
 from labelvet.embeddings.decoding import read_pixels
@@ -24,7 +22,7 @@ from labelvet.maps.similar import nearest_rows
 from labelvet.visualization.compute import compute_visualization
 from PIL import Image
 
-from .data import COCO128, synthetic_embeddings
+from .data import COCO128, coco128_dataset, synthetic_embeddings
 from .report import Aim, quick, write
 
 _FIELD, _KEY = "ground_truth", "patches"
@@ -49,22 +47,7 @@ def run(folder: Path) -> None:
 
 
 def _coco128() -> dict[str, Any]:
-    truth = json.loads((COCO128 / "ground_truth.json").read_text())
-    dataset = fo.Dataset()
-    dataset.add_samples(
-        [
-            fo.Sample(
-                str(path),
-                ground_truth=fo.Detections(
-                    detections=[
-                        fo.Detection(label=one["label"], bounding_box=one["box"])
-                        for one in truth.get(path.name, [])
-                    ]
-                ),
-            )
-            for path in sorted((COCO128 / "images").glob("*.jpg"))
-        ]
-    )
+    dataset = coco128_dataset(_FIELD)
     compute_visualization(dataset, _FIELD, _KEY, method="pca", progress=False)
     shown = load_map(dataset, _KEY)
     labels = {

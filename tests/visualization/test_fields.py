@@ -13,7 +13,7 @@ from labelvet.dataset.stored_embeddings import load_embeddings
 from labelvet.issues.find import find_label_issues
 from labelvet.maps.map import load_map
 from labelvet.visualization.update import find_changes
-from PIL import Image
+from noise import save_noise
 
 
 @pytest.fixture
@@ -23,8 +23,7 @@ def two(make_dataset, tmp_path, monkeypatch):
     dataset = make_dataset()
     for number in range(8):
         path = tmp_path / f"{number}.jpg"
-        noise = np.random.default_rng(number).integers(0, 255, (60, 80, 3), dtype=np.uint8)
-        Image.fromarray(noise).save(path)
+        save_noise(path, number)
         dataset.add_sample(
             fo.Sample(
                 str(path),

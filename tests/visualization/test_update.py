@@ -23,6 +23,7 @@ from labelvet.embeddings.store import DECODED, EmbeddingStore, clear_store
 from labelvet.issues.find import find_label_issues
 from labelvet.visualization import update as updating
 from labelvet.visualization.update import LabelChanges, find_changes
+from noise import save_noise
 from PIL import Image
 from tables import fewest_steps
 
@@ -34,8 +35,7 @@ def boxes(make_dataset, tmp_path, monkeypatch):
     dataset = make_dataset()
     for i in range(10):
         path = tmp_path / f"{i}.jpg"
-        noise = np.random.default_rng(i).integers(0, 255, (60, 80, 3), dtype=np.uint8)
-        Image.fromarray(noise).save(path)
+        save_noise(path, i)
         detections = [label(x=0.2 * j, vector=[i, j, 1.0, i * j]) for j in range(4)]
         dataset.add_sample(
             fo.Sample(filepath=str(path), boxes=fo.Detections(detections=detections)), dynamic=True
