@@ -219,7 +219,9 @@ def scenes(make_dataset, scene_files):
 
 @pytest.fixture
 def start_worker(tmp_path):
-    """Starts workers, which end with the test."""
+    """Starts workers, which end with the test and are not offered to the next one."""
+    import fiftyone.core.odm as foo
+    from labelvet.workers.targets import COLLECTION
     from running import WorkerProcess
 
     workers = []
@@ -235,6 +237,9 @@ def start_worker(tmp_path):
     for worker in workers:
         if worker.process.poll() is None:
             worker.kill()
+    # a killed one stays on the list for some seconds
+    theirs = {"process": {"$in": [worker.process.pid for worker in workers]}}
+    foo.get_db_conn()[COLLECTION].delete_many(theirs)
 
 
 @pytest.fixture
