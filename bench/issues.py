@@ -20,7 +20,7 @@ from labelvet.embeddings.catalog import DEFAULT_BACKBONE
 from labelvet.embeddings.neighbors import build_neighbor_graph
 from labelvet.issues.kinds import BADLY_PLACED, KINDS, RIGHT, WRONG_CLASS, KindModel
 from labelvet.issues.missed import score_uncovered
-from labelvet.issues.opinions import Opinions, align, ask
+from labelvet.issues.opinions import SAME_OBJECT, Opinions, align, ask, find_holders
 from labelvet.issues.suspicion import Suspicion, find_suspects
 from labelvet.review.learning import learn
 from numpy.typing import NDArray
@@ -341,24 +341,38 @@ def _boxes(name: str, truth: PatchTable) -> dict[str, dict[str, float]]:
     def measure(asked: list[str], case: Case) -> dict[str, float]:
         table, tables = align(labels.table, [coco128_boxes(other) for other in asked])
         said: Opinions = ask(table, tables)
-        placed = np.flatnonzero(case.kinds == BADLY_PLACED)
-        at_first, then = [], []
+        accepted, known = np.ones(len(table), dtype=bool), case.kinds == BADLY_PLACED
+
+        def suggested(misplaced: NDArray[np.bool_]) -> NDArray[np.float64]:
+            held = find_holders(table, said, accepted, misplaced) >= 0
+            return np.where((misplaced & ~held)[:, None], said.boxes, np.nan)
+
+        placed, better = np.flatnonzero(known), suggested(known)
+        at_first, then, alone = [], [], []
         for row in placed:
+            like_it = np.flatnonzero(
+                (table.media == table.media[row]) & (table.codes == table.codes[row])
+            )
             objects = truth.boxes[
                 (truth.media == table.media[row]) & (truth.labels == table.labels[row])
             ]
+            object_ = objects[box_overlaps(table.boxes[row][None], objects)[0].argmax()]
             at_first.append(_best(table.boxes[row], objects))
-            then.append(_best(said.boxes[row], objects))
-        marked = _judge_parts(case, name, "seconded").argmax(axis=1) == BADLY_PLACED
-        marked &= np.isfinite(said.boxes).all(axis=1)
-        boxes = np.where(marked[:, None], said.boxes, labels.table.boxes)
+            then.append(_best(better[row], objects))
+            alone.append(_best(object_, table.boxes[like_it]) < SAME_OBJECT)
+        taken = suggested(_judge_parts(case, name, "seconded").argmax(axis=1) == BADLY_PLACED)
+        moved = np.asarray(np.isfinite(taken).all(axis=1))
+        boxes = np.where(moved[:, None], taken, labels.table.boxes)
+        reach, has = np.array(then) >= SAME_OBJECT, np.isfinite(better[placed, 0])
         return {
             "badly placed": len(placed),
-            "with a suggestion": float(np.isfinite(said.boxes[placed, 0]).mean()),
-            "reach .5": float((np.array(then) >= 0.5).mean()),
+            "with a suggestion": float(has.mean()),
+            "reach .5": float(reach.mean()),
+            "no other label shows the object": float(np.mean(alone)),
+            "reach .5, of these": float(reach[alone].mean()),
             "mean overlap before": float(np.mean(at_first)),
-            "mean overlap after": float(np.mean(then)),
-            "suggestions taken": float(marked.sum()),
+            "mean overlap after": float(np.where(has, then, at_first).mean()),
+            "suggestions taken": float(moved.sum()),
             "mAP before": before,
             "mAP after": mean_average_precision(replace(labels.table, boxes=boxes), truth),
         }

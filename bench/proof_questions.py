@@ -77,6 +77,7 @@ def _suspicion(n: int) -> Suspicion:
         none,
         np.zeros(n, dtype=np.float32),
         np.full((n, 4), np.nan, dtype=np.float32),
+        none,
         rng.integers(0, n, (n, 10), dtype=np.int32),
         np.tile(none[:, None], 5),
         np.zeros((n, 20), dtype=np.float32),

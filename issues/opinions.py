@@ -171,6 +171,47 @@ def ask(table: PatchTable, others: list[PatchTable]) -> Opinions:
     )  # fmt: skip
 
 
+def find_holders(
+    table: PatchTable,
+    opinions: Opinions,
+    accepted: NDArray[np.bool_],
+    misplaced: NDArray[np.bool_],
+) -> NDArray[np.int32]:
+    """Returns the label that has the object which another one would be moved to.
+
+    To move a label there would repeat that label: it is the accepted one of its class that the
+    suggested box overlaps by ``SAME_OBJECT`` or, where several would be moved to one box, the one
+    that is the nearest.
+
+    Args:
+        table: n labels
+        opinions: what other fields say of them
+        accepted: (n,) which are accepted
+        misplaced: (n,) which would be moved
+
+    Returns:
+        (n,) int32 rows, -1 for none
+    """
+    holder = np.full(len(table), -1, dtype=np.int32)
+    moved = np.flatnonzero(misplaced & np.isfinite(opinions.boxes).all(axis=1))
+    there, boxes, codes = np.flatnonzero(accepted), opinions.boxes[moved], table.codes
+    pairs = overlapping(table.media[moved], boxes, table.media[there], table.boxes[there])
+    ours, theirs = moved[pairs.rows], there[pairs.others]
+    shown = (ours != theirs) & (codes[ours] == codes[theirs]) & (pairs.iou >= SAME_OBJECT)
+    best = pairs.best(np.where(shown, pairs.iou, 0), len(moved))
+    holder[moved[best >= 0]] = theirs[best[best >= 0]]
+    free = np.flatnonzero(best < 0)
+    if not len(free):
+        return holder
+    places = np.column_stack([table.media[moved[free]], codes[moved[free]], boxes[free]])
+    place = np.unique(places, axis=0, return_inverse=True)[1].ravel()
+    nearest = np.lexsort((-opinions.agreement[moved[free]], place))
+    first = nearest[np.unique(place[nearest], return_index=True)[1]]
+    away = first[place] != np.arange(len(free))
+    holder[moved[free[away]]] = moved[free[first[place[away]]]]
+    return holder
+
+
 def _no_opinions(n: int, notes: list[str]) -> Opinions:
     """Returns the opinions of no field on n labels."""
     none = np.full(n, -1, np.int32)

@@ -61,10 +61,12 @@ class Reasons:
         return f"{sentence[0].upper()}{sentence[1:]}."
 
     def evidence(self, row: int) -> NDArray[np.int32]:
-        """Returns the rows that the reason speaks of: the neighbors, or the label repeated."""
-        found = self._found
-        if self._kinds[row] == DUPLICATE and found.original[row] >= 0:
-            return np.asarray(found.original[row : row + 1])
+        """Returns the rows that the reason speaks of: the neighbors, or the label that is repeated,
+        or would be if this one were moved."""
+        found, kind = self._found, self._kinds[row]
+        for of_kind, other in ((DUPLICATE, found.original), (BADLY_PLACED, found.holder)):
+            if kind == of_kind and other[row] >= 0:
+                return np.asarray(other[row : row + 1])
         return np.asarray(found.neighbors[row])
 
     def _missed(self, row: int) -> list[str]:
@@ -131,7 +133,10 @@ class Reasons:
             overlap = opinions.agreement[row]
             if overlap >= SAME_OBJECT:  # which would speak for the box
                 return [f"the box may not fit the {self._own(row)}", *self._box(row)]
-            return [f"'{field}' has {self._own(row)} here, but its box overlaps by {overlap:.0%}"]
+            told = f"'{field}' has {self._own(row)} here, but its box overlaps by {overlap:.0%}"
+            if self._found.holder[row] >= 0:
+                return [told, "another label fits that box better, so this one may not be needed"]
+            return [told]
         return [f"the box may not fit the {self._own(row)}", *self._box(row)]
 
     def _background(self, row: int) -> list[str]:

@@ -38,7 +38,7 @@ from .kinds import (
 )
 from .missed import score_missed
 from .numerics import unit_rows
-from .opinions import Opinions, ask
+from .opinions import Opinions, ask, find_holders
 from .tracks import Tracks, find_tracks
 
 NUM_NEIGHBORS = 50
@@ -72,7 +72,9 @@ class Suspicion:
             accepted one shows; NaN for those that are accepted
         original: (n,) int32 row of the label that this one covers, -1 where there is none
         overlap: (n,) float32 the overlap with it
-        better_boxes: (n, 4) float32 where other fields have it, NaN where they have nothing
+        better_boxes: (n, 4) float32 where other fields have it, NaN where they have nothing, or
+            what another label shows
+        holder: (n,) int32 row of that other label, -1 where there is none
         neighbors: (n, up to 10) int32 rows of the most similar patches, nearest first: the evidence
         examples: (n, 5) int32 rows of patches of the suggested class, most similar first, -1 where
             there are no more; the evidence for the suggestion
@@ -91,6 +93,7 @@ class Suspicion:
     original: NDArray[np.int32]
     overlap: NDArray[np.float32]
     better_boxes: NDArray[np.float32]
+    holder: NDArray[np.int32]
     neighbors: NDArray[np.int32]
     examples: NDArray[np.int32]
     clues: NDArray[np.float32]
@@ -289,6 +292,8 @@ def _judge(
     missed = score_missed(table, neighbors, fit.wrong, rejected)
     if table.of_whole_images:
         missed[:] = np.nan
+    misplaced = kinds.argmax(axis=1) == BADLY_PLACED
+    holder = find_holders(table, opinions, np.isnan(missed), misplaced)
     look = _look(vectors)
     wrong = np.clip(1 - kinds[:, RIGHT], 1e-6, 1 - 1e-6)
     columns = [logit(wrong), *own.columns.values(), *opinions.evidence.values()]
@@ -300,7 +305,8 @@ def _judge(
         missed=missed,
         original=own.original,
         overlap=own.overlap,
-        better_boxes=opinions.boxes.astype(np.float32),
+        better_boxes=np.where(holder[:, None] < 0, opinions.boxes, np.nan).astype(np.float32),
+        holder=holder,
         neighbors=neighbors[:, :SHOWN_NEIGHBORS],
         examples=_examples(table.codes, suggested[:, 0], vectors, neighbors),
         clues=np.concatenate([np.stack(columns, axis=1), look], axis=1).astype(np.float32),
@@ -502,6 +508,7 @@ def _restore(judged: Suspicion, order: NDArray[np.int64]) -> Suspicion:
     return replace(
         judged,
         original=rows(judged.original)[place],
+        holder=rows(judged.holder)[place],
         neighbors=rows(judged.neighbors)[place],
         examples=rows(judged.examples)[place],
         **{name: getattr(judged, name)[place] for name in columns},

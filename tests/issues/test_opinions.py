@@ -13,7 +13,7 @@ from labelvet.core.errors import InvalidParameter
 from labelvet.issues.evidence import gather
 from labelvet.issues.find import find_label_issues
 from labelvet.issues.kinds import BACKGROUND, BADLY_PLACED, DUPLICATE, WRONG_CLASS
-from labelvet.issues.opinions import align, ask
+from labelvet.issues.opinions import align, ask, find_holders
 from labelvet.issues.reasons import Reasons
 from labelvet.issues.suspicion import find_suspects
 
@@ -44,6 +44,24 @@ def test_who_agrees_and_where_the_box_should_be():
     # a class that the field has on a label is suggested, and makes the label's own doubtful
     assert (found.suggested[:6, 0] == truth[:6]).all()
     assert found.suspicion[:6].mean() > 5 * found.suspicion[rest].mean()
+
+
+def test_no_label_is_moved_to_where_another_one_is():
+    """Two labels half beside one object, which a third one shows, a rejected one, or none."""
+    there = [0.2, 0.2, 0.2, 0.2]
+    left, right = [0.1, 0.2, 0.2, 0.2], [0.28, 0.2, 0.2, 0.2]
+    table = clusters(60)[0].take(np.arange(8))
+    boxes = np.array([there, left, there, left, left, right, left, there])
+    media, codes = np.array([0, 0, 1, 1, 2, 2, 3, 3], "i4"), np.array([0] * 7 + [1], "i4")
+    table = replace(table, boxes=boxes, media=media, codes=codes)
+    second = table.take(np.array([0, 2, 4, 6]))
+    second = _other(second, boxes=np.tile(there, (4, 1)), confidences=np.full(4, 0.9, "f4"))
+    opinions = ask(table, [second])
+    assert (opinions.boxes == there).all(axis=1).tolist() == [True] * 7 + [False]
+    misplaced = (boxes != there).any(axis=1)
+    accepted = np.arange(8) != 2
+    holder = find_holders(table, opinions, accepted, misplaced)
+    assert holder.tolist() == [-1, 0, -1, -1, 5, -1, -1, -1]  # the right one is the nearer
 
 
 def test_classes_and_images_are_told_apart_by_their_names():

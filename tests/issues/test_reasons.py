@@ -50,6 +50,7 @@ def _generated(rng):
             kinds=rng.dirichlet(np.full(5, 0.4), n).astype(np.float32),
             suggested=np.where(rng.random(n) < 0.1, -1, others)[:, None].repeat(3, axis=1),
             original=original,
+            holder=np.where(rng.random(n) < 0.3, rng.permutation(n), -1).astype(np.int32),
             overlap=np.where(original >= 0, rng.uniform(0.5, 1, n), 0).astype(np.float32),
             missed=np.where(rng.random(n) < 0.2, rng.random(n), np.nan).astype(np.float32),
             neighbors=np.array([rng.permutation(n)[:10] for _ in range(n)], dtype=np.int32),
@@ -92,3 +93,5 @@ def test_a_reason_never_contradicts_the_kind(seed):
         if kind == DUPLICATE == found.likeliest[row] and found.original[row] >= 0:
             assert evidence.tolist() == [found.original[row]]
             assert f"{found.overlap[row]:.0%}" in reason
+        if "another label fits that box better" in reason and kind == found.likeliest[row]:
+            assert evidence.tolist() == [found.holder[row]]
