@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -119,6 +120,16 @@ class Suspicion:
     def likeliest(self) -> NDArray[np.int64]:
         """(n,) index of the likeliest kind, ``RIGHT`` among them."""
         return np.asarray(self.kinds.argmax(axis=1))
+
+    @cached_property
+    def spread(self) -> NDArray[np.float64]:
+        """(c,) what each clue is divided by where clues are compared."""
+        spread = np.asarray(self.clues.std(axis=0), dtype=np.float64)
+        count = self.clues.shape[1] - self.look
+        spread[:count] = np.maximum(spread[:count], 1e-3)
+        # the look's directions are scaled to the first one, not each by itself: noise stays small
+        spread[count:] = 1.0
+        return spread
 
     def probability(self, kind: int) -> NDArray[np.float32]:
         """Returns the probability of a kind, (n,) float32, NaN where it cannot be known."""

@@ -9,6 +9,7 @@ interval of the estimates.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -93,22 +94,23 @@ def learn(
         seed: of the interval
     """
     n = len(found.suspicion)
-    count = found.clues.shape[1] - found.look
-    spread = found.clues.std(axis=0).astype(np.float64)
-    spread[:count] = np.maximum(spread[:count], 1e-3)
-    # the look's directions are scaled to the first one, not each by itself: noise stays small
-    spread[count:] = 1.0
-    clues = np.column_stack([found.clues / spread, np.ones(n)])
+    count, spread = found.clues.shape[1] - found.look, found.spread
+
+    def clues(some: NDArray[np.int64]) -> NDArray[np.float64]:
+        return np.column_stack([found.clues[some] / spread, np.ones(len(some))])
+
     # the first clue is the log odds before the review
-    start = np.zeros(clues.shape[1])
+    start = np.zeros(len(spread) + 1)
     start[0] = spread[0]
     trust = np.repeat(
         [_TRUST_ODDS, _TRUST_CLUES, _TRUST_LOOK, _TRUST_INTERCEPT], [1, count - 1, found.look, 1]
     )
-    weights, precision = _fit(clues[rows], wrong.astype(np.float64), start, trust)
+    weights, precision = _fit(clues(rows), wrong.astype(np.float64), start, trust)
 
-    suspicion = expit(clues @ weights)
-    order = np.argsort(-suspicion, kind="stable")
+    # all labels as they are kept: to scale them first would copy them twice
+    scores = found.clues @ (weights[:-1] / spread).astype(np.float32) + np.float32(weights[-1])
+    suspicion = expit(scores)
+    order = np.argsort(-scores, kind="stable")
     done = np.zeros(n, dtype=bool)
     done[rows] = True
     left = order[~done[order]]
@@ -123,7 +125,7 @@ def learn(
     suspicion[rows] = wrong
     if skipped is not None:
         left = left[~np.isin(left, skipped)]
-    return Learned(suspicion.astype(np.float32), left, estimate)
+    return Learned(suspicion, left, estimate)
 
 
 def _fit(
@@ -155,10 +157,10 @@ def _fit(
 
 
 def _estimate(
-    clues: NDArray[np.float64],
+    clues: Callable[[NDArray[np.int64]], NDArray[np.float64]],
     weights: NDArray[np.float64],
     precision: NDArray[np.float64],
-    suspicion: NDArray[np.float64],
+    suspicion: NDArray[np.float32],
     left: NDArray[np.int64],
     seed: int,
 ) -> Estimate:
@@ -168,13 +170,14 @@ def _estimate(
     drawn = left
     if len(left) > _DRAWN_ROWS:
         drawn = left[np.linspace(0, len(left) - 1, _DRAWN_ROWS).astype(np.int64)]
-    draws = rng.multivariate_normal(weights, np.linalg.inv(precision), _DRAWS)
-    scores = expit(clues[drawn] @ draws.T)
+    covariance = np.linalg.inv(precision)
+    draws = rng.multivariate_normal(weights, covariance, _DRAWS, method="cholesky")
+    scores = expit(clues(drawn) @ draws.T)
     scale = len(left) / len(drawn)
     # what is not known of the weights, and, given them, of each label
     counts = rng.normal(scores.sum(axis=0), np.sqrt((scores * (1 - scores)).sum(axis=0))) * scale
     low, high = np.quantile(counts, [(1 - _LEVEL) / 2, (1 + _LEVEL) / 2])
-    expected = float(suspicion[left].sum())
+    expected = float(suspicion[left].sum(dtype=np.float64))
     page = float(suspicion[left[:_PAGE]].sum())
     return Estimate(
         expected,
