@@ -92,6 +92,7 @@ def approve(
     candidates: Candidates,
     into: str,
     rule: str = "keep",
+    *,
     iou: float = IOU,
     by: str | None = None,
     proof_sentence: str | None = None,

@@ -24,6 +24,7 @@ def update_labels(
     update: dict[str, Any],
     changes: Expression,
     becomes: Any,
+    *,
     removing: str | None = None,
 ) -> None:
     """Updates the documents of a filter, each at once, in batches.
@@ -60,7 +61,9 @@ def update_labels(
 
             _in_halves(ids, write_half)
 
-        write_checked(storage, fields, of(batch), write, before, after, removing)
+        write_checked(
+            storage, fields, of(batch), write, before=before, after=after, removing=removing
+        )
         for patches in storage.patches(field, batch):
             _write_patches(patches, candidates, batch, changes, becomes)
         reload_samples(storage, [str(id_) for id_ in batch])

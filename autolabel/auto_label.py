@@ -320,7 +320,7 @@ def _label_batch(
     removing = None if moment is None else run.label_field
     fields = [run.label_field, *([] if removing is None else [removed_field(removing)])]
     images = {"_id": {"$in": list(updates)}}
-    write_checked(dataset, fields, images, write, _KEEP, removing=removing)
+    write_checked(dataset, fields, images, write, before=_KEEP, removing=removing)
     reload_samples(dataset, [id_ for id_, _ in batch])
     return len(batch)
 
@@ -365,7 +365,9 @@ def _drop_unmarked(
         def write(there: dict[str, Any], left: dict[str, Any] = left) -> None:
             samples_of(dataset).update_many({"$and": [left, there]}, [{"$set": update}])
 
-        write_checked(dataset, [path, removed_field(path)], left, write, _KEEP, removing=path)
+        write_checked(
+            dataset, [path, removed_field(path)], left, write, before=_KEEP, removing=path
+        )
     drop_empty(dataset, path, moment)
 
 

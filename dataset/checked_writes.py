@@ -32,6 +32,7 @@ def write_checked(
     names: Iterable[str],
     which: Filter,
     write: Callable[[Filter], Any],
+    *,
     before: str = "",
     after: str = "",
     removing: str | None = None,

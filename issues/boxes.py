@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ..core.table import PatchTable
+
 # so many pairs of boxes are compared at a time
 _PAIRS = 2_000_000
 
@@ -106,21 +108,16 @@ def _compare(
 
 
 def cover(
-    media: NDArray[np.integer],
-    boxes: NDArray[np.float64],
-    other_media: NDArray[np.integer],
-    others: NDArray[np.float64],
-    codes: NDArray[np.integer] | None = None,
-    other_codes: NDArray[np.integer] | None = None,
+    table: PatchTable, others: PatchTable, *, within_class: bool = False
 ) -> NDArray[np.float32]:
-    """Returns how much of each box the ``others`` of its image cover, shape (n,).
+    """Returns how much of each label's box the ``others`` of its image cover, shape (n,).
 
-    It is the greatest overlap (intersection over union) with any of them or, where the classes are
-    given, the greatest part of the box that lies in one of its class, if that is more.
+    It is the greatest overlap (intersection over union) with any of them or, ``within_class``, the
+    greatest part of the box that lies in one of its class, if that is more.
     """
-    pairs = overlapping(media, boxes, other_media, others)
+    pairs = overlapping(table.media, table.boxes, others.media, others.boxes)
     covered = pairs.iou
-    if codes is not None and other_codes is not None:
-        same = codes[pairs.rows] == other_codes[pairs.others]
+    if within_class:
+        same = table.codes[pairs.rows] == others.codes[pairs.others]
         covered = np.maximum(covered, np.where(same, pairs.inside, 0))
-    return pairs.greatest(covered, len(media)).astype(np.float32)
+    return pairs.greatest(covered, len(table)).astype(np.float32)

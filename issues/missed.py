@@ -48,10 +48,7 @@ def score_missed(
     rows, accepted = np.flatnonzero(unsure), np.flatnonzero(~unsure)
     if not len(rows):
         return missed
-    free = 1 - cover(
-        table.media[rows], table.boxes[rows], table.media[accepted], table.boxes[accepted],
-        table.codes[rows], table.codes[accepted],
-    )  # fmt: skip
+    free = 1 - cover(table.take(rows), table.take(accepted), within_class=True)
     known = np.isfinite(table.confidences)
     confidences = np.where(known, table.confidences, ACCEPTED_CONFIDENCE).astype(np.float64)
     confidences = np.clip(confidences, 0.01, 0.99)
@@ -79,6 +76,6 @@ def score_uncovered(second: PatchTable, accepted: PatchTable) -> NDArray[np.floa
         (m,) its confidence, 1 where it has none, times the part of it that no accepted label
         covers; 0 where one covers most of it
     """
-    covered = cover(second.media, second.boxes, accepted.media, accepted.boxes)
+    covered = cover(second, accepted)
     confidences = np.nan_to_num(second.confidences, nan=1.0)
     return np.where(covered < _FREE, confidences * (1 - covered), 0).astype(np.float32)

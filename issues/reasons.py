@@ -83,9 +83,7 @@ class Reasons:
         """(n,) how much of each label the accepted ones cover, see :func:`.boxes.cover`."""
         table = self._table
         accepted = table.take(np.flatnonzero(~np.isfinite(self._found.missed)))
-        return cover(
-            table.media, table.boxes, accepted.media, accepted.boxes, table.codes, accepted.codes
-        )
+        return cover(table, accepted, within_class=True)
 
     def _wrong_class(self, row: int) -> list[str]:
         code = int(self._found.suggested[row, 0])

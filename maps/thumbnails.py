@@ -68,6 +68,7 @@ def make_thumbnails(
     rows: list[int],
     size: int,
     margin: float,
+    *,
     around: Sequence[Sequence[float] | None] = (),
 ) -> list[Thumbnail]:
     """Cuts the patches of some rows out of their images.
@@ -142,7 +143,7 @@ def _of_fields(
     for number, own, within in shown.split(np.array(rows, np.int64)):
         places, part = np.flatnonzero(own).tolist(), shown.parts[number]
         boxes = [others[place] for place in places]
-        made = make_thumbnails(dataset, part, within.tolist(), size, margin, boxes)
+        made = make_thumbnails(dataset, part, within.tolist(), size, margin, around=boxes)
         for place, one in zip(places, made, strict=True):
             thumbnails[place] = replace(one, row=rows[place], field=part.info.patches_field)
     return [thumbnails[place] for place in range(len(rows))]

@@ -143,7 +143,7 @@ class AutoLabeling(Undoing, WebPanel):
             candidates,
             request.into,
             request.rule,
-            request.iou,
+            iou=request.iou,
             proof_sentence=proof if holds else None,
         )
         ctx.ops.reload_dataset()  # it may have a new field

@@ -110,7 +110,7 @@ class LabelEmbeddings(ReviewMethods, ClassMethods, SearchMethods, Undoing, WebPa
         shown = open_map(ctx, request)
         rows = check_rows(request.rows, shown)
         thumbnails = make_thumbnails(
-            ctx.dataset, shown, rows, request.size, request.margin, request.around
+            ctx.dataset, shown, rows, request.size, request.margin, around=request.around
         )
         return messages.Crops(
             crops=[messages.Crop.like(one, tags=list(one.tags)) for one in thumbnails]

@@ -163,7 +163,7 @@ def test_pictures_say_which_field_they_are_of(compared):
     sample.truth.detections[0].label = "bird"
     sample.save()
     shown = load_map(compared, "both")
-    found = make_thumbnails(compared, shown, [24, 3, 0], 64, 0.2, [None, (0, 0, 1, 1)])
+    found = make_thumbnails(compared, shown, [24, 3, 0], 64, 0.2, around=[None, (0, 0, 1, 1)])
     assert [(one.row, one.field, one.label) for one in found] == [
         (24, "truth", "bird"),
         (3, "predictions", "cat"),
