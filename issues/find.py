@@ -216,9 +216,7 @@ def find_label_issues(
         table, vectors, rejected, graph=graph, opinions=opinions, progress=tracker, share=0.5,
         tracks=tracks,
     )  # fmt: skip
-    issues = write_label_issues(
-        dataset, brain_key, table, found, opinions, others, tracker, 0.3, tracks
-    )
+    issues = write_label_issues(dataset, brain_key, table, found, opinions, others, tracker, 0.3)
     raise_if_deleted(dataset)
     notes = issues.notes
     if others_of := other_run_fields(dataset, brain_key):
@@ -293,7 +291,6 @@ def write_label_issues(
     others: Sequence[PatchTable] = (),
     progress: Progress | None = None,
     share: float = 1.0,
-    tracks: NDArray[np.int64] | None = None,
 ) -> LabelIssues:
     """Writes what is suspected into the labels, and keeps with the run what a review needs.
 
@@ -306,7 +303,6 @@ def write_label_issues(
         others: the labels of these fields, with the images of ``table``
         progress: where to report, as a stage that takes ``share`` of the whole
         share: see ``progress``
-        tracks: (n,) the number of each label's track, -1 for none
     """
     field = str(table.patches_field)
     tracker = progress or Progress()
@@ -315,7 +311,7 @@ def write_label_issues(
     geometry = _find_geometry(dataset, every, tracker, share / 2)
     with tracker.stage(WRITING, share / 2, len(every), "labels") as stage:
         issues = name_issues(found)
-        reasons = Reasons(table, found, opinions, tracks)
+        reasons = Reasons(table, found, opinions)
         columns = _of_all(_columns(found, table, issues, reasons), table, every)
         columns[GEOMETRY] = name_geometry(geometry)
         _write(dataset, every, columns, stage.advance)

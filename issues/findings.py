@@ -28,7 +28,8 @@ from ..dataset.records import (
 from .suspicion import Suspicion
 
 _BUCKET = "labelvet_issues"
-_ARRAYS = [each.name for each in fields(Suspicion) if each.name not in ("look", "certain", "notes")]
+_BESIDE = ("look", "certain", "notes", "tracks")
+_ARRAYS = [each.name for each in fields(Suspicion) if each.name not in _BESIDE]
 _KEPT_BYTES = 128 * 2**20
 
 
@@ -120,8 +121,9 @@ def load_findings(dataset: fo.Dataset, brain_key: str) -> Findings | None:
     arrays, metadata = content
     if not arrays.keys() >= set(_ARRAYS):
         return None  # kept by an earlier version, which knew less
+    columns: dict[str, Any] = {name: arrays[name] for name in _ARRAYS}
     found = Suspicion(
-        **{name: arrays[name] for name in _ARRAYS},
+        **columns,
         look=int(metadata["look"]),
         certain=bool(metadata["certain"]),
         notes=list(metadata["notes"]),

@@ -13,7 +13,6 @@ from .boxes import cover
 from .kinds import BACKGROUND, BADLY_PLACED, DUPLICATE, RIGHT, WRONG_CLASS
 from .opinions import SAME_OBJECT, SOME_OVERLAP, Opinions
 from .suspicion import Suspicion
-from .tracks import find_tracks
 
 # a box is called so from here on
 _SLIVER, _FEW_PIXELS, _NESTED, _ODD = 8.0, 0.01, 0.8, 3.0
@@ -26,19 +25,11 @@ class Reasons:
         table: the labels
         found: what was found of them
         opinions: what other fields say of them
-        tracks: (n,) the number of each one's track, -1 for none
     """
 
-    def __init__(
-        self,
-        table: PatchTable,
-        found: Suspicion,
-        opinions: Opinions | None,
-        tracks: NDArray[np.int64] | None = None,
-    ) -> None:
+    def __init__(self, table: PatchTable, found: Suspicion, opinions: Opinions | None) -> None:
         self._table, self._found, self._opinions = table, found, opinions
         self._kinds = found.likeliest
-        self._tracks = None if tracks is None else find_tracks(table.codes, tracks)
 
     def reason(self, row: int) -> str:
         """Returns one sentence that says what speaks against the label of a row."""
@@ -104,7 +95,7 @@ class Reasons:
 
     def _track(self, row: int, code: int) -> str:
         """How many of the label's track have a class, if most have; "" where they have not."""
-        tracks, codes = self._tracks, self._table.codes
+        tracks, codes = self._found.tracks, self._table.codes
         if tracks is None or codes[row] < 0 or codes[row] == code:
             return ""
         track = tracks.of[row]

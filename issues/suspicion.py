@@ -84,6 +84,7 @@ class Suspicion:
         look: how many of the clues are the look
         certain: whether the share of wrong classes is known, or no more than what fits best
         notes: sentences on what cannot be known in this dataset
+        tracks: the tracks that they were judged by, None where each was judged by itself
     """
 
     kinds: NDArray[np.float32]
@@ -101,6 +102,7 @@ class Suspicion:
     look: int
     certain: bool
     notes: list[str] = field(default_factory=list)
+    tracks: Tracks | None = None
 
     @property
     def suspicion(self) -> NDArray[np.float32]:
@@ -324,6 +326,7 @@ def _judge(
         look=look.shape[1],
         certain=fit.certain or sure or bool(opinions.names),
         notes=notes,
+        tracks=looks.tracks,
     )
 
 
@@ -522,5 +525,6 @@ def _restore(judged: Suspicion, order: NDArray[np.int64]) -> Suspicion:
         holder=rows(judged.holder)[place],
         neighbors=rows(judged.neighbors)[place],
         examples=rows(judged.examples)[place],
+        tracks=None if judged.tracks is None else judged.tracks.take(place),
         **{name: getattr(judged, name)[place] for name in columns},
     )

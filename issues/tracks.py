@@ -8,7 +8,7 @@ and what has another class than most is judged by that.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,6 +45,10 @@ class Tracks:
 
     def __len__(self) -> int:
         return len(self.codes)
+
+    def take(self, rows: NDArray[np.integer]) -> Tracks:
+        """Returns the same tracks of the labels in another order, a permutation of their rows."""
+        return replace(self, of=self.of[rows], alike=self.alike[rows])
 
     def differ(self, codes: NDArray[np.int32]) -> NDArray[np.bool_]:
         """Returns which of the n labels have another class than most of their track."""

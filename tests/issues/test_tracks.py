@@ -51,7 +51,7 @@ def test_a_wrong_class_of_a_whole_track_does_not_confirm_itself(confidence):
     of = tracks[found.neighbors]
     assert (of != tracks[:, None]).all()
     assert all(len(set(some)) == len(some) for some in of.tolist())
-    assert f"neighbors are c{truth[0]}" in Reasons(table, found, None, tracks).reason(0)
+    assert f"neighbors are c{truth[0]}" in Reasons(table, found, None).reason(0)
 
 
 @pytest.mark.parametrize("confidence", [False, True])
@@ -62,6 +62,9 @@ def test_what_differs_from_most_of_its_track_is_a_wrong_class(confidence):
     codes[rows] = (truth[rows] + 1) % 4
     table = replace(table, codes=codes)
     found = find_suspects(table, vectors, tracks=tracks)
+    own, kept = find_tracks(codes, tracks), found.tracks
+    np.testing.assert_array_equal(kept.codes[kept.of], own.codes[own.of])
+    np.testing.assert_array_equal(kept.alike, own.alike)
     assert (found.likeliest[rows] == WRONG_CLASS).all()
     assert (found.suggested[rows, 0] == truth[rows]).all()
     assert (found.suggested[rows] != codes[rows, None]).all()
@@ -70,7 +73,7 @@ def test_what_differs_from_most_of_its_track_is_a_wrong_class(confidence):
     np.testing.assert_allclose(found.kinds.sum(axis=1), 1, atol=1e-5)
     assert (found.kinds[rows, WRONG_CLASS] > 0.95).all()
     own, most = f"c{codes[200]}", f"c{truth[200]}"
-    reason = Reasons(table, found, None, tracks).reason(200)
+    reason = Reasons(table, found, None).reason(200)
     assert reason.startswith(f"Its track is called {most} in 18 of 20 images, and {own} here")
 
 
@@ -108,6 +111,10 @@ def test_labels_without_a_track_are_judged_as_before_and_order_does_not_matter()
     shuffled = find_suspects(table.take(order), vectors[order], tracks=some[order])
     for name in ("kinds", "suggested", "clues"):
         np.testing.assert_array_equal(getattr(found, name)[order], getattr(shuffled, name))
+    for name in ("of", "alike"):
+        np.testing.assert_array_equal(
+            getattr(found.tracks, name)[order], getattr(shuffled.tracks, name)
+        )
 
 
 def test_a_single_track_and_labels_without_a_class():
