@@ -8,7 +8,7 @@ writes its next batch, see :func:`check_held`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from threading import Event, Thread, local
@@ -104,20 +104,26 @@ class Hold:
         return int(collection_named("execution_store").update_one(which, update).matched_count)
 
 
-def check_held(done: str = "") -> None:
+def check_held(done: str = "", holds: Sequence[Hold] | None = None) -> None:
     """Checks that this thread has all its holds yet: it may have stood still meanwhile.
 
     Args:
         done: a sentence on what was written before; by default nothing was
+        holds: those of another thread, which this one works for, see :func:`holds_of_thread`
 
     Raises:
         TakenOver: if it lost one
     """
-    if not all(hold.renew() for hold in _holds()):
+    if not all(hold.renew() for hold in (_holds() if holds is None else holds)):
         raise TakenOver(
             "This process stood still for a minute, and another one may have taken over: "
             f"{done or 'nothing was written'}. Look at what can be undone, and try again."
         )
+
+
+def holds_of_thread() -> tuple[Hold, ...]:
+    """Returns what this thread holds now, for :func:`check_held` in threads that work for it."""
+    return tuple(_holds())
 
 
 def _holds() -> list[Hold]:

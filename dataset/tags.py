@@ -36,6 +36,7 @@ from .documents import (
     parse_ids,
 )
 from .expressions import Expression, each, keep
+from .holds import Hold, check_held, holds_of_thread
 from .patches import label_root, read_label_ids, sample_id_path, whole_groups
 from .schema import check_labels, check_writable
 from .states import TAKES_AWAY
@@ -46,6 +47,9 @@ _BATCH = 20_000
 
 # batches that are undone at once: the database writes one while the ids of another are made
 _AT_ONCE = 2
+
+# batches that are undone at once end in any order
+_IN_PARTS = "some of it may be undone"
 
 TAGGING = "tags"
 _MAX_TAG = 100
@@ -274,9 +278,10 @@ def undo_tags(change: Change) -> Undone:
         repeat(target) if number is None else repeat(target, number)
         for target, (_, number) in zip(targets, parts, strict=True)
     )
+    holds = holds_of_thread()
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         ended = [
-            pool.submit(_undo_batch, target, tag, remove, one)
+            pool.submit(_undo_batch, target, tag, remove, one, holds)
             for one, target in zip(change.batches(), of_batch, strict=False)
         ]
     changed = sum(one.result() for one in ended if one.exception() is None)
@@ -295,13 +300,19 @@ def undo_tags(change: Change) -> Undone:
 
 
 def _undo_batch(
-    target: _Target, tag: str, remove: bool | None, batch: tuple[Ids, Ids, NDArray[np.uint8]]
+    target: _Target,
+    tag: str,
+    remove: bool | None,
+    batch: tuple[Ids, Ids, NDArray[np.uint8]],
+    holds: Sequence[Hold],
 ) -> int:
-    """Takes a change of tags of one batch back, and returns how many this changed."""
+    """Takes a change of tags of one batch back, and returns how many this changed; ``holds`` are
+    those of who undoes it."""
     samples, ids, had = batch
     if remove is None:  # a tag that moved went from all of a batch, or came to all of it
         remove = bool(had[0])
     _check_there(target, 0)
+    check_held(_IN_PARTS, holds)
     others = target.beside(tag, remove)
     if remove:
         changed = 0
@@ -400,6 +411,7 @@ def _write_batches(
             if not before + changed:
                 change.drop()
             raise
+        check_held(_done(before + changed))
         samples, differing = sample_ids[batch], ids[batch]
         had: NDArray[np.uint8] = np.full(len(differing), remove, np.uint8)
         if not all_differ:
@@ -654,8 +666,11 @@ def _check_there(target: _Target, changed: int) -> None:
     if target.name is None:
         check_writable(target.storage, target.tags)
         return
-    done = f"{count(changed, 'label')} had been changed before" if changed else ""
-    check_labels(target.storage, target.name, done, target.tags)
+    check_labels(target.storage, target.name, _done(changed), target.tags)
+
+
+def _done(changed: int) -> str:
+    return f"{count(changed, 'label')} had been changed before" if changed else ""
 
 
 def _batches(n: int) -> Iterator[slice]:

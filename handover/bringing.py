@@ -28,6 +28,7 @@ from ..dataset.changes import Change, begin, past_changes, undone_once, unique_m
 from ..dataset.checked_writes import write_checked
 from ..dataset.documents import now
 from ..dataset.expressions import Expression, tags
+from ..dataset.holds import check_held
 from ..dataset.label_fields import label_field
 from ..dataset.schema import check_fields
 from ..dataset.states import APPROVED_TAG, REVIEWED_TAG
@@ -242,6 +243,7 @@ def _undo(change: Change) -> str:
     path = storage.label_root(field)
     back = gone = given = 0
     for entries in change.entries():
+        check_held(f"{count(back + gone, 'label')} had been changed back before" if given else "")
         given += len(entries)
         back += write_entries(storage, field, path, _edits(entries), back=True)
         gone += _take_away(storage, field, path, _drawn(entries))
@@ -341,6 +343,8 @@ def _write(
     confirmed = corrected = added = 0
     field = change.what["field"]
     for batch in _batches(plan.corrections, _BATCH):
+        done = confirmed + corrected
+        check_held(f"{count(done, 'correction')} had been written before" if done else "")
         entries = [_correction(one, here, change) for one in batch]
         change.add_entries(entries)
         right = [one for one in entries if one["after"]["review"] == RIGHT]

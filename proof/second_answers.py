@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from ..core.errors import InvalidParameter
 from ..dataset.changes import Change, begin, undone_once
 from ..dataset.documents import hex_ids
+from ..dataset.holds import check_held
 from ..review.answers import FOUND_WRONG, SKIPPED, VERDICTS, Answer, Answered
 from .audits import Audit, keep_answers, kept_answers
 from .reading import Given, Reading
@@ -127,6 +128,7 @@ def take_back_second_answers(change: Change) -> str:
     audit = change.what["audit"]
     _, seconds = kept_answers(change.dataset, audit)
     rows = [row for row in change.what["rows"] if seconds.get(row, {}).get("by") == change.by]
+    check_held()
     keep_answers(change.dataset, audit, dict.fromkeys(rows), second=True)
     change.close()
     return "The second answer was undone."

@@ -27,6 +27,7 @@ from ..dataset.documents import (
     pack_ids,
 )
 from ..dataset.expressions import each, retagged, without
+from ..dataset.holds import check_held
 from ..dataset.open_patches import write_patches
 from ..dataset.schema import Attribute, check_labels, declare_attributes
 from ..dataset.states import (
@@ -174,6 +175,7 @@ def give_answers(dataset: fo.Dataset, field: str, answers: list[Answer], user: s
     with begin(dataset, REVIEW, sentence, user, field=field) as change:
         for start in range(0, len(entries), _BATCH):
             batch = entries[start : start + _BATCH]
+            check_held(f"{count(changed, 'answer')} had been given before" if changed else "")
             change.add_entries(batch)
             changed += write_entries(storage, field, (root, listed), batch)
         if not changed:
@@ -200,6 +202,7 @@ def take_back_change(change: Change) -> Answered:
     check_labels(storage, storage.local(field))
     changed = given = 0
     for entries in [change.what.get("entries", []), *change.entries()]:
+        check_held(f"{count(changed, 'answer')} had been undone before" if changed else "")
         changed += write_entries(storage, field, path, entries, back=True)
         given += len(entries)
     change.close()

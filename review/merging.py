@@ -21,6 +21,7 @@ from ..core.sentences import agree, count
 from ..dataset.changes import Change, begin, undone_once
 from ..dataset.documents import Ids, byte_keys, now, object_ids, pair_keys, read_labels
 from ..dataset.expressions import in_3d, in_list, keep
+from ..dataset.holds import check_held
 from ..dataset.open_patches import write_patches
 from ..dataset.schema import check_labels
 from ..dataset.states import APPROVED_TAG
@@ -138,6 +139,7 @@ def merge_classes(
             if changed:
                 done = f"{count(changed, 'label')} had been renamed before"
                 check_labels(storage, storage.local(field), done)
+                check_held(done)
             change.add_batch(samples[start:stop], ids[start:stop])
             changed += _rename(storage, field, samples[start:stop], ids[start:stop], label, into)
         if not changed:
@@ -171,6 +173,7 @@ def undo_merge(change: Change) -> str:
     check_labels(storage, storage.local(field))
     changed = merged = 0
     for samples, ids, _ in change.batches():
+        check_held(f"{count(changed, 'label')} had been renamed back before" if changed else "")
         changed += _rename(storage, field, samples, ids, into, label)
         merged += len(ids)
     change.close()

@@ -12,13 +12,18 @@ from labelvet.approval.approve import approve
 from labelvet.approval.basket import add_labels
 from labelvet.approval.candidates import Selection, find_candidates
 from labelvet.core.errors import InvalidParameter, TakenOver
-from labelvet.dataset import holds
+from labelvet.dataset import holds, tags
 from labelvet.dataset.alone import alone
 from labelvet.dataset.changes import list_changes, unique_moment
 from labelvet.dataset.documents import collection_named, samples_of
 from labelvet.dataset.holds import check_held
+from labelvet.dataset.storage import Storage
 from labelvet.dataset.stores import open_store, record_of
+from labelvet.dataset.tags import tag_view
 from labelvet.panels.undoing import undo
+from labelvet.review import answers, merging
+from labelvet.review.answers import Answer, give_answers
+from labelvet.review.merging import merge_classes
 
 ELSEWHERE = "another-machine_1"
 
@@ -100,3 +105,61 @@ def test_who_stood_still_while_another_went_on_writes_no_more(judged, monkeypatc
     after = list(samples_of(judged).find())
     assert [one["predictions"] for one in after] == [one["predictions"] for one in before]
     assert not judged.has_sample_field("truth")
+
+
+def _answer(dataset):
+    given = [
+        Answer(sample.id, label.id, label.label, "right")
+        for sample in dataset
+        for label in sample.predictions.detections
+    ]
+    return give_answers(dataset, "predictions", given, "ada")
+
+
+@pytest.mark.parametrize(
+    ("module", "batch", "change", "changed"),
+    [
+        (tags, "_BATCH", lambda d: tag_view(d, "predictions", "seen"), {"tags": "seen"}),
+        (answers, "_BATCH", _answer, {"review": "right"}),
+        (merging, "_SAMPLES_PER_WRITE", lambda d: merge_classes(d, "predictions", "dog", "cat"),
+         {"label": "cat"}),
+    ],
+)  # fmt: skip
+def test_a_change_that_another_one_took_over_is_neither_made_nor_undone_further(
+    judged, monkeypatch, module, batch, change, changed
+):
+    monkeypatch.setattr(module, batch, 2)
+    refresh = Storage.refresh
+
+    def count():
+        has = {f"predictions.detections.{name}": value for name, value in changed.items()}
+        stages = [{"$unwind": "$predictions.detections"}, {"$match": has}, {"$count": "n"}]
+        return next(iter(samples_of(judged).aggregate(stages)), {"n": 0})["n"]
+
+    def stand_still(*args):
+        """As if this process had, after a batch, for a minute in which another one took over."""
+        held = {"dataset_id": judged._doc.id, "value.held": {"$exists": True}}
+        other = {"$set": {"value.held.since": ObjectId()}}
+        collection_named("execution_store").update_many(held, other)
+        refresh(*args)
+
+    before = count()
+    with monkeypatch.context() as patched, pytest.raises(TakenOver, match=r"had been .* before"):
+        patched.setattr(Storage, "refresh", stand_still)
+        change(judged)
+    made = count() - before
+    assert made in (2, 4)
+    (one,) = list_changes(judged)
+    undo(judged, one.token)
+    assert count() == before
+
+    change(judged)
+    whole = count()
+    assert whole - before > 4
+    (one,) = list_changes(judged)
+    with monkeypatch.context() as patched, pytest.raises(TakenOver):
+        patched.setattr(Storage, "refresh", stand_still)
+        undo(judged, one.token)
+    assert 0 < whole - count() <= 6 and count() > before
+    undo(judged, one.token)
+    assert count() == before
