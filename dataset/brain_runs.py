@@ -38,9 +38,11 @@ from ..embeddings.projection import PCA, TSNE, UMAP, Method
 from .documents import parse_ids, run_documents
 from .memory import Memory
 from .other_fields import (
+    FIELDS,
+    NUM_POINTS,
     FieldPoints,
+    RunFields,
     drop_orphaned_points,
-    has_other_fields,
     read_other_fields,
     write_other_fields,
 )
@@ -71,8 +73,6 @@ _PLACE = "labelvet"
 
 _STAGES = "stages"
 _IN_RECORD = "in its record"
-# of a run of several fields, their names and how many points each has
-FIELDS, NUM_POINTS = "fields", "points"
 
 # one of a million labels, each with 15 neighbors, takes 120 MB
 _MOST_BYTES_OF_GRAPHS = 2**28
@@ -435,21 +435,19 @@ def run_field(samples: fo.core.collections.SampleCollection, brain_key: str) -> 
 def load_other_fields(
     samples: fo.core.collections.SampleCollection, brain_key: str
 ) -> list[FieldPoints]:
-    """Reads the points of a run's further fields, see :mod:`labelvet.dataset.other_fields`; none of
-    a run that is of one field, or of which they are in another database."""
+    """Reads the points of all of a run's further fields, see :mod:`labelvet.dataset.other_fields`;
+    none of a run that is of one field, or of which they are in another database."""
     kept_as = _record_of(samples, brain_key)
     return [] if kept_as is None else read_other_fields(kept_as)
 
 
 def other_run_fields(samples: fo.core.collections.SampleCollection, brain_key: str) -> list[str]:
-    """Returns what the dataset calls the further fields of a run's labels, as
-    :func:`load_other_fields` has them."""
+    """Returns what the dataset calls the further fields of a run's labels that are on its map."""
     dataset = samples._root_dataset
     how = getattr(dataset.get_brain_info(brain_key).config, "labelvet", None) or {}
-    if FIELDS not in how or not has_other_fields(ObjectId(how["record"])):
-        return []
     storage = Storage(dataset, is_of_frames(dataset, brain_key))
-    return [storage.path(field) for field in how[FIELDS][1:]]
+    several = RunFields.of(how, storage)
+    return [] if several is None else list(map(storage.path, several.others))
 
 
 def load_record(samples: fo.core.collections.SampleCollection, brain_key: str) -> RunRecord | None:
@@ -462,16 +460,25 @@ def load_record(samples: fo.core.collections.SampleCollection, brain_key: str) -
 def load_neighbor_graph(
     samples: fo.core.collections.SampleCollection, brain_key: str
 ) -> NeighborGraph | None:
-    """Reads the neighbor graph of a run; its rows are the rows of the run's points.
+    """Reads the neighbor graph of the run that has a key now; its rows are the rows of the run's
+    points. None where it has none, see :func:`load_record`."""
+    kept_as = _record_of(samples, brain_key)
+    return None if kept_as is None else read_neighbor_graph(samples, kept_as)
+
+
+def read_neighbor_graph(samples: Any, kept_as: ObjectId) -> NeighborGraph | None:
+    """Reads a neighbor graph that is kept with a run.
 
     The last few stay in memory, so its arrays cannot be written to.
+
+    Args:
+        samples: the dataset of the run, or any view of it
+        kept_as: the id that the record of this very run is kept under: the run that replaces it has
+            another one
 
     Returns:
         the :class:`NeighborGraph`, None where the run has none, see :func:`load_record`
     """
-    kept_as = _record_of(samples, brain_key)
-    if kept_as is None:
-        return None
     key = samples._root_dataset._sample_collection_name, kept_as
     graph = _graphs.find(key)
     if graph is None and (record := read_record(kept_as)) is not None:

@@ -3,13 +3,15 @@
 FiftyOne's results are of one field. Those of a run of several are of its first field, so that
 FiftyOne shows and lassoes these labels rightly, on the same map. The points of the other fields lie
 here, under the id that the run's config names, as its record does
-(:mod:`labelvet.dataset.records`).
+(:mod:`labelvet.dataset.records`). A further field that is renamed or deleted is left out of what is
+read of the run, and comes back with its name.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import compress
 from typing import Any
 
 import numpy as np
@@ -18,9 +20,62 @@ from numpy.typing import NDArray
 
 from ..core.table import mark_of, pair_ids
 from .documents import Ids, hex_ids
+from .patches import list_patches_fields
 from .records import drop_orphaned_tensors, read_tensors, tensors_version, write_tensors
+from .storage import Storage
 
 _BUCKET = "labelvet_fields"
+
+# what the config of a run of several fields says of them: their names and how many points each has
+FIELDS, NUM_POINTS = "fields", "points"
+
+
+@dataclass(frozen=True)
+class RunFields:
+    """The label fields of a run of several, of which the first one is the run's own.
+
+    Attributes:
+        names: the fields, as the run was computed of them
+        sizes: how many points each has
+        left: which of them are on the map: the first one, and those that the dataset has still
+        gone: those that were renamed or deleted
+    """
+
+    names: tuple[str, ...]
+    sizes: tuple[int, ...]
+    left: tuple[bool, ...]
+    gone: tuple[str, ...]
+
+    @classmethod
+    def of(cls, how: Mapping[str, Any], storage: Storage) -> RunFields | None:
+        """Reads them from what the config of a run holds of ours; None for a run of one field.
+
+        Args:
+            how: the config's ``labelvet``
+            storage: where the labels are
+        """
+        if FIELDS not in how:
+            return None
+        first, *others = how[FIELDS]
+        # a run that was imported from another database has its first field alone
+        kept = has_other_fields(ObjectId(how["record"]))
+        known = list_patches_fields(storage) if kept else []
+        return cls(
+            (first, *others),
+            tuple(how[NUM_POINTS]),
+            (True, *(name in known for name in others)),
+            tuple(name for name in others if kept and name not in known),
+        )
+
+    @property
+    def others(self) -> tuple[str, ...]:
+        """The further fields that are on the map."""
+        return tuple(compress(self.names[1:], self.left[1:]))
+
+    @property
+    def rows(self) -> NDArray[np.int64]:
+        """(m,) which rows of what is kept of the run are those of its map."""
+        return np.flatnonzero(np.repeat(self.left, self.sizes))
 
 
 @dataclass(frozen=True, eq=False)

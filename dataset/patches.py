@@ -170,8 +170,8 @@ def read_patches(
 def read_patches_left(
     samples: fo.core.collections.SampleCollection, fields: Sequence[str | None], outlines: bool
 ) -> PatchTable:
-    """Reads the patch table of fields of which some, but not all, may have no labels any more; see
-    :func:`read_patches`."""
+    """Reads the patch table of fields of which some, but not all, may have no labels any more, and
+    all but the first may be gone; see :func:`read_patches`."""
     (first, *others) = fields
     if not others:
         return read_patches(samples, first, outlines)
@@ -183,6 +183,10 @@ def read_patches_left(
         except NoPatches as error:
             tables.append(None)
             nothing = error
+        except UnknownField:
+            if field == first:
+                raise
+            tables.append(None)
     some = next((table for table in tables if table is not None), None)
     if some is None:
         raise nothing

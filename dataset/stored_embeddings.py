@@ -15,14 +15,8 @@ from ..core.table import join_tables, pair_ids
 from ..embeddings.crops import CropSettings
 from ..embeddings.store import EmbeddingStore, patch_keys
 from ..embeddings.vectors import Embeddings, Keys, are_comparable
-from .brain_runs import (
-    FIELDS,
-    NUM_POINTS,
-    is_of_frames,
-    load_other_fields,
-    load_record,
-    stored_results,
-)
+from .brain_runs import is_of_frames, load_other_fields, load_record, stored_results
+from .other_fields import RunFields
 from .patches import PatchTable, match_ids, read_attribute, read_stored
 from .storage import Storage
 
@@ -50,6 +44,8 @@ def read_embeddings_field(samples: Any, table: PatchTable, attribute: str) -> Em
     there: dict[str, Any] = {}
     pairs = table.pairs
     for part, rows in table.parts():
+        if not len(part):  # a field that is gone, or has no labels left
+            continue
         values = read_attribute(samples, part.patches_field, attribute)
         for pair, of_field in zip(pairs[rows].tolist(), part.pairs.tolist(), strict=True):
             if (value := values.get(of_field)) is not None:
@@ -96,8 +92,8 @@ def load_embeddings(
     Args:
         samples: the dataset, or any view of it
         brain_key: the key of the visualization
-        every_field: whether those of all fields of a run of several are read, whose rows are those
-            of the map, and not those of its first field alone
+        every_field: whether those of all fields of a run of several that are left are read, whose
+            rows are those of the map, and not those of its first field alone
 
     Returns:
         the :class:`~labelvet.embeddings.vectors.Embeddings`, whose ``rows`` are rows of the run's
@@ -113,19 +109,21 @@ def load_embeddings(
         return None
     config = dataset.get_brain_info(brain_key).config
     how = getattr(config, "labelvet", None) or {}
+    storage = Storage(dataset, is_of_frames(dataset, brain_key))
+    several = RunFields.of(how, storage)
     if record is not None and record.keys is not None:
         keys = record.keys
-        if FIELDS in how and not every_field:
-            keys = keys[: how[NUM_POINTS][0]]
+        if several is not None:
+            keys = keys[several.rows] if every_field else keys[: several.sizes[0]]
         return _gather(config, np.arange(len(keys)), keys)
     computed = "precision" in how
     if not computed and config.embeddings_field is None and config.similarity_index is None:
         return None
     results = stored_results(dataset, brain_key, load_view=False)
     try:
-        storage = Storage(dataset, is_of_frames(dataset, brain_key))
         outlined = computed and CropSettings.of(config.labelvet).needs_outlines
         others = load_other_fields(dataset, brain_key) if every_field else []
+        others = [one for one in others if several is not None and one.field in several.others]
         fields = [config.patches_field, *(one.field for one in others)]
         tables = [
             read_stored(dataset, field and storage.path(field), storage, outlines=outlined)

@@ -32,11 +32,12 @@ class NeighborGraph:
     distances: NDArray[np.float32]
     metric: str
 
-    def take(self, order: NDArray[np.integer]) -> NeighborGraph:
-        """Returns the graph of the same vectors in another order, a permutation of their rows."""
-        place = np.empty(len(order), dtype=np.int32)
-        place[order] = np.arange(len(order), dtype=np.int32)
-        return NeighborGraph(place[self.indices[order]], self.distances[order], self.metric)
+    def take(self, rows: NDArray[np.integer]) -> NeighborGraph:
+        """Returns the graph of some of the vectors, in the order of ``rows``; a neighbor that is
+        none of them is -1."""
+        place = np.full(len(self.indices) + 1, -1, dtype=np.int32)  # the last one is that of -1
+        place[rows] = np.arange(len(rows), dtype=np.int32)
+        return NeighborGraph(place[self.indices[rows]], self.distances[rows], self.metric)
 
 
 def build_neighbor_graph(

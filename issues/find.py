@@ -18,11 +18,12 @@ from bson import ObjectId
 from numpy.typing import NDArray
 from pymongo import UpdateOne
 
-from ..core.errors import InvalidParameter, NoPatches
+from ..core.errors import InvalidParameter, NoPatches, StaleRun
 from ..core.progress import WRITING, Progress
 from ..core.sentences import agree, count, listed
 from ..core.table import pair_ids
 from ..dataset.brain_runs import (
+    find_run,
     load_neighbor_graph,
     other_run_fields,
     raise_if_deleted,
@@ -411,8 +412,10 @@ def read_run(
         InvalidParameter: if there is no such visualization, or it shows whole images
         UnknownField: if the field of its labels, or what its embeddings were taken from, is gone
         NoPatches: if its embeddings are not on this machine
+        StaleRun: if it is replaced at this moment
     """
     dataset.reload()
+    seen = find_run(dataset, brain_key)
     if brain_key not in dataset.list_brain_runs(type="visualization"):
         raise InvalidParameter(
             f"There is no visualization '{brain_key}' in this dataset: compute it first."
@@ -447,6 +450,11 @@ def read_run(
         graph = None
     if graph is not None:
         graph = graph.take(embeddings.rows[vectors])
+    if find_run(dataset, brain_key) != seen:  # what was read may be of two
+        raise StaleRun(
+            f"The visualization '{brain_key}' was computed, updated or deleted in the meantime: "
+            "try again."
+        )
     return table.take(rows), embeddings.vectors[vectors], graph, missing
 
 

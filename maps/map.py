@@ -25,10 +25,10 @@ from bson import ObjectId
 from numpy.typing import NDArray
 
 from ..core.errors import StaleRun, UnknownRun
-from ..dataset.brain_runs import FIELDS, NUM_POINTS
+from ..core.sentences import agree, listed
 from ..dataset.documents import Ids, byte_keys, parse_ids, run_documents, run_results
 from ..dataset.memory import Memory
-from ..dataset.other_fields import FieldPoints, has_other_fields, read_other_fields
+from ..dataset.other_fields import FieldPoints, RunFields, read_other_fields
 from ..dataset.storage import FRAMES, Storage
 
 # FiftyOne's native panel lists runs by the path of their config's class
@@ -47,16 +47,18 @@ class MapInfo:
 
     Attributes:
         key: the brain key
-        run: the identity of the results; it changes when the run is replaced
+        run: the identity of the results; it changes when the run is replaced, and when one of
+            several fields is renamed or deleted, or comes back
         method: "umap", "tsne", "pca", "manual" or another
         model: the name of the model, None where it is not known
         patches_field: the label field of the patches, of several the first; None for whole images
-        other_fields: the further label fields
+        several: the label fields of a run of several, None for one of one or of whole images
         frames: whether the images are frames of videos, and the field is theirs
         num_points: None where the run does not say so without being read
         num_dims: 2 or 3, None likewise
         created: when, in UTC
         ready: whether there are results
+        record: the id under which is kept what is ours of this very run
     """
 
     key: str
@@ -68,8 +70,14 @@ class MapInfo:
     num_dims: int | None
     created: datetime | None
     ready: bool
+    record: ObjectId
     frames: bool = False
-    other_fields: tuple[str, ...] = ()
+    several: RunFields | None = None
+
+    @property
+    def other_fields(self) -> tuple[str, ...]:
+        """The further label fields that are on the map."""
+        return () if self.several is None else self.several.others
 
     @property
     def fields(self) -> tuple[str, ...]:
@@ -87,6 +95,20 @@ class MapInfo:
     def stored_fields(self) -> list[str]:
         """What the dataset calls the fields."""
         return [FRAMES + field if self.frames else field for field in self.fields]
+
+    @property
+    def note(self) -> str | None:
+        """A sentence on the fields that are not on the map any more, None where all are."""
+        gone = () if self.several is None else self.several.gone
+        if not gone:
+            return None
+        names = [f"'{FRAMES if self.frames else ''}{name}'" for name in gone]
+        return (
+            f"There {agree(len(gone), 'is', 'are')} no {agree(len(gone), 'field', 'fields')} "
+            f"{listed(names)} in this dataset any more, whose labels this map showed, too: give "
+            f"{agree(len(gone), 'it its name', 'them their names')} back, or compute the map again "
+            "without."
+        )
 
     def storage(self, dataset: fo.Dataset) -> Storage:
         """Returns where the samples or frames are."""
@@ -159,7 +181,7 @@ class Map:
         parts, start = [], 0
         for field, size in zip(self.info.fields, sizes, strict=True):
             rows = slice(start, start + size)
-            info = replace(self.info, patches_field=field, other_fields=())
+            info = replace(self.info, patches_field=field, several=None)
             ids = self.sample_ids[rows], self.ids[rows]
             parts.append(Map(info, self.collection, {"points": self.points[rows], "ids": ids}))
             start += size
@@ -257,7 +279,7 @@ class Map:
 def list_maps(dataset: fo.Dataset) -> list[MapInfo]:
     """Lists the visualization runs of a dataset, newest first."""
     infos = [
-        _counted(dataset, _info(key, document), document)
+        _counted(dataset, _info(dataset, key, document), document)
         for key, document in run_documents(dataset).items()
         if str((document.get("config") or {}).get("cls", "")).startswith(_VISUALIZATION)
     ]
@@ -281,9 +303,12 @@ def load_map(dataset: fo.Dataset, key: str, run: str | None = None) -> Map:
     if document is None or not str(config.get("cls", "")).startswith(_VISUALIZATION):
         sentence = f"There is no visualization run '{key}' in this dataset: choose another."
         raise StaleRun(sentence) if run is not None else UnknownRun(sentence)
-    info = _info(key, document)
+    info = _info(dataset, key, document)
     if run is not None and info.run != run:
-        raise StaleRun(f"The run '{key}' was computed again: choose it again to see the new map.")
+        raise StaleRun(
+            f"The run '{key}' was computed again, or one of its fields was renamed or deleted: "
+            "choose it again to see the map as it is now."
+        )
     if not info.ready:
         raise UnknownRun(
             f"The run '{key}' has no results: it is still being computed, or it failed. Wait, or "
@@ -292,7 +317,8 @@ def load_map(dataset: fo.Dataset, key: str, run: str | None = None) -> Map:
     collection = info.storage(dataset).collection
 
     def load() -> Map:
-        others = read_other_fields(_record_of(document)) if info.other_fields else []
+        others = read_other_fields(info.record) if info.other_fields else []
+        others = [one for one in others if one.field in info.other_fields]
         return Map(info, collection, _content(document, key), others)
 
     return _maps.get((collection, info.run, key), load)
@@ -332,19 +358,20 @@ def _counted(dataset: fo.Dataset, info: MapInfo, document: dict[str, Any]) -> Ma
 _shapes: Memory[tuple[int, ...]] = Memory(_KEPT_SHAPES, lambda shape: 1)
 
 
-def _info(key: str, document: dict[str, Any]) -> MapInfo:
+def _info(dataset: fo.Dataset, key: str, document: dict[str, Any]) -> MapInfo:
     config, meta = document.get("config") or {}, document.get("results_meta") or {}
     results = document.get("results")
     model = config.get("model")
     how = config.get("labelvet") or {}
-    others: tuple[str, ...] = ()
-    num_points = meta.get("num_points")
-    # a run that was imported from another database has its first field alone
-    if FIELDS in how and has_other_fields(_record_of(document)):
-        others, num_points = tuple(how[FIELDS][1:]), sum(how[NUM_POINTS])
+    frames = bool(document.get("frames"))
+    several = RunFields.of(how, Storage(dataset, frames))
+    num_points = meta.get("num_points") if several is None else len(several.rows)
+    run = f"{document['_id']}{results or ''}"
+    if several is not None and several.gone:
+        run = ",".join([run, *several.gone])
     return MapInfo(
         key=key,
-        run=f"{document['_id']}{results or ''}",
+        run=run,
         method=config.get("method"),
         model=model if isinstance(model, str) else None,
         patches_field=config.get("patches_field"),
@@ -352,14 +379,10 @@ def _info(key: str, document: dict[str, Any]) -> MapInfo:
         num_dims=meta.get("num_dims") or config.get("num_dims"),
         created=document.get("timestamp"),
         ready=results is not None,
-        frames=bool(document.get("frames")),
-        other_fields=others,
+        record=ObjectId(how.get("record", document["_id"])),
+        frames=frames,
+        several=several,
     )
-
-
-def _record_of(document: dict[str, Any]) -> ObjectId:
-    """Returns the id that what is ours of a run of several fields is kept under."""
-    return ObjectId(document["config"]["labelvet"]["record"])
 
 
 def _array(stored: Any) -> NDArray[Any]:

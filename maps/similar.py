@@ -2,12 +2,30 @@
 
 from __future__ import annotations
 
+import fiftyone as fo
 import numpy as np
 from numpy.typing import NDArray
 
+from ..dataset.brain_runs import read_neighbor_graph
 from ..embeddings.neighbors import NeighborGraph
+from .map import Map
 
 Rows = NDArray[np.int64]
+
+
+def neighbors_of(dataset: fo.Dataset, shown: Map) -> NeighborGraph | None:
+    """Reads the neighbor graph that was kept with the points of a map, whatever run has its key by
+    now; its rows are the map's, and neighbors of a field that is gone are -1.
+
+    Returns:
+        the :class:`~labelvet.embeddings.neighbors.NeighborGraph`, None where there is none
+    """
+    several = shown.info.several
+    graph = read_neighbor_graph(dataset, shown.info.record)
+    points = len(shown) if several is None else sum(several.sizes)
+    if graph is None or len(graph.indices) != points:
+        return None
+    return graph if several is None or len(shown) == points else graph.take(several.rows)
 
 
 def similar_by_graph(graph: NeighborGraph, rows: Rows, count: int) -> Rows:

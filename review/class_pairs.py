@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.errors import InvalidParameter
-from ..dataset.brain_runs import load_neighbor_graph
 from ..dataset.documents import collection_named, revision
 from ..dataset.memory import Memory
 from ..issues.class_names import PLURAL, SPELLING, TYPO, find_similar_names
@@ -25,7 +24,7 @@ from ..issues.findings import Findings, load_findings
 from ..issues.kinds import WRONG_CLASS
 from ..maps.columns import label_column, load_column
 from ..maps.map import Map, load_map
-from ..maps.similar import nearest_on_map
+from ..maps.similar import nearest_on_map, neighbors_of
 from .merging import count_classes
 
 # what says which class a label looks like
@@ -125,8 +124,8 @@ def find_class_pairs(dataset: fo.Dataset, brain_key: str) -> ClassPairs:
 
 
 def _neighbors(dataset: fo.Dataset, shown: Map) -> tuple[NDArray[np.int32], str]:
-    graph = load_neighbor_graph(dataset, shown.info.key)
-    if graph is not None and len(graph.indices) == len(shown):
+    graph = neighbors_of(dataset, shown)
+    if graph is not None:
         return graph.indices, NEIGHBORS
     kept_as = shown.collection, shown.info.run
     return _on_map.get(kept_as, lambda: nearest_on_map(shown.points, ASKED + 1)), ON_MAP

@@ -261,6 +261,7 @@ class Run(Reply):
         created: in ISO 8601
         progress: the finished part, in [0, 1]
         problem: why it cannot be opened
+        note: what of it is not on the map any more, null where all of it is
     """
 
     key: str
@@ -276,6 +277,7 @@ class Run(Reply):
     progress: float | None = None
     progress_label: str | None = None
     problem: str | None = None
+    note: str | None = None
 
     @classmethod
     def of(cls, info: MapInfo, shape: tuple[int, ...] | None = None, **others: Any) -> Run:

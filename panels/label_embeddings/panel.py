@@ -11,7 +11,6 @@ import numpy as np
 from ...core.errors import InvalidParameter
 from ...core.packed import unpack_rows
 from ...dataset.app_view import base_view, view_without_selection
-from ...dataset.brain_runs import load_neighbor_graph
 from ...dataset.documents import hex_ids
 from ...dataset.label_views import exclude_tagged, save_tagged_view
 from ...dataset.patches import is_patches_view, sample_id_path
@@ -21,7 +20,7 @@ from ...maps.clusters import find_clusters, name_clusters
 from ...maps.columns import FIELD, label_column, list_attributes, load_column
 from ...maps.map import Map, list_maps, load_map
 from ...maps.selection import check_frames, select_stages, visible_rows
-from ...maps.similar import similar_by_graph, similar_by_map
+from ...maps.similar import neighbors_of, similar_by_graph, similar_by_map
 from ...maps.thumbnails import make_thumbnails
 from ..message import Nothing
 from ..undoing import Undoing
@@ -168,8 +167,8 @@ class LabelEmbeddings(ReviewMethods, ClassMethods, SearchMethods, Undoing, WebPa
         shown, rows = _selection(ctx, request)
         if not len(rows):
             raise InvalidParameter("Select a patch first to find others like it.")
-        graph = load_neighbor_graph(ctx.dataset, shown.info.key)
-        if graph is not None and len(graph.indices) == len(shown):
+        graph = neighbors_of(ctx.dataset, shown)
+        if graph is not None:
             near = similar_by_graph(graph, rows, request.count)
             return messages.Similar(rows=near.tolist(), source="neighbors")
         near = similar_by_map(shown.points, rows, request.count)

@@ -6,12 +6,17 @@ import fiftyone.server.view as fosv
 import numpy as np
 import pytest
 from fiftyone import ViewField as F
+from labelvet.core.errors import StaleRun, UnknownField
+from labelvet.dataset import brain_runs
+from labelvet.dataset.brain_runs import load_neighbor_graph, other_run_fields
 from labelvet.dataset.documents import hex_ids
 from labelvet.maps import selection
 from labelvet.maps.columns import FIELD, list_attributes, load_column
 from labelvet.maps.map import Map, list_maps, load_map
 from labelvet.maps.selection import select_stages, visible_rows
+from labelvet.maps.similar import neighbors_of
 from labelvet.maps.thumbnails import make_thumbnails
+from labelvet.review.class_pairs import find_class_pairs
 
 # of both fields, and row 24 is the label of the truth with the id of row 0
 ROWS = np.array([4, 13, 24, 39])
@@ -170,3 +175,68 @@ def test_pictures_say_which_field_they_are_of(compared):
         (0, "predictions", "cat"),
     ]
     assert found[1].window == (0, 0, 1, 1) and found[0].box == found[2].box
+
+
+@pytest.fixture
+def three(compared):
+    """``compared`` with the map ``three``: its fields, and ``more``, which is truth under another
+    name."""
+    import labelvet
+
+    compared.clone_sample_field("truth", "more")
+    labelvet.compute_visualization(
+        compared, ["predictions", "truth", "more"], "three", method="pca", progress=False,
+        embeddings=np.random.default_rng(7).random((56, 5)),
+    )  # fmt: skip
+    return compared
+
+
+@pytest.mark.parametrize("leave", ["delete", "rename"])
+def test_a_further_field_that_is_gone_leaves_the_map_until_it_is_back(three, leave):
+    before, graph = load_map(three, "three"), load_neighbor_graph(three, "three")
+    assert before.info.note is None
+    if leave == "delete":
+        three.delete_sample_field("truth")
+    else:
+        three.rename_sample_field("truth", "other")
+    with pytest.raises(StaleRun, match="one of its fields was renamed or deleted"):
+        load_map(three, "three", before.info.run)  # a page has rows of all fields
+    shown = load_map(three, "three")
+    assert shown.info.fields == ("predictions", "more") and shown.info.num_points == 40
+    assert shown.info.note.startswith("There is no field 'truth' in this dataset any more")
+    assert other_run_fields(three, "three") == ["more"]
+    left = np.delete(np.arange(56), np.arange(24, 40))
+    assert np.array_equal(shown.points, before.points[left])
+    assert np.array_equal(shown.parts[1].ids, before.parts[2].ids)
+    labels = load_column(three, shown, "*.label")
+    assert (labels.codes > 0).all() and load_column(three, shown, FIELD).codes.max() == 2
+    found = neighbors_of(three, shown)
+    assert (found.indices == -1).any() and found.indices.shape == (40, graph.indices.shape[1])
+    known = found.indices >= 0
+    assert np.array_equal(left[found.indices[known]], graph.indices[left][known])
+    assert find_class_pairs(three, "three").source == "neighbors"
+    if leave == "rename":
+        three.rename_sample_field("other", "truth")
+        again = load_map(three, "three", before.info.run)
+        assert len(again) == 56 and again.info.note is None
+
+
+def test_of_a_map_whose_first_field_is_gone_it_is_said(three):
+    three.rename_sample_field("predictions", "other")
+    with pytest.raises(UnknownField, match="no field 'predictions' in this dataset any more"):
+        list_attributes(three, load_map(three, "three").info)
+
+
+def test_neighbors_are_those_of_the_maps_own_run(compared):
+    """Though another run of as many labels, in whatever order, has its key by now."""
+    import labelvet
+
+    shown, graph = load_map(compared, "both"), load_neighbor_graph(compared, "both")
+    labelvet.compute_visualization(
+        compared, ["predictions", "truth"], "both", method="pca", progress=False, overwrite=True,
+        embeddings=np.random.default_rng(8).random((40, 5)),
+    )  # fmt: skip
+    assert not np.array_equal(load_neighbor_graph(compared, "both").indices, graph.indices)
+    assert np.array_equal(neighbors_of(compared, shown).indices, graph.indices)
+    brain_runs._graphs.clear()
+    assert neighbors_of(compared, shown) is None  # it went with its run

@@ -407,6 +407,11 @@ def test_a_map_of_two_fields_is_judged_and_tagged_in_both(compared):
     app.request["view"] = compared.load_saved_view("patches")._serialize()
     app("open_sample", row=24, **about)
     assert app.triggered["open_sample"]["id"] == compared.values("truth.detections.id")[0][0]
+    compared.delete_sample_field("truth")
+    left = app("open_run", key="both")
+    assert left["run"]["fields"] == ["predictions"] and left["run"]["numPoints"] == 24
+    assert "no field 'truth'" in left["run"]["note"] and left["labelPath"] is not None
+    assert app("color_columns", paths=[left["labelPath"]], key="both", run=left["run"]["run"])
 
 
 def test_one_answer_is_for_the_labels_of_one_field(compared):

@@ -7,9 +7,10 @@ import pytest
 from fiftyone.core.stages import ViewStage
 from fiftyone.server.routes import embeddings_v2 as native
 from labelvet import compute_visualization, update_visualization
-from labelvet.core.errors import InvalidParameter, NoPatches, UnknownField
+from labelvet.core.errors import InvalidParameter, NoPatches, StaleRun, UnknownField
 from labelvet.dataset.brain_runs import load_neighbor_graph, load_other_fields, other_run_fields
 from labelvet.dataset.stored_embeddings import load_embeddings
+from labelvet.issues import find
 from labelvet.issues.find import find_label_issues
 from labelvet.maps.map import load_map
 from labelvet.visualization.update import find_changes
@@ -159,6 +160,38 @@ def test_a_field_whose_labels_were_deleted_leaves_the_map_and_comes_back(two):
     two.set_values("truth", [None] * 8)
     with pytest.raises(NoPatches, match="None of the labels of 'truth', the first field"):
         update_visualization(two, "map", progress=False)
+
+
+@pytest.mark.parametrize("embeddings", [None, "embedding"])
+def test_a_further_field_that_is_gone_is_updated_away_and_comes_back_with_its_name(two, embeddings):
+    two.clone_sample_field("truth", "more")
+    compute(two, ["truth", "predictions", "more"], embeddings=embeddings)
+    every = load_embeddings(two, "map", every_field=True).vectors
+    two.rename_sample_field("predictions", "other")
+    embedded = load_embeddings(two, "map", every_field=True)
+    assert embedded.rows.tolist() == list(range(64))
+    assert np.allclose(embedded.vectors, np.delete(every, np.arange(32, 56), axis=0))
+    points = load_map(two, "map").points
+    assert find_changes(two, "map").deleted == 24
+    assert update_visualization(two, "map", progress=False).changes.unchanged == 64
+    shown = load_map(two, "map")
+    assert np.array_equal(shown.points, points) and "'predictions'" in shown.info.note
+    two.rename_sample_field("other", "predictions")
+    assert update_visualization(two, "map", progress=False).changes.new == 24
+    assert [len(part) for part in load_map(two, "map").parts] == [32, 24, 32]
+
+
+def test_a_run_that_is_replaced_while_it_is_judged_is_not_mixed_with_the_new_one(two, monkeypatch):
+    compute(two)
+    load = find.load_embeddings
+
+    def meanwhile(*args):
+        compute(two, overwrite=True)
+        return load(*args)
+
+    monkeypatch.setattr(find, "load_embeddings", meanwhile)
+    with pytest.raises(StaleRun, match="in the meantime: try again"):
+        find_label_issues(two, "map")
 
 
 def test_the_first_field_is_judged_and_the_summary_says_so(two):

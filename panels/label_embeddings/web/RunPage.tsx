@@ -68,6 +68,9 @@ export function RunPage({
   const [edition, changed] = useReducer((before: number) => before + 1, 0);
   const [message, report] = useReport();
   const { remember, forget, undo } = useUndo();
+  useEffect(() => {
+    if (opened.run.note) report.fail(opened.run.note);
+  }, [opened.run.note, report]);
 
   // of several fields, where they lie apart is what is looked at first
   const coloring = useColoring(run, attributes, fieldPath ?? labelPath, edition, report.fail);

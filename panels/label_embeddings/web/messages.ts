@@ -509,6 +509,8 @@ export interface Run {
   progressLabel: string | null;
   /** why it cannot be opened */
   problem: string | null;
+  /** what of it is not on the map any more, null where all of it is */
+  note: string | null;
 }
 
 /** What is left to review, the most suspicious first; of an audit, in its random order. */
@@ -623,4 +625,4 @@ export interface Methods {
 }
 
 /** The version of these messages, which a page and the server must share. */
-export const CONTRACT = "5b6bec7315987bf8";
+export const CONTRACT = "95437d7ac661c1b9";
