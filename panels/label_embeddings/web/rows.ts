@@ -52,3 +52,21 @@ export function everyRows(masks: (Rows | null)[]): Rows | null {
   if (given.length <= 1) return given[0] ?? null;
   return given.reduce((all, mask) => combineRows(all, mask, "intersect"));
 }
+
+/** How many rows are selected, in words; those that are seen, unless none is. */
+export function saySelected(selected: Rows, seen: Rows): string {
+  const all = countRows(selected);
+  const some = countRows(seen);
+  return some || !all
+    ? `${some.toLocaleString()} selected`
+    : `${all.toLocaleString()} selected, none in view`;
+}
+
+/** Says what to do where none of the selected rows is drawn; null where any is. */
+export function sayUnseen(selected: Rows, drawn: Rows | null): string | null {
+  const all = countRows(selected);
+  if (all === 0 || drawn === null || countRows(combineRows(selected, drawn, "intersect")))
+    return null;
+  const [are, of] = all === 1 ? ["is", "it"] : ["are", "any of them"];
+  return `${all.toLocaleString()} ${are} selected, and the view does not show ${of}: clear the view and the sidebar's filters, and show again what is hidden in the map's lists.`;
+}

@@ -13,6 +13,7 @@ import {
   noRows,
   type Rows,
   rowsOf,
+  sayUnseen,
 } from "../rows";
 import type { RunWire, Similar } from "../wire";
 
@@ -53,6 +54,8 @@ export function useSelection({
   const [selected, setSelected] = useState<Rows | null>(null);
   const latest = useRef(selected);
   const latestKept = useRef(kept);
+  const latestDrawn = useRef(drawn);
+  latestDrawn.current = drawn;
   const showInGrid = useSetRecoilState(fos.extendedSelectionOverrideStage);
   const clearGrid = fos.useResetExtendedSelection();
   const latestClearGrid = useRef(clearGrid);
@@ -114,8 +117,10 @@ export function useSelection({
       if (after === before) return;
       remember(() => change(before));
       change(after);
+      const unseen = after && sayUnseen(after, latestDrawn.current);
+      if (unseen) report.fail(unseen);
     },
-    [change, remember],
+    [change, remember, report],
   );
 
   const judged = useMemo(() => (selected ? everyRows([selected, drawn]) : null), [selected, drawn]);
@@ -142,6 +147,7 @@ export function useSelection({
       const rows = latest.current ? combineRows(latest.current, near, how) : near;
       orders.current.set(rows, found.rows);
       select(rows);
+      if (sayUnseen(rows, latestDrawn.current)) return;
       if (found.note) report.say(found.note);
       else if (found.source === "map")
         report.say("This run has no neighbor graph, so these are the nearest on the map.");

@@ -7,7 +7,7 @@ import type { Coloring } from "../hooks/useColoring";
 import type { MapLook } from "../hooks/useMapLook";
 import type { LabelSelection } from "../hooks/useSelection";
 import type { Visible } from "../hooks/useVisible";
-import { countRows } from "../rows";
+import { countRows, saySelected } from "../rows";
 import type { OpenRun, RunWire } from "../wire";
 import { HoverCard } from "./HoverCard";
 import { type Hover, MapView } from "./MapView";
@@ -45,7 +45,8 @@ export function MapFrame({
   const backdrop = useRecoilValue(fos.theme) === "light" ? LIGHT : DARK;
   const counts = [`${(points.length / dims).toLocaleString()} points`];
   if (drawn) counts.push(`${countRows(drawn).toLocaleString()} in view`);
-  if (selection.judged) counts.push(`${countRows(selection.judged).toLocaleString()} selected`);
+  if (selection.selected && selection.judged)
+    counts.push(saySelected(selection.selected, selection.judged));
   if (waiting) counts.push("asking the database…");
   if (doing) counts.push(doing);
   return (

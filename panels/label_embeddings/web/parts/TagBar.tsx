@@ -113,7 +113,7 @@ export function TagBar({
         icon="close"
         label="Clear the selection"
         shortcut="Esc"
-        disabled={!selected}
+        disabled={selection.selected === null}
         onClick={selection.clear}
       />
     </div>
