@@ -25,6 +25,7 @@ from ..dataset.records import (
     tensors_version,
     write_tensors,
 )
+from .kinds import BADLY_PLACED, KINDS, WRONG_CLASS
 from .suspicion import Suspicion
 
 _BUCKET = "labelvet_issues"
@@ -44,6 +45,7 @@ class Findings:
         codes: (n,) int32 the class of each at that time, -1 for none
         classes: the names of the classes
         found: what was suspected
+        tracks: (n,) int32 the number of each one's track, None where none was followed
     """
 
     patches_field: str
@@ -52,6 +54,7 @@ class Findings:
     codes: NDArray[np.int32]
     classes: tuple[str, ...]
     found: Suspicion
+    tracks: NDArray[np.int32] | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -61,7 +64,7 @@ class Findings:
         """What it takes in memory, about."""
         arrays = [getattr(self.found, name) for name in _ARRAYS]
         # the rows by id are a dict of about 150 bytes a label
-        return 178 * len(self) + sum(int(np.asarray(array).nbytes) for array in arrays)
+        return 190 * len(self) + sum(int(np.asarray(array).nbytes) for array in arrays)
 
     def class_named(self, code: int) -> str | None:
         """Returns the name of a class, None for -1."""
@@ -80,6 +83,23 @@ class Findings:
         return found
 
     @cached_property
+    def questions(self) -> NDArray[np.int64] | None:
+        """(n,) the number of the question that each label is part of, None where each is its own.
+
+        Of a track, those are one question that have the same class, the same likeliest kind of
+        issue and, for a wrong class, the same suggestion. A label whose box is probably wrong is a
+        question of its own, as each frame needs its own box.
+        """
+        if self.tracks is None:
+            return None
+        kinds, names = self.found.likeliest, len(self.classes) + 1
+        suggested = np.where(kinds == WRONG_CLASS, self.found.suggested[:, 0], -1)
+        asked = self.tracks.astype(np.int64) * names + self.codes + 1
+        asked = (asked * len(KINDS) + kinds) * names + suggested + 1
+        asked = np.where(kinds == BADLY_PLACED, -1 - np.arange(len(self)), asked)
+        return np.asarray(np.unique(asked, return_inverse=True)[1].reshape(-1))
+
+    @cached_property
     def _row_of(self) -> dict[bytes, int]:
         return {key: row for row, key in enumerate(byte_keys(self.ids))}
 
@@ -95,6 +115,8 @@ def save_findings(dataset: fo.Dataset, brain_key: str, table: PatchTable, found:
         "ids": parse_ids(table.ids.tolist()),
         "codes": table.codes,
     }
+    if found.tracks is not None:
+        arrays["tracks"] = found.tracks.of.astype(np.int32)
     metadata = {
         "patches_field": table.patches_field,
         "classes": [str(name) for name in table.classes],
@@ -135,6 +157,7 @@ def load_findings(dataset: fo.Dataset, brain_key: str) -> Findings | None:
         arrays["codes"],
         tuple(metadata["classes"]),
         found,
+        arrays.get("tracks"),
     )
     _kept.put(kept_as, kept)
     return kept

@@ -7,7 +7,7 @@ down before (:mod:`labelvet.dataset.changes`), so that it can be undone after a 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -239,7 +239,9 @@ def read_known(dataset: fo.Dataset, field: str) -> Known:
         ]
     }
     one = "$$l" if listed else f"${root}"
-    of_label: dict[str, Any] = {"i": f"{one}._id", "t": f"{one}.tags", "r": f"{one}.review"}
+    of_label: dict[str, Any] = {
+        "i": f"{one}._id", "tags": f"{one}.tags", "review": f"{one}.review"
+    }  # fmt: skip
     if listed:
         some = {
             "$or": [
@@ -259,12 +261,11 @@ def read_known(dataset: fo.Dataset, field: str) -> Known:
     samples, ids, wrong, learned, asking, reviewed = [], [], [], [], [], 0
     for document in storage.documents.aggregate([{"$match": said}, {"$project": {"l": content}}]):
         for label in document["l"]:
-            verdict, state = label.get("r"), state_of(label.get("t"))
-            if state in ("basket", "open") and verdict in (None, NOT_AN_OBJECT):
-                continue  # somebody took the tag of that answer away
+            verdict, state = label.get("review"), state_of(label.get("tags"))
             skipped = verdict == SKIPPED
-            # one that is flagged asks for an answer, whatever was answered before
             asks = state == "flagged" and not skipped
+            if not asks and not is_answered(label):
+                continue
             samples.append(document["_id"])
             ids.append(label["i"])
             said_wrong = verdict in CORRECTED
@@ -274,6 +275,21 @@ def read_known(dataset: fo.Dataset, field: str) -> Known:
             reviewed += bool(verdict) and not asks
     columns = [np.array(column, dtype=bool) for column in (wrong, learned, asking)]
     return Known(pack_ids(samples), pack_ids(ids), columns[0], columns[1], columns[2], reviewed)
+
+
+def is_answered(label: Mapping[str, Any]) -> bool:
+    """Whether a review does not ask about a label any more.
+
+    Args:
+        label: its ``tags`` and its ``review``
+    """
+    verdict, state = label.get("review"), state_of(label.get("tags"))
+    if verdict == SKIPPED:
+        return True
+    if state in ("basket", "open"):  # somebody may have taken the tag of an answer away
+        return verdict not in (None, NOT_AN_OBJECT)
+    # one that is flagged asks for an answer, whatever was answered before
+    return state != "flagged"
 
 
 def read_documents(

@@ -65,7 +65,8 @@ class Learned:
 
     Attributes:
         suspicion: (n,) float32 probability that each label is wrong; 0 or 1 where it was answered
-        queue: (m,) int64 the rows that were not answered, the most suspicious first
+        queue: (m,) int64 the rows that were not answered, the most suspicious first; where several
+            are one question, the first of each question come first, then the second of each
         estimate: what is expected to be left
     """
 
@@ -80,6 +81,8 @@ def learn(
     wrong: NDArray[np.bool_],
     skipped: NDArray[np.int64] | None = None,
     asking: NDArray[np.int64] | None = None,
+    *,
+    questions: NDArray[np.int64] | None = None,
     seed: int = 51,
 ) -> Learned:
     """Re-ranks the labels by what a reviewer said of some of them.
@@ -91,6 +94,8 @@ def learn(
         skipped: rows to leave out of the queue, though nothing is known of them
         asking: those of ``rows`` that someone flagged for a review: what was said is learned from,
             and they come first in the queue
+        questions: (n,) the number of the question that each label is part of, None where each is
+            its own: the answers for one question count as one
         seed: of the interval
     """
     n = len(found.suspicion)
@@ -105,7 +110,8 @@ def learn(
     trust = np.repeat(
         [_TRUST_ODDS, _TRUST_CLUES, _TRUST_LOOK, _TRUST_INTERCEPT], [1, count - 1, found.look, 1]
     )
-    weights, precision = _fit(clues(rows), wrong.astype(np.float64), start, trust)
+    counts = np.ones(len(rows)) if questions is None else _shares(questions[rows])
+    weights, precision = _fit(clues(rows), wrong.astype(np.float64), counts, start, trust)
 
     # all labels as they are kept: to scale them first would copy them twice
     scores = found.clues @ (weights[:-1] / spread).astype(np.float32) + np.float32(weights[-1])
@@ -118,8 +124,10 @@ def learn(
         flagged = np.zeros(n, dtype=bool)
         flagged[asking] = True
         left = np.concatenate([order[flagged[order]], left])
+    if questions is not None:
+        left = left[np.argsort(_turns(questions[left]), kind="stable")]
     estimate = _estimate(clues, weights, precision, suspicion, left, seed)
-    if not found.certain and len(rows) < _PAGE:
+    if not found.certain and counts.sum() < _PAGE:
         # as few wrong labels as the fit allows: only answers can say that there are no more
         estimate = replace(estimate, stop=False)
     suspicion[rows] = wrong
@@ -128,25 +136,46 @@ def learn(
     return Learned(suspicion, left, estimate)
 
 
+def _shares(questions: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Returns what part of its question each answer is."""
+    _, of, sizes = np.unique(questions, return_inverse=True, return_counts=True)
+    return np.asarray(1 / sizes[of.reshape(-1)])
+
+
+def _turns(questions: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Returns which of its question's labels each one is, 0 for the first."""
+    order = np.argsort(questions, kind="stable")
+    ordered = questions[order]
+    starts = np.flatnonzero(np.diff(ordered, prepend=-1))
+    turns = np.empty(len(questions), dtype=np.int64)
+    turns[order] = np.arange(len(questions)) - np.repeat(
+        starts, np.diff(np.append(starts, len(questions)))
+    )
+    return turns
+
+
 def _fit(
     clues: NDArray[np.float64],
     wrong: NDArray[np.float64],
+    counts: NDArray[np.float64],
     start: NDArray[np.float64],
     trust: NDArray[np.float64],
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Returns the weights of the greatest posterior and its precision there, by damped Newton."""
+    """Returns the weights of the greatest posterior and its precision there, by damped Newton; each
+    answer counts as much as ``counts`` says."""
     weights = start.copy()
 
     def loss(at: NDArray[np.float64]) -> float:
         scores = clues @ at
         return float(
-            (np.logaddexp(0, scores) - wrong * scores).sum() + (trust * (at - start) ** 2).sum() / 2
+            (counts * (np.logaddexp(0, scores) - wrong * scores)).sum()
+            + (trust * (at - start) ** 2).sum() / 2
         )
 
     for _ in range(_STEPS):
         right = expit(clues @ weights)
-        gradient = clues.T @ (right - wrong) + trust * (weights - start)
-        precision = (clues * (right * (1 - right))[:, None]).T @ clues + np.diag(trust)
+        gradient = clues.T @ (counts * (right - wrong)) + trust * (weights - start)
+        precision = (clues * (counts * right * (1 - right))[:, None]).T @ clues + np.diag(trust)
         step = np.linalg.solve(precision, gradient)
         while loss(weights - step) > loss(weights) + 1e-9 and np.abs(step).max() > 1e-9:
             step /= 2

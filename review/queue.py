@@ -48,6 +48,7 @@ class Item:
         neighbors: ids of the most similar patches
         examples: ids of the most similar patches of the suggested class
         again: whether an audit asks for a second answer, which is not written into the label
+        along: how many other labels of its track the same is asked of, and not asked about
     """
 
     id: str
@@ -65,6 +66,7 @@ class Item:
     neighbors: list[str]
     examples: list[str]
     again: bool = False
+    along: int = 0
 
 
 @dataclass(frozen=True)
@@ -117,7 +119,9 @@ def next_issues(dataset: fo.Dataset, brain_key: str, count: int) -> Queue | None
         return None
     known = read_known(dataset, kept.patches_field)
     learned, asking = rank(kept, known)
-    items, passed = read_items(dataset, kept, learned.queue, learned.suspicion, asking, count)
+    items, passed = read_items(
+        dataset, kept, learned.queue, learned.suspicion, asking, count, once=True
+    )
     return Queue(
         items, len(learned.queue), known.reviewed, learned.estimate, passed, kept.classes,
         kept.found.notes,
@@ -135,7 +139,12 @@ def rank(kept: Findings, known: Known) -> tuple[Learned, NDArray[np.bool_]]:
     taught = there & known.learned
     skipped = rows[there & ~known.learned]
     learned = learn(
-        kept.found, rows[taught], known.wrong[taught], skipped, rows[there & known.asking]
+        kept.found,
+        rows[taught],
+        known.wrong[taught],
+        skipped,
+        rows[there & known.asking],
+        questions=kept.questions,
     )
     asking = np.zeros(len(kept), dtype=bool)
     asking[rows[there & known.asking]] = True
@@ -150,6 +159,7 @@ def read_items(
     asking: NDArray[np.bool_],
     count: int,
     again: bool = False,
+    once: bool = False,
 ) -> tuple[list[Item], int]:
     """Reads the first labels of a queue as a reviewer sees them.
 
@@ -161,6 +171,7 @@ def read_items(
         asking: (n,) labels that are flagged
         count: how many are wanted
         again: whether they are asked a second time, and shown as they were before the answer
+        once: whether of labels that are one question one is read
 
     Returns:
         a tuple of the labels, and how many were passed over, as they were changed or deleted since
@@ -169,7 +180,9 @@ def read_items(
     storage = locate(dataset, kept.patches_field)
     root, listed = storage.label_root(storage.local(kept.patches_field))
     items: list[Item] = []
-    passed = 0
+    questions = kept.questions if once else None
+    questions = np.arange(len(kept)) if questions is None else questions
+    sizes, asked, passed = np.bincount(questions[queue]), set(), 0
     # some may be passed over, so a few more are read
     for rows in (queue[: count + 20], queue[count + 20 : 10 * count]):
         if len(items) >= count or not len(rows):
@@ -177,11 +190,15 @@ def read_items(
         ids = list(zip(hex_ids(kept.sample_ids[rows]), hex_ids(kept.ids[rows]), strict=True))
         documents = read_documents(storage, root, listed, ids, _SHOWN)
         for row, (sample_id, label_id) in zip(rows.tolist(), ids, strict=True):
+            question = int(questions[row])
+            if question in asked:
+                continue
             document = documents.get((sample_id, label_id))
             was = kept.class_named(int(kept.codes[row]))
             if document is None or (document.get("label") != was and not again):
                 passed += 1
             elif len(items) < count:
+                asked.add(question)
                 confidence = mean_confidence(document.get("confidence"))
                 suggested = kept.classes_named(kept.found.suggested[row])
                 items.append(
@@ -201,6 +218,7 @@ def read_items(
                         _ids(kept.ids, kept.found.neighbors[row]),
                         _ids(kept.ids, kept.found.examples[row]),
                         again,
+                        int(sizes[question]) - 1,
                     )
                 )
     return items, passed

@@ -217,10 +217,12 @@ class AnswerRequest(RunRequest):
 
     Attributes:
         again: whether they are second answers that an audit asks for
+        along: whether each is for the other labels of its track, too, that the same is asked of
     """
 
     answers: list[GivenAnswer] = Field(min_length=1, max_length=100)
     again: bool = False
+    along: bool = False
 
 
 class AnswerManyRequest(RowsRequest):
@@ -582,6 +584,7 @@ class Item(Reply):
         flagged: whether somebody tagged it for a review
         neighbors, examples: rows of the most similar patches, and of those of the suggested class
         again: whether an audit asks for a second answer, which is not written into the label
+        along: how many other labels of its track the same is asked of, and not asked about
     """
 
     row: int
@@ -600,6 +603,7 @@ class Item(Reply):
     neighbors: list[int]
     examples: list[int]
     again: bool
+    along: int
 
     @classmethod
     def of(cls, item: queue.Item, shown: Map) -> Item | None:

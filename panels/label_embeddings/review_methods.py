@@ -15,6 +15,7 @@ from ...proof.second_answers import give_second_answers
 from ...review.answers import Answer, give_answers
 from ...review.many import answer_many, plan_answers
 from ...review.queue import next_issues
+from ...review.tracks import with_tracks
 from ..web_panel import exposed
 from . import messages
 from .open_map import labels_of, open_map
@@ -58,6 +59,8 @@ class ReviewMethods:
             audit = current_audit(ctx.dataset, info.key)
             done = give_second_answers(ctx.dataset, audit, given, user_of(ctx))
             return messages.Answered.like(done, undo=done.token)
+        if request.along:
+            given = with_tracks(ctx.dataset, info.key, given)
         done = give_answers(ctx.dataset, field, given, user_of(ctx))
         ctx.ops.reload_samples()
         return messages.Answered.like(done, undo=done.token)

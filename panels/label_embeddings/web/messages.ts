@@ -40,6 +40,8 @@ export interface AnswerRequest {
   answers: GivenAnswer[];
   /** whether they are second answers that an audit asks for */
   again?: boolean;
+  /** whether each is for the other labels of its track, too, that the same is asked of */
+  along?: boolean;
 }
 
 /** What came of some answers. */
@@ -568,6 +570,8 @@ export interface Item {
   examples: number[];
   /** whether an audit asks for a second answer, which is not written into the label */
   again: boolean;
+  /** how many other labels of its track the same is asked of, and not asked about */
+  along: number;
 }
 
 /** What Python can be asked, and what it answers. */
@@ -625,4 +629,4 @@ export interface Methods {
 }
 
 /** The version of these messages, which a page and the server must share. */
-export const CONTRACT = "95437d7ac661c1b9";
+export const CONTRACT = "ac0592521b778508";

@@ -1,5 +1,14 @@
 import { describe, expect, it } from "vitest";
-import { likelyVerdict, named, offered, partDone, pickable, rerank, without } from "./reviewOrder";
+import {
+  answeredBy,
+  likelyVerdict,
+  named,
+  offered,
+  partDone,
+  pickable,
+  rerank,
+  without,
+} from "./reviewOrder";
 import type { Item } from "./wire";
 
 const item = (id: string, more: Partial<Item> = {}): Item => ({
@@ -17,6 +26,7 @@ const item = (id: string, more: Partial<Item> = {}): Item => ({
   suspicion: 0.5,
   flagged: false,
   again: false,
+  along: 0,
   neighbors: [],
   examples: [],
   ...more,
@@ -39,6 +49,15 @@ describe("the order of a review", () => {
 
   it("goes on without what was answered", () => {
     expect(ids(without([item("a"), item("b")], [item("a")]))).toBe("b");
+  });
+});
+
+describe("an answer for a whole track", () => {
+  const given = [item("a", { along: 24 }), item("b")];
+  it("is one for each of its labels, unless it is a box", () => {
+    expect(answeredBy(given, "right", true)).toBe(26);
+    expect(answeredBy(given, "right", false)).toBe(2);
+    expect(answeredBy(given, "badly placed", true)).toBe(2);
   });
 });
 

@@ -37,6 +37,12 @@ export function pickable(classes: string[], item: Item, search: string): string[
     .sort((a, b) => place(a) - place(b) || a.localeCompare(b));
 }
 
+/** How many labels some answers are for: of a track, those that the same is asked of, too. */
+export function answeredBy(given: Item[], verdict: Verdict, wholeTracks: boolean): number {
+  const along = wholeTracks && verdict !== "badly placed";
+  return given.reduce((all, item) => all + 1 + (along ? item.along : 0), 0);
+}
+
 const MOST_LISTED = 100;
 
 /**

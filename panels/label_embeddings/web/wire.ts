@@ -242,9 +242,11 @@ export class RunWire {
     return telling(this.call("begin_audit", { ...this.about, anew }));
   }
 
-  answer(answers: GivenAnswer[]): Promise<Answered> {
+  /** @param along whether each is for the other labels of its track, too */
+  answer(answers: GivenAnswer[], along: boolean): Promise<Answered> {
     const change = this.call("answer", {
       ...this.about,
+      along,
       again: answers.some(({ item }) => item.again),
       answers: answers.map(({ item, verdict, correction }) => ({
         id: item.id,

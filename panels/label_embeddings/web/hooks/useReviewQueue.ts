@@ -4,7 +4,7 @@ import { Polling } from "../../../app/polling";
 import { WHILE_IDLE_MS } from "../../../app/usePolled";
 import type { Report } from "../../../app/useReport";
 import type { Remember } from "../../../app/useUndo";
-import { questionOf, rerank, without } from "../reviewOrder";
+import { answeredBy, questionOf, rerank, without } from "../reviewOrder";
 import type { Correction, Item, Queue, RunWire, Verdict, Wire } from "../wire";
 import { Writes } from "../writes";
 
@@ -101,42 +101,49 @@ export function useReviewQueue({
     refresh();
   };
 
-  const takeBack = (given: Item[], token: string) =>
+  const takeBack = (given: Item[], number: number, token: string) =>
     writes.follow(wire.undo(token)).then((done) => {
       for (const item of given) answered.current.delete(questionOf(item));
       setItems((waiting) => [...given, ...without(waiting, given)]);
-      setReviewed((n) => n - given.length);
+      setReviewed((n) => n - number);
       report.say(done.sentence);
       refresh();
     }, failed);
 
-  const answer = (given: Item[], verdict: Verdict, correction: Correction = {}) => {
+  const answer = (
+    given: Item[],
+    verdict: Verdict,
+    wholeTracks: boolean,
+    correction: Correction = {},
+  ) => {
     if (given.length === 0) return;
     const again = given.filter((item) => item.again);
     if (again.length > 0 && again.length < given.length) {
       // second answers are kept elsewhere, and undone by themselves
-      answer(again, verdict, correction);
-      answer(without(given, again), verdict, correction);
+      answer(again, verdict, wholeTracks, correction);
+      answer(without(given, again), verdict, wholeTracks, correction);
       return;
     }
     for (const item of given) answered.current.add(questionOf(item));
     const left = without(items, given).length;
     setItems((waiting) => without(waiting, given));
-    setReviewed((n) => n + given.length);
-    writes.follow(run.answer(given.map((item) => ({ item, verdict, correction })))).then(
+    const number = answeredBy(given, verdict, wholeTracks);
+    setReviewed((n) => n + number);
+    const answers = given.map((item) => ({ item, verdict, correction }));
+    writes.follow(run.answer(answers, wholeTracks)).then(
       (done) => {
         if (done.refused) report.fail(done.sentence);
         else report.say(done.sentence, Boolean(done.undo));
         setReviewed((n) => n - done.refused);
         const token = done.undo;
-        if (token) remember(() => takeBack(given, token), token);
+        if (token) remember(() => takeBack(given, number, token), token);
         sinceLearned.current += given.length;
         if (sinceLearned.current >= every || left < LEARN_EVERY) refresh();
       },
       (error: Error) => {
         for (const item of given) answered.current.delete(questionOf(item));
         setItems((waiting) => [...given, ...without(waiting, given)]);
-        setReviewed((n) => n - given.length);
+        setReviewed((n) => n - number);
         failed(error);
       },
     );

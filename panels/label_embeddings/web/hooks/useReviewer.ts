@@ -1,6 +1,7 @@
 import { useState } from "react";
 import type { Shortcut } from "../../../app/shortcuts";
 import type { Report } from "../../../app/useReport";
+import type { Correction, Item, Verdict } from "../wire";
 import { useBoxDraft } from "./useBoxDraft";
 import type { ReviewQueue } from "./useReviewQueue";
 
@@ -9,17 +10,20 @@ export const PAGE = 24;
 
 /** Which label of the queue is looked at, what can be said of it, and the keys for that. */
 export function useReviewer(
-  { items, answer }: ReviewQueue,
+  { items, answer: giveAnswer }: ReviewQueue,
   onOpen: (row: number) => void,
   report: Report,
 ) {
   const [paged, setPaged] = useState(false);
   const [index, setIndex] = useState(0);
   const [picking, setPicking] = useState(false);
+  const [wholeTracks, setWholeTracks] = useState(true);
   const current = paged ? Math.max(0, Math.min(index, items.length - 1, PAGE - 1)) : 0;
   const item = items[current];
 
   const draft = useBoxDraft(item);
+  const answer = (given: Item[], verdict: Verdict, correction?: Correction) =>
+    giveAnswer(given, verdict, wholeTracks, correction);
   const isA = (label: string) => item && answer([item], "wrong class", { label });
   const takeBox = () => {
     if (!item) return;
@@ -52,6 +56,7 @@ export function useReviewer(
     if (label !== null) isA(label);
   };
   const togglePaged = () => setPaged(!paged);
+  const toggleTracks = () => setWholeTracks(!wholeTracks);
   const keys: Shortcut[] = [
     { key: "y", does: "It is right", run: verdicts.right },
     { key: "w", does: "Wrong class: take the suggestion", run: verdicts.suggested },
@@ -70,6 +75,8 @@ export function useReviewer(
     { key: "e", does: "Open the image", run: () => item && onOpen(item.row) },
     { key: "g", does: "One at a time, or a page", run: togglePaged },
   ];
+  if (items.some(({ along }) => along > 0))
+    keys.push({ key: "t", does: "Answer for all of a track, or one label", run: toggleTracks });
   if (paged)
     keys.push(
       { key: "Y", does: "All on this page are right", run: verdicts.pageIsRight },
@@ -77,7 +84,11 @@ export function useReviewer(
       { key: "ArrowRight", does: "Next label", run: () => setIndex(current + 1), repeats: true },
     );
   else keys.push(...draft.keys);
-  return { paged, togglePaged, current, setIndex, item, picking, draft, verdicts, pick, keys };
+  const tracks = { wholeTracks, toggleTracks };
+  return {
+    ...{ paged, togglePaged, current, setIndex, item, picking, draft, verdicts, pick, keys },
+    ...tracks,
+  };
 }
 
 export type Reviewer = ReturnType<typeof useReviewer>;

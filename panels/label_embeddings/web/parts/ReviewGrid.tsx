@@ -46,6 +46,7 @@ export function ReviewGrid({
             {item.suggested !== null && item.issue === "mislabeled" && (
               <em>{named(item.suggested)}?</em>
             )}
+            {item.along > 0 && <span>×{(item.along + 1).toLocaleString()}</span>}
             <b>{Math.round(100 * item.suspicion)}%</b>
           </div>
         </button>

@@ -92,6 +92,7 @@ export function ReviewPage({
           )}
           <VerdictBar
             {...{ item, paged, verdicts: reviewer.verdicts }}
+            {...{ wholeTracks: reviewer.wholeTracks, onTracks: reviewer.toggleTracks }}
             drawn={!paged && reviewer.draft.drawn !== null}
           />
           {reviewer.picking && (

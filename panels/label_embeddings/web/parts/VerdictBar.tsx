@@ -1,20 +1,30 @@
+import { Checkbox, FormControlLabel } from "@mui/material";
 import React from "react";
 import { Button } from "../../../app/Button";
 import type { Verdicts } from "../hooks/useReviewer";
 import { likelyVerdict, named } from "../reviewOrder";
 import type { Item } from "../wire";
 
+function alongside(along: number): string {
+  return along === 1 ? "the other label" : `the other ${along.toLocaleString()} labels`;
+}
+
 /** The answers that can be given; the likeliest one stands out. */
 export function VerdictBar({
   item,
   paged,
   drawn,
+  wholeTracks,
+  onTracks,
   verdicts,
 }: {
   item: Item;
   paged: boolean;
   /** whether the reviewer drew a box */
   drawn: boolean;
+  /** whether an answer is for all labels of a track that the same is asked of */
+  wholeTracks: boolean;
+  onTracks: () => void;
   verdicts: Verdicts;
 }) {
   const likely = drawn ? "badly placed" : likelyVerdict(item);
@@ -47,6 +57,12 @@ export function VerdictBar({
       <Button shortcut="k" onClick={verdicts.skip}>
         Skip
       </Button>
+      {item.along > 0 && (
+        <FormControlLabel
+          control={<Checkbox size="small" checked={wholeTracks} onChange={onTracks} />}
+          label={`and ${alongside(item.along)} of its track (t)`}
+        />
+      )}
       {paged && (
         <>
           <span className="lv-spring" />
