@@ -2,8 +2,9 @@
 and the nearest are found.
 
 Nothing that is asked names a model or a file. The backbone is the one that the run records, and its
-weights are those of that digest. It runs on the processor, which takes a moment for one image and
-leaves the GPU to who computes runs; it stays loaded.
+weights are those of that digest; a checkpoint file is read if its content is what the run records,
+by the loader that opens what a form names. It runs on the processor, which takes a moment for one
+image and leaves the GPU to who computes runs; it stays loaded.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from ..embeddings.catalog import precision_of
 from ..embeddings.crops import CropSettings, cut_crops
 from ..embeddings.decoding import UnreadableImage, read_given
 from ..embeddings.neighbors import distances_to
+from ..embeddings.recorded_checkpoints import RecordedCheckpoint
 from ..embeddings.vectors import Embeddings, are_comparable
 from ..embeddings.zoo_backbones import knows_words
 from .map import Map, load_map
@@ -66,6 +68,7 @@ class _Recorded:
         precision: that of its forward pass
         crops: how boxes became crops
         metric: of the distances between embeddings
+        checkpoint: the file of the user's own that the weights are from, None for the backbone's
     """
 
     model: str
@@ -73,6 +76,7 @@ class _Recorded:
     precision: str
     crops: CropSettings
     metric: str
+    checkpoint: RecordedCheckpoint | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -174,7 +178,8 @@ def open_search(dataset: fo.Dataset, shown: Map) -> Search:
     """Reads the embeddings of a map and loads its backbone, which takes seconds the first time.
 
     Raises:
-        InvalidParameter: if the run does not record its backbone, or that has other weights here
+        InvalidParameter: if the run does not record its backbone, or that, or its checkpoint file,
+            has other weights here
         ModelUnavailable: if the backbone cannot be loaded
         UnknownRun: if the embeddings of the run are not on this machine
         StaleRun: if the run was replaced meanwhile
@@ -219,7 +224,14 @@ def _recorded(dataset: fo.Dataset, key: str) -> _Recorded:
             "its points: compute a visualization with a backbone."
         )
     metric = config.get("metric") or "euclidean"
-    return _Recorded(model, how["weights"], how["precision"], CropSettings.of(how), metric)
+    return _Recorded(
+        model,
+        how["weights"],
+        how["precision"],
+        CropSettings.of(how),
+        metric,
+        RecordedCheckpoint.of(how),
+    )
 
 
 def _load(how: _Recorded, key: str) -> Any:
@@ -228,9 +240,21 @@ def _load(how: _Recorded, key: str) -> Any:
     precision, kept_as = precision_of(how.precision), (how.model, how.weights, how.precision)
     with _loading:
         if kept_as not in _backbones:
+            weights, problem = None, None
+            if how.checkpoint is not None:
+                weights, problem = how.checkpoint.path, how.checkpoint.problem
+            if problem is not None:
+                raise InvalidParameter(
+                    f"'{key}' was made with the checkpoint '{weights}', which {problem}, so "
+                    "nothing can be compared with its points: put the file back, or compute it "
+                    "again."
+                )
             try:
                 backbone = load_backbone(
-                    how.model, device="cpu", precision="fp32" if precision == "fp16" else precision
+                    how.model,
+                    weights=weights,
+                    device="cpu",
+                    precision="fp32" if precision == "fp16" else precision,
                 )
             except ModelUnavailable as error:
                 raise ModelUnavailable(

@@ -113,7 +113,8 @@ def _advanced(inputs: types.Object) -> None:
     inputs.str(
         "weights",
         label="Checkpoint file",
-        description="If the run was made with one: its path on the machine that runs this",
+        description="If the run was made with one that is elsewhere by now: its path on the "
+        "machine that runs this",
     )
     device_input(inputs)
     batch_inputs(inputs, "Leave empty to choose automatically")

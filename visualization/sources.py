@@ -17,6 +17,7 @@ from ..dataset.stored_embeddings import align_vectors, read_embeddings_field, re
 from ..embeddings.catalog import precision_of
 from ..embeddings.crops import CropSettings
 from ..embeddings.hardware import Hardware
+from ..embeddings.recorded_checkpoints import RecordedCheckpoint
 from ..embeddings.store import DECODED
 from ..embeddings.vectors import Embeddings
 
@@ -98,6 +99,8 @@ class FromBackbone:
             "decoded": DECODED,
             **self.crops.recorded(),
         }
+        if (checkpoint := RecordedCheckpoint.of_file(self.weights)) is not None:
+            how |= checkpoint.recorded()
         return embedded, {"model": backbone.name, "labelvet": how}
 
 
@@ -150,10 +153,12 @@ def source_of(config: Any, backbone: FromBackbone) -> EmbeddingSource:
 
     Args:
         config: the run's config
-        backbone: says which model, checkpoint file and hardware to use, where that is asked for
+        backbone: says which model, checkpoint file and hardware to use, where that is asked for;
+            the file that the run records is used where nothing is
 
     Raises:
-        InvalidParameter: if the run does not say where its embeddings came from
+        InvalidParameter: if the run does not say where its embeddings came from, or its checkpoint
+            file is not there
     """
     if config.similarity_index is not None:
         return FromIndex(config.similarity_index)
@@ -172,5 +177,13 @@ def source_of(config: Any, backbone: FromBackbone) -> EmbeddingSource:
         backbone.hardware.num_workers,
     )
     crops = CropSettings.of(how)
-    model = backbone.model or config.model
-    return FromBackbone(model, backbone.weights, crops, hardware, fingerprint=how["weights"])
+    model, weights = backbone.model or config.model, backbone.weights
+    kept = RecordedCheckpoint.of(how)
+    if backbone.model is None and weights is None and kept is not None:
+        if kept.problem is not None:
+            raise InvalidParameter(
+                f"The run was made with the checkpoint '{kept.path}', which {kept.problem}: give "
+                "the checkpoint file that it was made with, or compute it again."
+            )
+        weights = kept.path
+    return FromBackbone(model, weights, crops, hardware, fingerprint=how["weights"])

@@ -191,7 +191,8 @@ def update_visualization(
         samples: the dataset of the run; the labels are those of the view that the run was made of
         brain_key: the key of the run
         model: a loaded FiftyOne model, where the run was made with one
-        weights: the checkpoint file, where the run was made with one
+        weights: the checkpoint file, where the run was made with one; by default the one that the
+            run records
         device: a torch device; by default a GPU where there is one
         batch_size: patches per forward pass
         num_workers: threads that decode images
@@ -281,7 +282,8 @@ def _embedded_otherwise(config: Any, how: dict[str, Any]) -> list[str]:
             "The run was made by a version that decoded images differently, for example without "
             "EXIF orientation"
         )
-    config.labelvet = {**before, "precision": now["precision"], "decoded": now["decoded"]}
+    known = ("precision", "decoded", "checkpoint")
+    config.labelvet = {**before, **{name: now[name] for name in known if name in now}}
     return [f"{reason}: all its labels were embedded again." for reason in reasons]
 
 

@@ -178,19 +178,48 @@ def test_what_the_store_has_lost_is_said(pictured, monkeypatch, tmp_path):
     search._patches.clear()
 
 
-def test_weights_that_are_gone_or_others_are_said(pictured, monkeypatch, tmp_path):
+@pytest.fixture
+def small():
+    """Saves a small backbone with weights by chance, as a checkpoint."""
     import torch
     from torchvision.models import get_model
 
-    fetched = tmp_path / "hub" / "checkpoints" / "mobilenet_v3_small-047dcff4.pth"
-    fetched.parent.mkdir(parents=True)
-    for path in (tmp_path / "own.pth", fetched):
+    def save(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
         torch.save(get_model("mobilenet_v3_small", weights=None).state_dict(), path)
+
+    return save
+
+
+def compute_small(dataset, **options):
     compute_visualization(
-        pictured, "predictions", "own", model="mobilenet_v3_small", weights=tmp_path / "own.pth",
-        method="pca", progress=False,
+        dataset, "predictions", "own", model="mobilenet_v3_small", method="pca", progress=False,
+        overwrite=True, **options,
     )  # fmt: skip
+    search._backbones.clear()
+
+
+def test_a_checkpoint_of_ones_own_is_found_again_if_it_is_the_same(pictured, small, tmp_path):
+    own = tmp_path / "own.pth"
+    small(own)
+    compute_small(pictured, weights=own)
+    (crop,) = cut_crops(pixels_of(pictured, 3), np.array(BOXES[:1]), CropSettings())
+    assert asking(pictured, "own").near_image(png(crop), 1).tolist() == [9]
+    search._backbones.clear()
+    own.rename(tmp_path / "moved.pth")
+    with pytest.raises(InvalidParameter, match=r"own\.pth', which is not on this machine"):
+        asking(pictured, "own")
+    small(own)
+    with pytest.raises(InvalidParameter, match="has another content by now"):
+        asking(pictured, "own")
+
+
+def test_weights_that_are_gone_or_others_are_said(pictured, small, monkeypatch, tmp_path):
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    fetched = tmp_path / "hub" / "checkpoints" / "mobilenet_v3_small-047dcff4.pth"
+    small(fetched)
+    compute_small(pictured)
+    small(fetched)
     with pytest.raises(InvalidParameter, match="other weights of 'mobilenet_v3_small'"):
         asking(pictured, "own")
     fetched.unlink()

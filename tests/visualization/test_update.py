@@ -285,7 +285,11 @@ def test_other_weights_are_refused(boxes, tmp_path):
     with pytest.raises(InvalidParameter, match="checkpoint"):
         update(boxes, weights=tmp_path / "two.pt")
     assert find_run(boxes, "map") == run
-    assert update(boxes, weights=tmp_path / "one.pt").changes.new == 2
+    (tmp_path / "one.pt").rename(tmp_path / "moved.pt")
+    with pytest.raises(InvalidParameter, match=r"one\.pt', which is not on this machine"):
+        update(boxes)
+    (tmp_path / "moved.pt").rename(tmp_path / "one.pt")
+    assert update(boxes).changes.new == 2  # the run records the file
 
 
 def test_an_update_that_is_cancelled_while_it_saves_is_saved(boxes):
