@@ -261,8 +261,8 @@ def _classes(arguments: argparse.Namespace) -> None:
         print("No label looks like another class.")
     for one in found.similar:
         print(
-            f"{one.reason}: {one.labels:,} '{one.label}' and {one.into_labels:,} '{one.into}' may "
-            "be one class"
+            f"{one.reason}: {one.labels:,} '{one.label}' and {one.into_labels:,} '{one.into}' of "
+            f"'{one.field}' may be one class"
         )
 
 

@@ -33,6 +33,7 @@ from numpy.typing import NDArray
 
 from ..core.checks import check_name
 from ..core.errors import BrainKeyInUse, DatasetDeleted, InvalidParameter
+from ..core.sentences import listed
 from ..embeddings.neighbors import NeighborGraph
 from ..embeddings.projection import PCA, TSNE, UMAP, Method
 from .documents import parse_ids, run_documents
@@ -448,6 +449,23 @@ def other_run_fields(samples: fo.core.collections.SampleCollection, brain_key: s
     storage = Storage(dataset, is_of_frames(dataset, brain_key))
     several = RunFields.of(how, storage)
     return [] if several is None else list(map(storage.path, several.others))
+
+
+def first_field_note(
+    samples: fo.core.collections.SampleCollection, brain_key: str, done: str
+) -> str | None:
+    """Returns a sentence on what is of the first field of a run of several alone; None for others.
+
+    Args:
+        samples: the dataset, or any view of it
+        brain_key: the key of the run
+        done: what is done with that field, such as ``is judged``
+    """
+    others = other_run_fields(samples, brain_key)
+    if not others:
+        return None
+    names, field = listed([f"'{name}'" for name in others]), run_field(samples, brain_key)
+    return f"Only '{field}', the first field of the map, {done}, not {names}."
 
 
 def load_record(samples: fo.core.collections.SampleCollection, brain_key: str) -> RunRecord | None:

@@ -20,12 +20,12 @@ from pymongo import UpdateOne
 
 from ..core.errors import InvalidParameter, NoPatches, StaleRun
 from ..core.progress import WRITING, Progress
-from ..core.sentences import agree, count, listed
+from ..core.sentences import agree, count
 from ..core.table import pair_ids
 from ..dataset.brain_runs import (
     find_run,
+    first_field_note,
     load_neighbor_graph,
-    other_run_fields,
     raise_if_deleted,
     run_field,
     stored_results,
@@ -219,11 +219,8 @@ def find_label_issues(
     )  # fmt: skip
     issues = write_label_issues(dataset, brain_key, table, found, opinions, others, tracker, 0.3)
     raise_if_deleted(dataset)
-    notes = issues.notes
-    if others_of := other_run_fields(dataset, brain_key):
-        kept = listed([f"'{name}'" for name in others_of])
-        notes = [*notes, f"Only '{field}', the first field of the map, was judged, not {kept}."]
-    return replace(issues, missing=missing, notes=notes)
+    only = first_field_note(dataset, brain_key, "was judged")
+    return replace(issues, missing=missing, notes=[*issues.notes, *([only] if only else [])])
 
 
 def _tracks(

@@ -8,7 +8,7 @@ import fiftyone.operators.types as types
 
 from ..approval.candidates import find_candidates
 from ..core.errors import LabelvetError
-from ..dataset.brain_runs import run_field
+from ..dataset.brain_runs import first_field_note, run_field
 from ..proof.audits import DEFAULT_CONFIDENCE, DEFAULT_TWICE, begin_audit, current_audit
 from ..proof.proven_basket import fill_basket
 from ..proof.results import read_result
@@ -35,7 +35,7 @@ class AuditLabels(FormOperator):
     icon = "percent"
 
     def fill(self, ctx: Any, inputs: types.Object) -> None:
-        key = run_input(ctx, inputs, _ASKED)
+        key = run_input(ctx, inputs, _ASKED, "is asked about")
         if key is None:
             return
         restart = one_of(ctx, inputs, "which", _AUDIT, "Audit") == "restart"
@@ -80,7 +80,7 @@ class AuditLabels(FormOperator):
             params.get("confidence", 100 * DEFAULT_CONFIDENCE) / 100,
             params.get("twice", 100 * DEFAULT_TWICE) / 100,
         )
-        lines = [result.sentence, *result.notes, _ASK]
+        lines = [result.sentence, *result.notes, *_only(ctx.dataset, params["brain_key"]), _ASK]
         return {"summary": "\n\n".join(lines)}
 
 
@@ -93,7 +93,7 @@ class ApproveToTarget(FormOperator):
     icon = "workspace_premium"
 
     def fill(self, ctx: Any, inputs: types.Object) -> None:
-        key = run_input(ctx, inputs, _ASKED)
+        key = run_input(ctx, inputs, _ASKED, "is asked about")
         if key is None:
             return
         if (field := run_field(ctx.dataset, key)) is not None:
@@ -158,7 +158,13 @@ class ApproveToTarget(FormOperator):
             params.get("confidence", 100 * DEFAULT_CONFIDENCE) / 100,
             bool(params.get("per_class")),
         )
-        return {"summary": f"{result.sentence}\n\n{_ASK}"}
+        lines = [result.sentence, *_only(ctx.dataset, params["brain_key"]), _ASK]
+        return {"summary": "\n\n".join(lines)}
+
+
+def _only(dataset: Any, brain_key: str) -> list[str]:
+    note = first_field_note(dataset, brain_key, "is asked about")
+    return [] if note is None else [note]
 
 
 def _confidence(inputs: types.Object, about: str) -> None:

@@ -13,9 +13,9 @@ import fiftyone.operators.types as types
 from ..core.errors import LabelvetError
 from ..core.progress import Report
 from ..core.sentences import count
-from ..dataset.brain_runs import other_run_fields, run_field
+from ..dataset.brain_runs import run_field
 from ..dataset.patches import list_comparable_fields
-from .forms import NO_RUNS, drop_down, nothing, problem
+from .forms import NO_RUNS, drop_down, nothing, problem, say_first_field
 from .long_operator import LongOperator, schedule_on
 
 
@@ -35,9 +35,8 @@ class FindLabelIssues(LongOperator):
         drop_down(ctx, inputs, "brain_key", keys, label="Visualization", about=about)
         key = ctx.params.get("brain_key")
         own = run_field(ctx.dataset, key) if key in keys else None
-        if own and other_run_fields(ctx.dataset, key):
-            only = f"Only the labels of '{own}' are checked, the first field of this map"
-            inputs.view("only", types.Notice(label=only))
+        if own:
+            say_first_field(ctx, inputs, key, "is checked")
         fields = types.DropdownView(multiple=True)
         try:
             for field in list_comparable_fields(ctx.dataset, own) if own else ():

@@ -11,6 +11,7 @@ import fiftyone.operators.types as types
 from ..approval.candidates import Candidates, Selection
 from ..core.errors import LabelvetError
 from ..dataset.app_view import base_view
+from ..dataset.brain_runs import first_field_note
 from ..dataset.expressions import is_state
 from ..dataset.label_counts import count_where, list_tags
 from ..dataset.patches import is_of_whole_images, list_label_fields, list_patches_fields
@@ -55,13 +56,23 @@ def field_input(
     )
 
 
-def run_input(ctx: Any, inputs: types.Object, description: str) -> str | None:
-    """Adds the drop-down of visualizations and returns the chosen one, None where there is none."""
+def run_input(ctx: Any, inputs: types.Object, description: str, done: str) -> str | None:
+    """Adds the drop-down of visualizations and returns the chosen one, None where there is none;
+    see :func:`say_first_field`."""
     keys = ctx.dataset.list_brain_runs(type="visualization")
     if not keys:
         nothing(inputs, "none", NO_RUNS)
         return None
-    return drop_down(ctx, inputs, "brain_key", keys, label="Visualization", about=description)
+    key = drop_down(ctx, inputs, "brain_key", keys, label="Visualization", about=description)
+    if key is not None:
+        say_first_field(ctx, inputs, key, done)
+    return key
+
+
+def say_first_field(ctx: Any, inputs: types.Object, key: str, done: str) -> None:
+    """Says of a visualization of several fields what is done with the first one alone."""
+    if only := first_field_note(ctx.dataset, key, done):
+        inputs.view("only", types.Notice(label=only))
 
 
 def drop_down(

@@ -20,7 +20,7 @@ class LabelReport(FormOperator):
     icon = "summarize"
 
     def fill(self, ctx: Any, inputs: types.Object) -> None:
-        if run_input(ctx, inputs, "Its labels are reported on") is None:
+        if run_input(ctx, inputs, "Its labels are reported on", "is reported on") is None:
             return
         inputs.bool(
             "json",

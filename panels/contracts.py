@@ -1,7 +1,7 @@
 """Written by ``make types``: the version of each panel's messages, by component."""
 
 CONTRACTS = {
-    "LabelEmbeddings": "ac0592521b778508",
+    "LabelEmbeddings": "c3193be877723ade",
     "AutoLabeling": "a0f03847c959d216",
     "Runs": "3c0b497c83ef58f6",
 }

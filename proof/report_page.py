@@ -25,7 +25,7 @@ _PAGE = """<!doctype html>
 </style>
 <h1>Labels of {{ dataset }}</h1>
 <p class="faint">Field {{ field }}, visualization {{ visualization }}, {{ "{:,}".format(samples) }}
-samples. Made {{ made }} UTC by {{ by }}.</p>
+samples. Made {{ made }} UTC by {{ by }}.{% if only %} {{ only }}{% endif %}</p>
 
 <h2>How many labels are wrong</h2>
 {% for audit in audits %}

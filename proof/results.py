@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.sentences import agree, count
+from ..dataset.brain_runs import first_field_note
 from ..issues.findings import load_findings
 from ..review.queue import Item, read_items
 from .agreement import Agreement, agreements, most_errors
@@ -203,11 +204,13 @@ class Questions:
         items: the labels, in the order in which they are asked
         result: what it says so far
         classes: the names of all classes
+        notes: what else it says, and what it does not ask about
     """
 
     items: list[Item]
     result: AuditResult
     classes: tuple[str, ...]
+    notes: list[str]
 
 
 def percent(share: float) -> str:
@@ -302,7 +305,9 @@ def next_questions(dataset: fo.Dataset, brain_key: str, count: int, user: str) -
         items += read_items(
             dataset, findings, rows[rows >= 0], suspicion, flagged, count, again=again
         )[0]
-    return Questions(items[:count], _result(audit, read), findings.classes)
+    result, only = _result(audit, read), first_field_note(dataset, brain_key, "is asked about")
+    notes = [*([only] if only else []), *result.notes]
+    return Questions(items[:count], result, findings.classes, notes)
 
 
 def _of_part(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import fiftyone as fo
 import numpy as np
@@ -53,9 +54,10 @@ class ConfusedClasses:
 
 @dataclass(frozen=True)
 class SimilarClasses:
-    """Two classes that may be one.
+    """Two classes of a field that may be one.
 
     Attributes:
+        field: the field, as the dataset calls it
         label, into: the rarer, and the more frequent, which it would be merged into
         labels, into_labels: how many labels the field has of each
         reason: one of ``REASONS``
@@ -63,6 +65,7 @@ class SimilarClasses:
             would have if the two were one; None where that is below 0.6, or one has few labels
     """
 
+    field: str
     label: str
     into: str
     labels: int
@@ -92,8 +95,8 @@ def find_class_pairs(dataset: fo.Dataset, brain_key: str) -> ClassPairs:
     A label looks like another class by its scores, where *Find label issues* has judged it and it
     has the same class still. Where no label was judged, it does where more than half of its 15
     nearest neighbors have that class, by their embeddings or, for want of a neighbor graph, on the
-    map. Neighbors are of all fields of the visualization; which classes may be one is said of those
-    of its first field.
+    map. Neighbors are of all fields of the visualization; which classes may be one is said of each
+    field.
 
     Args:
         dataset: the dataset
@@ -120,7 +123,15 @@ def find_class_pairs(dataset: fo.Dataset, brain_key: str) -> ClassPairs:
         ConfusedClasses(names[one.code], names[one.looks_like], one.rows, one.of)
         for one in find_confusions(codes, looks)
     ]
-    return ClassPairs(source, confused, _similar(dataset, shown, names, find_mixed(codes, near)))
+    mixing = {
+        frozenset((names[a], names[b])): value for (a, b), value in find_mixed(codes, near).items()
+    }
+    similar = [
+        one
+        for field in shown.info.stored_fields
+        for one in _similar(dataset, shown.collection, field, mixing)
+    ]
+    return ClassPairs(source, confused, sorted(similar, key=_likeliest))
 
 
 def _neighbors(dataset: fo.Dataset, shown: Map) -> tuple[NDArray[np.int32], str]:
@@ -153,27 +164,26 @@ def _looks_now(
 
 def _similar(
     dataset: fo.Dataset,
-    shown: Map,
-    names: tuple[str, ...],
-    mixed: dict[tuple[int, int], float],
+    collection: str,
+    field: str,
+    mixing: dict[frozenset[str], float],
 ) -> list[SimilarClasses]:
-    """Merges what the names and the look say of classes that may be one."""
-    field = str(shown.info.field)
-    kept_as = shown.collection, field, revision(collection_named(shown.collection))
+    """Merges what the names and the look say of classes of a field that may be one."""
+    kept_as = collection, field, revision(collection_named(collection))
     counts = _counts.get(kept_as, lambda: count_classes(dataset, field))
     known = sorted(counts)
     reasons = {
         frozenset((known[a], known[b])): why for (a, b), why in find_similar_names(known).items()
     }
-    mixing = {frozenset((names[a], names[b])): value for (a, b), value in mixed.items()}
     found = []
     for pair in reasons.keys() | mixing.keys():
         if not pair <= counts.keys():
             continue  # changed in this very moment
         label, into = sorted(pair, key=lambda name: (counts[name], name))
         why, value = reasons.get(pair, LOOK), mixing.get(pair)
-        found.append(SimilarClasses(label, into, counts[label], counts[into], why, value))
-    return sorted(
-        found,
-        key=lambda one: (REASONS.index(one.reason), -(one.mixing or 0), -one.labels, one.label),
-    )
+        found.append(SimilarClasses(field, label, into, counts[label], counts[into], why, value))
+    return found
+
+
+def _likeliest(one: SimilarClasses) -> tuple[Any, ...]:
+    return REASONS.index(one.reason), -(one.mixing or 0), -one.labels, one.label, one.field

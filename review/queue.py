@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.sentences import agree, count
+from ..dataset.brain_runs import first_field_note
 from ..dataset.documents import Ids, hex_ids
 from ..dataset.label_types import mean_confidence
 from ..dataset.storage import locate
@@ -80,7 +81,7 @@ class Queue:
         estimate: how many issues are expected to be left
         passed: how many were passed over, as they were changed or deleted since they were judged
         classes: the names of all classes
-        notes: what cannot be known in this dataset
+        notes: what cannot be known in this dataset, or is not asked about
     """
 
     items: list[Item]
@@ -122,10 +123,11 @@ def next_issues(dataset: fo.Dataset, brain_key: str, count: int) -> Queue | None
     items, passed = read_items(
         dataset, kept, learned.queue, learned.suspicion, asking, count, once=True
     )
+    only = first_field_note(dataset, brain_key, "is reviewed")
+    notes = [*([only] if only else []), *kept.found.notes]
     return Queue(
-        items, len(learned.queue), known.reviewed, learned.estimate, passed, kept.classes,
-        kept.found.notes,
-    )  # fmt: skip
+        items, len(learned.queue), known.reviewed, learned.estimate, passed, kept.classes, notes
+    )
 
 
 def rank(kept: Findings, known: Known) -> tuple[Learned, NDArray[np.bool_]]:

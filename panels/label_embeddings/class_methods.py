@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ...core.errors import InvalidParameter
+from ...core.sentences import listed
 from ...core.user import user_of
 from ...review.class_pairs import find_class_pairs
 from ...review.merging import merge_classes
@@ -32,9 +33,12 @@ class ClassMethods:
     @exposed
     def merge_classes(self, ctx: Any, request: messages.MergeRequest) -> messages.Changed:
         """Gives all labels of a class the name of another."""
-        field = open_map(ctx, request).info.field
-        if field is None:
+        fields = open_map(ctx, request).info.stored_fields
+        if not fields:
             raise InvalidParameter("Whole images have no classes to merge.")
+        field = fields[0] if request.field is None else request.field
+        if field not in fields:
+            raise InvalidParameter(f"'{field}' is no field of this map: {listed(fields)} are.")
         user = user_of(ctx)
         done = merge_classes(ctx.dataset, field, request.label, request.into, by=user)
         ctx.ops.reload_samples()

@@ -241,12 +241,14 @@ class MergeRequest(RunRequest):
     """A class whose labels all become another one's.
 
     Attributes:
+        field: the field of the labels, one of the map's; null for the first
         label: the class that goes
         into: the class that it becomes
     """
 
     label: ClassName
     into: ClassName
+    field: Text | None = None
 
 
 class Run(Reply):
@@ -539,9 +541,10 @@ class ConfusedClasses(Reply):
 
 
 class SimilarClasses(Reply):
-    """Two classes that may be one.
+    """Two classes of a field that may be one.
 
     Attributes:
+        field: the field, as the dataset calls it
         label, into: the rarer, and the more frequent, which it would be merged into
         labels, into_labels: how many labels the field has of each
         reason: what makes them alike
@@ -549,6 +552,7 @@ class SimilarClasses(Reply):
             two were one; null where that is little, or not known
     """
 
+    field: str
     label: str
     into: str
     labels: int
@@ -656,7 +660,7 @@ class Queue(Reply):
             stop=False,
             sentence=result.sentence,
             classes=list(asked.classes),
-            notes=result.notes,
+            notes=asked.notes,
         )
 
 

@@ -407,6 +407,17 @@ def test_a_map_of_two_fields_is_judged_and_tagged_in_both(compared):
     app.request["view"] = compared.load_saved_view("patches")._serialize()
     app("open_sample", row=24, **about)
     assert app.triggered["open_sample"]["id"] == compared.values("truth.detections.id")[0][0]
+    first = compared.first()
+    first.truth.detections[0].label = "Cats"
+    first.save()
+    (pair,) = (one for one in app("class_pairs", **about)["similar"] if one["label"] == "Cats")
+    assert (pair["field"], pair["into"], pair["intoLabels"]) == ("truth", "cat", 7)
+    merge, other = {"label": "Cats", "into": "cat", **about}, {"field": "other"}
+    assert "no labels of the class 'Cats'" in app("merge_classes", **merge)["error"]
+    assert (
+        "'other' is no field of this map" in app("merge_classes", **other, **merge)["error"]
+    )
+    assert app("merge_classes", field="truth", **merge)["changed"] == 1
     compared.delete_sample_field("truth")
     left = app("open_run", key="both")
     assert left["run"]["fields"] == ["predictions"] and left["run"]["numPoints"] == 24

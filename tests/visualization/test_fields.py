@@ -1,5 +1,7 @@
 """Runs of several label fields: computed, updated, judged; FiftyOne has the first field."""
 
+from html import unescape
+
 import fiftyone as fo
 import fiftyone.core.odm as foo
 import numpy as np
@@ -13,6 +15,10 @@ from labelvet.dataset.stored_embeddings import load_embeddings
 from labelvet.issues import find
 from labelvet.issues.find import find_label_issues
 from labelvet.maps.map import load_map
+from labelvet.proof.audits import begin_audit
+from labelvet.proof.report import label_report, report_page
+from labelvet.proof.results import next_questions
+from labelvet.review.queue import next_issues
 from labelvet.visualization.update import find_changes
 from noise import save_noise
 
@@ -201,6 +207,14 @@ def test_the_first_field_is_judged_and_the_summary_says_so(two):
     assert "Only 'truth', the first field of the map, was judged, not 'predictions'" in (
         issues.summary()
     )
+    begin_audit(two, "map", by="ada")
+    for notes in (
+        next_issues(two, "map", 1).notes,
+        next_questions(two, "map", 1, "ada").notes,
+        [label_report(two, "map")["only"]],
+    ):
+        assert notes[0].startswith("Only 'truth', the first field of the map, is ")
+    assert "Only 'truth'" in unescape(report_page(label_report(two, "map")))
     compute(two, "truth", "alone")
     assert "first field" not in find_label_issues(two, "alone").summary()
 

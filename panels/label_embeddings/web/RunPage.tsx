@@ -202,7 +202,7 @@ export function RunPage({
             {classes.open && (
               <ClassList
                 classes={classes}
-                field={opened.run.patchesField ?? ""}
+                fields={opened.run.fields}
                 onConfused={(pair) => selection.select(rowsOf(length, pair.rows))}
                 onClass={selectClass}
               />

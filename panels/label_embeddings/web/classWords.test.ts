@@ -2,12 +2,11 @@ import { expect, test } from "vitest";
 import { mergeQuestion, reasonOf } from "./classWords";
 
 test("the question says how many labels become what", () => {
-  const asked = mergeQuestion({ label: "Cats", into: "cat", labels: 1200 }, "predictions");
+  const merge = { field: "predictions", label: "Cats", into: "cat", labels: 1200 };
+  const asked = mergeQuestion(merge);
   expect(asked).toContain("all 1,200 labels 'Cats' in 'predictions' to 'cat'?");
   expect(asked).toContain("approved labels keep their class");
-  expect(mergeQuestion({ label: "Cats", into: "cat", labels: 1 }, "predictions")).toContain(
-    "the one label 'Cats'",
-  );
+  expect(mergeQuestion({ ...merge, labels: 1 })).toContain("the one label 'Cats'");
 });
 
 test("names and look are reasons, each said once", () => {

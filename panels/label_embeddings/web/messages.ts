@@ -190,6 +190,8 @@ export interface MergeRequest {
   label: string;
   /** the class that it becomes */
   into: string;
+  /** the field of the labels, one of the map's; null for the first */
+  field?: string | null;
 }
 
 /** What was changed. */
@@ -424,8 +426,10 @@ export interface ConfusedClasses {
   of: number;
 }
 
-/** Two classes that may be one. */
+/** Two classes of a field that may be one. */
 export interface SimilarClasses {
+  /** the field, as the dataset calls it */
+  field: string;
   /** the rarer, and the more frequent, which it would be merged into */
   label: string;
   /** the rarer, and the more frequent, which it would be merged into */
@@ -629,4 +633,4 @@ export interface Methods {
 }
 
 /** The version of these messages, which a page and the server must share. */
-export const CONTRACT = "ac0592521b778508";
+export const CONTRACT = "c3193be877723ade";

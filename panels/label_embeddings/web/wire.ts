@@ -4,6 +4,7 @@ import { telling } from "../../app/answered";
 import { packFile, packRows, unpack } from "../../app/binary";
 import type { CallPython } from "../../app/panel";
 import type { Box } from "./boxes";
+import type { Merge } from "./classWords";
 import type {
   Answered,
   Cluster as ClusterMessage,
@@ -225,8 +226,8 @@ export class RunWire {
     };
   }
 
-  mergeClasses(label: string, into: string): Promise<Done> {
-    return this.call("merge_classes", { ...this.about, label, into });
+  mergeClasses({ field, label, into }: Merge): Promise<Done> {
+    return this.call("merge_classes", { ...this.about, field, label, into });
   }
 
   /**

@@ -1,5 +1,6 @@
 import { useCallback, useEffect, useState } from "react";
 import type { Shortcut } from "../../../app/shortcuts";
+import type { Merge } from "../classWords";
 import type { ClassPairs, Done, RunWire } from "../wire";
 
 /**
@@ -34,7 +35,7 @@ export function useClassPairs(
 
   const toggle = () => setOpen(!open);
   const close = useCallback(() => setOpen(false), []);
-  const merge = (label: string, into: string) => perform(() => wire.mergeClasses(label, into));
+  const merge = (asked: Merge) => perform(() => wire.mergeClasses(asked));
   const keys: Shortcut[] = [{ key: "j", does: "Confused classes", run: toggle }];
   return { open, toggle, close, found, problem, merge, keys };
 }

@@ -16,12 +16,12 @@ const SOURCES = {
 /** Which classes are confused, and which may be one: the labels of each are one click away. */
 export function ClassList({
   classes,
-  field,
+  fields,
   onConfused,
   onClass,
 }: {
   classes: ClassPairsList;
-  field: string;
+  fields: string[];
   onConfused: (pair: ConfusedClasses) => void;
   /** shows all labels of a class */
   onClass: (label: string) => void;
@@ -41,8 +41,9 @@ export function ClassList({
           <ol>
             {found.similar.map((pair) => (
               <Similar
-                key={`${pair.label}\0${pair.into}`}
+                key={`${pair.field}\0${pair.label}\0${pair.into}`}
                 pair={pair}
+                naming={fields.length > 1}
                 onClass={onClass}
                 onMerge={setAsked}
               />
@@ -82,9 +83,9 @@ export function ClassList({
       </ol>
       <Question
         open={asked !== null}
-        text={asked ? mergeQuestion(asked, field) : ""}
+        text={asked ? mergeQuestion(asked) : ""}
         confirm="Merge"
-        onConfirm={() => asked && classes.merge(asked.label, asked.into)}
+        onConfirm={() => asked && classes.merge(asked)}
         onClose={() => setAsked(null)}
       />
     </aside>
@@ -93,10 +94,13 @@ export function ClassList({
 
 function Similar({
   pair,
+  naming,
   onClass,
   onMerge,
 }: {
   pair: SimilarClasses;
+  /** whether the field is named, as the map has several */
+  naming: boolean;
   onClass: (label: string) => void;
   onMerge: (merge: Merge) => void;
 }) {
@@ -121,10 +125,17 @@ function Similar({
             <b>{labels.toLocaleString()}</b>
           </button>
         ))}
-        <b>{reasonOf(pair)}</b>
+        <b>
+          {reasonOf(pair)}
+          {naming && ` in '${pair.field}'`}
+        </b>
       </div>
       <IconButton icon="swap_vert" label="Swap" onClick={() => setSwapped(!swapped)} />
-      <Button onClick={() => onMerge({ label: from.name, into: into.name, labels: from.labels })}>
+      <Button
+        onClick={() =>
+          onMerge({ field: pair.field, label: from.name, into: into.name, labels: from.labels })
+        }
+      >
         Merge
       </Button>
     </li>
