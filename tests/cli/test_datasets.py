@@ -67,7 +67,7 @@ def test_boxes_are_checked_and_classes_compared_and_merged(judged, labelvet, cap
     printed = labelvet("boxes", judged.name, "--field", "predictions")
     assert "24 labels checked. Boxes: 1 outside." in printed
     printed = labelvet("classes", judged.name, "--brain-key", "ours")
-    assert "spelled alike: 1 'Cat' and 15 'cat' may be one class" in printed
+    assert "spelled alike: 1 'Cat' and 15 'cat' of 'predictions' may be one class" in printed
     printed = labelvet("merge", judged.name, "Cat", "cat", "--field", "predictions")
     assert printed.startswith("1 label is now 'cat' instead of 'Cat'.")
     judged.reload()

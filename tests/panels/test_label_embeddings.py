@@ -414,9 +414,7 @@ def test_a_map_of_two_fields_is_judged_and_tagged_in_both(compared):
     assert (pair["field"], pair["into"], pair["intoLabels"]) == ("truth", "cat", 7)
     merge, other = {"label": "Cats", "into": "cat", **about}, {"field": "other"}
     assert "no labels of the class 'Cats'" in app("merge_classes", **merge)["error"]
-    assert (
-        "'other' is no field of this map" in app("merge_classes", **other, **merge)["error"]
-    )
+    assert "'other' is no field of this map" in app("merge_classes", **other, **merge)["error"]
     assert app("merge_classes", field="truth", **merge)["changed"] == 1
     compared.delete_sample_field("truth")
     left = app("open_run", key="both")
