@@ -16,11 +16,13 @@ from labelvet.core.errors import InvalidParameter, UnknownUndo
 from labelvet.dataset import documents
 from labelvet.dataset.changes import Change, begin, find_change, list_changes
 from labelvet.dataset.documents import collection_named, samples_of
+from labelvet.dataset.holds import Hold
 from labelvet.dataset.run_keys import this_writer
 from labelvet.dataset.tags import tag_view
 from labelvet.panels.undoing import undo, undoable
 from labelvet.review import answers
 from labelvet.review.answers import Answer, give_answers, take_back_change
+from pymongo.errors import AutoReconnect
 
 FIELD = "predictions"
 
@@ -218,9 +220,16 @@ def test_a_change_is_undone_once_it_was_made(judged, monkeypatch):
 
 def test_a_change_that_could_not_be_released_is_undone_by_its_process(judged, monkeypatch):
     """The database goes while labels are tagged."""
+
+    def away(*_):
+        raise AutoReconnect
+
+    def goes(*_):
+        patched.setattr(Hold, "_update", away)
+        raise ZeroDivisionError
+
     with monkeypatch.context() as patched:
-        patched.setattr(Change, "add_batch", lambda *_: 1 / 0)
-        patched.setattr(Change, "_stored", lambda _: {"key": "of nothing"})
+        patched.setattr(Change, "add_batch", goes)
         with pytest.raises(ZeroDivisionError):
             tag_view(judged, FIELD, "seen")
     (left,) = list_changes(judged)
