@@ -19,7 +19,7 @@ from labelvet.issues import kinds, opinions
 from labelvet.issues.evidence import gather
 from labelvet.issues.kinds import KINDS, KindModel, fit_kinds
 from labelvet.issues.opinions import align, ask
-from labelvet.issues.suspicion import _confidences, _find_neighbors, _fit_classes
+from labelvet.issues.suspicion import _fit_classes, find_neighbors, telling_confidences
 from numpy.typing import NDArray
 
 from .data import ROOT
@@ -111,10 +111,10 @@ def cases_of(
 ) -> list[Case]:
     """Gathers the evidence on labels whose kinds are known, beside each of some detectors."""
     table, vectors = labels.table, labels.vectors
-    neighbors, similarities = _find_neighbors(vectors)
+    neighbors, similarities = find_neighbors(vectors)
     fit = _fit_classes(table, vectors, neighbors, similarities, [])
     rejected = np.zeros(len(table), dtype=bool)
-    own = gather(table, _confidences(table), fit, neighbors, rejected).columns
+    own = gather(table, telling_confidences(table), fit, neighbors, rejected).columns
     found = []
     for other in others:
         found.append(Case(judged, other, table, known, {**own, **_said(table, other)}))

@@ -53,6 +53,36 @@ def confident_learning(codes: NDArray[np.integer], vectors: NDArray[np.float32])
     }
 
 
+def multilabel_scores(said: NDArray[np.bool_], vectors: NDArray[np.float32]) -> Scores:
+    """Scores each class of images that may have several by cleanlab's three label quality scores,
+    class by class; {} without cleanlab.
+
+    The probabilities are of a logistic regression for each class, cross-validated.
+
+    Args:
+        said: (n, k) which classes each image is said to have
+        vectors: (n, d) the embeddings
+
+    Returns:
+        ``{name of the way: (n, k)}``
+    """
+    if not has_cleanlab():
+        return {}
+    from cleanlab.multilabel_classification.rank import get_label_quality_scores_per_class
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.model_selection import cross_val_predict
+    from sklearn.multiclass import OneVsRestClassifier
+
+    vectors = (vectors - vectors.mean(axis=0)) / vectors.std()
+    model = OneVsRestClassifier(LogisticRegression(C=0.1, tol=0.01))
+    probabilities = cross_val_predict(model, vectors, said.astype(int), method="predict_proba")
+    given = [np.flatnonzero(of_image).tolist() for of_image in said]
+    return {
+        method: -get_label_quality_scores_per_class(given, probabilities, method=method)
+        for method in ("self_confidence", "normalized_margin", "confidence_weighted_entropy")
+    }
+
+
 def object_lab(labels: PatchTable, predictions: PatchTable) -> tuple[Scores, NDArray[np.float64]]:
     """Scores boxes by cleanlab's ObjectLab, given a detector's predictions.
 

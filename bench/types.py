@@ -1,5 +1,5 @@
-"""Types of labels: classes of whole images beside cleanlab, crops without their background,
-faults of masks, and tracks in videos.
+"""Types of labels: classes of whole images, one or several, beside cleanlab, crops without their
+background, faults of masks, and tracks in videos.
 
 Digits are scikit-learn's, whose pixels are their embeddings. Cut-outs are those of composed scenes,
 each taken for an image of its own.
@@ -32,6 +32,7 @@ from .issues_data import Labels, flip, scenes
 from .issues_measures import best_ranked
 from .mask_faults import mask_faults
 from .report import Aim, quick, write
+from .tag_faults import tag_faults
 from .track_scenes import track_faults
 
 _SHARES = (0.01, 0.05, 0.2)
@@ -57,6 +58,10 @@ def run(folder: Path) -> None:
     for name, labels in sets.items():
         figures[name] = {f"{share:.0%}": _flips(labels, share) for share in _SHARES}
         print(name, figures[name], flush=True)
+    figures["several classes"] = tag_faults(
+        {"digits": (sets["digits"], np.maximum), "cut-outs": (sets["cut-outs"], np.add)}
+    )
+    print(figures["several classes"], flush=True)
     if not quick():
         figures["many"] = _many()
     write("types", figures, _targets(figures, tuple(sets)))
@@ -69,6 +74,14 @@ def _targets(figures: dict[str, Any], sets: tuple[str, ...]) -> list[Aim]:
             if "cleanlab" in measured:
                 gained = measured["average_precision"] - measured["cleanlab"]
                 targets.append(Aim(f"{name}, {share}: AP above cleanlab", gained, ">=", 0))
+        for share, of_share in figures["several classes"][name].items():
+            for fault, measured in of_share.items():
+                if "cleanlab: average_precision" in measured:
+                    gained = measured["average_precision"] - measured["cleanlab: average_precision"]
+                    what = f"several of {name}, {share} {fault}: AP above cleanlab"
+                    targets.append(Aim(what, gained, ">=", 0))
+    if many := figures["several classes"].get("many"):
+        targets.append(Aim("50,000 images of several classes, s", many["seconds"], "<=", 60))
     return targets
 
 

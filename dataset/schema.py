@@ -127,9 +127,21 @@ def declare_labels(
             description=description,
             info=None if owner is None else {_INFO: owner},
         )
-    elif owner is not None and not (
-        is_owned(field, owner) and getattr(field, "document_type", None) is document
-    ):
+    elif owner is not None:
+        check_labels_owned(dataset, name, document, owner)
+
+
+def check_labels_owned(
+    dataset: fo.Dataset | Storage, name: str, document: type, owner: str
+) -> None:
+    """Checks that a field of labels that is there was added for this; see :func:`declare_labels`.
+
+    Raises:
+        InvalidParameter: if the dataset has a field of this name that is somebody else's
+    """
+    field = dataset.get_field(name)
+    ours = is_owned(field, owner) and getattr(field, "document_type", None) is document
+    if field is not None and not ours:
         raise InvalidParameter(
             f"The dataset has a field '{name}' of its own, which is needed for {owner}: rename it "
             "first, for example with dataset.rename_sample_field."

@@ -27,7 +27,9 @@ ATTRIBUTES = {
     SUSPICION: Attribute(fo.FloatField, "Probability that the label is wrong in any way"),
     MISLABELED: Attribute(fo.FloatField, "Probability that the class is wrong"),
     MISPLACED: Attribute(fo.FloatField, "Probability that the box is badly placed"),
-    SPURIOUS: Attribute(fo.FloatField, "Probability that there is no object"),
+    SPURIOUS: Attribute(
+        fo.FloatField, "Probability that there is no object, or that the image is not of the class"
+    ),
     DUPLICATE: Attribute(fo.FloatField, "Probability that another label shows the same object"),
     MISSED: Attribute(
         fo.FloatField, "Probability that a label that is not accepted shows an object"

@@ -8,15 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from .look import FLOOR, PENALTY, Look
 from .numerics import unit_rows
 
 # so many (row, class) cells are held at a time
 _CELLS = 125_000
-# of the regression on the look: its penalty, for unit vectors, and the least it says of a class
-_PENALTY = 1.0
-_FLOOR = 0.05
-# the regression's intercept is the weight of this constant, so that it is left out with the rest
-_CONSTANT = 0.3
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,7 +51,7 @@ class ClassClues:
 
     def __init__(self, patches: ClassedPatches, trust: NDArray[np.float32]) -> None:
         self._codes, self._k, self._trust = patches.codes, patches.num_classes, trust
-        self._vectors, self._center = patches.vectors, patches.vectors.mean(axis=0)
+        self._embeddings = Look(patches.vectors)
         self._neighbors, self._similarities = patches.neighbors, patches.similarities
         self._counts = np.bincount(self._codes, trust, self._k).astype(np.float32)
         self._sum_looks()
@@ -68,7 +64,7 @@ class ClassClues:
         step = max(1, _CELLS // self._k)
         for start in range(0, len(rows), step):
             block = rows[start : start + step]
-            inputs = self._inputs(block)
+            inputs = self._embeddings.inputs(block)
             clues = (
                 self._log_counts(block),
                 *self._votes(block),
@@ -120,28 +116,19 @@ class ClassClues:
         """Sums the unit vectors of each class."""
         from scipy.sparse import csr_array
 
-        d = self._vectors.shape[1]
-        self._sums = np.zeros((self._k, d + 1), dtype=np.float32)
-        self._products = np.zeros((d + 1, d + 1), dtype=np.float32)
+        size = self._embeddings.size
+        self._sums = np.zeros((self._k, size), dtype=np.float32)
+        self._products = np.zeros((size, size), dtype=np.float32)
         for start in range(0, len(self._codes), 4096):
             rows = np.arange(start, min(start + 4096, len(self._codes)))
-            inputs, cells = self._inputs(rows), (self._codes[rows], np.arange(len(rows)))
+            inputs, cells = self._embeddings.inputs(rows), (self._codes[rows], np.arange(len(rows)))
             self._sums += csr_array((self._trust[rows], cells), (self._k, len(rows))) @ inputs
             inputs *= np.sqrt(self._trust[rows, None])
             self._products += inputs.T @ inputs
 
-    def _inputs(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
-        """The look as a unit vector, and the constant, (rows, d + 1)."""
-        inputs = np.empty((len(rows), self._vectors.shape[1] + 1), dtype=np.float32)
-        look = inputs[:, :-1]
-        np.subtract(self._vectors[rows], self._center, out=look)
-        look /= np.maximum(np.sqrt(np.einsum("ij,ij->i", look, look)), 1e-12)[:, None]
-        inputs[:, -1] = _CONSTANT
-        return inputs
-
     def _regress(self) -> None:
         """Fits a ridge regression from the look of a patch to its class, one-hot."""
-        penalized = self._products.astype(np.float64) + _PENALTY * np.eye(len(self._products))
+        penalized = self._products.astype(np.float64) + PENALTY * np.eye(len(self._products))
         self._inverse = np.linalg.inv(penalized).astype(np.float32)
         self._coefficients = self._inverse @ self._sums.T
 
@@ -157,7 +144,7 @@ class ClassClues:
         said[self._own(rows)] -= leverage
         said /= 1 - leverage[:, None]
         np.maximum(said, 0, out=said)
-        said += _FLOOR
+        said += FLOOR
         return np.asarray(np.log(said, out=said))
 
     def _look(self, rows: NDArray[np.int64], inputs: NDArray[np.float32]) -> NDArray[np.float32]:

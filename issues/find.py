@@ -6,6 +6,7 @@ color by them, and they are readable where labelvet is not installed.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from dataclasses import field as attribute
@@ -80,9 +81,17 @@ from .kinds import BACKGROUND, BADLY_PLACED, RIGHT, WRONG_CLASS
 from .kinds import DUPLICATE as REPEATED
 from .masks import MASK_KINDS, find_masks
 from .missed import ACCEPTED_CONFIDENCE, score_uncovered
+from .missed_tags import (
+    check_missed_field,
+    list_missed_fields,
+    missed_field,
+    remove_missed_tags,
+    write_missed_tags,
+)
 from .opinions import Opinions, align, ask
 from .reasons import Reasons
 from .suspicion import Suspicion, find_suspects
+from .tags import MissedTag, SuspectedTags, TagReasons, find_tag_suspects, has_tags
 from .tracks import link_frames
 
 # what the kinds of errors are called in the attributes
@@ -111,6 +120,7 @@ class LabelIssues:
         elsewhere: missed objects found in the second fields
         notes: sentences on what cannot be known
         geometry: ``{name: labels}`` of what is conspicuous about boxes and masks, judged or not
+        missed_tags: ``{class: images}`` of the classes that images with several probably miss
     """
 
     patches_field: str
@@ -120,6 +130,7 @@ class LabelIssues:
     elsewhere: int
     notes: list[str]
     geometry: dict[str, int] = attribute(default_factory=dict)
+    missed_tags: dict[str, int] = attribute(default_factory=dict)
 
     def summary(self) -> str:
         """Returns a few sentences that tell what was found."""
@@ -129,6 +140,12 @@ class LabelIssues:
             sentences.append(
                 f"{count(self.elsewhere, 'label')} in other fields "
                 f"{'overlaps' if self.elsewhere == 1 else 'overlap'} no accepted label."
+            )
+        if missed := sum(self.missed_tags.values()):
+            are = agree(missed, "is", "are")
+            sentences.append(
+                f"{count(missed, 'class', 'classes')} of images {are} probably missed: "
+                f"'{missed_field(self.patches_field)}' has {agree(missed, 'it', 'them')}."
             )
         if any(self.geometry.values()):
             sentences.append(describe_geometry(self.geometry))
@@ -203,21 +220,31 @@ def find_label_issues(
     with tracker.stage("Reading labels and embeddings", 0.2):
         table, vectors, graph, missing = read_run(dataset, brain_key)
         field = str(table.patches_field)
-        _check_one_class(table)
+        every = table
+        if table.of_whole_images:
+            every = read_stored(dataset, field, locate(dataset, field))
+        tagged = has_tags(every)
         names = _second_fields(dataset, field, second_fields)
         rejected = _tagged(dataset, table, (REJECTED_TAG,))
         for name in (field, *names):
             storage = locate(dataset, name)
             root = label_path(storage, storage.local(name))
             check_attributes(storage, root, ATTRIBUTES, OWNER)
-        tracks = _tracks(dataset, table, vectors)
+        if tagged:
+            _check_tags(dataset, field, names)
+        tracks = None if tagged else _tracks(dataset, table, vectors)
         table, others = align(table, [_read_second(dataset, name, table) for name in names])
         opinions = ask(table, others)
-    found = find_suspects(
-        table, vectors, rejected, graph=graph, opinions=opinions, progress=tracker, share=0.5,
-        tracks=tracks,
-    )  # fmt: skip
-    issues = write_label_issues(dataset, brain_key, table, found, opinions, others, tracker, 0.3)
+    if tagged:
+        issues = _judge_tags(dataset, brain_key, table, vectors, every, tracker)
+    else:
+        found = find_suspects(
+            table, vectors, rejected, graph=graph, opinions=opinions, progress=tracker, share=0.5,
+            tracks=tracks,
+        )  # fmt: skip
+        issues = write_label_issues(
+            dataset, brain_key, table, found, opinions, others, tracker, 0.3
+        )
     raise_if_deleted(dataset)
     only = first_field_note(dataset, brain_key, "was judged")
     return replace(issues, missing=missing, notes=[*issues.notes, *([only] if only else [])])
@@ -259,17 +286,46 @@ def _second_fields(
     return chosen
 
 
-def _check_one_class(table: PatchTable) -> None:
-    """Refuses images that have several labels of the whole image, which are no alternatives."""
-    if not table.of_whole_images:
-        return
-    several = int((np.unique(table.sample_ids, return_counts=True)[1] > 1).sum())
-    if several:
+def _check_tags(dataset: fo.Dataset, field: str, names: Sequence[str]) -> None:
+    """Checks that images with several classes can be judged."""
+    if names:
         raise InvalidParameter(
-            f"{count(several, 'image')} {agree(several, 'has', 'have')} several classes in "
-            f"'{table.patches_field}', and label issues are found where an image has one: look at "
-            "them on the map."
+            f"Images have several classes in '{field}', and other fields are asked about one: "
+            "leave the second fields out."
         )
+    storage = locate(dataset, field)
+    check_missed_field(storage, storage.local(field))
+
+
+def _judge_tags(
+    dataset: fo.Dataset,
+    brain_key: str,
+    table: PatchTable,
+    vectors: NDArray[np.float32],
+    every: PatchTable,
+    progress: Progress,
+) -> LabelIssues:
+    """Judges the labels of a run by all labels that their images have, on the map or not."""
+    rows, own = match_ids(every.pairs, table.pairs)
+    table, vectors = every.take(rows), vectors[own]
+    others = np.setdiff1d(np.flatnonzero(np.isin(every.sample_ids, table.sample_ids)), rows)
+    rejected = _tagged(dataset, every, (REJECTED_TAG,))[np.append(rows, others)]
+    tags = find_tag_suspects(
+        table, vectors, rejected, every.take(others), progress=progress, share=0.5
+    )
+    tags.found.notes.extend(_notes_of_untagged(dataset, table))
+    return write_label_issues(dataset, brain_key, table, tags, progress=progress, share=0.3)
+
+
+def _notes_of_untagged(dataset: fo.Dataset, table: PatchTable) -> list[str]:
+    """Says of how many images nothing is known, as they have no class and so no embedding."""
+    field = str(table.patches_field)
+    images = len(locate(dataset, field).values(["id"])[0])
+    without = images - len(np.unique(table.sample_ids))
+    if not without:
+        return []
+    lack = f"{count(without, 'image')} {agree(without, 'has', 'have')} no class in '{field}'"
+    return [f"{lack} and so no embedding: what is missed there is not known."]
 
 
 def _read_second(dataset: fo.Dataset, name: str, table: PatchTable) -> PatchTable:
@@ -284,7 +340,7 @@ def write_label_issues(
     dataset: fo.Dataset,
     brain_key: str,
     table: PatchTable,
-    found: Suspicion,
+    found: Suspicion | SuspectedTags,
     opinions: Opinions | None = None,
     others: Sequence[PatchTable] = (),
     progress: Progress | None = None,
@@ -296,7 +352,7 @@ def write_label_issues(
         dataset: the dataset
         brain_key: the visualization
         table: its labels
-        found: what is suspected of them
+        found: what is suspected of them, and of their images where these have several classes
         opinions: what other fields say of them
         others: the labels of these fields, with the images of ``table``
         progress: where to report, as a stage that takes ``share`` of the whole
@@ -304,21 +360,28 @@ def write_label_issues(
     """
     field = str(table.patches_field)
     tracker = progress or Progress()
+    reasons: Reasons | TagReasons
+    missed: list[MissedTag] = []
+    if isinstance(found, SuspectedTags):
+        reasons, missed, found = found.reasons, found.missed, found.found
+    else:
+        reasons = Reasons(table, found, opinions)
     # what cannot be embedded, as it lies outside its image, is what boxes are looked at for
     every = read_stored(dataset, field, locate(dataset, field))
     geometry = _find_geometry(dataset, every, tracker, share / 2)
     with tracker.stage(WRITING, share / 2, len(every), "labels") as stage:
         issues = name_issues(found)
-        reasons = Reasons(table, found, opinions)
         columns = _of_all(_columns(found, table, issues, reasons), table, every)
         columns[GEOMETRY] = name_geometry(geometry)
         _write(dataset, every, columns, stage.advance)
         elsewhere = sum(_write_second(dataset, other, table, found) for other in others)
+        write_missed_tags(dataset, field, missed)
         save_findings(dataset, brain_key, table, found)
     counts = {name: int((issues == name).sum()) for name in ISSUES}
     return LabelIssues(
-        field, len(table), counts, 0, elsewhere, found.notes, count_geometry(geometry)
-    )
+        field, len(table), counts, 0, elsewhere, found.notes, count_geometry(geometry),
+        dict(Counter(one.label for one in missed)),
+    )  # fmt: skip
 
 
 def check_boxes(
@@ -362,7 +425,8 @@ def check_boxes(
 def remove_label_issues(
     samples: fo.core.collections.SampleCollection, patches_field: str | None = None
 ) -> list[str]:
-    """Removes every attribute that :func:`find_label_issues` wrote, and its field in the schema.
+    """Removes every attribute that :func:`find_label_issues` wrote, with its field in the schema,
+    and the fields of missed classes.
 
     Args:
         samples: the dataset, or any view of it
@@ -377,15 +441,18 @@ def remove_label_issues(
     """
     dataset = samples._root_dataset
     dataset.reload()
-    removed: list[str] = []
+    removed = list_missed_fields(dataset, patches_field)
     written: list[tuple[Storage, str, str, list[str]]] = []
     for field in [patches_field] if patches_field else list_stored_fields(dataset):
+        if field in removed:
+            continue
         storage = locate(dataset, field)
         root = label_path(storage, storage.local(field))
         names = [n for n in ATTRIBUTES if is_owned(storage.get_field(f"{root}.{n}"), OWNER)]
         if names:
             check_writable(storage, root)
             written.append((storage, storage.local(field), root, names))
+    remove_missed_tags(dataset, patches_field)
     for storage, local, root, names in written:
         paths = [f"{root}.{name}" for name in names]
         storage.delete_sample_fields(paths)
@@ -479,7 +546,7 @@ def name_issues(found: Suspicion) -> NDArray[np.object_]:
 
 
 def _columns(
-    found: Suspicion, table: PatchTable, issues: NDArray[np.object_], reasons: Reasons
+    found: Suspicion, table: PatchTable, issues: NDArray[np.object_], reasons: Reasons | TagReasons
 ) -> dict[str, list[Any]]:
     names = np.array([*table.classes, None], dtype=object)[found.suggested]
     marked = issues != None  # noqa: E711

@@ -169,6 +169,44 @@ def find_suspects(
     Raises:
         InvalidParameter: if the patches are whole images, or the embeddings do not fit the table
     """
+    check_embeddings(table, vectors)
+    progress = progress or Progress()
+    order = np.argsort(table.ids, kind="stable")
+    with progress.stage("Finding neighbors", share * 0.6) as stage:
+        # they mostly are in this order, and a copy takes as much memory again
+        ordered = vectors if (np.diff(order) > 0).all() else vectors[order]
+        labels = table.take(order)
+        if tracks is None:
+            looks = _Looks(labels, ordered)
+            graph = graph.take(order) if graph is not None else None
+        else:
+            looks = _Looks.of_tracks(labels, ordered, find_tracks(labels.codes, tracks[order]))
+            graph = None  # in which those of a track are neighbors
+        neighbors = find_neighbors(looks.vectors, graph, stage.set)
+    with progress.stage("Judging labels", share * 0.4, STEPS, "steps") as stage:
+        judged = _judge(
+            labels,
+            ordered,
+            looks,
+            neighbors,
+            rejected=rejected[order] if rejected is not None else np.zeros(len(table), dtype=bool),
+            opinions=(opinions or ask(table, [])).take(order),
+            advance=stage.advance,
+        )
+    return restore(judged, order)
+
+
+def check_embeddings(table: PatchTable, vectors: NDArray[np.float32]) -> None:
+    """Checks that labels can be judged by their embeddings.
+
+    Args:
+        table: n patches
+        vectors: (n, d) their embeddings
+
+    Raises:
+        InvalidParameter: if the patches are whole images, or the embeddings do not fit the table,
+            or are not numbers
+    """
     if table.label_ids is None:
         raise InvalidParameter(
             "Whole images have no labels to check: choose a run that has a patches field."
@@ -183,30 +221,6 @@ def find_suspects(
             "Some embeddings are not numbers, so nothing can be said of the labels: compute the "
             "visualization again."
         )
-    progress = progress or Progress()
-    order = np.argsort(table.label_ids, kind="stable")
-    with progress.stage("Finding neighbors", share * 0.6) as stage:
-        # they mostly are in this order, and a copy takes as much memory again
-        ordered = vectors if (np.diff(order) > 0).all() else vectors[order]
-        labels = table.take(order)
-        if tracks is None:
-            looks = _Looks(labels, ordered)
-            graph = graph.take(order) if graph is not None else None
-        else:
-            looks = _Looks.of_tracks(labels, ordered, find_tracks(labels.codes, tracks[order]))
-            graph = None  # in which those of a track are neighbors
-        neighbors = _find_neighbors(looks.vectors, graph, stage.set)
-    with progress.stage("Judging labels", share * 0.4, STEPS, "steps") as stage:
-        judged = _judge(
-            labels,
-            ordered,
-            looks,
-            neighbors,
-            rejected=rejected[order] if rejected is not None else np.zeros(len(table), dtype=bool),
-            opinions=(opinions or ask(table, [])).take(order),
-            advance=stage.advance,
-        )
-    return _restore(judged, order)
 
 
 @dataclass(frozen=True, eq=False)
@@ -240,7 +254,7 @@ class _Looks:
         return self.tracks.spread(fit, codes), rows[self.tracks.of]
 
 
-def _find_neighbors(
+def find_neighbors(
     vectors: NDArray[np.float32],
     graph: NeighborGraph | None = None,
     report: Callable[[int, int], None] = lambda done, total: None,
@@ -286,7 +300,7 @@ def _judge(
     thing = "label" if looks.tracks is None else "track"
     fit = _fit_classes(looks.table, looks.vectors, *nearest, notes, advance=advance, thing=thing)
     fit, neighbors = looks.spread(fit, nearest[0], table.codes)
-    confidences = _confidences(table)
+    confidences = telling_confidences(table)
     own = gather(table, confidences, fit, neighbors, rejected)
     sure = bool(np.isfinite(confidences).any())
     kinds, known = _kinds(own, opinions, fit, sure)
@@ -307,7 +321,7 @@ def _judge(
         missed[:] = np.nan
     misplaced = kinds.argmax(axis=1) == BADLY_PLACED
     holder = find_holders(table, opinions, np.isnan(missed), misplaced)
-    look = _look(vectors)
+    look = look_of(vectors)
     wrong = np.clip(1 - kinds[:, RIGHT], 1e-6, 1 - 1e-6)
     columns = [logit(wrong), *own.columns.values(), *opinions.evidence.values()]
     return Suspicion(
@@ -330,7 +344,7 @@ def _judge(
     )
 
 
-def _confidences(table: PatchTable) -> NDArray[np.float64]:
+def telling_confidences(table: PatchTable) -> NDArray[np.float64]:
     """Returns the confidences, all NaN where they are all the same and say nothing."""
     confidences = table.confidences.astype(np.float64)
     sure = confidences[np.isfinite(confidences)]
@@ -445,7 +459,7 @@ def _fit_classes(
             "it: it is judged by how well the other classes fit."
         )
     if not labeled.all():
-        neighbors, similarities = _find_neighbors(vectors[labeled])
+        neighbors, similarities = find_neighbors(vectors[labeled])
         table, vectors = table.take(labeled), vectors[labeled]
     found = fit_classes(
         ClassedPatches(
@@ -461,7 +475,7 @@ def _fit_classes(
     return replace(unknown, certain=found.certain)
 
 
-def _look(vectors: NDArray[np.float32]) -> NDArray[np.float64]:
+def look_of(vectors: NDArray[np.float32]) -> NDArray[np.float64]:
     """Returns the directions in which the embeddings differ most; the first has a spread of 1."""
     from sklearn.decomposition import PCA
 
@@ -507,7 +521,7 @@ def _examples(
     return examples
 
 
-def _restore(judged: Suspicion, order: NDArray[np.int64]) -> Suspicion:
+def restore(judged: Suspicion, order: NDArray[np.int64]) -> Suspicion:
     """Puts what was judged in sorted order back into the table's order."""
     n = len(order)
     place = np.empty(n, dtype=np.int64)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from labelvet.issues.class_clues import ClassedPatches
 from labelvet.issues.classes import fit_classes
-from labelvet.issues.suspicion import _find_neighbors
+from labelvet.issues.suspicion import find_neighbors
 from sklearn.datasets import load_digits
 from sklearn.metrics import average_precision_score
 
@@ -34,7 +34,7 @@ def test_how_many_are_wrong_and_which(digits, similar, share):
     vectors, truth = digits
     codes, flipped = _flip(truth, share, similar, 0)
     n = len(codes)
-    neighbors, similarities = _find_neighbors(vectors)
+    neighbors, similarities = find_neighbors(vectors)
     media, boxes = np.arange(n, dtype=np.int32), np.tile([0.1, 0.1, 0.5, 0.5], (n, 1))
     fit = fit_classes(ClassedPatches(codes, 4, media, boxes, vectors, neighbors, similarities))
     assert average_precision_score(flipped, fit.wrong) > 0.95
@@ -50,7 +50,7 @@ def test_two_classes_of_which_a_third_is_wrong(digits):
     truth = (truth[rows] == 2).astype(np.int32)
     flipped = np.random.default_rng(1).random(len(rows)) < 0.3
     codes = np.where(flipped, 1 - truth, truth).astype(np.int32)
-    neighbors, similarities = _find_neighbors(vectors[rows])
+    neighbors, similarities = find_neighbors(vectors[rows])
     boxes = np.tile([0.1, 0.1, 0.5, 0.5], (len(rows), 1))
     media = np.arange(len(rows), dtype=np.int32)
     fit = fit_classes(

@@ -25,6 +25,7 @@ from labelvet.review.answers import Answer, give_answers
 from labelvet.visualization.update import update_visualization
 from packed import array
 from panel_app import PanelApp
+from PIL import Image
 
 
 class App(PanelApp):
@@ -165,21 +166,53 @@ def test_a_similarity_index_and_an_update_of_every_type(mapped):
     assert (changes.deleted, changes.unchanged, changes.new) == (1, 47, 0)
 
 
-def test_images_of_several_classes_are_mapped_and_refused_by_label_issues(make_dataset):
-    dataset = make_dataset()
-    tags = [fo.Classification(label=name) for name in ("sun", "beach")]
-    for number in range(4):
-        for place, one in enumerate(tags):
-            one["vector"] = np.eye(8)[2 * number + place]
-        given = fo.Classifications(classifications=[one.copy() for one in tags[: 2 - number % 2]])
-        dataset.add_sample(fo.Sample(f"/media/{number}.jpg", tags_of=given), dynamic=True)
+def test_images_of_several_classes_are_mapped_judged_and_answered(make_dataset, tmp_path):
+    dataset, rng = make_dataset(), np.random.default_rng(0)
+    for number in range(60):
+        names = [f"c{number % 3}", *(["c3"] if number % 2 else [])]
+        vector = np.zeros(16, dtype=np.float32)
+        vector[[int(name[1]) for name in names]] = 3
+        vector += 0.3 * rng.normal(size=16)
+        if number < 2:  # one class is added to the first images, and another one is dropped
+            names = ["c2", f"c{number}"]
+        tags = [fo.Classification(label=name, vector=vector) for name in names]
+        path = tmp_path / f"{number}.png"
+        Image.new("RGB", (8, 8), (4 * number, 0, 0)).save(path)
+        given = fo.Classifications(classifications=tags)
+        dataset.add_sample(fo.Sample(str(path), tags_of=given), dynamic=True)
     labelvet.compute_visualization(
         dataset, "tags_of", "map", embeddings="vector", method="pca", progress=False
     )
-    assert App(dataset)("open_run", key="map")["run"]["numPoints"] == 6
-    with pytest.raises(InvalidParameter, match="2 images have several classes in 'tags_of'"):
-        find_label_issues(dataset, "map")
-    assert dataset.get_field("tags_of.classifications.issue") is None
+    app = App(dataset)
+    of_run = app.open()
+    found = find_label_issues(dataset, "map")
+    assert found.checked == app("open_run", key="map")["run"]["numPoints"] == 91
+    assert (found.counts["spurious"], found.missed_tags) == (2, {"c3": 1})
+    assert dataset.values("tags_of_missed.classifications.label")[1] == ["c3"]
+
+    first, second, third = app("next_issues", **of_run, count=3)["queue"]["items"]
+    added = dataset.values("tags_of.classifications.id")
+    assert {first["id"], second["id"]} == {added[0][0], added[1][0]}
+    assert first["issue"] == "spurious" and first["label"] == "c2"
+    assert first["suggested"] is None and first["suggestions"] == []
+    assert len(first["neighbors"]) == 10
+    assert "'c2' is probably not in the image" in first["reason"]
+
+    def say(item, verdict):
+        answer = {"id": item["id"], "sampleId": item["sampleId"], "seen": item["label"]}
+        return app("answer", **of_run, answers=[{**answer, "verdict": verdict, "label": None}])
+
+    given = say(first, "not an object")
+    say(second, "skipped")
+    say(third, "right")
+    tags = dict(
+        zip(labels(dataset, "tags_of", "id"), labels(dataset, "tags_of", "tags"), strict=True)
+    )
+    assert tags[first["id"]] == ["rejected"] and tags[third["id"]] == ["reviewed"]
+    left = app("next_issues", **of_run, count=3)["queue"]
+    assert first["id"] not in [item["id"] for item in left["items"]] and left["reviewed"] == 3
+    app("undo", token=given["undo"])
+    assert app("next_issues", **of_run, count=1)["queue"]["items"][0]["id"] == first["id"]
 
 
 def test_other_classes_of_whole_images_are_evidence(make_dataset, tmp_path):
