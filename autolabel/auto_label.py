@@ -130,7 +130,8 @@ def auto_label(
         samples: a dataset or a view of images; of a view of frames, the frames get the labels
         model: see :func:`labelvet.autolabel.detectors.load_detector`
         label_field: a field of the type that the model finds, new or existing; an image that has a
-            label of another source keeps it alone where the field has room for one
+            label of another source keeps it alone where the field has room for one. Into one of
+            Classifications a classifier writes all classes that it is sure enough of
         run_name: the name of the run, an identifier
         classes: what to look for, None for all that the model knows
         confidence: labels below it are left out, in [0, 1]
@@ -163,7 +164,9 @@ def auto_label(
     with reporting(progress, cancelled) as tracker, raising_if_deleted(samples):
         images = _images_of(samples)
         with tracker.stage("Loading the model", _SHARE_LOAD):
-            detector = load_detector(model, wanted, confidence, device)
+            labels = dataset.get_field(label_field)
+            several = getattr(labels, "document_type", None) is fo.Classifications
+            detector = load_detector(model, wanted, confidence, device, several)
         check_label_field(dataset, label_field, detector.finds)
         of = LabelField(label_field, LABEL_TYPES[detector.finds])
         with alone(dataset, f"begin {run_name}", taken(run_name)):

@@ -6,7 +6,11 @@ A detector is one of
     path of a ``.pt`` file, an ``.onnx`` file or an ``..._openvino_model`` folder. By its task it
     finds Detections, those with masks, rotated boxes as closed Polylines, the Keypoints of objects,
     or the Classification of an image;
--   any detector of FiftyOne's zoo, such as ``faster-rcnn-resnet50-fpn-coco-torch``.
+-   any detector or classifier of FiftyOne's zoo, such as ``faster-rcnn-resnet50-fpn-coco-torch``,
+    ``resnet50-imagenet-torch`` or, for classes that you name, ``clip-vit-base32-torch``.
+
+A classifier gives an image its best class or, where that is asked for, all that it is sure enough
+of.
 
 An open-vocabulary one, such as YOLO-World, takes the classes as prompts; of another, the classes
 choose among those that it was trained on. No name leads to code being run; see
@@ -16,6 +20,7 @@ choose among those that it was trained on. No name leads to code being run; see
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import fiftyone as fo
@@ -23,6 +28,7 @@ import fiftyone.zoo as foz
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.special import softmax
 
 from ..core.errors import InvalidParameter, ModelUnavailable
 from ..core.sentences import first_line
@@ -34,7 +40,8 @@ from .runs import DEFAULT_CONFIDENCE
 
 # what a sentence lists of a model's classes
 _LISTED = 20
-_ZOO_TAGS = {"detection", "instances"}
+_ZOO_BOXES = {"detection", "instances"}
+_ZOO_TAGS = {*_ZOO_BOXES, "classification"}
 
 
 class Detector(Protocol):
@@ -63,6 +70,7 @@ def load_detector(
     classes: Sequence[str] | None = None,
     confidence: float = DEFAULT_CONFIDENCE,
     device: str | None = None,
+    several: bool = False,
 ) -> Detector:
     """Loads a detector.
 
@@ -71,6 +79,8 @@ def load_detector(
         classes: what to look for, None for all that the model knows
         confidence: labels below it are left out, in [0, 1]
         device: a torch device such as ``cpu`` or ``cuda:0``; by default a GPU where there is one
+        several: whether a classifier gives an image all classes that it is sure enough of, as
+            Classifications, not the best one alone
 
     Raises:
         InvalidParameter: if the model, a class, the confidence or the device cannot be used
@@ -83,19 +93,58 @@ def load_detector(
         raise InvalidParameter(
             "A class must not be empty: leave the whole list empty to find all classes."
         )
-    device = choose_device(device)
+    asked, device = _Asked(wanted or None, confidence, several), choose_device(device)
     if not isinstance(model, str):
-        return _FiftyOneDetector(type(model).__name__, model, wanted, confidence, device)
+        return _FiftyOneModel(type(model).__name__, model, asked, device)
     refuse_address(model)
     if is_ultralytics_model(model):
-        return _load_ultralytics(model, wanted or None, confidence, device)
+        return _load_ultralytics(model, asked, device)
     if model in foz.list_zoo_models():
-        return _load_zoo(model, wanted or None, confidence, device)
+        return _load_zoo(model, asked, device)
     raise InvalidParameter(
         f"There is no detector '{model}'. Use an ultralytics model such as 'yolov8s-world.pt', the "
         "path of its .pt file, or a detector of FiftyOne's zoo such as "
         "'faster-rcnn-resnet50-fpn-coco-torch'."
     )
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What is looked for.
+
+    Attributes:
+        classes: None for all
+        confidence: the least
+        several: whether an image may get several classes
+    """
+
+    classes: list[str] | None
+    confidence: float
+    several: bool
+
+    @property
+    def class_type(self) -> type:
+        """FiftyOne's class of what a classifier finds in an image."""
+        found: type = fo.Classifications if self.several else fo.Classification
+        return found
+
+    def takes(self, label: str, confidence: float | None) -> bool:
+        """Whether a label is one that is looked for, and sure enough where it says how sure."""
+        wanted = self.classes is None or label in self.classes
+        return wanted and (confidence is None or confidence >= self.confidence)
+
+    def classify(self, names: Sequence[str], probabilities: NDArray[np.floating]) -> Any:
+        """Returns the classes of an image by the probabilities of all, the surest first: the best
+        of all, None where that is not taken; of several those that are."""
+        order = np.argsort(-probabilities, kind="stable").tolist()
+        found = [
+            fo.Classification(label=names[code], confidence=float(probabilities[code]))
+            for code in (order if self.several else order[:1])
+            if self.takes(names[code], float(probabilities[code]))
+        ]
+        if self.several:
+            return fo.Classifications(classifications=found)
+        return found[0] if found else None
 
 
 # ultralytics' task → what it finds, and what turns results into that
@@ -104,7 +153,7 @@ _TASKS: dict[str, tuple[type, str]] = {
     "segment": (fo.Detections, "to_instances"),
     "obb": (fo.Polylines, "obb_to_polylines"),
     "pose": (fo.Keypoints, "to_keypoints"),
-    "classify": (fo.Classification, "to_classifications"),
+    "classify": (fo.Classification, ""),
 }
 
 
@@ -112,13 +161,15 @@ class _UltralyticsDetector:
     """A model of ultralytics."""
 
     def __init__(
-        self, name: str, yolo: Any, class_ids: list[int] | None, confidence: float, device: str
+        self, name: str, yolo: Any, class_ids: list[int] | None, asked: _Asked, device: str
     ) -> None:
         self.name = name
         self.device = device
         self._yolo = yolo
-        self._class_ids, self._least = class_ids, confidence
+        self._class_ids, self._asked = class_ids, asked
         self.finds, self._convert = _TASKS[yolo.task]
+        if not self._convert:
+            self.finds = asked.class_type
 
     def prepare(self, pixels: NDArray[np.uint8]) -> Any:
         # ultralytics takes arrays for BGR, as OpenCV reads them
@@ -127,73 +178,73 @@ class _UltralyticsDetector:
     def detect(self, inputs: Sequence[Any]) -> list[Any]:
         import fiftyone.utils.ultralytics as fouu
 
-        ids, least = self._class_ids, self._least
-        options = {"classes": ids, "conf": least, "device": self.device}
+        options = {
+            "classes": self._class_ids, "conf": self._asked.confidence, "device": self.device,
+        }  # fmt: skip
         results = self._yolo.predict(list(inputs), verbose=False, **options)
-        more: dict[str, Any] = {}
-        if self.finds is fo.Classification:
-            # ultralytics gives the best class of all, however sure and of whatever classes
-            wanted = None if ids is None else [self._yolo.names[id_] for id_ in ids]
-            more = {"confidence_thresh": least, "classes": wanted}
-        return [_storable(found) for found in getattr(fouu, self._convert)(results, **more)]
+        if not self._convert:
+            return [
+                self._asked.classify(one.names, one.probs.data.float().cpu().numpy())
+                for one in results
+            ]
+        return [_storable(found) for found in getattr(fouu, self._convert)(results)]
 
 
 def _storable(found: Any) -> Any:
     """Returns what FiftyOne made of a result, of plain numbers."""
-    if isinstance(found, fo.Classification):
-        found.confidence = float(found.confidence)
-    elif isinstance(found, fo.Polylines):
+    if isinstance(found, fo.Polylines):
         for line in found.polylines:
             line.points = [np.asarray(shape).tolist() for shape in line.points]
     return found
 
 
-class _FiftyOneDetector:
-    """Any FiftyOne model whose predictions are detections."""
+class _FiftyOneModel:
+    """Any FiftyOne model whose predictions are detections, or classes with the logits of all."""
 
-    finds = fo.Detections
-
-    def __init__(
-        self, name: str, model: Any, classes: list[str] | None, confidence: float, device: str
-    ) -> None:
+    def __init__(self, name: str, model: Any, asked: _Asked, device: str) -> None:
         known = getattr(model, "classes", None) or getattr(model, "_classes", None)
-        if classes and known:
-            _check_classes(name, classes, known)
+        if asked.classes and known:
+            _check_classes(name, asked.classes, known)
         self.name = name
         self.device = device
-        self._model = model
-        self._classes = frozenset(classes) if classes else None
-        self._confidence = confidence
+        self.finds: type = fo.Detections
+        self._model, self._asked = model, asked
+        if getattr(model, "has_logits", False):
+            self.finds, self._names = asked.class_type, list(known or ())
+            model.store_logits = True
 
     def prepare(self, pixels: NDArray[np.uint8]) -> Any:
         return pixels
 
-    def detect(self, inputs: Sequence[Any]) -> list[fo.Detections]:
+    def detect(self, inputs: Sequence[Any]) -> list[Any]:
         with self._model, torch.inference_mode():
             # transforms that keep each image's size make no batch
             if getattr(self._model, "ragged_batches", True):
                 predictions = [self._model.predict(image) for image in inputs]
             else:
                 predictions = self._model.predict_all(list(inputs))
+        of_a_kind = fo.Detections if self.finds is fo.Detections else fo.Classification
         for labels in predictions:
-            if not isinstance(labels, fo.Detections):
+            if not isinstance(labels, of_a_kind):
                 raise InvalidParameter(
-                    f"'{self.name}' predicts {type(labels).__name__} and no boxes: choose a "
-                    "detector."
+                    f"'{self.name}' predicts {type(labels).__name__}, neither boxes nor the class "
+                    "of an image: choose a detector or a classifier."
                 )
-            labels.detections = [each for each in labels.detections if self._is_wanted(each)]
+        if of_a_kind is fo.Classification:
+            return [
+                self._asked.classify(self._names, softmax(np.float64(label.logits)))
+                for label in predictions
+            ]
+        for labels in predictions:
+            taken = [
+                one for one in labels.detections if self._asked.takes(one.label, one.confidence)
+            ]
+            labels.detections = taken
         return list(predictions)
 
-    def _is_wanted(self, label: fo.Detection) -> bool:
-        return (self._classes is None or label.label in self._classes) and (
-            label.confidence is None or label.confidence >= self._confidence
-        )
 
-
-def _load_ultralytics(
-    name: str, classes: list[str] | None, confidence: float, device: str
-) -> _UltralyticsDetector:
-    yolo = load_ultralytics(name)
+def _load_ultralytics(name: str, asked: _Asked, device: str) -> _UltralyticsDetector:
+    classes, yolo = asked.classes, load_ultralytics(name)
     if yolo.task not in _TASKS:
         raise InvalidParameter(
             f"'{name}' gives no labels that are known here, its task is '{yolo.task}': choose a "
@@ -210,7 +261,7 @@ def _load_ultralytics(
     listed = [known[key] for key in sorted(known)] if isinstance(known, dict) else known
     names = [str(each) for each in listed]
     if classes is None or classes == names:
-        return _UltralyticsDetector(name, yolo, None, confidence, device)
+        return _UltralyticsDetector(name, yolo, None, asked, device)
     if hasattr(yolo, "set_classes"):  # YOLO-World and YOLOE
         try:
             set_classes(yolo, classes)
@@ -224,22 +275,23 @@ def _load_ultralytics(
                 "first time. Or call set_classes(...) and save(...) where that works, and use the "
                 f"file that this gives; or leave the classes empty for its own ({_some(names)})."
             ) from error
-        return _UltralyticsDetector(name, yolo, None, confidence, device)
+        return _UltralyticsDetector(name, yolo, None, asked, device)
     _check_classes(name, classes, names)
     ids = [names.index(each) for each in classes]
-    return _UltralyticsDetector(name, yolo, ids, confidence, device)
+    return _UltralyticsDetector(name, yolo, ids, asked, device)
 
 
-def _load_zoo(
-    name: str, classes: list[str] | None, confidence: float, device: str
-) -> _FiftyOneDetector:
-    tags = set(foz.get_zoo_model(name).tags or ())
+def _load_zoo(name: str, asked: _Asked, device: str) -> _FiftyOneModel:
+    entry = foz.get_zoo_model(name)
+    tags = set(entry.tags or ())
     if not tags & _ZOO_TAGS:
         raise InvalidParameter(
-            f"'{name}' of FiftyOne's zoo is not a detector: choose one that is tagged 'detection', "
-            "such as 'faster-rcnn-resnet50-fpn-coco-torch'."
+            f"'{name}' of FiftyOne's zoo finds neither objects nor classes: choose one that is "
+            "tagged 'detection' or 'classification', such as 'faster-rcnn-resnet50-fpn-coco-torch'."
         )
-    prompts = {"classes": classes} if classes and "zero-shot" in tags else {}
+    if not tags & _ZOO_BOXES:
+        _check_classifier(name, entry, asked)
+    prompts = {"classes": asked.classes} if asked.classes and "zero-shot" in tags else {}
     try:
         model = load_zoo_model(name, device=device, **prompts)
     except InvalidParameter:
@@ -247,10 +299,22 @@ def _load_zoo(
     # the zoo raises whatever its downloader or a missing package raises
     except Exception as error:
         raise ModelUnavailable(
-            f"The detector '{name}' could not be loaded: {first_line(error)}. Without internet, "
+            f"The model '{name}' could not be loaded: {first_line(error)}. Without internet, "
             "copy the files of FiftyOne's model zoo to this machine, or give a .pt file."
         ) from error
-    return _FiftyOneDetector(name, model, classes, confidence, device)
+    return _FiftyOneModel(name, model, asked, device)
+
+
+def _check_classifier(name: str, entry: Any, asked: _Asked) -> None:
+    """Checks that a classifier of the zoo tells the logits of all classes, before it is fetched."""
+    if "zero-shot" in (entry.tags or ()) and len(asked.classes or ()) < 2:
+        raise InvalidParameter(f"'{name}' finds the classes that you name: name at least two.")
+    kind = str((entry.default_deployment_config_dict or {}).get("type"))
+    if ".ultralytics." in kind:  # whose logits are probabilities
+        raise InvalidParameter(
+            f"'{name}' is a model of ultralytics: give ultralytics' own name of it, such as "
+            "'yolo11n-cls.pt'."
+        )
 
 
 def _check_classes(name: str, classes: Sequence[str], known: Sequence[str]) -> None:

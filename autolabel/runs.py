@@ -30,8 +30,8 @@ DEFAULT_CONFIDENCE = 0.25
 
 RUN_ATTRIBUTE = "auto_label_run"
 
-# what models find: boxes with and without masks, rotated boxes, points, the class of an image
-FOUND = (fo.Detections, fo.Polylines, fo.Keypoints, fo.Classification)
+# what models find: boxes with and without masks, rotated boxes, points, classes of images
+FOUND = (fo.Detections, fo.Polylines, fo.Keypoints, fo.Classification, fo.Classifications)
 
 RUN_GENERATING, RUN_IN_REVIEW = "generating", "in_review"
 RUN_APPROVED, RUN_FAILED, RUN_CANCELED = "approved", "failed", "canceled"

@@ -43,6 +43,7 @@ _MODELS = {
     "yolo11n-obb.pt": "rotated boxes of 15 classes in aerial images, as Polylines",
     "yolo11n-pose.pt": "the 17 joints of people, as Keypoints",
     "yolo11n-cls.pt": "which of the 1,000 classes of ImageNet an image is of, as Classification",
+    "clip-vit-base32-torch": "which of the classes that you name, from FiftyOne's model zoo",
     "faster-rcnn-resnet50-fpn-coco-torch": "from FiftyOne's model zoo; needs no extra package",
 }
 _EXISTING = {
@@ -168,7 +169,7 @@ def _model(ctx: Any, inputs: types.Object) -> None:
         description=_MODELS.get(
             chosen,
             "An ultralytics model by name, its .pt file on the machine that runs this, or a "
-            "detector of FiftyOne's zoo",
+            "detector or classifier of FiftyOne's zoo",
         ),
         view=models,
     )
@@ -206,7 +207,8 @@ def _field_and_run(ctx: Any, inputs: types.Object) -> None:
         "label_field",
         required=True,
         label="Label field",
-        description="New or existing, such as yolow_detections; other labels in it are kept",
+        description="New or existing, such as yolow_detections; other labels in it are kept. "
+        "Several classes of an image need one of Classifications",
         view=fields,
     )
     run_input = inputs.str(

@@ -752,15 +752,20 @@ def test_no_cluster_is_asked_for_a_detector(judged):
             compute_visualization(judged, "predictions", "map", method="pca", progress=False)
 
 
-@pytest.fixture(params=["obb", "pose", "cls"])
-def of_a_task(tmp_path, request):
+@pytest.fixture(params=["obb", "pose", "cls", "cls, several"])
+def of_a_task(scenes, tmp_path, request):
     """The file of a model of a task, which was never trained, and the path of its labels."""
     from ultralytics import YOLO
 
     torch.manual_seed(51)
-    YOLO(f"yolov8n-{request.param}.yaml").save(file := tmp_path / "best.pt")
+    task, *several = request.param.split(", ")
+    YOLO(f"yolov8n-{task}.yaml").save(file := tmp_path / "best.pt")
     roots = {"obb": f"{FIELD}.polylines", "pose": f"{FIELD}.keypoints", "cls": FIELD}
-    return str(file), roots[request.param]
+    if several:
+        kind = fo.Classifications
+        scenes.add_sample_field(FIELD, fo.EmbeddedDocumentField, embedded_doc_type=kind)
+        return str(file), f"{FIELD}.classifications"
+    return str(file), roots[task]
 
 
 def test_models_of_every_task_label_and_are_replaced_and_approved(scenes, of_a_task):

@@ -14,6 +14,7 @@ from labelvet.autolabel.detectors import load_detector
 from labelvet.core.errors import InvalidParameter, ModelUnavailable
 from labelvet.embeddings.decoding import read_pixels
 from PIL import Image
+from tiny_clip import NAME, write_tiny_clip
 
 
 class Trap:
@@ -93,7 +94,9 @@ def test_an_unknown_class_is_told_what_there_is(detector_file):
         ("no-such-model", "There is no detector 'no-such-model'"),
         ("/nowhere/best.pt", "There is no file '/nowhere/best.pt'"),
         ("https://example.com/best.pt", "'https://example.com/best.pt' is an address"),
-        ("clip-vit-base32-torch", "is not a detector"),
+        ("dinov2-vits14-torch", "finds neither objects nor classes"),
+        ("clip-vit-base32-torch", "finds the classes that you name"),
+        ("yolo26n-cls-imagenet-torch", "give ultralytics' own name of it"),
         ("https://example.com/zoo", "'https://example.com/zoo' is an address"),
     ],
 )
@@ -198,6 +201,29 @@ def test_a_detector_of_fiftyones_own(scene_files):
     assert {each.label for each in found.detections} == {"dog"}
     with pytest.raises(InvalidParameter, match="does not know 'horse'"):
         load_detector(model, ["horse"])
+
+
+def test_a_classifier_of_the_zoo_finds_the_classes_that_are_named(
+    scene_files, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(fo.config, "model_zoo_dir", str(tmp_path))
+    write_tiny_clip(tmp_path)
+    names = ["red", "green", "a dog"]
+    image = read_pixels(scene_files[0])
+    one = load_detector(NAME, names, confidence=0.0)
+    (best,) = one.detect([image])
+    several = load_detector(NAME, names, confidence=0.0, several=True)
+    (found,) = several.detect([several.prepare(image)])
+    assert (one.finds, several.finds) == (fo.Classification, fo.Classifications)
+    labels = [each.label for each in found.classifications]
+    sure = [each.confidence for each in found.classifications]
+    assert sorted(labels) == sorted(names) and sum(sure) == pytest.approx(1)
+    assert sure == sorted(sure, reverse=True)
+    assert (best.label, best.confidence) == (labels[0], pytest.approx(sure[0], abs=1e-4))
+    between = sum(sure[:2]) / 2
+    (found,) = load_detector(NAME, names, between, several=True).detect([image])
+    assert [each.label for each in found.classifications] == [labels[0]]
+    assert load_detector(NAME, names, (1 + sure[0]) / 2).detect([image]) == [None]
 
 
 @pytest.mark.parametrize("confidence", [-0.1, 1.5, float("nan")])
