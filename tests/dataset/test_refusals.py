@@ -185,7 +185,8 @@ def test_label_issues_of_whole_images(make_dataset, image):
     two = [fo.Classification(label=name, vector=[1.0, 0.0]) for name in ("sun", "beach")]
     dataset.set_values("weather", [fo.Classifications(classifications=two)], dynamic=True)
     compute_visualization(dataset, "weather", "several", embeddings="vector", **how)
-    check_sentence(find_label_issues, dataset, "several")
+    dataset.clone_sample_field("weather", "other")
+    check_sentence(find_label_issues, dataset, "several", second_fields="other")
 
 
 def test_what_frames_have_not(make_dataset, image):
