@@ -240,6 +240,7 @@ def _judge(
         original=original,
         overlap=(original >= 0).astype(np.float32),
         better_boxes=np.full((m, 4), np.nan, dtype=np.float32),
+        holder=np.full(m, -1, dtype=np.int32),
         neighbors=_near_labels(cells, images),
         examples=np.full((m, SHOWN_EXAMPLES), -1, dtype=np.int32),
         clues=np.column_stack([odds, clues, look]).astype(np.float32),
