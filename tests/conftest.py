@@ -32,6 +32,8 @@ def pytest_configure(config: pytest.Config) -> None:
         "FIFTYONE_SHOW_PROGRESS_BARS": "false",
         "YOLO_OFFLINE": "1",
         "YOLO_CONFIG_DIR": str(folder),
+        # two processes of several threads each would wait for one another, and compute as they wait
+        "OMP_NUM_THREADS": "1",
     }
 
 
