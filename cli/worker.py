@@ -48,21 +48,23 @@ def add(commands: Any) -> None:
 
 def _worker(arguments: argparse.Namespace) -> None:
     from labelvet.embeddings.model_files import trust
-    from labelvet.workers.cluster import ClusterSettings, describe_cluster
     from labelvet.workers.serving import describe_machine, serve
     from labelvet.workers.targets import Worker
 
     trust(arguments.trust_models)  # the runs' processes and a cluster's nodes inherit it
     cluster = None
     if arguments.ray:
+        from labelvet.workers.cluster import ClusterSettings, describe_cluster
+
         cluster = ClusterSettings(
             arguments.ray,
             arguments.gpus_per_worker,
             arguments.cpus_per_worker,
             arguments.max_workers,
         )
-    description, devices = describe_cluster(cluster) if cluster else describe_machine()
-    kind = "ray" if cluster else "machine"
+        kind, (description, devices) = "ray", describe_cluster(cluster)
+    else:
+        kind, (description, devices) = "machine", describe_machine()
     stop = Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())

@@ -3,6 +3,7 @@ watches over it."""
 
 from __future__ import annotations
 
+import ctypes
 import itertools
 import os
 import socket
@@ -104,11 +105,24 @@ def serve(
 
 def describe_machine() -> tuple[str, tuple[str, ...]]:
     """Returns one line on this machine, and the names of its accelerators."""
-    import torch
+    devices: tuple[str, ...] = ()
+    if _has_gpu_driver():  # torch takes seconds to load, which a worker itself has no other use for
+        import torch
 
-    devices = tuple(torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count()))
+        devices = tuple(torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count()))
     cores = f"{os.cpu_count()} cores"
     return f"{', '.join((cores, *devices))} of {socket.gethostname()}", devices
+
+
+def _has_gpu_driver() -> bool:
+    """Whether there is a driver of NVIDIA's or AMD's, without which torch sees no GPU."""
+    if Path("/dev/kfd").exists():
+        return True
+    try:
+        ctypes.CDLL("libcuda.so.1")
+    except OSError:
+        return False
+    return True
 
 
 def _run(
