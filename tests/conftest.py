@@ -254,18 +254,29 @@ def empty_queue():
 
 
 @pytest.fixture(scope="session")
-def ray_cluster(tmp_path_factory):
-    """A Ray cluster of two nodes with one CPU each."""
+def _ray_clusters():
+    """The cluster that is up, which ends with the session at the latest."""
+    clusters = []
+    yield clusters
+    for cluster in clusters:
+        cluster.stop()
+
+
+@pytest.fixture
+def ray_cluster(request, _ray_clusters, tmp_path_factory):
+    """A Ray cluster of two nodes with one CPU each, the same for all tests: it ends with the last
+    that needs it, for it computes even while nobody asks it for anything."""
     pytest.importorskip("ray")
     from raycluster import RayCluster
 
-    cluster = RayCluster(tmp_path_factory.mktemp("ray"))
-    try:
-        cluster.add_node()
-        cluster.add_node()
-        yield cluster
-    finally:
-        cluster.stop()
+    if not _ray_clusters:
+        _ray_clusters.append(RayCluster(tmp_path_factory.mktemp("ray")))
+        for _ in range(2):
+            _ray_clusters[0].add_node()
+    yield _ray_clusters[0]
+    *_, last = (one for one in request.session.items if "ray_cluster" in one.fixturenames)
+    if request.node is last:
+        _ray_clusters.pop().stop()
 
 
 def _detections(entries):
