@@ -80,7 +80,7 @@ from .geometry import GEOMETRY_KINDS, count_geometry, find_geometry, name_geomet
 from .kinds import BACKGROUND, BADLY_PLACED, RIGHT, WRONG_CLASS
 from .kinds import DUPLICATE as REPEATED
 from .masks import MASK_KINDS, find_masks
-from .missed import ACCEPTED_CONFIDENCE, score_uncovered
+from .missed import LIKELY_MISSED, score_uncovered
 from .missed_tags import (
     check_missed_field,
     list_missed_fields,
@@ -98,8 +98,6 @@ from .tracks import link_frames
 _ISSUE_OF = {
     WRONG_CLASS: MISLABELED, BADLY_PLACED: MISPLACED, BACKGROUND: SPURIOUS, REPEATED: DUPLICATE,
 }  # fmt: skip
-# a label that is not accepted is an issue from here on
-_LIKELY_MISSED = 0.1
 # a reason is written for these, the others have none to speak of
 _WORTH_A_REASON = 0.2
 _SAMPLES_PER_WRITE = 2000
@@ -138,8 +136,8 @@ class LabelIssues:
         sentences = [f"{count(self.checked, 'label')} checked: {found or 'nothing stands out'}."]
         if self.elsewhere:
             sentences.append(
-                f"{count(self.elsewhere, 'label')} in other fields "
-                f"{'overlaps' if self.elsewhere == 1 else 'overlap'} no accepted label."
+                f"{count(self.elsewhere, 'label')} in other fields may show "
+                f"{agree(self.elsewhere, 'an object', 'objects')} that no accepted label shows."
             )
         if missed := sum(self.missed_tags.values()):
             are = agree(missed, "is", "are")
@@ -541,7 +539,7 @@ def name_issues(found: Suspicion) -> NDArray[np.object_]:
         issues[found.likeliest == kind] = name
     unsure = np.isfinite(found.missed)
     issues[unsure] = None
-    issues[unsure & (found.missed >= _LIKELY_MISSED)] = MISSED
+    issues[unsure & (found.missed >= LIKELY_MISSED)] = MISSED
     return issues
 
 
@@ -637,9 +635,9 @@ def _write_second(
     """Marks the labels of another field that no accepted label covers, and returns how many."""
     accepted = table.take(np.flatnonzero(~np.isfinite(found.missed)))
     scores = score_uncovered(second, accepted)
-    rows = np.flatnonzero((scores > 0) & ~(second.confidences < ACCEPTED_CONFIDENCE))
+    rows = np.flatnonzero(scores >= LIKELY_MISSED)
     chosen = second.take(rows)
-    reason = f"No accepted label of '{table.patches_field}' covers it."
+    reason = f"It may show an object that no accepted label of '{table.patches_field}' shows."
     columns: dict[str, list[Any]] = {
         ISSUE: [MISSED] * len(rows),
         REASON: [reason] * len(rows),

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.optimize import minimize
 from scipy.special import expit, logit
 
 from ..core.table import PatchTable
-from .boxes import cover
+from .boxes import cover, overlapping
 
 # a detector's box below this is no accepted label, it may be a missed object
 ACCEPTED_CONFIDENCE = 0.2
+# from here on a label that is not accepted is said to show a missed object
+LIKELY_MISSED = 0.1
 # what is covered by so much is shown
 _FREE = 0.5
 
@@ -68,14 +71,52 @@ def score_missed(
 def score_uncovered(second: PatchTable, accepted: PatchTable) -> NDArray[np.float32]:
     """Scores the boxes of another field by how likely each shows an object that no label shows.
 
+    Accepted labels lie on some share of the boxes of each confidence. Even of the surest boxes they
+    lie on less than all: that is how many objects they miss. From that and from how often a box of
+    its confidence shows an object follows by Bayes' rule what a box shows on which none lies.
+
     Args:
-        second: m boxes of the other field, with the images of ``accepted``
+        second: m boxes of the other field, with the images and classes of ``accepted``
         accepted: the labels that are accepted
 
     Returns:
-        (m,) its confidence, 1 where it has none, times the part of it that no accepted label
-        covers; 0 where one covers most of it
+        (m,) the probability, times the part of the box that no accepted label covers; 0 where one
+        covers most of it. Without confidences that differ each box shows an object
     """
     covered = cover(second, accepted)
-    confidences = np.nan_to_num(second.confidences, nan=1.0)
-    return np.where(covered < _FREE, confidences * (1 - covered), 0).astype(np.float32)
+    pairs = overlapping(second.media, second.boxes, accepted.media, accepted.boxes)
+    codes = second.codes[pairs.rows]
+    same = (codes == accepted.codes[pairs.others]) & (codes >= 0) & (pairs.iou >= _FREE)
+    found = pairs.greatest(same.astype(np.float64), len(second)) > 0
+    real, share = _real(second.confidences.astype(np.float64), found)
+    likely = real * share / np.maximum(real * share + 1 - real, 1e-12)
+    return np.where(covered < _FREE, likely * (1 - covered), 0).astype(np.float32)
+
+
+def _real(
+    confidences: NDArray[np.float64], found: NDArray[np.bool_]
+) -> tuple[NDArray[np.float64], float]:
+    """Fits how often boxes show an object, and what share of the objects has no label.
+
+    A box is found with the probability that it shows an object, a logistic curve of its confidence,
+    times the share of objects that have a label.
+
+    Args:
+        confidences: (m,) of boxes, NaN for none
+        found: (m,) whether a label of its class lies on each
+    """
+    real, known = np.ones(len(found)), np.isfinite(confidences)
+    sure = logit(np.clip(confidences[known], 0.001, 0.999))
+    hit = found[known]
+    if not known.any() or np.ptp(sure) < 1e-6 or not 0 < hit.sum() < len(hit):
+        return real, 1.0
+
+    def loss(at: NDArray[np.float64]) -> float:
+        chance = np.clip(expit(at[0] + at[1] * sure) * expit(-at[2]), 1e-9, 1 - 1e-9)
+        fit = np.where(hit, np.log(chance), np.log1p(-chance)).sum()
+        # weak priors: surer boxes show more, and labels miss little
+        return float(-fit + ((at[1] - 1) ** 2 + (at[2] + 3) ** 2 / 4) / 2)
+
+    at = minimize(loss, [0.0, 1.0, -3.0], method="L-BFGS-B").x
+    real[known] = expit(at[0] + at[1] * sure)
+    return real, float(expit(at[2]))

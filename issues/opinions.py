@@ -38,7 +38,7 @@ class Opinions:
         evidence: ``{name: (n,)}``, of ``OTHERS_EVIDENCE``; 0 where none was asked
         agreeing: (n,) int32 the field whose box of the label's class is trusted the most there, -1
             for none
-        agreement: (n,) the overlap with it
+        agreement: (n,) the greatest overlap with any box of the class of that field
         boxes: (n, 4) that box, NaN for none that is trusted
         opposing: (n,) int32 the field that has another class on it, -1 for none
         opposed: (n,) int32 code of that class, -1 for none
@@ -146,7 +146,7 @@ def ask(table: PatchTable, others: list[PatchTable]) -> Opinions:
         rows = np.flatnonzero(pairs.greatest(for_it, n) > support)
         best = pairs.best(for_it, n)[rows]
         support[rows], agreeing[rows] = for_it[best], field
-        agreement[rows] = pairs.iou[best]
+        agreement[rows] = pairs.greatest(np.where(same, pairs.iou, 0), n)[rows]
         trusted = trust[best] >= _SUGGESTED
         boxes[rows] = np.where(trusted[:, None], other.boxes[pairs.others[best]], np.nan)
         against = ~same & (pairs.iou >= SAME_OBJECT) & (other.codes[pairs.others] >= 0)
@@ -203,9 +203,10 @@ def find_holders(
     free = np.flatnonzero(best < 0)
     if not len(free):
         return holder
+    own = pairs.greatest(np.where(ours == theirs, pairs.iou, 0), len(moved))
     places = np.column_stack([table.media[moved[free]], codes[moved[free]], boxes[free]])
     place = np.unique(places, axis=0, return_inverse=True)[1].ravel()
-    nearest = np.lexsort((-opinions.agreement[moved[free]], place))
+    nearest = np.lexsort((-own[free], place))
     first = nearest[np.unique(place[nearest], return_index=True)[1]]
     away = first[place] != np.arange(len(free))
     holder[moved[free[away]]] = moved[free[first[place[away]]]]

@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 
 from ..core.sentences import agree
 from ..core.table import PatchTable
-from .boxes import cover
+from .boxes import overlapping
 from .kinds import BACKGROUND, BADLY_PLACED, DUPLICATE, RIGHT, WRONG_CLASS
+from .missed import LIKELY_MISSED
 from .opinions import SAME_OBJECT, SOME_OVERLAP, Opinions
 from .suspicion import Suspicion
 
@@ -33,7 +34,7 @@ class Reasons:
 
     def reason(self, row: int) -> str:
         """Returns one sentence that says what speaks against the label of a row."""
-        if np.isfinite(self._found.missed[row]):
+        if self._found.missed[row] >= LIKELY_MISSED:
             parts = self._missed(row)
         else:
             kind = int(self._kinds[row])
@@ -66,15 +67,19 @@ class Reasons:
         parts = [f"no accepted {own} {much} it"]
         count, among = self._neighbors(row, int(self._table.codes[row]))
         if 2 * count > among:
-            parts.append(f"{count} of {among} neighbors are {self._own(row)}")
+            parts.append(
+                f"{count} of {among} neighbors {agree(count, 'is', 'are')} {self._own(row)}"
+            )
         return parts
 
     @cached_property
-    def _covered(self) -> NDArray[np.float32]:
-        """(n,) how much of each label the accepted ones cover, see :func:`.boxes.cover`."""
+    def _covered(self) -> NDArray[np.float64]:
+        """(n,) the greatest part of each label that lies in an accepted one of its class."""
         table = self._table
         accepted = table.take(np.flatnonzero(~np.isfinite(self._found.missed)))
-        return cover(table, accepted, within_class=True)
+        pairs = overlapping(table.media, table.boxes, accepted.media, accepted.boxes)
+        same = table.codes[pairs.rows] == accepted.codes[pairs.others]
+        return pairs.greatest(np.where(same, pairs.inside, 0), len(table))
 
     def _wrong_class(self, row: int) -> list[str]:
         code = int(self._found.suggested[row, 0])
@@ -85,10 +90,11 @@ class Reasons:
         count, among = self._neighbors(row, code)
         named, field = self._named(code), self._field_with(row, code)
         if field and not count:  # nothing but the field speaks of that class
-            return [f"{field} has {named} here, rather than {self._own(row)}"]
+            rather = "as well as" if self._agrees(row) else "rather than"
+            return [f"{field} has {named} here, {rather} {self._own(row)}"]
         parts = [f"looks like {named} rather than {self._own(row)}"]
         if count:
-            parts.append(f"{count} of {among} neighbors are {named}")
+            parts.append(f"{count} of {among} neighbors {agree(count, 'is', 'are')} {named}")
         if field:
             parts.append(f"{field} has {named} here")
         return parts
@@ -114,6 +120,10 @@ class Reasons:
             return f"'{opinions.names[opinions.opposing[row]]}'"
         labels, codes, _ = opinions.classes
         return "another field" if ((labels == row) & (codes == code)).any() else ""
+
+    def _agrees(self, row: int) -> bool:
+        """Whether another field has the label's own class in its place."""
+        return self._opinions is not None and bool(self._opinions.evidence["agrees"][row] > 0)
 
     def _badly_placed(self, row: int) -> list[str]:
         opinions = self._opinions

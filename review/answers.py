@@ -123,7 +123,8 @@ class Known:
     Attributes:
         sample_ids, ids: (m, 12) the labels
         wrong: (m,) whether each is wrong
-        learned: (m,) whether ``wrong`` is known at all: of a skipped label it is not
+        learned: (m,) whether ``wrong`` is known at all: of one that was skipped or is flagged it is
+            not, for a flag asks and may have been given to a whole cluster
         asking: (m,) labels that are flagged for a review, and not answered yet
         reviewed: how many have an answer in the queue
     """
@@ -269,8 +270,8 @@ def read_known(dataset: fo.Dataset, field: str) -> Known:
             samples.append(document["_id"])
             ids.append(label["i"])
             said_wrong = verdict in CORRECTED
-            wrong.append(said_wrong or state in ("rejected", "flagged"))
-            learned.append(not skipped)
+            wrong.append(said_wrong or state == "rejected")
+            learned.append(not skipped and not asks)
             asking.append(asks)
             reviewed += bool(verdict) and not asks
     columns = [np.array(column, dtype=bool) for column in (wrong, learned, asking)]

@@ -92,8 +92,8 @@ def learn(
         rows: (m,) the rows that were answered, each once
         wrong: (m,) whether the label was found wrong
         skipped: rows to leave out of the queue, though nothing is known of them
-        asking: those of ``rows`` that someone flagged for a review: what was said is learned from,
-            and they come first in the queue
+        asking: rows that someone flagged for a review: nothing is learned from that, but they come
+            first in the queue
         questions: (n,) the number of the question that each label is part of, None where each is
             its own: the answers for one question count as one
         seed: of the interval
@@ -121,9 +121,8 @@ def learn(
     done[rows] = True
     left = order[~done[order]]
     if asking is not None and len(asking):
-        flagged = np.zeros(n, dtype=bool)
-        flagged[asking] = True
-        left = np.concatenate([order[flagged[order]], left])
+        flagged = np.isin(left, asking)
+        left = np.concatenate([left[flagged], left[~flagged]])
     if questions is not None:
         left = left[np.argsort(_turns(questions[left]), kind="stable")]
     estimate = _estimate(clues, weights, precision, suspicion, left, seed)

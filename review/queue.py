@@ -139,7 +139,7 @@ def rank(kept: Findings, known: Known) -> tuple[Learned, NDArray[np.bool_]]:
     rows = kept.rows_of(known.sample_ids, known.ids)
     there = rows >= 0
     taught = there & known.learned
-    skipped = rows[there & ~known.learned]
+    skipped = rows[there & ~known.learned & ~known.asking]
     learned = learn(
         kept.found,
         rows[taught],

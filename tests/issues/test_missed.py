@@ -8,7 +8,7 @@ import numpy as np
 from clusters import clusters
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from labelvet.issues.missed import score_missed
+from labelvet.issues.missed import score_missed, score_uncovered
 from labelvet.issues.reasons import Reasons
 from labelvet.issues.suspicion import find_suspects
 
@@ -27,7 +27,34 @@ def test_only_what_is_not_accepted_has_a_score():
     found = find_suspects(table, vectors, rejected)
     assert np.flatnonzero(np.isfinite(found.missed)).tolist() == [20, 50, 80]
     assert ((found.missed[[20, 50, 80]] >= 0) & (found.missed[[20, 50, 80]] <= 1)).all()
-    assert "no accepted" in Reasons(table, found, None).reason(20).lower()
+    said = Reasons(table, replace(found, missed=np.full(120, 0.1, "f4")), None).reason(20)
+    assert "no accepted" in said.lower()
+    # what shows no missed object is judged as every label is
+    said = Reasons(table, replace(found, missed=np.full(120, 0.09, "f4")), None).reason(20)
+    assert "accepted" not in said
+
+
+def test_another_fields_boxes_show_missed_objects_as_often_as_is_said():
+    """Boxes show an object as often as they say, and a fifth of the objects have no label."""
+    rng = np.random.default_rng(0)
+    sure = rng.uniform(0.05, 0.98, 4000).astype("f4")
+    real, labeled = rng.random(4000) < sure, rng.random(4000) < 0.8
+    some = clusters(4000)[0]
+    boxes = np.tile([0.1, 0.1, 0.2, 0.2], (4000, 1))
+    second = replace(some, boxes=boxes, media=np.arange(4000, dtype="i4"), confidences=sure)
+    scores = score_uncovered(second, second.take(np.flatnonzero(real & labeled)))
+    missed = real & ~labeled
+    assert scores[real & labeled].max() == 0
+    assert abs(scores.sum() - missed.sum()) < 0.15 * missed.sum()
+    for low in (0.1, 0.3, 0.5):
+        rows = (scores >= low) & (scores < low + 0.2)
+        assert abs(scores[rows].mean() - missed[rows].mean()) < 0.07
+    # nearly all objects have a label: what has none is mostly none
+    all_but_few = second.take(np.flatnonzero(real & (rng.random(4000) < 0.99)))
+    assert (score_uncovered(second, all_but_few) > 0.5).mean() < 0.01
+    # an annotator has no confidences, and is believed
+    person = replace(second, confidences=np.full(4000, np.nan, "f4"))
+    assert score_uncovered(person, all_but_few).max() == 1
 
 
 def test_what_an_accepted_label_lies_on_is_not_missed():

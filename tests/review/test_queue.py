@@ -131,6 +131,19 @@ def test_it_learns_from_tags_set_anywhere(judged):
     assert any(abs(was[item.id] - item.suspicion) > 0.01 for item in after.items)
 
 
+def test_flags_say_what_comes_first_and_not_that_it_is_wrong(judged):
+    """A flag may have been given to a whole cluster, right labels and wrong ones."""
+    dataset, _ = judged
+    before = next_issues(dataset, "map", 200)
+    flagged = [item.id for item in before.items[30:90]]
+    dataset.select_labels(ids=flagged).tag_labels("needs-review", FIELD)
+    after = next_issues(dataset, "map", 200)
+    assert [item.id for item in after.items[:60]] == flagged and after.left == before.left
+    was = {item.id: item.suspicion for item in before.items}
+    assert was == {item.id: item.suspicion for item in after.items}
+    assert after.estimate.left == pytest.approx(before.estimate.left)
+
+
 def test_an_open_patches_view_follows(judged):
     dataset, _ = judged
     patches = dataset.to_patches(FIELD)

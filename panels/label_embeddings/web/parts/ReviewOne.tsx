@@ -62,7 +62,13 @@ export function ReviewOne({
         <h2>{named(item.label)}</h2>
         <div className="lv-chips">
           {item.confidence !== null && <span>confidence {item.confidence.toFixed(2)}</span>}
-          <span>{Math.round(100 * item.suspicion)}% likely wrong</span>
+          {item.issue === "missed" ? (
+            <span title="It is not accepted: rejected, or of a confidence below 0.2">
+              may show an object without a label
+            </span>
+          ) : (
+            <span>{Math.round(100 * item.suspicion)}% likely wrong</span>
+          )}
           {item.issue && <b data-issue={item.issue}>{item.issue}</b>}
           {item.flagged && <b>flagged for review</b>}
         </div>
