@@ -39,6 +39,7 @@ from ..dataset.label_fields import LabelField, label_field
 from ..dataset.removed import count_moment, is_at
 from ..dataset.schema import (
     Attribute,
+    check_attributes,
     check_fields,
     declare_attributes,
     declare_labels,
@@ -111,9 +112,9 @@ def approve(
         proof_sentence: what is proven of the basket, which stays with the round and the labels
 
     Raises:
-        InvalidParameter: if the basket is empty, the field cannot be written, the rule refuses or
-            somebody else approves into that field, or undoes that, for longer than a minute;
-            nothing was written then
+        InvalidParameter: if the basket is empty, the field cannot be written, labels have
+            attributes of another type than they get, the rule refuses or somebody else approves
+            into that field, or undoes that, for longer than a minute; nothing was written then
     """
     dataset = candidates.dataset
     if rule not in RULES:
@@ -132,6 +133,7 @@ def approve(
                 f"{agree(known, 'is', 'are')} already in '{into}': nothing was approved. "
                 "Remove them from the basket, or choose to keep or replace the existing labels."
             )
+        _check_attributes(candidates, into)
         moment, by, before = unique_moment(dataset), by or current_user(), progress(candidates)
         with begin(
             dataset, APPROVAL, f"Labels approved into '{into}'.", by, expires=False,
@@ -340,6 +342,27 @@ def _check_target(candidates: Candidates, into: Any) -> None:
         raise InvalidParameter(f"'{into}' holds removed labels: choose another field.")
 
 
+def _check_attributes(candidates: Candidates, into: str) -> None:
+    """Checks that the labels and ground truth can have the attributes that each gets."""
+    dataset, root = candidates.dataset, LabelField(into, candidates.of.type).root
+    check_attributes(dataset, candidates.root, _MOMENT, None)
+    if dataset.get_field(into) is not None:
+        check_attributes(dataset, root, {**_copied(dataset, candidates.root), **_PROVENANCE}, None)
+        # a label keeps what it has without a field in the schema
+        check_attributes(dataset, candidates.root, _copied(dataset, root), None)
+
+
+def _copied(dataset: Any, root: str) -> dict[str, Attribute]:
+    """The attributes of labels that an approval copies, but for those that it gives them."""
+    schema = dataset.get_field_schema(flat=True)
+    names = {path.removeprefix(f"{root}."): path for path in schema if path.startswith(f"{root}.")}
+    return {
+        name: Attribute(type(schema[path]), schema[path].description or "")
+        for name, path in names.items()
+        if "." not in name and name not in (*_LEFT_BEHIND, *_PROVENANCE)
+    }
+
+
 def _counts(candidates: Candidates, into: str, iou: float) -> tuple[int, int]:
     """How many labels are to be approved, and how many of them are in ground truth already."""
     truth = LabelField(into, candidates.of.type)
@@ -414,7 +437,7 @@ def _prepare(candidates: Candidates, into: str, rule: str) -> None:
         {
             f"{root}.{name}": _kwargs(schema[path])
             for path, name in names.items()
-            if name != path and name.split(".")[0] not in _LEFT_BEHIND
+            if name != path and name.split(".")[0] not in (*_LEFT_BEHIND, *_PROVENANCE)
         },
     )
     declare_attributes(dataset, root, _PROVENANCE)

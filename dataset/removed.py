@@ -18,10 +18,11 @@ from .changes import list_marked
 from .documents import delete_field, now, samples_of
 from .expressions import Expression, each, keep, without
 from .label_fields import LabelField, label_field
-from .schema import check_writable, declare_labels, is_owned
+from .schema import Attribute, check_attributes, check_writable, declare_labels, is_owned
 from .storage import Storage, locate, stored_name
 
 REMOVED_AT = "removed_at"
+_MOMENT = {REMOVED_AT: Attribute(fo.DateTimeField, "When it was removed")}
 _OWNER = "removed labels"
 
 
@@ -39,12 +40,14 @@ def prepare(dataset: fo.Dataset, field: str) -> None:
     """Makes the field for what is removed from a field of labels.
 
     Raises:
-        InvalidParameter: if the dataset has a field of its own of that name, or the field is
-            read-only
+        InvalidParameter: if the dataset has a field of its own of that name, its labels say when
+            they were removed themselves, which would be lost, or the field is read-only
         FieldGone: if the field is not there any more
     """
     check_writable(dataset, field)
-    of = held(label_field(dataset, field))
+    labels = label_field(dataset, field)
+    check_attributes(dataset, labels.root, _MOMENT, _OWNER)
+    of = held(labels)
     description = f"Labels that were removed from '{field}' and can come back until Finish"
     declare_labels(dataset, of.name, of.type.document, description, _OWNER)
 

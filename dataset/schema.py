@@ -19,12 +19,26 @@ import fiftyone as fo
 
 from ..core.errors import DatasetDeleted, FieldGone, InvalidParameter
 from .documents import collection_named
+from .expressions import each, label_list
 from .storage import Storage, locate
 
 _INFO = "labelvet"
 
 # fields are added by one thread at a time, and as often where somebody else reloads the schema
 _ADDING, _TRIES = threading.Lock(), 20
+
+_NUMBERS = ("int", "long", "double", "decimal")
+_STORED_AS: dict[type[fo.Field], tuple[str, ...]] = {
+    fo.StringField: ("string",),
+    fo.BooleanField: ("bool",),
+    fo.IntField: _NUMBERS,
+    fo.FloatField: _NUMBERS,
+    fo.DateField: ("date",),
+    fo.DateTimeField: ("date",),
+    fo.ListField: ("array",),
+    fo.DictField: ("object",),
+    fo.EmbeddedDocumentField: ("object",),
+}
 
 
 @dataclass(frozen=True)
@@ -43,22 +57,24 @@ class Attribute:
 
 
 def declare_attributes(
-    dataset: fo.Dataset, root: str, attributes: Mapping[str, Attribute], owner: str | None = None
+    dataset: fo.Dataset | Storage,
+    root: str,
+    attributes: Mapping[str, Attribute],
+    owner: str | None = None,
 ) -> list[str]:
     """Adds attributes of labels to the schema, where they are not there.
 
     Args:
-        dataset: the dataset
+        dataset: the dataset, or the storage of its frames
         root: the path of the labels, such as ``predictions.detections``
         attributes: the attributes by name
-        owner: what they are added for; None where any field of their names will do
+        owner: what they are added for; None where any field of their names and types will do
 
     Returns:
         the names of those that were there already
 
     Raises:
-        InvalidParameter: if the labels have attributes of these names that are somebody else's, or
-            are read-only; nothing was added then
+        InvalidParameter: see :func:`check_attributes`; nothing was added then
     """
     check_attributes(dataset, root, attributes, owner)
     there = [name for name in attributes if dataset.get_field(f"{root}.{name}") is not None]
@@ -79,23 +95,92 @@ def declare_attributes(
 
 
 def check_attributes(
-    dataset: fo.Dataset, root: str, attributes: Mapping[str, Attribute], owner: str | None
+    dataset: fo.Dataset | Storage,
+    root: str,
+    attributes: Mapping[str, Attribute],
+    owner: str | None,
 ) -> None:
     """Checks that attributes of these names may be added to labels, and written.
 
+    What labels hold without a field in the schema, as ``add_samples`` leaves it, is a user's own:
+    a field of another type over it makes a dataset that cannot be opened.
+
+    Args:
+        dataset: the dataset, or the storage of its frames
+        root: the path of the labels
+        attributes: the attributes by name
+        owner: what they are added for; None where any of their names and types will do
+
     Raises:
-        InvalidParameter: if one is somebody else's, or the labels are read-only
+        InvalidParameter: if one is somebody else's, or of another type where any owner will do, or
+            the labels are read-only
     """
     check_writable(dataset, root)
-    if owner is None:
-        return
+    # the documents are asked first: what somebody else wrote by then, they declared before
+    held = _undeclared(dataset, root, attributes, owner)
+    if held:
+        dataset.reload()
     fields = {name: dataset.get_field(f"{root}.{name}") for name in attributes}
-    taken = [name for name, field in fields.items() if field and not is_owned(field, owner)]
-    if taken:
-        raise InvalidParameter(
-            f"The labels of '{root}' have attributes of their own named {', '.join(taken)}: rename "
-            "those first, for example with dataset.rename_sample_field."
-        )
+    taken = [
+        name
+        for name, field in fields.items()
+        if field
+        and not (_fits(field, attributes[name]) if owner is None else is_owned(field, owner))
+    ]
+    held = [name for name in held if fields[name] is None]
+    if not taken and not held:
+        return
+    of_type = " of another type" if owner is None else ""
+    kind = "frame" if isinstance(dataset, Storage) and dataset.frames else "sample"
+    first = (
+        f"call dataset.add_dynamic_{kind}_fields(add_mixed=True), as the schema does not have all "
+        "of them, then "
+    )
+    raise InvalidParameter(
+        f"The labels of '{root}' have attributes of their own{of_type} named "
+        f"{', '.join([*taken, *held])}: {first if held else ''}rename those first, for example "
+        f"with dataset.rename_{kind}_field, or delete what is not needed."
+    )
+
+
+def _undeclared(
+    dataset: fo.Dataset | Storage,
+    root: str,
+    attributes: Mapping[str, Attribute],
+    owner: str | None,
+) -> list[str]:
+    """Which attributes labels have that are not in the schema, of any type where there is an owner,
+    else of another type."""
+    labels = dataset.get_field(root)
+    missing = {
+        name: ("missing", "null", *(_stored_as(one.field) if owner is None else ()))
+        for name, one in attributes.items()
+        if dataset.get_field(f"{root}.{name}") is None
+        and (owner is not None or _stored_as(one.field))
+    }
+    if labels is None or not missing:
+        return []
+    every = label_list(root, isinstance(labels, fo.ListField))
+    documents = locate(dataset, None).documents
+
+    def is_held(names: Iterable[str]) -> bool:
+        others = [{"$not": [{"$in": [{"$type": f"$$l.{name}"}, missing[name]]}]} for name in names]
+        some = {"$anyElementTrue": [each(every, {"$or": others})]}
+        return documents.find_one({"$expr": some}, {"_id": 1}) is not None
+
+    # nearly always there are none, so that all are asked for at once
+    return [name for name in missing if is_held([name])] if is_held(missing) else []
+
+
+def _fits(field: fo.Field, attribute: Attribute) -> bool:
+    """Whether values of an attribute can be in a field."""
+    wanted, held = _stored_as(attribute.field), _stored_as(type(field))
+    return not wanted or not held or wanted == held
+
+
+def _stored_as(field: type[fo.Field]) -> tuple[str, ...]:
+    """What MongoDB calls the types of a field's values, nothing where that is not known."""
+    return next((types for kind, types in _STORED_AS.items() if issubclass(field, kind)), ())
 
 
 def declare_labels(

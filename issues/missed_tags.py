@@ -18,6 +18,7 @@ from ..dataset.checked_writes import write_checked
 from ..dataset.documents import now
 from ..dataset.patches import list_stored_fields
 from ..dataset.schema import (
+    check_attributes,
     check_labels_owned,
     check_writable,
     declare_attributes,
@@ -28,6 +29,7 @@ from ..dataset.storage import Storage, locate
 from .attributes import ATTRIBUTES, OWNER, REASON
 from .tags import MissedTag
 
+_ATTRIBUTES = {REASON: ATTRIBUTES[REASON]}
 _SAMPLES_PER_WRITE = 2000
 
 
@@ -44,10 +46,11 @@ def check_missed_field(storage: Storage, field: str) -> None:
         field: their field, as its documents call it
 
     Raises:
-        InvalidParameter: if the dataset has a field of its own of that name, or it is read-only
+        InvalidParameter: if the dataset has a field of its own of that name, or its labels have a
+            reason of their own, or it is read-only
     """
     check_labels_owned(storage, missed_field(field), fo.Classifications, OWNER)
-    check_writable(storage, missed_field(field))
+    check_attributes(storage, f"{missed_field(field)}.classifications", _ATTRIBUTES, OWNER)
 
 
 def write_missed_tags(dataset: fo.Dataset, field: str, missed: Sequence[MissedTag]) -> None:
@@ -68,7 +71,7 @@ def write_missed_tags(dataset: fo.Dataset, field: str, missed: Sequence[MissedTa
         return
     description = f"Classes that images probably have and that '{field}' lacks"
     declare_labels(storage, name, fo.Classifications, description, OWNER)
-    declare_attributes(storage, f"{name}.classifications", {REASON: ATTRIBUTES[REASON]}, OWNER)
+    declare_attributes(storage, f"{name}.classifications", _ATTRIBUTES, OWNER)
     found: dict[str, list[fo.Classification]] = {}
     for one in missed:
         label = fo.Classification(label=one.label, confidence=one.probability)

@@ -571,6 +571,46 @@ def test_an_approval_that_is_refused_leaves_no_field(predicted):
     assert not predicted.has_sample_field(TRUTH) and not list_changes(predicted, ("approval",))
 
 
+@pytest.mark.parametrize("declared", [False, True])
+@pytest.mark.parametrize(
+    ("field", "name", "value"),
+    [
+        (TRUTH, "approved_at", "yesterday"),
+        (TRUTH, "approved_from", 5),
+        (TRUTH, "note", 7),
+        (FIELD, "approved_at", "yesterday"),
+        (FIELD, "note", 7),
+    ],
+)
+def test_attributes_of_another_type_are_refused(with_truth, field, name, value, declared):
+    other = {FIELD: TRUTH, TRUTH: FIELD}[field]
+    with_truth.add_sample_field(f"{other}.detections.note", fo.StringField)
+    sample = with_truth.first()
+    sample[field].detections[0][name] = value
+    sample.save()
+    if declared:
+        with_truth.add_dynamic_sample_fields()
+    before = (add(with_truth), state(with_truth))[1]
+    paths = set(with_truth.get_field_schema(flat=True))
+    with pytest.raises(InvalidParameter, match=f"own of another type named {name}: "):
+        approve(find_candidates(with_truth, FIELD), TRUTH, "replace")
+    assert state(with_truth) == before and set(with_truth.get_field_schema(flat=True)) == paths
+    assert not list_changes(with_truth, ("approval",))
+
+
+def test_attributes_of_the_right_type_are_taken(with_truth):
+    first = with_truth.first()
+    first[TRUTH].detections[0]["approved_by"] = "ada"  # not in the schema
+    # an approval gives its own, whatever the labels have
+    first[FIELD].detections[0]["approved_by"] = 7
+    first.save()
+    with_truth.add_dynamic_sample_fields(FIELD)
+    add(with_truth)
+    approve(find_candidates(with_truth, FIELD), TRUTH, "keep", by="eve")
+    check_opens(with_truth)
+    assert with_truth.count_values(f"{TRUTH}.detections.approved_by")["ada"] == 1
+
+
 def test_a_second_click_finishes_what_a_crash_left(predicted, monkeypatch):
     before = (add(predicted), state(predicted))[1]
     reload, calls = label_updates.reload_samples, []
@@ -723,6 +763,17 @@ def test_a_run_that_began_meanwhile_is_not_said_to_be_in_review(predicted, monke
 def test_a_field_of_the_users_own_is_not_taken_for_removed_labels(predicted):
     predicted.clone_sample_field(FIELD, f"{FIELD}_removed")
     with pytest.raises(InvalidParameter, match="rename"):
+        finalize(find_candidates(predicted, FIELD))
+    assert len(numbers(predicted)) == 24
+
+
+def test_what_labels_say_of_their_own_removal_is_not_lost(predicted):
+    first = predicted.first()
+    first[FIELD].detections[0]["removed_at"] = "in May"
+    first.save()
+    add(predicted, low=0.5)
+    approve(find_candidates(predicted, FIELD), TRUTH)
+    with pytest.raises(InvalidParameter, match="own named removed_at"):
         finalize(find_candidates(predicted, FIELD))
     assert len(numbers(predicted)) == 24
 
