@@ -139,7 +139,7 @@ def check_attributes(
     raise InvalidParameter(
         f"The labels of '{root}' have attributes of their own{of_type} named "
         f"{', '.join([*taken, *held])}: {first if held else ''}rename those first, for example "
-        f"with dataset.rename_{kind}_field, or delete what is not needed."
+        f"with dataset.rename_{kind}_field, or delete what an earlier run left."
     )
 
 
