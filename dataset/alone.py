@@ -12,7 +12,7 @@ import fiftyone as fo
 from ..core.errors import InvalidParameter
 from .holds import Hold
 from .storage import Storage
-from .stores import open_store, record_of
+from .stores import begin_record, record_of
 
 _STORE = "labelvet_alone"
 _PAUSE_SECONDS = 0.1
@@ -34,7 +34,7 @@ def alone(
     Raises:
         InvalidParameter: with the refusal, if it is not free by then
     """
-    open_store(dataset, _STORE).set_if_absent(step, {})
+    begin_record(dataset, _STORE, step)
     hold, deadline = Hold(record_of(dataset, _STORE, step), step), time.monotonic() + patience
     while not hold.take():
         if time.monotonic() >= deadline:

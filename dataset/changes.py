@@ -29,7 +29,7 @@ from ..core.user import current_user
 from .documents import Ids, collection_named
 from .holds import Hold
 from .storage import Storage
-from .stores import open_store, record_of
+from .stores import begin_record, open_store, record_of
 
 _STORE, _CLOCK = "labelvet_undo", "clock"
 _UNDO_SECONDS = 30 * 24 * 3600
@@ -225,7 +225,7 @@ def unique_moment(dataset: fo.Dataset) -> datetime:
     ticks = [{"$set": {"value.moment": {"$max": ["$$NOW", {"$add": ["$value.moment", 1]}]}}}]
     store, after = collection_named("execution_store"), ReturnDocument.AFTER
     while (found := store.find_one_and_update(clock, ticks, return_document=after)) is None:
-        open_store(dataset, _STORE).set_if_absent(_CLOCK, {})
+        begin_record(dataset, _STORE, _CLOCK)
     moment: datetime = found["value"]["moment"]
     return moment
 

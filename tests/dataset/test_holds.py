@@ -18,7 +18,7 @@ from labelvet.dataset.changes import list_changes, unique_moment
 from labelvet.dataset.documents import collection_named, samples_of
 from labelvet.dataset.holds import check_held
 from labelvet.dataset.storage import Storage
-from labelvet.dataset.stores import open_store, record_of
+from labelvet.dataset.stores import begin_record, record_of
 from labelvet.dataset.tags import tag_view
 from labelvet.panels.undoing import undo
 from labelvet.review import answers, merging
@@ -30,7 +30,7 @@ ELSEWHERE = "another-machine_1"
 
 def held_by(dataset, step, writer, **ago):
     """Lets somebody have a step, who was heard of some time ago."""
-    open_store(dataset, "labelvet_alone").set_if_absent(step, {})
+    begin_record(dataset, "labelvet_alone", step)
     held = {"being": step, "writer": writer, "since": ObjectId()}
     held["seen"] = unique_moment(dataset) - timedelta(**ago)
     record = record_of(dataset, "labelvet_alone", step)
