@@ -6,6 +6,7 @@ import codecs
 import json
 from collections import defaultdict
 from collections.abc import Iterator
+from contextlib import suppress
 from json import JSONDecoder
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -24,8 +25,10 @@ from .source import (
     boxes_size,
     check_box,
     check_confidence,
+    check_name,
     image_size,
     read_text,
+    told_size,
     unknown_class,
 )
 
@@ -104,17 +107,22 @@ def read(path: Path, images: Path | None = None) -> LabelSource:
             f"'{path}' is not a COCO dataset: it needs images, annotations and categories."
         )
     listed, annotations, kinds = (part or [] for part in parts)
-    categories = {
-        number: str(kind["name"])
-        for number, kind in _by_number(kinds, "category", "name", path).items()
-    }
-    by_number = _by_number(listed, "image", "file_name", path)
-    files = {number: str(image["file_name"]) for number, image in by_number.items()}
     faults = Faults()
+    categories = read_categories(kinds, path, faults)
+    by_number = _by_number(listed, "image", "file_name", path)
+    files = {number: str(entries[0]["file_name"]) for number, entries in by_number.items()}
     folder = _image_folder(path, images, list(files.values()))
     measured: dict[int, tuple[int, int]] = {}
-    for number, name in files.items():
-        size = boxes_size(_told_size(by_number[number]), folder / name, faults)
+    for number, entries in by_number.items():
+        if len(entries) > 1:
+            names = (f"'{entry['file_name']}'" for entry in entries)
+            faults.add(
+                "image id has several entries: give each image its own|image ids have several "
+                "entries: give each image its own", path, f"{number} is {' and '.join(names)}",
+            )  # fmt: skip
+            continue
+        sides = entries[0].get("width"), entries[0].get("height")
+        size = boxes_size(*sides, folder / files[number], faults)
         if size is not None:
             measured[number] = size
     labels, crowds = _labels(annotations, categories, files, measured, path=path, faults=faults)
@@ -133,25 +141,60 @@ def read(path: Path, images: Path | None = None) -> LabelSource:
     return source
 
 
-def _by_number(items: list[Any], what: str, name: str, path: Path) -> dict[int, dict[str, Any]]:
+def read_categories(kinds: list[Any], path: Path, faults: Faults) -> dict[int, str]:
+    """Returns ``{number: name}`` of categories.
+
+    Args:
+        kinds: the list of them
+        path: its JSON, for sentences
+        faults: where it is noted which have no name, or several
+
+    Raises:
+        BadDataset: if one is no category
+    """
     found = {}
+    for number, entries in _by_number(kinds, "category", "name", path).items():
+        names = {check_name(kind["name"], path, faults, f"category {number}") for kind in entries}
+        if len(names) > 1:
+            shown = (f"'{kind['name']}'" for kind in entries)
+            faults.add(
+                "category id has several names: give each category its own|category ids have "
+                "several names: give each category its own", path,
+                f"{number} is {' and '.join(shown)}",
+            )  # fmt: skip
+        elif (name := names.pop()) is not None:
+            found[number] = name
+    return found
+
+
+def _by_number(
+    items: list[Any], what: str, name: str, path: Path
+) -> dict[int, list[dict[str, Any]]]:
+    found: dict[int, list[dict[str, Any]]] = {}
     for item in items:
         try:
-            number, _ = int(item["id"]), item[name]
+            number, _ = whole(item["id"]), item[name]
         except (KeyError, TypeError, ValueError):
             raise BadDataset(
                 f"'{path}' has the {what} {json.dumps(item)[:_SHOWN]}, and each {what} needs id, a "
                 f"whole number, and {name}."
             ) from None
-        found[number] = item
+        found.setdefault(number, []).append(item)
     return found
 
 
-def _told_size(image: dict[str, Any]) -> tuple[int, int] | None:
-    width, height = image.get("width"), image.get("height")
-    if isinstance(width, int) and isinstance(height, int) and min(width, height) > 0:
-        return width, height
-    return None
+def whole(id_: Any) -> int:
+    """Returns an id as a number; some tools write it as text, or with a decimal point.
+
+    Raises:
+        TypeError: if it is neither a number nor text
+        ValueError: if it is not whole
+    """
+    if isinstance(id_, bool):
+        raise TypeError(id_)
+    if isinstance(id_, float) and not id_.is_integer():  # nor are infinity and NaN
+        raise ValueError(id_)
+    return int(id_)
 
 
 def _labels(
@@ -168,21 +211,22 @@ def _labels(
     for row, annotation in enumerate(annotations):
         where = f"{path}:annotation {row}"
         try:
-            image, category = int(annotation["image_id"]), int(annotation["category_id"])
+            image, category = whole(annotation["image_id"]), whole(annotation["category_id"])
             values = [float(value) for value in annotation["bbox"]]
             score = annotation.get("score")
             confidence = None if score is None else float(score)
-        except (AttributeError, KeyError, TypeError, ValueError):
+        except (AttributeError, KeyError, OverflowError, TypeError, ValueError):
             faults.add(
-                "annotation lacks image_id, category_id or bbox|"
-                "annotations lack image_id, category_id or bbox", where,
+                "annotation lacks image_id, category_id or bbox, or has no numbers there|"
+                "annotations lack image_id, category_id or bbox, or have no numbers there", where,
             )  # fmt: skip
             continue
         if annotation.get("iscrowd"):
             crowds += 1
         elif category not in categories:
             faults.add(
-                "label has a category that has no name|labels have categories that have no name",
+                "label has a category that has no name of its own|"
+                "labels have categories that have no name of their own",
                 where, str(category),
             )  # fmt: skip
         elif image not in files:
@@ -245,11 +289,12 @@ def correct(source: LabelSource, corrections: list[Correction]) -> Iterator[tupl
     parts = _members(text, text.index("{"))
     annotations = parts["annotations"].value
     spans = _items(text, parts["annotations"].start)
-    sizes = {int(image["id"]): _told_size(image) for image in parts["images"].value}
-    ids = [each.get("id") for each in annotations if isinstance(each, dict)]
-    next_id = max((number for number in ids if isinstance(number, int)), default=0) + 1
+    images = {whole(image["id"]): image for image in parts["images"].value}
+    kinds = {whole(kind["id"]): kind["id"] for kind in parts["categories"].value}
+    first = {key: _first(annotations, key) for key in ("id", "image_id", "category_id")}
+    next_id = _largest_id(annotations) + 1
 
-    def category(name: str) -> int:
+    def category(name: str, like: Any) -> Any:
         if name not in numbers:
             raise unknown_class(name, source.path)
         if len(numbers[name]) > 1:
@@ -258,10 +303,11 @@ def correct(source: LabelSource, corrections: list[Correction]) -> Iterator[tupl
                 "nothing was written: give them names of their own and check again, or give the "
                 "labels another class."
             )
-        return numbers[name][0]
+        return _written(kinds[numbers[name][0]], like)
 
     def pixels(one: Correction) -> list[float]:
-        told = sizes[source.numbers[one.image]]
+        listed = images[source.numbers[one.image]]
+        told = told_size(listed.get("width"), listed.get("height"))
         width, height = told or image_size(one.image, Faults()) or (1, 1)
         return [
             round(value * side, 2)
@@ -279,7 +325,8 @@ def correct(source: LabelSource, corrections: list[Correction]) -> Iterator[tupl
             start, end = spans[row]
             item = text[start:end]
             if one.name is not None:
-                item = _set(item, "category_id", category(one.name))
+                like = annotations[row]["category_id"]
+                item = _set(item, "category_id", category(one.name, like))
             if one.box is not None:
                 if annotations[row].get("segmentation") not in _NO_OUTLINE:
                     raise InvalidParameter(
@@ -293,14 +340,36 @@ def correct(source: LabelSource, corrections: list[Correction]) -> Iterator[tupl
             changes[row] = item
         else:
             box = pixels(one)
+            image = images[source.numbers[one.image]]["id"]
             new = {
-                "id": next_id, "image_id": source.numbers[one.image],
-                "category_id": category(str(one.name)), "bbox": box,
+                "id": _written(next_id, first["id"]),
+                "image_id": _written(image, first["image_id"]),
+                "category_id": category(str(one.name), first["category_id"]), "bbox": box,
                 "area": round(box[2] * box[3], 2), "iscrowd": 0,
             }  # fmt: skip
             added.append(json.dumps(new))
             next_id += 1
     yield source.path, _spliced(text, parts["annotations"].start + 1, spans, changes, added)
+
+
+def _first(annotations: list[Any], key: str) -> Any:
+    """Returns the first id that annotations have there, None where they have none."""
+    found = (each.get(key) for each in annotations if isinstance(each, dict))
+    return next((id_ for id_ in found if type(id_) in (int, float, str)), None)
+
+
+def _largest_id(annotations: list[Any]) -> int:
+    """Returns the largest id that is a number, 0 for none."""
+    largest = 0
+    for each in annotations:
+        with suppress(KeyError, TypeError, ValueError):
+            largest = max(largest, whole(each["id"]))
+    return largest
+
+
+def _written(id_: Any, like: Any) -> Any:
+    """Returns an id of the type of another one, as tools compare them: 1, "1" or 1.0."""
+    return id_ if like is None or type(id_) is type(like) else type(like)(whole(id_))
 
 
 class _Member(NamedTuple):

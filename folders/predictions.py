@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ..core.errors import BadDataset
-from .coco import load_json, relative_box
+from .coco import load_json, read_categories, relative_box, whole
 from .source import (
     Faults,
     FileLabel,
@@ -14,6 +14,7 @@ from .source import (
     LabelSource,
     check_box,
     check_confidence,
+    check_name,
     image_size,
 )
 
@@ -49,15 +50,14 @@ def read_predictions(path: Path, source: LabelSource) -> LabelSource:
     by_key |= {str(number): image_path for image_path, number in source.numbers.items()}
     if isinstance(content, dict) and isinstance(content.get("annotations"), list):
         entries = content["annotations"]
-        names |= {
-            kind["id"]: kind["name"]
-            for kind in content.get("categories") or []
-            if isinstance(kind, dict) and kind.keys() >= {"id", "name"}
-        }
-        for image in content.get("images") or []:
+        names |= read_categories(_dicts(content.get("categories")), path, faults)
+        own: dict[str, Path] = {}
+        for image in _dicts(content.get("images")):
             image_path = _find(by_key, str(image.get("file_name")))
             if image_path is not None:
-                by_key[str(image.get("id"))] = image_path
+                key = str(image.get("id"))
+                own[key] = image_path if own.get(key, image_path) == image_path else _SEVERAL
+        by_key |= own
     elif isinstance(content, list):
         entries = content
     elif isinstance(content, dict) and all(isinstance(each, list) for each in content.values()):
@@ -92,7 +92,7 @@ def read_predictions(path: Path, source: LabelSource) -> LabelSource:
     for where, image_path, entry in matched:
         try:
             label = _label(entry, where, names, image_path, sizes=sizes, faults=faults)
-        except (KeyError, TypeError, ValueError):
+        except (KeyError, OverflowError, TypeError, ValueError):
             faults.add(
                 "prediction lacks a class, a score or a box|predictions lack a class, a score or a "
                 "box", where,
@@ -102,6 +102,10 @@ def read_predictions(path: Path, source: LabelSource) -> LabelSource:
             images[image_path].append(label)
     found = [ImageFile(image_path, labels) for image_path, labels in images.items()]
     return LabelSource("predictions", path, None, found, [path], faults)
+
+
+def _dicts(items: Any) -> list[dict[str, Any]]:
+    return [item for item in items if isinstance(item, dict)] if isinstance(items, list) else []
 
 
 def _images_by_name(source: LabelSource) -> dict[str, Path]:
@@ -162,7 +166,7 @@ def _meaning(entries: list[Any], classes: dict[int, str], path: Path) -> dict[in
 
 def _number(entry: dict[str, Any]) -> int | None:
     try:
-        return int(entry["category_id"])
+        return whole(entry["category_id"])
     except (KeyError, TypeError, ValueError):
         return None
 
@@ -182,13 +186,15 @@ def _label(
         return None
     name = entry.get("label")
     if name is None:
-        name = names.get(int(entry["category_id"]))
+        name = names.get(whole(entry["category_id"]))
         if name is None:
             faults.add(
                 "prediction has a category that has no name|predictions have categories that have "
                 "no name", where, str(entry["category_id"]),
             )  # fmt: skip
             return None
+    elif check_name(name, where, faults) is None:
+        return None
     if "bbox" in entry:
         if image not in sizes:
             sizes[image] = image_size(image, faults) or (1, 1)

@@ -23,6 +23,8 @@ _OUTSIDE = 0.01
 # fingerprints without it are of an older form, of times instead of contents
 _OF_CONTENTS = "contents:"
 _BLOCK = 1 << 20  # bytes
+_LARGEST = 1e6  # pixels of an image's side
+_SHOWN = 40  # characters
 # a softmax in single precision may end this far above 1
 _ROUNDING = 1e-5
 
@@ -134,7 +136,7 @@ class LabelSource:
                     "image has several entries: write all its labels into one|images have several "
                     "entries: write all labels of each into one", path, " and ".join(places),
                 )  # fmt: skip
-            elif not _is_text(path):
+            elif not is_text(path):
                 self.faults.add(
                     "image has a name that is not UTF-8: rename it|images have names that are not "
                     "UTF-8: rename them", path,
@@ -262,11 +264,32 @@ def digest_file(file: Path) -> str | None:
     return digest.hexdigest()
 
 
-def _is_text(path: Path) -> bool:
+def is_text(value: object) -> bool:
+    """Whether a path, or a word, can be written as UTF-8, as a database wants it."""
     try:
-        return bool(str(path).encode())
+        return bool(str(value).encode())
     except UnicodeEncodeError:
         return False
+
+
+def check_name(name: Any, where: object, faults: Faults, detail: str = "") -> str | None:
+    """Returns the name of a class, None where it has none, or one that is no text.
+
+    Args:
+        name: what its file has
+        where: the file and the line, for the sentence
+        faults: where it is noted
+        detail: which class it is of its file
+    """
+    if name is None or not str(name).strip():
+        faults.add("class has no name|classes have no name", where, detail)
+    elif not is_text(name):
+        faults.add(
+            "class has a name that is not text|classes have names that are not text", where, detail
+        )  # fmt: skip
+    else:
+        return str(name)
+    return None
 
 
 def image_size(path: Path, faults: Faults) -> tuple[int, int] | None:
@@ -282,14 +305,42 @@ def image_size(path: Path, faults: Faults) -> tuple[int, int] | None:
         return None
 
 
-def boxes_size(told: tuple[int, int] | None, image: Path, faults: Faults) -> tuple[int, int] | None:
+def told_size(width: Any, height: Any) -> tuple[int, int] | None:
+    """Returns the width and height of an image that its file of labels tells, as numbers or as
+    text; None where it does not.
+
+    Raises:
+        ValueError: if they are no numbers of pixels
+    """
+    if not (width and height):
+        return None
+    try:
+        sides = float(width), float(height)
+    except (OverflowError, TypeError) as error:
+        raise ValueError(error) from None
+    if not all(side.is_integer() and side < _LARGEST for side in sides):
+        raise ValueError(sides)
+    return (int(sides[0]), int(sides[1])) if min(sides) > 0 else None
+
+
+def boxes_size(
+    width: Any, height: Any, image: Path, faults: Faults
+) -> tuple[int, int] | None:  # fmt: skip
     """Returns the width and height that the boxes of an image are of, None where it is left out.
 
     Args:
-        told: what its file of labels says, None where it says nothing
+        width, height: what its file of labels says, see :func:`told_size`
         image: its file
-        faults: where it is noted that it cannot be read, or has told width and height swapped
+        faults: where it is noted that it cannot be read, or is told a size that cannot be its own
     """
+    try:
+        told = told_size(width, height)
+    except ValueError:
+        faults.add(
+            "image has a width or a height that is no number of pixels|images have widths or "
+            "heights that are no numbers of pixels", image, f"{width} x {height}"[:_SHOWN],
+        )  # fmt: skip
+        return None
     size = image_size(image, faults)
     if size is None or told is None:
         return size

@@ -23,7 +23,9 @@ from .source import (
     boxes_size,
     check_box,
     image_size,
+    is_text,
     list_images,
+    told_size,
 )
 
 # (folder of the XML files, folder of the images) below the dataset's folder
@@ -71,6 +73,12 @@ def read(path: Path) -> LabelSource:
     for file in sorted(annotations.glob("*.xml")):
         files.append(file)
         labeled.add(file.stem)
+        if not is_text(file):
+            faults.add(
+                "label file has a name that is not UTF-8: rename it|label files have names that "
+                "are not UTF-8: rename them", file,
+            )  # fmt: skip
+            continue
         try:
             _, _, root = _parsed(file, file.read_bytes())
         except (OSError, BadDataset):
@@ -80,7 +88,7 @@ def read(path: Path) -> LabelSource:
         if image.suffix.lower() not in IMAGE_SUFFIXES or not image.exists():
             image = by_stem.get(file.stem, image)
         labeled.add(image.stem)
-        size = boxes_size(_told_size(root), image, faults)
+        size = boxes_size(*_sides(root), image, faults)
         if size is not None:
             labels = _labels(root, file, size, faults)
             images.append(_Annotated(image.absolute(), labels, file))
@@ -110,12 +118,8 @@ def _parsed(file: Path, content: bytes) -> tuple[str, str, ElementTree.Element]:
         raise BadDataset(f"'{file}' cannot be read: {first_line(error)}.") from None
 
 
-def _told_size(root: ElementTree.Element) -> tuple[int, int] | None:
-    try:
-        width, height = (int(root.findtext(f"size/{side}") or 0) for side in ("width", "height"))
-    except ValueError:
-        return None
-    return (width, height) if min(width, height) > 0 else None
+def _sides(root: ElementTree.Element) -> tuple[str | None, str | None]:
+    return root.findtext("size/width"), root.findtext("size/height")
 
 
 def _objects(root: ElementTree.Element) -> list[dict[str, str]]:
@@ -169,7 +173,7 @@ def _corrected_file(file: Path, content: bytes | None, corrections: list[Correct
         name = escape(image.name)
         content = f"<annotation>\n\t<filename>{name}</filename>\n</annotation>\n".encode()
     text, encoding, root = _parsed(file, content)
-    size = _told_size(root) or image_size(image, Faults()) or (1, 1)
+    size = told_size(*_sides(root)) or image_size(image, Faults()) or (1, 1)
     masked = _masked(text)
     spans = [match.span() for match in _OBJECT.finditer(masked)]
     wanted: list[dict[str, str] | None] = [*_objects(root)]

@@ -20,6 +20,7 @@ from .source import (
     LabelSource,
     check_box,
     check_confidence,
+    check_name,
     image_size,
     list_images,
     read_text,
@@ -56,9 +57,10 @@ def read(path: Path, split: str | None = None) -> LabelSource:
         content = yaml.safe_load(read_text(path))
     except yaml.YAMLError as error:
         raise BadDataset(f"'{path}' is not valid YAML: {first_line(error)}.") from None
-    classes = _classes(content, path)
+    faults = Faults()
+    classes = _classes(content, path, faults)
     keypoints = _count_keypoints(content, path)
-    images, files, faults, notes = [], [path], Faults(), list[str]()
+    images, files, notes = [], [path], list[str]()
     for image in _with_own_labels(_images(content, path, split, notes), faults):
         labels, file = _labels(image, classes, keypoints, faults)
         if image_size(image, faults) is None:
@@ -70,13 +72,14 @@ def read(path: Path, split: str | None = None) -> LabelSource:
     return LabelSource("YOLO", path, names, images, files, faults, notes, categories=classes)
 
 
-def _classes(content: Any, path: Path) -> dict[int, str]:
+def _classes(content: Any, path: Path, faults: Faults) -> dict[int, str]:
     names = content.get("names") if isinstance(content, dict) else None
     if isinstance(names, list):
         names = dict(enumerate(names))
     if not isinstance(names, dict) or not names or not all(isinstance(n, int) for n in names):
         raise BadDataset(f"'{path}' has no names: a list of the classes, or number: class.")
-    return {number: str(name) for number, name in names.items()}
+    checked = {n: check_name(name, path, faults, f"number {n}") for n, name in names.items()}
+    return {number: name for number, name in checked.items() if name is not None}
 
 
 def _count_keypoints(content: dict[str, Any], path: Path) -> int:

@@ -111,12 +111,108 @@ def test_a_byte_order_mark_is_read_and_kept(file):
     assert new[:9] == text[:9] and json.loads(new[1:])["annotations"][0]["area"] == 2400
 
 
-@pytest.mark.parametrize("told", [("200", "100"), (0, 100), (400.0, 200.0)])
-def test_a_size_that_is_not_told_is_the_images_when_written_too(file, told):
+def zero_before(number: int) -> str:
+    return f"0{number}"
+
+
+@pytest.mark.parametrize(
+    ("own", "other"),
+    [(int, int), (str, str), (float, float), (zero_before, zero_before), (int, str), (str, float)],
+)
+def test_ids_are_written_in_the_type_of_the_file(file, own, other):
+    before = content()
+    before["categories"].pop()
+    for part in ("images", "categories"):
+        before[part] = [{**item, "id": own(item["id"])} for item in before[part]]
+    (label,) = before["annotations"]
+    label |= {"id": own(1), "image_id": other(1), "category_id": other(1)}
+    file.write_text(json.dumps(before))
+    source = read_source(file)
+    ((image, found),) = source.labels()
+    changes = [
+        Correction(image.path, found.place, "b", MOVED),
+        Correction(image.path, None, "b", MOVED),
+    ]
+    ((_, text),) = correct(source, changes)
+    changed, added = json.loads(text)["annotations"]
+    for one in (changed, added):
+        # of the same type, too
+        assert repr((one["image_id"], one["category_id"])) == repr((other(1), other(2)))
+        assert one["bbox"] == [20, 20, 60, 40]
+    assert repr(changed["id"]) == repr(own(1))
+    assert repr(added["id"]) == repr("2" if own is zero_before else own(2))
+
+
+TWO_IMAGES = [{"id": 1, "file_name": "a.jpg"}, {"id": 1.0, "file_name": "b.jpg"}]
+TWO_CATEGORIES = [{"id": 1, "name": "cat"}, {"id": "1", "name": "dog"}]
+
+
+@pytest.mark.parametrize(
+    ("part", "items", "words"),
+    [
+        ("images", TWO_IMAGES, "1 image id has several entries: .* 1 is 'a.jpg' and 'b.jpg'"),
+        ("images", TWO_IMAGES[:1] * 2, "1 image id has several entries: .* 'a.jpg' and 'a.jpg'"),
+        ("categories", TWO_CATEGORIES, "1 category id has several names: .* 1 is 'cat' and 'dog'"),
+        ("categories", [{"id": 1, "name": None}], "1 class has no name, in .*: category 1"),
+        ("categories", [{"id": 1, "name": " "}], "1 class has no name, in .*: category 1"),
+        ("categories", [{"id": 1, "name": "a\ud800"}], "1 class has a name that is not text, in"),
+        ("images", [{**TWO_IMAGES[0], "file_name": "a\ud800"}], r"cannot be read, in .*a\\ud800"),
+        ("images", [{**TWO_IMAGES[0], "width": "wide", "height": 1}], "pixels, in .*: wide x 1"),
+        ("images", [{**TWO_IMAGES[0], "width": 10**400, "height": 1}], "no number of pixels, in"),
+        ("annotations", {"bbox": [10**400, 0, 1, 1]}, "1 annotation lacks .* no numbers there, in"),
+        ("annotations", {"category_id": float("inf")}, "1 annotation lacks .* no numbers there"),
+        ("annotations", {"image_id": 1.5}, "1 annotation lacks .* no numbers there, in"),
+    ],
+)
+def test_what_cannot_be_meant_is_a_fault_and_never_a_label(file, part, items, words):
+    Image.new("RGB", (200, 100)).save(file.parent / "b.jpg")
+    before = content()
+    if part == "annotations":
+        items = [{**before[part][0], **items}]
+    file.write_text(json.dumps({**before, part: items}))
+    source = read_source(file, file.parent)
+    with pytest.raises(BadDataset, match=words):
+        source.check(False)
+    assert not len(source)
+
+
+def test_a_category_that_is_there_twice_is_one(file):
+    before = content()
+    file.write_text(json.dumps({**before, "categories": before["categories"][:1] * 2}))
+    source = read_source(file)
+    source.check(False)
+    assert source.classes == ["a"] and len(source) == 1
+
+
+def test_predictions_of_an_image_id_with_two_images_are_a_fault(file):
+    Image.new("RGB", (200, 100)).save(file.parent / "b.jpg")
+    images = [TWO_IMAGES[0], {"id": 2, "file_name": "b.jpg"}]
+    file.write_text(json.dumps({**content(), "images": images}))
+    predicted = file.with_name("predicted.json")
+    predicted.write_text(json.dumps({**content(score=0.5), "images": TWO_IMAGES[:1] * 2}))
+    assert len(read_predictions(predicted, read_source(file))) == 1
+    twice = [TWO_IMAGES[0], {"id": 1, "file_name": "b.jpg"}]
+    predicted.write_text(json.dumps({**content(score=0.5), "images": twice}))
+    with pytest.raises(BadDataset, match="None of the predictions"):
+        read_predictions(predicted, read_source(file))
+
+
+@pytest.mark.parametrize(
+    ("told", "box"),
+    [
+        ((0, 100), [20, 20, 60, 40]),
+        ((None, 100), [20, 20, 60, 40]),
+        (("400", "200"), [40, 40, 120, 80]),
+        ((400.0, 200.0), [40, 40, 120, 80]),
+    ],
+)
+def test_a_size_is_told_in_whole_numbers_or_else_the_images(file, told, box):
     before = content()
     before["images"][0]["width"], before["images"][0]["height"] = told
     file.write_text(json.dumps(before))
-    assert json.loads(corrected(file, None, MOVED))["annotations"][0]["bbox"] == [20, 20, 60, 40]
+    width = float(told[0] or 200)
+    assert read_source(file).images[0].labels[0].box[0] == pytest.approx(150 / width)
+    assert json.loads(corrected(file, None, MOVED))["annotations"][0]["bbox"] == box
 
 
 def test_a_turned_photo_whose_size_is_told_unturned_is_a_fault(file):

@@ -129,21 +129,6 @@ def test_the_rest_of_a_coco_file_stays_byte_for_byte(images, tmp_path):
     assert json.loads(new) == {**content, "annotations": []}
 
 
-def test_a_box_is_corrected_in_a_coco_file_whose_ids_are_text(images, tmp_path):
-    file = write_coco(tmp_path / "dataset", images, TRUTH, CLASSES)
-    content = json.loads(file.read_text())
-    for one in content["images"]:
-        one["id"] = str(one["id"])
-    for one in content["annotations"]:
-        one["image_id"] = str(one["image_id"])
-    file.write_text(json.dumps(content))
-    source = read_source(file)
-    image, label = next(source.labels())
-    ((_, new),) = correct(source, [Correction(image.path, label.place, None, (0, 0, 0.5, 0.5))])
-    size = content["images"][0]
-    assert json.loads(new)["annotations"][0]["bbox"][2:] == [size["width"] / 2, size["height"] / 2]
-
-
 def test_a_class_that_the_files_do_not_name_is_refused(images, tmp_path):
     for number, write in enumerate((write_yolo, write_coco)):
         source = read_source(write(tmp_path / str(number), images, TRUTH, CLASSES))

@@ -145,3 +145,21 @@ def test_a_turned_photo_whose_size_is_told_unturned_is_a_fault(folder, name):
     assert not source.images and len(source.faults.sentences()) == 1
     write(folder, SIZE.format(100, 200) + CAT, name=name)
     assert read_source(folder).images[0].labels[0].box == pytest.approx((0.5, 0.05, 0.2, 0.1))
+
+
+def test_a_size_is_told_in_whole_numbers_or_a_fault(folder):
+    write(folder, SIZE.format("400.0", " 200 ") + CAT)
+    assert read_source(folder).images[0].labels[0].box == pytest.approx((0.125, 0.05, 0.05, 0.1))
+    box = (0.1, 0.1, 0.2, 0.2)
+    assert "<xmin>40</xmin><ymin>20</ymin><xmax>120</xmax>" in corrected(folder, 0, None, box)[1]
+    write(folder, SIZE.format("wide", 200) + CAT)
+    with pytest.raises(BadDataset, match=r"no number of pixels, in .*a\.jpg': wide x 200"):
+        read_source(folder).check(False)
+
+
+def test_a_file_whose_name_is_not_utf_8_is_a_fault(folder):
+    write(folder, CAT, name="caf\udce9")
+    with pytest.raises(
+        BadDataset, match=r"1 label file has a name that is not UTF-8: .*udce9\.xml"
+    ):
+        read_source(folder).check(False)

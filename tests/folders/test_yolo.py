@@ -123,3 +123,22 @@ def test_a_name_that_is_not_utf_8_is_a_fault(tmp_path):
     (said,) = source.faults.sentences()
     assert "a name that is not UTF-8: rename it" in said and "caf\\udce9.jpg" in said
     assert said.encode() and source.fingerprint() and names(source) == ["a.jpg"]
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("null", "1 class has no name, in"),
+        ("''", "1 class has no name, in"),
+        ('"a\\ud800"', "1 class has a name that is not text, in"),
+    ],
+)
+def test_a_class_without_a_name_is_a_fault(tmp_path, name, words):
+    draw(tmp_path / "images" / "a.jpg")
+    file = write_yaml(tmp_path, "train: images")
+    file.write_text(file.read_text().replace("[a,", f"[{name},"))
+    source = read_source(file)
+    first, second = source.faults.sentences()
+    assert first.startswith(words) and first.endswith(": number 0.")
+    assert second.startswith("1 label has a class number that has no name, in")
+    assert source.classes == ["b"] and not len(source)
