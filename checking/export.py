@@ -13,6 +13,7 @@ import fiftyone as fo
 
 from ..core.errors import InvalidParameter
 from ..core.files import write_whole
+from ..core.sentences import count
 from ..dataset.states import REJECTED_TAG
 from ..folders.formats import correct
 from ..folders.source import Box, Correction, FileLabel, LabelSource
@@ -24,15 +25,26 @@ _SAME = 1e-6
 
 @dataclass(frozen=True)
 class Changed:
-    """A correction, and what stood in the file before; None for a label that is new."""
+    """A correction, and what stood in the file before.
+
+    Attributes:
+        correction: the label as it is now
+        before: as it was; None where it is new
+        incomplete: whether it has no class or no box now, so that it cannot be written
+    """
 
     correction: Correction
     before: FileLabel | None
+    incomplete: bool = False
 
     def sentence(self) -> str:
         """Returns a line on it, as a diff has it."""
         one, before = self.correction, self.before
         where = before.place if before else str(one.image)
+        if self.incomplete:
+            was = f"{before.name} {_shown(before.box)} → " if before else ""
+            now = f"{one.name or 'no class'} {_shown(one.box) if one.box else 'no box'}"
+            return f"? {where}  {was}{now}"
         if before is None:
             return f"+ {where}  {one.name} {_shown(one.box)}"
         if one.removed:
@@ -58,17 +70,19 @@ def find_corrections(dataset: fo.Dataset, source: LabelSource) -> list[Changed]:
     columns = dataset.values(
         ["filepath", *(f"{root}.{name}" for name in ("label", "bounding_box", "tags", PLACE))]
     )
-    now: dict[str, tuple[str, Box] | None] = {}
+    now: dict[str, tuple[str | None, Box | None] | None] = {}
     new: list[Changed] = []
     shown = set()
     for file, *of_sample in zip(*columns, strict=True):
         shown.add(file)
-        for name, box, tags, place in zip(*(part or [] for part in of_sample), strict=True):
+        for name, corners, tags, place in zip(*(part or [] for part in of_sample), strict=True):
             rejected = REJECTED_TAG in (tags or [])
+            box = tuple(corners) if corners else None
             if place is not None:
-                now[f"{file}\n{place}"] = None if rejected else (name, tuple(box))
+                now[f"{file}\n{place}"] = None if rejected else (name, box)
             elif not rejected:
-                new.append(Changed(Correction(Path(file), None, name, tuple(box)), None))
+                incomplete = not name or box is None
+                new.append(Changed(Correction(Path(file), None, name, box), None, incomplete))
     found = []
     for image, label in source.labels():
         if str(image.path) not in shown:
@@ -78,6 +92,10 @@ def find_corrections(dataset: fo.Dataset, source: LabelSource) -> list[Changed]:
             found.append(Changed(Correction(image.path, label.place, None, None), label))
             continue
         name, box = there
+        if not name or box is None:
+            one = Correction(image.path, label.place, name, box)
+            found.append(Changed(one, label, incomplete=True))
+            continue
         moved = any(abs(a - b) > _SAME for a, b in zip(box, label.box, strict=True))
         if name != label.name or moved:
             one = Correction(
@@ -95,8 +113,16 @@ def corrected_texts(source: LabelSource, changes: list[Changed]) -> dict[Path, s
     has written before.
 
     Raises:
-        InvalidParameter: if a correction cannot be written
+        InvalidParameter: if a correction cannot be written, or has no class or no box
     """
+    if incomplete := [change for change in changes if change.incomplete]:
+        before, image = incomplete[0].before, incomplete[0].correction.image
+        where = f"'{before.place}'" if before else f"a new one of '{image}'"
+        raise InvalidParameter(
+            f"{count(len(incomplete), 'label lacks', 'labels lack')} a class or a box in the App, "
+            f"as {where}: nothing was written. Complete or delete what is incomplete there, and "
+            "export again."
+        )
     as_checked = {file: source.text(file) for file in source.before}
     return as_checked | dict(correct(source, [change.correction for change in changes]))
 

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from labelvet.checking import check
 from labelvet.checking.check import CheckSettings, checked_dataset, mark_exported, write_back
-from labelvet.checking.export import find_corrections, write_folder
+from labelvet.checking.export import find_corrections, lines, write_folder
 from labelvet.cli import check as command
 from labelvet.core.errors import InvalidParameter
 from labelvet.dataset.states import REJECTED_TAG
@@ -250,3 +250,44 @@ def test_a_disk_without_room_is_a_sentence_and_nothing_is_half_written(renamed, 
     with pytest.raises(InvalidParameter, match=r"A file in '.*' cannot be written: Not a dir"):
         write_folder(source, changes, renamed / "new")
     assert export(renamed) == ["0.txt", "1.txt"]
+
+
+def unname(sample):
+    sample.labels.detections[0].label = None
+
+
+def unplace(sample):
+    sample.labels.detections[0].bounding_box = None
+
+
+def add_without_class(sample):
+    sample.labels.detections.append(fo.Detection(bounding_box=[0.1, 0.1, 0.2, 0.2]))
+
+
+def add_without_box(sample):
+    sample.labels.detections.append(fo.Detection(label="dog"))
+
+
+@pytest.mark.parametrize(
+    "correct, where, line",
+    [
+        (unname, "labels/0.txt:1", "cat [0.2000, 0.2000, 0.2000, 0.2000] → no class [0.2000, "),
+        (unplace, "labels/0.txt:1", "cat [0.2000, 0.2000, 0.2000, 0.2000] → dog no box"),
+        (add_without_class, "images/0.png", "  no class [0.1000, 0.1000, 0.2000, 0.2000]"),
+        (add_without_box, "images/0.png", "  dog no box"),
+    ],
+)
+def test_a_label_that_is_incomplete_is_refused_and_named(renamed, correct, where, line):
+    sample = fo.load_dataset(check.NAME).first()
+    correct(sample)
+    sample.save()
+    with pytest.raises(InvalidParameter, match=f"1 label lacks a class or a box .*{where}'"):
+        export(renamed)
+    assert texts(renamed) == [LABELS] * 2
+    dataset, source = checked_dataset(read_source(renamed))
+    (said,) = [one for one in lines(find_corrections(dataset, source)) if one.startswith("? ")]
+    assert where in said and line in said
+    assert "discard" in refusal(renamed, lenient=True)
+    sample.labels = fo.Detections()
+    sample.save()
+    assert export(renamed) == ["0.txt", "1.txt"] and texts(renamed) == ["", RENAMED]
