@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ _BUCKET = "labelvet_checks"
 _WRITTEN = "written"
 # a second of FiftyOne's
 _LABELS_PER_WRITE = 2_500
+_LONGEST_FIELD = 60  # characters
 # of the whole
 _IMPORT_SHARE, _MAP_SHARE = 0.1, 0.75
 
@@ -106,7 +108,7 @@ def run_check(settings: CheckSettings, report: Report) -> tuple[fo.Dataset, Chec
         issues = find_label_issues(
             dataset,
             BRAIN_KEY,
-            second_fields=_second_fields(settings),
+            second_fields=_second_fields(dataset, settings),
             progress=_part(report, _MAP_SHARE, 1.0),
         )
         notes = [*issues.notes, describe_geometry(issues.geometry)]
@@ -116,7 +118,7 @@ def run_check(settings: CheckSettings, report: Report) -> tuple[fo.Dataset, Chec
     return dataset, read_result(
         dataset,
         FIELD,
-        _second_fields(settings),
+        _second_fields(dataset, settings),
         f"{source.format} '{source.path}'",
         [*source.notes, *dataset.info[_INFO]["notes"]],
     )
@@ -236,7 +238,8 @@ def _imported(settings: CheckSettings, report: Report) -> fo.Dataset:
         _delete(building)
     dataset = fo.Dataset(building, persistent=True)
     report(0.0, "Importing labels")
-    fields = (FIELD, *_second_fields(settings))
+    second_fields = _name_fields(settings.seconds, dataset)
+    fields = (FIELD, *second_fields)
     by_field = [
         {image.path: image.labels for image in source.images}
         for source in (settings.source, *settings.seconds)
@@ -244,7 +247,7 @@ def _imported(settings: CheckSettings, report: Report) -> fo.Dataset:
     images = [image.path for image in settings.source.images]
     counts = [1 + sum(len(labels.get(path, ())) for labels in by_field) for path in images]
     starts = np.flatnonzero(np.diff(np.cumsum(counts) // _LABELS_PER_WRITE, prepend=-1))
-    for start, end in pairwise([*starts, len(images)]):
+    for start, end in itertools.pairwise([*starts, len(images)]):
         dataset.add_samples(
             [
                 fo.Sample(
@@ -271,7 +274,7 @@ def _imported(settings: CheckSettings, report: Report) -> fo.Dataset:
             for image in settings.source.images
         ],
     )
-    dataset.info[_INFO] = {"state": state}
+    dataset.info[_INFO] = {"state": state, "second_fields": second_fields}
     dataset.save()
     if fo.dataset_exists(NAME):
         _delete(NAME)
@@ -293,11 +296,24 @@ def _detections(labels: Sequence[Any], placed: bool) -> fo.Detections:
     )
 
 
-def _second_fields(settings: CheckSettings) -> tuple[str, ...]:
-    return tuple(
-        "second" if number == 0 else f"second_{number + 1}"
-        for number in range(len(settings.seconds))
-    )
+def _name_fields(seconds: Sequence[LabelSource], dataset: fo.Dataset) -> list[str]:
+    """Returns a field for each file of predictions, named as it is, which reasons say."""
+    taken = {FIELD, *dir(fo.Sample), *dir(dataset._sample_doc_cls)}
+    fields = []
+    for second in seconds:
+        stem = re.sub(r"\W+", "_", second.path.stem)[:_LONGEST_FIELD].strip("_") or "second"
+        names = itertools.chain([stem], (f"{stem}_{number}" for number in itertools.count(2)))
+        fields.append(next(name for name in names if name not in taken))
+        taken.add(fields[-1])
+    return fields
+
+
+def _second_fields(dataset: fo.Dataset, settings: CheckSettings) -> tuple[str, ...]:
+    fields = dataset.info[_INFO].get("second_fields")
+    if fields is None:  # a check of an older version
+        numbers = range(2, len(settings.seconds) + 1)
+        fields = ["second", *(f"second_{number}" for number in numbers)][: len(settings.seconds)]
+    return tuple(fields)
 
 
 def _count_corrections(dataset: fo.Dataset, source: LabelSource, exported: bool) -> int:

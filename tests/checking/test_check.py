@@ -189,15 +189,22 @@ def test_a_second_detector_is_asked(checked, truth, run, home, coco128_folder):
     file, _, _ = checked
     predictions = json.loads((coco128_folder / "predictions.json").read_text())
     few = {path.name: predictions.get(path.name, []) for path in truth[0]}
-    (home / "second.json").write_text(json.dumps(few))
+    (home / "my yolo.v8.json").write_text(json.dumps(few))
     copy = home / "seconded"
     (copy / "images").mkdir(parents=True)
     (copy / "images" / "train").symlink_to(file.parent / "images" / "train")
     (copy / "labels").symlink_to(file.parent / "labels")
     (copy / "dataset.yaml").write_text(file.read_text())
-    run("check", copy / "dataset.yaml", "--second", home / "second.json", "--json", home / "s.json")
+    run(
+        "check",
+        copy / "dataset.yaml",
+        "--second",
+        home / "my yolo.v8.json",
+        "--json",
+        home / "s.json",
+    )
     listed = json.loads((home / "s.json").read_text())
-    assert any("'second'" in (issue["reason"] or "") for issue in listed["issues"])
+    assert any("'my_yolo_v8' has" in (issue["reason"] or "") for issue in listed["issues"])
     missed = [issue for issue in listed["issues"] if issue["issue"] == "missed"]
     assert len(missed) == listed["counts"]["missed"] > 0 and not any(i["place"] for i in missed)
     assert listed["counts"]["wrong"] == len(listed["issues"]) - len(missed)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import resource
 from hashlib import sha256
@@ -18,6 +19,7 @@ from labelvet.cli import check as command
 from labelvet.core.errors import InvalidParameter
 from labelvet.dataset.states import REJECTED_TAG
 from labelvet.folders.formats import read_source
+from labelvet.folders.predictions import read_predictions
 from PIL import Image
 
 NAME = "test-check-of-corrections"
@@ -291,3 +293,30 @@ def test_a_label_that_is_incomplete_is_refused_and_named(renamed, correct, where
     sample.labels = fo.Detections()
     sample.save()
     assert export(renamed) == ["0.txt", "1.txt"] and texts(renamed) == ["", RENAMED]
+
+
+@pytest.mark.parametrize(
+    "name, fields",
+    [
+        ("yolo.v8 (best)", ["yolo_v8_best", "yolo_v8_best_2"]),
+        ("labels", ["labels_2", "labels_3"]),
+        ("filepath", ["filepath_2", "filepath_3"]),
+        ("save", ["save_2", "save_3"]),
+        ("_$.", ["second", "second_2"]),
+        ("猫", ["猫", "猫_2"]),
+    ],
+)
+def test_predictions_are_in_a_field_named_as_their_file(file, name, fields):
+    box = [{"label": "cat", "box": [0.1, 0.1, 0.2, 0.2]}]
+    paths = [file.parent / f"{folder}/{name}.json" for folder in ("a", "b")]
+    for path in paths:
+        path.parent.mkdir()
+        path.write_text(json.dumps({"0.png": box}))
+    source = read_source(file)
+    asked = CheckSettings(source, [read_predictions(path, source) for path in paths])
+    dataset = check._imported(asked, lambda *_: None)
+    assert check._second_fields(dataset, asked) == tuple(fields)
+    assert [dataset.count(f"{field}.detections") for field in fields] == [1, 1]
+    older = {key: kept for key, kept in dataset.info[check._INFO].items() if "fields" not in key}
+    dataset.info[check._INFO] = older
+    assert check._second_fields(dataset, asked) == ("second", "second_2")
