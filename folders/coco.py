@@ -115,10 +115,10 @@ def read(path: Path, images: Path | None = None) -> LabelSource:
     measured: dict[int, tuple[int, int]] = {}
     for number, entries in by_number.items():
         if len(entries) > 1:
-            names = (f"'{entry['file_name']}'" for entry in entries)
+            one, other, *_ = (entry["file_name"] for entry in entries)
             faults.add(
                 "image id has several entries: give each image its own|image ids have several "
-                "entries: give each image its own", path, f"{number} is {' and '.join(names)}",
+                "entries: give each image its own", path, f"{number} is '{one}' and '{other}'",
             )  # fmt: skip
             continue
         sides = entries[0].get("width"), entries[0].get("height")
@@ -154,15 +154,16 @@ def read_categories(kinds: list[Any], path: Path, faults: Faults) -> dict[int, s
     """
     found = {}
     for number, entries in _by_number(kinds, "category", "name", path).items():
-        names = {check_name(kind["name"], path, faults, f"category {number}") for kind in entries}
-        if len(names) > 1:
-            shown = (f"'{kind['name']}'" for kind in entries)
+        where = f"category {number}"
+        named = dict.fromkeys(check_name(kind["name"], path, faults, where) for kind in entries)
+        name, *others = named
+        if others:
             faults.add(
                 "category id has several names: give each category its own|category ids have "
                 "several names: give each category its own", path,
-                f"{number} is {' and '.join(shown)}",
+                f"{number} is '{name}' and '{others[0]}'",
             )  # fmt: skip
-        elif (name := names.pop()) is not None:
+        elif name is not None:
             found[number] = name
     return found
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ..core.errors import BadDataset
 from . import coco, voc, yolo
-from .source import Correction, LabelSource
+from .source import Correction, LabelSource, is_text
 
 _YAML = (".yaml", ".yml")
 
@@ -21,7 +21,7 @@ def read_source(path: Path, images: Path | None = None, split: str | None = None
         split: of a YOLO dataset; None for all
 
     Raises:
-        BadDataset: if it is none of them, or two at once
+        BadDataset: if it is none of them, or two at once, or its name is no text
     """
     path = path.expanduser()
     if not path.exists():
@@ -29,6 +29,9 @@ def read_source(path: Path, images: Path | None = None, split: str | None = None
     if path.is_dir():
         path = _in_folder(path)
     path = path.absolute()
+    if not is_text(path):
+        shown = str(path).encode(errors="backslashreplace").decode()
+        raise BadDataset(f"'{shown}' has a name that is not UTF-8: rename it.")
     if path.is_dir():
         return voc.read(path)
     if path.suffix.lower() in _YAML:

@@ -176,6 +176,13 @@ def test_what_cannot_be_meant_is_a_fault_and_never_a_label(file, part, items, wo
     assert not len(source)
 
 
+def test_a_json_whose_name_is_not_utf_8_is_a_sentence(file):
+    file = file.with_name("caf\udce9.json")
+    file.write_text(json.dumps(content()))
+    with pytest.raises(BadDataset, match=r"caf\\udce9\.json' has a name that is not UTF-8: rename"):
+        read_source(file)
+
+
 def test_a_category_that_is_there_twice_is_one(file):
     before = content()
     file.write_text(json.dumps({**before, "categories": before["categories"][:1] * 2}))
