@@ -103,6 +103,17 @@ class Change:
         for batch in self._added():
             yield batch["entries"]
 
+    def leave_entries(self, batches: list[list[dict[str, Any]]]) -> None:
+        """Has only these left of what :meth:`entries` yielded: they are still to be undone."""
+        had, self._batches = self._batches, 0
+        for entries in batches:
+            self.add_entries(entries)
+        self._delete_batches(self._batches, had)
+
+    def _delete_batches(self, first: int, end: int) -> None:
+        for number in range(first, end):
+            open_store(self.dataset, _STORE).delete(f"{self.token}.{number}")
+
     def _add(self, batch: dict[str, Any]) -> None:
         self._set(f"{self.token}.{self._batches}", batch)
         self._batches += 1
@@ -148,8 +159,7 @@ class Change:
         self.closed = True
         self._write({"value.closed": True})
         self.keep(False)
-        for number in range(self._batches):
-            open_store(self.dataset, _STORE).delete(f"{self.token}.{number}")
+        self._delete_batches(0, self._batches)
 
     def keep(self, for_good: bool) -> None:
         """Says whether the record is kept for good, or forgotten after 30 days."""
@@ -161,8 +171,7 @@ class Change:
 
     def drop(self) -> None:
         """Forgets a change that did nothing."""
-        for number in range(self._batches):
-            open_store(self.dataset, _STORE).delete(f"{self.token}.{number}")
+        self._delete_batches(0, self._batches)
         open_store(self.dataset, _STORE).delete(self.token)
 
     def _record(self) -> dict[str, Any]:

@@ -11,11 +11,12 @@ from datetime import datetime
 from typing import Any
 
 import fiftyone as fo
+from bson import ObjectId
 
 from ..core.errors import InvalidParameter
 from ..core.sentences import agree, count
 from .changes import list_marked
-from .documents import delete_field, now, samples_of
+from .documents import Ids, delete_field, now, object_ids, samples_of
 from .expressions import Expression, each, keep, without
 from .label_fields import LabelField, label_field
 from .schema import Attribute, check_attributes, check_writable, declare_labels, is_owned
@@ -158,6 +159,55 @@ def forget(dataset: fo.Dataset, field: str, moment: datetime) -> int:
         samples_of(dataset).update_many({f"{path}.{REMOVED_AT}": moment}, pull)
     drop_empty(dataset, field, moment)
     return number
+
+
+def find_removed(
+    dataset: fo.Dataset | Storage, field: str, samples: list[ObjectId], ids: list[ObjectId]
+) -> set[tuple[ObjectId, ObjectId]]:
+    """Returns which of some labels were removed from a field and can come back.
+
+    Args:
+        dataset: the dataset
+        field: the field
+        samples: the labels' samples
+        ids: the labels
+
+    Returns:
+        the ids of their samples, and their own
+    """
+    if not exists(dataset, field):
+        return set()
+    root = _held(dataset, field).root
+    stages: list[dict[str, Any]] = [
+        {"$match": {"_id": {"$in": list(set(samples))}, f"{root}._id": {"$in": ids}}},
+        {"$project": {"l": f"${root}._id"}},
+        {"$unwind": "$l"},
+    ]
+    there = {(one["_id"], one["l"]) for one in samples_of(dataset).aggregate(stages)}
+    return there & set(zip(samples, ids, strict=True))
+
+
+def describe_removed(number: int) -> str:
+    """Says why labels cannot be given back what they had before a change: so many are removed."""
+    were = agree(number, "was", "were")
+    return f"{count(number, 'label')} {were} removed since: undo that first, then this."
+
+
+def check_not_removed(dataset: fo.Dataset | Storage, field: str, sample_ids: Ids, ids: Ids) -> None:
+    """Checks that none of some labels was removed from a field and can come back, for an undo that
+    found none of them.
+
+    Args:
+        dataset: the dataset
+        field: the field
+        sample_ids: (n, 12) the labels' samples
+        ids: (n, 12) the labels
+
+    Raises:
+        InvalidParameter: if some were
+    """
+    if gone := find_removed(dataset, field, object_ids(sample_ids), object_ids(ids)):
+        raise InvalidParameter(describe_removed(len(gone)))
 
 
 def moments(dataset: fo.Dataset, field: str) -> list[datetime]:

@@ -38,6 +38,7 @@ from .documents import (
 from .expressions import Expression, each, keep
 from .holds import Hold, check_held, holds_of_thread
 from .patches import label_root, read_label_ids, sample_id_path, whole_groups
+from .removed import check_not_removed
 from .schema import check_labels, check_writable
 from .states import TAKES_AWAY
 from .storage import Patches, Storage, locate, storage_of, stored_name
@@ -266,7 +267,7 @@ def undo_tags(change: Change) -> Undone:
 
     Raises:
         UnknownUndo: if it is a change of another kind
-        InvalidParameter: if the field is read-only
+        InvalidParameter: if the field is read-only, or the labels were removed since
     """
     if change.kind != TAGGING:
         raise UnknownUndo("This was not a change of tags: undo it where it was made.")
@@ -278,11 +279,11 @@ def undo_tags(change: Change) -> Undone:
         repeat(target) if number is None else repeat(target, number)
         for target, (_, number) in zip(targets, parts, strict=True)
     )
+    batches = list(zip(change.batches(), of_batch, strict=False))
     holds = holds_of_thread()
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         ended = [
-            pool.submit(_undo_batch, target, tag, remove, one, holds)
-            for one, target in zip(change.batches(), of_batch, strict=False)
+            pool.submit(_undo_batch, target, tag, remove, one, holds) for one, target in batches
         ]
     changed = sum(one.result() for one in ended if one.exception() is None)
     errors = [error for one in ended if (error := one.exception()) is not None]
@@ -290,6 +291,9 @@ def undo_tags(change: Change) -> Undone:
         _check_there(target, changed)
     for error in errors:
         raise error
+    for (samples, ids, _), target in batches if not changed else ():
+        if target.name is not None:
+            check_not_removed(target.storage, target.name, samples, ids)
     change.close()
     what = count(changed, "sample" if field is None else "label")
     if remove is None:

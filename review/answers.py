@@ -29,6 +29,7 @@ from ..dataset.documents import (
 from ..dataset.expressions import each, retagged, without
 from ..dataset.holds import check_held
 from ..dataset.open_patches import write_patches
+from ..dataset.removed import describe_removed, find_removed
 from ..dataset.schema import Attribute, check_labels, declare_attributes
 from ..dataset.states import (
     APPROVED_TAG,
@@ -155,7 +156,7 @@ def give_answers(dataset: fo.Dataset, field: str, answers: list[Answer], user: s
     for answer in answers:
         _check(storage, root, answer)
     # what asks whether an answer came later, as an audit does, has its own from the same clock
-    moment = unique_moment(dataset).replace(microsecond=0)
+    moment = unique_moment(dataset)
     labels = read_documents(storage, root, listed, [(a.sample_id, a.label_id) for a in answers])
     taken = []
     for answer in answers:
@@ -189,9 +190,11 @@ def give_answers(dataset: fo.Dataset, field: str, answers: list[Answer], user: s
 
 @undone_once
 def take_back_change(change: Change) -> Answered:
-    """Takes answers back: the labels are what they were, unless someone changed them since.
+    """Takes answers back: the labels are what they were, unless someone changed them since. Those
+    of labels that were removed since are left to be taken back once these are there again.
 
     Raises:
+        InvalidParameter: if all that is left of the labels was removed since
         UnknownUndo: if it is a change of another kind, or was taken back before
         FieldGone: if the field of the labels is not there any more
     """
@@ -202,17 +205,41 @@ def take_back_change(change: Change) -> Answered:
     path = storage.label_root(storage.local(field))
     check_labels(storage, storage.local(field))
     changed = given = 0
+    left: list[list[dict[str, Any]]] = []
     for entries in [change.what.get("entries", []), *change.entries()]:
         check_held(f"{count(changed, 'answer')} had been undone before" if changed else "")
-        changed += write_entries(storage, field, path, entries, back=True)
-        given += len(entries)
-    change.close()
+        done = write_entries(storage, field, path, entries, back=True)
+        changed, given = changed + done, given + len(entries)
+        if done < len(entries) and (some := _removed_of(storage, field, entries)):
+            left.append(some)
+    gone = sum(map(len, left))
+    if gone and not changed:
+        raise InvalidParameter(describe_removed(gone))
+    if gone:
+        change.leave_entries(left)
+    else:
+        change.close()
     refused = given - changed
-    what = f"{count(changed, 'answer')} {agree(changed, 'was', 'were')}"
-    rest = {0: "", 1: " 1 label was changed since: it was left as it is."}.get(
-        refused, f" {refused:,} labels were changed since: they were left as they are."
-    )
-    return Answered(changed, refused, None, f"{what} undone.{rest}")
+    said = [f"{count(changed, 'answer')} {agree(changed, 'was', 'were')} undone."]
+    if stay := refused - gone:
+        it = agree(stay, "it was left as it is", "they were left as they are")
+        said.append(f"{count(stay, 'label')} {agree(stay, 'was', 'were')} changed since: {it}.")
+    if gone:
+        said.append(describe_removed(gone))
+    return Answered(changed, refused, None, " ".join(said))
+
+
+def _removed_of(
+    storage: Storage, field: str, entries: list[dict[str, Any]]
+) -> list[dict[str, Any]]:
+    """Returns those entries whose labels were removed, and can come back."""
+    samples, ids = ([one[name] for one in entries] for name in ("sample", "label"))
+    gone = find_removed(storage, storage.local(field), samples, ids)
+    return [
+        one
+        for one, pair in zip(entries, zip(samples, ids, strict=True), strict=True)
+        if pair in gone
+    ]
 
 
 def declare_answers(dataset: Any, root: str) -> None:

@@ -23,6 +23,7 @@ from ..dataset.documents import Ids, byte_keys, now, object_ids, pair_keys, read
 from ..dataset.expressions import in_3d, in_list, keep
 from ..dataset.holds import check_held
 from ..dataset.open_patches import write_patches
+from ..dataset.removed import check_not_removed
 from ..dataset.schema import check_labels
 from ..dataset.states import APPROVED_TAG
 from ..dataset.storage import Storage, locate
@@ -164,6 +165,7 @@ def undo_merge(change: Change) -> str:
     Raises:
         UnknownUndo: if it is a change of another kind
         FieldGone: if the field is
+        InvalidParameter: if the labels were removed since
     """
     if change.kind != MERGE:
         raise UnknownUndo("This was not a class merge: undo it where it was made.")
@@ -176,6 +178,8 @@ def undo_merge(change: Change) -> str:
         check_held(f"{count(changed, 'label')} had been renamed back before" if changed else "")
         changed += _rename(storage, field, samples, ids, into, label)
         merged += len(ids)
+    for samples, ids, _ in change.batches() if not changed else ():
+        check_not_removed(storage, storage.local(field), samples, ids)
     change.close()
     stay = merged - changed
     were, keep_it = agree(stay, "was", "were"), agree(stay, "keeps it", "keep it")

@@ -11,6 +11,8 @@ from labelvet.approval.finalize import finalize, finish, remove_turned_down
 from labelvet.approval.undo import undo
 from labelvet.core.errors import InvalidParameter, UnknownUndo
 from labelvet.dataset.tags import tag_view
+from labelvet.panels.undoing import undo as undo_any
+from labelvet.review.merging import merge_classes
 
 FIELD, TRUTH = "predictions", "ground_truth"
 
@@ -114,6 +116,19 @@ def test_a_flag_that_was_removed_comes_back_but_over_a_later_word(predicted, lab
     assert labels_with("for-approval") == [0, 1, 4, 5, 6, 7]
     if shown is not None:
         assert shown.count_label_tags(FIELD) == {"needs-review": 6, "for-approval": 6}
+
+
+def test_a_flag_and_a_merge_wait_for_labels_that_were_removed(predicted, labels_with):
+    merge = merge_classes(predicted, FIELD, "cat", "dog")
+    flag = tag_view(predicted, FIELD, "needs-review")
+    done = remove_turned_down(find_candidates(predicted, FIELD))
+    for change, number in ((flag, 24), (merge, 12)):
+        with pytest.raises(InvalidParameter, match=f"^{number} labels were removed since: undo"):
+            undo_any(predicted, change.token)
+    for change in (done, flag, merge):
+        undo_any(predicted, change.token)
+    assert labels_with("needs-review") == []
+    assert predicted.count_values(f"{FIELD}.detections.label") == {"cat": 12, "dog": 12}
 
 
 def test_what_delete_flagged_removed_is_gone_for_good_after_finish(predicted):

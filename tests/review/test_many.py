@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 from fiftyone import ViewField as F
+from labelvet.approval.candidates import find_candidates
+from labelvet.approval.finalize import finalize, remove_turned_down
 from labelvet.core.errors import InvalidParameter
 from labelvet.dataset.changes import list_changes
 from labelvet.dataset.documents import parse_ids
@@ -90,3 +92,37 @@ def test_nothing_to_change_and_what_is_not_valid_get_a_sentence(judged):
     for way, label in (("relabel", None), ("relabel", " "), ("shuffle", None)):
         with pytest.raises(InvalidParameter):
             answer_many(judged, FIELD, *rows, way, "ada", label)
+
+
+def test_an_undo_waits_for_labels_that_were_removed(judged):
+    rows = selected(judged)
+    done = answer_many(judged, FIELD, *rows, "relabel", "ada", "eel")
+    removal = finalize(find_candidates(judged, FIELD))
+    with pytest.raises(InvalidParameter, match=r"^24 labels were removed since: undo that first"):
+        undo(judged, done.token)
+    undo(judged, removal.token)
+    judged.match_tags("night").tag_labels("rejected", FIELD)
+    removal = remove_turned_down(find_candidates(judged, FIELD))
+    changed = judged.first()
+    changed.predictions.detections[0].label = "cow"
+    changed.save()
+    (_, said) = undo(judged, done.token)
+    assert said == (
+        "20 answers were undone. 1 label was changed since: it was left as it is. "
+        "3 labels were removed since: undo that first, then this."
+    )
+    undo(judged, removal.token)
+    judged.match_tags("night").untag_labels("rejected", FIELD)
+    assert undo(judged, done.token)[1] == "3 answers were undone."
+    judged.reload()
+    assert judged.count_values(f"{LABELS}.label") == {"cat": 15, "dog": 8, "cow": 1}
+
+
+def test_an_undo_leaves_what_somebody_else_answered_later(judged):
+    rows = selected(judged.limit(2))
+    first, later = (answer_many(judged, FIELD, *rows, "reject", user) for user in ("ada", "bob"))
+    assert undo(judged, first.token)[1].startswith("0 answers were undone. 6 labels were changed")
+    judged.reload()
+    assert judged.count_values(f"{LABELS}.reviewed_by") == {"bob": 6, None: 18}
+    assert judged.count_label_tags(FIELD) == {"rejected": 6}
+    assert undo(judged, later.token)[1] == "6 answers were undone."
