@@ -54,9 +54,9 @@ class Round:
 
     @property
     def rate(self) -> float | None:
-        """The part that was approved of what was reviewed."""
-        reviewed = self.approved + self.turned_down
-        return self.approved / reviewed if reviewed else None
+        """The part that was approved of what was approved or turned down."""
+        decided = self.approved + self.turned_down
+        return self.approved / decided if decided else None
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,13 @@ def agree(number: int, singular: str, plural: str) -> str:
     return singular if number == 1 else plural
 
 
+def whole_percent(part: float) -> str:
+    """Returns a part in percent, such as ``98%``, and ``over 99%`` of what is not quite all."""
+    if 0 < part < 0.01:
+        return "under 1%"
+    return "over 99%" if 0.99 < part < 1 else f"{part:.0%}"
+
+
 def listed(words: Sequence[str]) -> str:
     """Returns some words as a sentence lists them, such as ``a, b and c``."""
     *others, last = words or [""]

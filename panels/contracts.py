@@ -2,6 +2,6 @@
 
 CONTRACTS = {
     "LabelEmbeddings": "c3193be877723ade",
-    "AutoLabeling": "a0f03847c959d216",
+    "AutoLabeling": "9f464067be6be508",
     "Runs": "3c0b497c83ef58f6",
 }

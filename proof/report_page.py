@@ -6,6 +6,8 @@ from typing import Any
 
 from jinja2 import Environment
 
+from ..core.sentences import whole_percent
+
 _PAGE = """<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
@@ -79,10 +81,10 @@ same person, so habits that are wrong do not show.</p>{% endfor %}
 {% for one in suspects %}<figure>{% if one.image %}<img src="{{ one.image }}" alt="">{% endif %}
 <figcaption>{{ one.label }}{% if one.suggested and one.issue == "mislabeled" %} &rarr;
 {{ one.suggested }}?{% endif %}<br>{% if one.issue %}{{ one.issue }}, {% endif %}
-{{ "{:.0%}".format(one.suspicion) }}<br>{% if one.reason %}{{ one.reason }}<br>{% endif %}
+{{ whole_percent(one.suspicion) }}<br>{% if one.reason %}{{ one.reason }}<br>{% endif %}
 <span class="faint">{{ one.id }}</span></figcaption></figure>{% endfor %}{% endif %}
 {{ counts("Answers", verdicts) }}
-{{ counts("Who reviewed", reviewers) }}
+{{ counts("Who answered", reviewers) }}
 
 {% if confusions %}<h2>Classes that were corrected</h2>
 <table><tr><th>From<th>To<th>Labels</tr>{% for one in confusions %}<tr><td>{{ one.from }}
@@ -110,4 +112,8 @@ fill-opacity="0.6"/>{% endfor %}</svg>{% endif %}
 
 def render(report: dict[str, Any]) -> str:
     """Returns the page of a report; whatever the names in it hold, it is text."""
-    return Environment(autoescape=True).from_string(_PAGE).render(**report)
+    return (
+        Environment(autoescape=True)
+        .from_string(_PAGE)
+        .render(**report, whole_percent=whole_percent)
+    )

@@ -9,7 +9,7 @@ import fiftyone as fo
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.sentences import agree, count
+from ..core.sentences import agree, count, whole_percent
 from ..dataset.brain_runs import first_field_note
 from ..issues.findings import load_findings
 from ..review.queue import Item, read_items
@@ -388,9 +388,10 @@ def _of_parts(result: AuditResult) -> list[str]:
 
 def _of_class(result: AuditResult, one: PartProof) -> str:
     target, proof, name = result.target or 0.0, one.proof, _class(one.part.label)
+    way = whole_percent(proof.evidence)
     after = f"after {count(one.answers, 'answer')}, {one.found:,} of them wrong"
     if proof.size:
-        rest = f"; the next {proof.next_size:,} are {proof.evidence:.0%} of the way there"
+        rest = f"; the next {proof.next_size:,} are {way} of the way there"
         return (
             f"{name}: {proof.size:,} of {count(len(one.part.rows), 'label')} are proven {after}"
             f"{rest if proof.next_size else ''}."
@@ -400,13 +401,14 @@ def _of_class(result: AuditResult, one: PartProof) -> str:
     elif one.answers >= one.part.sets.sizes[-1]:
         helps = "nothing is left to ask: lower the target"
     else:
-        helps = f"{proof.evidence:.0%} of the way, and more answers would help"
+        helps = f"{way} of the way, and more answers would help"
     return f"{name}: left out, {after}: {helps}."
 
 
 def _of_target(result: AuditResult, proof: Proof, target: float) -> str:
     goal = f"at least {100 * target:g}%"
     sure = f"({sureness(result.confidence)} confidence)"
+    way = whole_percent(proof.evidence)
     after = f"after {count(result.answers, 'answer')}, {result.found:,} of them wrong"
     if proof.size:
         said = (
@@ -414,7 +416,7 @@ def _of_target(result: AuditResult, proof: Proof, target: float) -> str:
             f"{after}."
         )
         if proof.next_size:
-            said += f" The next {proof.next_size:,} are {proof.evidence:.0%} of the way there."
+            said += f" The next {proof.next_size:,} are {way} of the way there."
         return said
     if not result.answers:
         return (
@@ -428,7 +430,7 @@ def _of_target(result: AuditResult, proof: Proof, target: float) -> str:
         )
     said = (
         f"Not proven yet, {after}: the first {proof.next_size:,} labels are "
-        f"{proof.evidence:.0%} of the way to {goal} right {sure}."
+        f"{way} of the way to {goal} right {sure}."
     )
     if result.found > 2 * (1 - target) * result.answers and result.answers >= OF_A_CLASS:
         said += " So many are wrong that a lower target, or better label issues, would help more."

@@ -18,14 +18,19 @@ export function telling<Done>(change: Promise<Done>): Promise<Done> {
   return change;
 }
 
-/** A number that is another one after every pause in a review. */
-export function useAnswered(): number {
+/** A number that is another one after every pause in a review, and whether there were answers since. */
+export function useAnswered(): { pauses: number; more: boolean } {
   const [pauses, setPauses] = useState(0);
+  const [more, setMore] = useState(false);
   useEffect(() => {
     let timer: ReturnType<typeof setTimeout> | undefined;
     const listener = () => {
       clearTimeout(timer);
-      timer = setTimeout(() => setPauses((n) => n + 1), PAUSE_MS);
+      setMore(true);
+      timer = setTimeout(() => {
+        setMore(false);
+        setPauses((n) => n + 1);
+      }, PAUSE_MS);
     };
     listeners.add(listener);
     return () => {
@@ -33,5 +38,5 @@ export function useAnswered(): number {
       listeners.delete(listener);
     };
   }, []);
-  return pauses;
+  return { pauses, more };
 }

@@ -174,7 +174,7 @@ class Round(Reply):
     Attributes:
         at: when, in ISO 8601
         turned_down: how many were flagged or rejected since the round before
-        rate: the part that was approved of what was reviewed
+        rate: the part that was approved of these and those
         token: what undoes it
         proof: what was proven of its labels, null for nothing
     """

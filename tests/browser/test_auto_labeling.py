@@ -145,7 +145,7 @@ def test_the_loop_of_approval(app, page, labeled, screenshot):
     cy(page, "approve").click()
     wait_for_said(page, f"{in_basket - 1:,} labels approved into '{TRUTH}'")
     wait_for_loop(page, f"{in_basket - 1:,} approved")
-    page.locator('[data-cy="rounds"]', has_text="reviewed were approved").wait_for()
+    page.locator('[data-cy="rounds"]', has_text="flagged or rejected in this round").wait_for()
     labeled.reload()
     assert labeled.count(f"{TRUTH}.detections") == in_basket - 1
     assert labeled.distinct(f"{TRUTH}.detections.approved_model") == ["simulated"]

@@ -36,12 +36,12 @@ def wait_for(page, text: str) -> None:
     page.locator(".lv-status", has_text=text).wait_for()
 
 
-def wait_for_reviewed(page, count: int) -> None:
-    page.locator(".lv-review header", has_text=f"{count} reviewed").wait_for()
+def wait_for_answered(page, count: int) -> None:
+    page.locator(".lv-review header", has_text=f"{count} answered").wait_for()
 
 
-def reviewed(page) -> int:
-    match = re.search(r"([\d,]+) reviewed", page.locator(".lv-review header").inner_text())
+def answered(page) -> int:
+    match = re.search(r"([\d,]+) answered", page.locator(".lv-review header").inner_text())
     return int(match[1].replace(",", ""))
 
 
@@ -60,7 +60,7 @@ def test_the_keys_work_when_label_issues_were_found(app, page, mapped):
     page.locator('[data-cy="sidebar-column"], [data-cy="entry-counts"]').first.click()
     page.keyboard.press("k")
     page.wait_for_timeout(1500)
-    assert reviewed(page) == 1
+    assert answered(page) == 1
     # the App mounts a panel anew when its layout changes: the review is open yet
     page.evaluate("window.__foo__.executeOperator('close_panel', {name: 'label_embeddings'})")
     page.locator(".lv-review").wait_for(state="detached")
@@ -74,11 +74,11 @@ def test_the_keys_work_when_label_issues_were_found(app, page, mapped):
         for _ in range(5):
             page.keyboard.press("k")
     page.keyboard.press("k")
-    wait_for_reviewed(page, 7)
+    wait_for_answered(page, 7)
     while not ranked:
         page.wait_for_timeout(100)
     page.wait_for_timeout(1000)
-    assert reviewed(page) == 7
+    assert answered(page) == 7
 
 
 def test_review_queue(app, page, mapped, screenshot):
@@ -133,7 +133,7 @@ def test_review_queue(app, page, mapped, screenshot):
     }  # fmt: skip
     assert mapped.count_label_tags(FIELD) == {"reviewed": 3, "rejected": 1}
     assert len(mapped.distinct(f"{LABELS}.reviewed_by")) == 1
-    wait_for_reviewed(page, 5)
+    wait_for_answered(page, 5)
 
     # the same key as ever takes one back
     page.keyboard.press("z")
@@ -150,11 +150,11 @@ def test_review_queue(app, page, mapped, screenshot):
     wait_for(page, "not an object")
     page.keyboard.press("Shift+Y")
     wait_for(page, "24 answers saved")
-    wait_for_reviewed(page, 29)
+    wait_for_answered(page, 29)
 
     # another day: what was answered is not asked again
     open_review(page, address)
-    wait_for_reviewed(page, 29)
+    wait_for_answered(page, 29)
     page.locator(".lv-review-crop img").wait_for()
 
     # what was deleted meanwhile is refused, with a sentence

@@ -419,7 +419,7 @@ def answer_more(page, answers: int) -> None:
     before = answered(page)
     for number in range(before, before + answers):
         chip = page.locator(".lv-chips span", has_text="likely wrong").inner_text()
-        page.keyboard.press("n" if int(chip.split("%")[0]) >= 50 else "y")
+        page.keyboard.press("n" if int(re.search(r"\d+", chip)[0]) >= 50 else "y")
         page.locator(".lv-review header", has_text=f"{number + 1} answered").wait_for()
 
 

@@ -29,6 +29,7 @@ export function ApprovalPage({
   run,
   fields,
   onAnswer,
+  onChanged,
   onBack,
 }: {
   wire: Wire;
@@ -37,6 +38,8 @@ export function ApprovalPage({
   fields: string[];
   /** shows the sample of a target in the review of the map of a brain key */
   onAnswer: (key: string) => void;
+  /** reads again which runs and fields there are; the same function every time */
+  onChanged: () => void;
   onBack: () => void;
 }) {
   const { field, run: runName } = source;
@@ -53,6 +56,8 @@ export function ApprovalPage({
   useEffect(() => {
     if (problem) report.fail(problem);
   }, [problem, report]);
+  // biome-ignore lint/correctness/useExhaustiveDependencies: an approval, or its undo, made a field or took it away
+  useEffect(onChanged, [edition]);
   const list = useCallback(() => wire.changes(), [wire]);
   const [into, setInto] = useState(TRUTH);
   const [rule, setRule] = useState<Rule>("keep");

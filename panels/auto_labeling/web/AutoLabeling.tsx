@@ -37,6 +37,7 @@ export function AutoLabeling(props: PanelProps) {
             openSamples.set(datasetName, key);
             openMaps.show(datasetName, key);
           }}
+          onChanged={refresh}
           onBack={() => open(null)}
         />
       ) : overview ? (

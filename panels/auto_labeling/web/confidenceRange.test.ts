@@ -4,7 +4,6 @@ import {
   countWithin,
   histogramOf,
   nearestEdge,
-  percent,
   placesInOrder,
   selectionOf,
   tickedAgain,
@@ -67,15 +66,6 @@ test("classes stay unticked by their names", () => {
   const after = { ...REVIEW, classes: ["dog", "owl", "cat"] };
   expect(tickedAgain(REVIEW, new Set([1, 2]), after)).toEqual(new Set([0, 1]));
   expect(tickedAgain(null, new Set(), REVIEW)).toEqual(ALL);
-});
-
-test("percentages are whole only at the ends", () => {
-  expect([percent(0, 0), percent(0, 7), percent(7, 7), percent(1, 3)]).toEqual([
-    "0%",
-    "0%",
-    "100%",
-    "33.3%",
-  ]);
 });
 
 test("what has no value comes last, whichever way the rest is ordered", () => {

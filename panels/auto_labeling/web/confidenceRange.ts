@@ -93,10 +93,3 @@ export function placesInOrder(values: (number | string | null)[], descending: bo
     return sign * (one - Number(other));
   });
 }
-
-/** A part in percent, with one digit where it is neither none nor all. */
-export function percent(part: number, whole: number): string {
-  if (whole === 0) return "0%";
-  const value = (100 * part) / whole;
-  return value === 0 || value === 100 ? `${value}%` : `${value.toFixed(1)}%`;
-}

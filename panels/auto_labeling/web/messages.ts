@@ -236,7 +236,7 @@ export interface Round {
   approved: number;
   /** how many were flagged or rejected since the round before */
   turnedDown: number;
-  /** the part that was approved of what was reviewed */
+  /** the part that was approved of these and those */
   rate: number | null;
   /** what undoes it */
   token: string;
@@ -277,4 +277,4 @@ export interface Methods {
 }
 
 /** The version of these messages, which a page and the server must share. */
-export const CONTRACT = "a0f03847c959d216";
+export const CONTRACT = "9f464067be6be508";

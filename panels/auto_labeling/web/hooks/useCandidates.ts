@@ -23,7 +23,7 @@ export function useCandidates(wire: SourceWire, edition: number) {
   // the grid shows what is selected here: that is no other view to review
   const stages = JSON.stringify(chosenStages(useRecoilValue(fos.view)));
   const filters = useRecoilValue(fos.filters);
-  const answered = useAnswered();
+  const { pauses, more } = useAnswered();
 
   // biome-ignore lint/correctness/useExhaustiveDependencies: Python reads view and filters itself
   useEffect(() => {
@@ -52,8 +52,8 @@ export function useCandidates(wire: SourceWire, edition: number) {
       current = false;
       clearTimeout(timer);
     };
-  }, [wire, stages, filters, edition, answered]);
+  }, [wire, stages, filters, edition, pauses]);
 
   const tick = useCallback((rows: Set<number>) => setTicked(rows), []);
-  return { review, progress, problem, range, setRange, ticked, tick, waiting };
+  return { review, progress, problem, range, setRange, ticked, tick, waiting: waiting || more };
 }

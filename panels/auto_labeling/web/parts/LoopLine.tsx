@@ -1,6 +1,6 @@
 import { Link } from "@mui/material";
 import React from "react";
-import { percent } from "../confidenceRange";
+import { percent } from "../../../app/percent";
 import type { LoopProgress, Round } from "../wire";
 
 /** The whole loop in one line, and its rounds. */
@@ -67,7 +67,8 @@ export function LoopLine({
   );
 }
 
+/** What became of labels in a round, whether or not anybody looked at them. */
 function rate({ approved, turnedDown }: Round): string {
-  const reviewed = approved + turnedDown;
-  return `${approved.toLocaleString()} of ${reviewed.toLocaleString()} reviewed were approved, ${percent(approved, reviewed)}`;
+  const part = percent(approved / (approved + turnedDown), 1);
+  return `${approved.toLocaleString()} approved and ${turnedDown.toLocaleString()} flagged or rejected in this round: ${part} approved`;
 }

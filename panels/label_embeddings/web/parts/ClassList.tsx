@@ -7,7 +7,7 @@ import type { ClassPairsList } from "../hooks/useClassPairs";
 import type { ConfusedClasses, SimilarClasses } from "../wire";
 
 const SOURCES = {
-  scores: "Labels whose class is probably wrong, by their scores.",
+  scores: "Labels whose class may be wrong, by their scores.",
   neighbors:
     "Labels most of whose neighbors have the other class. Find label issues tells more of them.",
   map: "Labels most of whose neighbors on the map have the other class.",

@@ -1,4 +1,5 @@
 import React from "react";
+import { percent } from "../../../app/percent";
 import { useCrops } from "../hooks/useCrops";
 import { named } from "../reviewOrder";
 import type { Item, RunWire } from "../wire";
@@ -47,7 +48,7 @@ export function ReviewGrid({
               <em>{named(item.suggested)}?</em>
             )}
             {item.along > 0 && <span>×{(item.along + 1).toLocaleString()}</span>}
-            <b>{Math.round(100 * item.suspicion)}%</b>
+            <b>{percent(item.suspicion)}</b>
           </div>
         </button>
       ))}

@@ -1,4 +1,5 @@
 import React from "react";
+import { percent } from "../../../app/percent";
 import type { BoxDraft } from "../hooks/useBoxDraft";
 import { useCrops } from "../hooks/useCrops";
 import { named } from "../reviewOrder";
@@ -67,7 +68,7 @@ export function ReviewOne({
               may show an object without a label
             </span>
           ) : (
-            <span>{Math.round(100 * item.suspicion)}% likely wrong</span>
+            <span>{percent(item.suspicion)} likely wrong</span>
           )}
           {item.issue && <b data-issue={item.issue}>{item.issue}</b>}
           {item.flagged && <b>flagged for review</b>}

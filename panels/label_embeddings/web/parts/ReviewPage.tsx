@@ -45,12 +45,10 @@ export function ReviewPage({
               aria-label={
                 audit.open
                   ? "Share of the answers that halve the interval"
-                  : "Share of the expected issues that has been reviewed"
+                  : "How far the review is, as expected"
               }
             />
-            <span>
-              {reviewed.toLocaleString()} {audit.open ? "answered" : "reviewed"}
-            </span>
+            <span>{reviewed.toLocaleString()} answered</span>
           </>
         )}
         <span className="lv-spring" />
