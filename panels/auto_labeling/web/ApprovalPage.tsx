@@ -57,7 +57,9 @@ export function ApprovalPage({
     if (problem) report.fail(problem);
   }, [problem, report]);
   // biome-ignore lint/correctness/useExhaustiveDependencies: an approval, or its undo, made a field or took it away
-  useEffect(onChanged, [edition]);
+  useEffect(() => {
+    onChanged();
+  }, [edition]);
   const list = useCallback(() => wire.changes(), [wire]);
   const [into, setInto] = useState(TRUTH);
   const [rule, setRule] = useState<Rule>("keep");
