@@ -124,8 +124,8 @@ class Known:
     Attributes:
         sample_ids, ids: (m, 12) the labels
         wrong: (m,) whether each is wrong
-        learned: (m,) whether ``wrong`` is known at all: of one that was skipped or is flagged it is
-            not, for a flag asks and may have been given to a whole cluster
+        learned: (m,) whether ``wrong`` is known at all. Of one that was skipped it is not; nor of
+            one that is flagged, or approved without an answer, as whole clusters and baskets are
         asking: (m,) labels that are flagged for a review, and not answered yet
         reviewed: how many have an answer in the queue
     """
@@ -298,7 +298,7 @@ def read_known(dataset: fo.Dataset, field: str) -> Known:
             ids.append(label["i"])
             said_wrong = verdict in CORRECTED
             wrong.append(said_wrong or state == "rejected")
-            learned.append(not skipped and not asks)
+            learned.append(not skipped and not asks and (bool(verdict) or state != "approved"))
             asking.append(asks)
             reviewed += bool(verdict) and not asks
     columns = [np.array(column, dtype=bool) for column in (wrong, learned, asking)]

@@ -142,6 +142,13 @@ def test_flags_say_what_comes_first_and_not_that_it_is_wrong(judged):
     was = {item.id: item.suspicion for item in before.items}
     assert was == {item.id: item.suspicion for item in after.items}
     assert after.estimate.left == pytest.approx(before.estimate.left)
+    # nor does an approval, as of a whole basket, say of each that it is right
+    dataset.untag_labels("needs-review", FIELD)
+    approved = [item.id for item in before.items[100:]]
+    dataset.select_labels(ids=approved).tag_labels("approved", FIELD)
+    rest = next_issues(dataset, "map", 200)
+    assert [item.id for item in rest.items] == [item.id for item in before.items[:100]]
+    assert {item.id: item.suspicion for item in rest.items}.items() <= was.items()
 
 
 def test_an_open_patches_view_follows(judged):
