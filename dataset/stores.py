@@ -4,13 +4,14 @@ FiftyOne 1.21 and 1.22."""
 from __future__ import annotations
 
 from contextlib import suppress
+from datetime import datetime, timezone
 from typing import Any
 
 import fiftyone as fo
 from fiftyone.operators.store import ExecutionStore
 from pymongo.errors import DuplicateKeyError
 
-from .documents import collection_named, now
+from .documents import collection_named
 
 
 def open_store(dataset: fo.Dataset, name: str) -> ExecutionStore:
@@ -29,7 +30,8 @@ def begin_record(dataset: fo.Dataset, name: str, key: str) -> None:
     FiftyOne's own ``set_if_absent`` is newer than its version 1.21.
     """
     open_store(dataset, name)  # which makes the index that keeps records single
-    moment = now()
+    # not documents.now: no sample or frame is changed at this moment
+    moment = datetime.now(timezone.utc)
     record = {"value": {}, "created_at": moment, "updated_at": moment, "expires_at": None}
     with suppress(DuplicateKeyError):
         collection_named("execution_store").update_one(
