@@ -353,13 +353,23 @@ def _check_attributes(candidates: Candidates, into: str) -> None:
 
 
 def _copied(dataset: Any, root: str) -> dict[str, Attribute]:
-    """The attributes of labels that an approval copies, but for those that it gives them."""
-    schema = dataset.get_field_schema(flat=True)
-    names = {path.removeprefix(f"{root}."): path for path in schema if path.startswith(f"{root}.")}
+    """The attributes of labels that an approval copies."""
     return {
-        name: Attribute(type(schema[path]), schema[path].description or "")
+        name: Attribute(type(field), field.description or "")
+        for name, field in _copied_fields(dataset, root).items()
+        if "." not in name
+    }
+
+
+def _copied_fields(dataset: Any, root: str) -> dict[str, fo.Field]:
+    """The fields of labels that an approval copies, and what is nested in them, by their paths in a
+    label: all but those that it gives them."""
+    start, schema = f"{root}.", dataset.get_field_schema(flat=True)
+    names = {path.removeprefix(start): path for path in schema if path.startswith(start)}
+    return {
+        name: schema[path]
         for name, path in names.items()
-        if "." not in name and name not in (*_LEFT_BEHIND, *_PROVENANCE)
+        if name.split(".")[0] not in (*_LEFT_BEHIND, *_PROVENANCE)
     }
 
 
@@ -430,16 +440,8 @@ def _prepare(candidates: Candidates, into: str, rule: str) -> None:
     dataset = candidates.dataset
     declare_labels(dataset, into, candidates.of.type.document)
     root = LabelField(into, candidates.of.type).root
-    schema = dataset.get_field_schema(flat=True)
-    names = {path: path.removeprefix(f"{candidates.root}.") for path in schema}
-    ensure_fields(
-        dataset,
-        {
-            f"{root}.{name}": _kwargs(schema[path])
-            for path, name in names.items()
-            if name != path and name.split(".")[0] not in (*_LEFT_BEHIND, *_PROVENANCE)
-        },
-    )
+    copied = _copied_fields(dataset, candidates.root)
+    ensure_fields(dataset, {f"{root}.{name}": _kwargs(field) for name, field in copied.items()})
     declare_attributes(dataset, root, _PROVENANCE)
     declare_attributes(dataset, candidates.root, _MOMENT)
     if rule == "replace":

@@ -1,4 +1,4 @@
-"""Files that are written whole, or not at all."""
+"""Files that are written whole, or not at all, and digests of what is in them."""
 
 from __future__ import annotations
 
@@ -6,8 +6,11 @@ import os
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from .errors import InvalidParameter
+
+_BLOCK = 1 << 20  # bytes
 
 
 def write_whole(texts: Mapping[Path, str]) -> None:
@@ -40,3 +43,14 @@ def write_whole(texts: Mapping[Path, str]) -> None:
     finally:
         for unfinished in beside.values():
             unfinished.unlink(missing_ok=True)
+
+
+def update_digest(digest: Any, file: Path) -> None:
+    """Adds what a file holds to a digest of :mod:`hashlib`, a block at a time.
+
+    Raises:
+        OSError: if it cannot be read
+    """
+    with file.open("rb") as opened:
+        while block := opened.read(_BLOCK):
+            digest.update(block)

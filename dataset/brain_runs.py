@@ -451,10 +451,10 @@ def other_run_fields(samples: fo.core.collections.SampleCollection, brain_key: s
     return [] if several is None else list(map(storage.path, several.others))
 
 
-def first_field_note(
+def first_field_notes(
     samples: fo.core.collections.SampleCollection, brain_key: str, done: str
-) -> str | None:
-    """Returns a sentence on what is of the first field of a run of several alone; None for others.
+) -> list[str]:
+    """Returns a sentence on what is of the first field of a run of several alone; none for others.
 
     Args:
         samples: the dataset, or any view of it
@@ -463,9 +463,9 @@ def first_field_note(
     """
     others = other_run_fields(samples, brain_key)
     if not others:
-        return None
+        return []
     names, field = listed([f"'{name}'" for name in others]), run_field(samples, brain_key)
-    return f"Only '{field}', the first field of the map, {done}, not {names}."
+    return [f"Only '{field}', the first field of the map, {done}, not {names}."]
 
 
 def load_record(samples: fo.core.collections.SampleCollection, brain_key: str) -> RunRecord | None:

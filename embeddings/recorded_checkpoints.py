@@ -13,8 +13,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from ..core.files import update_digest
+
 _NAME = "checkpoint"
-_AT_ONCE = 2**20
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,5 @@ class RecordedCheckpoint:
 
 def _digest(path: Path) -> str:
     digest = hashlib.blake2b(digest_size=16)
-    with path.open("rb") as file:
-        while block := file.read(_AT_ONCE):
-            digest.update(block)
+    update_digest(digest, path)
     return digest.hexdigest()

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..core.errors import BadDataset, InvalidParameter
+from ..core.files import update_digest
 from ..core.images import upright_size
 from ..core.sentences import agree, count
 
@@ -22,7 +23,6 @@ IMAGE_SUFFIXES = frozenset(
 _OUTSIDE = 0.01
 # fingerprints without it are of an older form, of times instead of contents
 _OF_CONTENTS = "contents:"
-_BLOCK = 1 << 20  # bytes
 _LARGEST = 1e6  # pixels of an image's side
 _SHOWN = 40  # characters
 # a softmax in single precision may end this far above 1
@@ -256,9 +256,7 @@ def digest_file(file: Path) -> str | None:
     """Returns a digest of what a file holds, None where it cannot be read."""
     digest = sha256()
     try:
-        with file.open("rb") as opened:
-            while block := opened.read(_BLOCK):
-                digest.update(block)
+        update_digest(digest, file)
     except OSError:
         return None
     return digest.hexdigest()

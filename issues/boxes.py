@@ -107,17 +107,13 @@ def _compare(
     return rows, other, iou, shared / area, shared / other_area
 
 
-def cover(
-    table: PatchTable, others: PatchTable, *, within_class: bool = False
-) -> NDArray[np.float32]:
+def cover(table: PatchTable, others: PatchTable) -> NDArray[np.float32]:
     """Returns how much of each label's box the ``others`` of its image cover, shape (n,).
 
-    It is the greatest overlap (intersection over union) with any of them or, ``within_class``, the
-    greatest part of the box that lies in one of its class, if that is more.
+    It is the greatest overlap (intersection over union) with any of them or the greatest part of
+    the box that lies in one of its class, if that is more.
     """
     pairs = overlapping(table.media, table.boxes, others.media, others.boxes)
-    covered = pairs.iou
-    if within_class:
-        same = table.codes[pairs.rows] == others.codes[pairs.others]
-        covered = np.maximum(covered, np.where(same, pairs.inside, 0))
+    same = table.codes[pairs.rows] == others.codes[pairs.others]
+    covered = np.maximum(pairs.iou, np.where(same, pairs.inside, 0))
     return pairs.greatest(covered, len(table)).astype(np.float32)

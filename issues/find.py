@@ -25,7 +25,7 @@ from ..core.sentences import agree, count
 from ..core.table import pair_ids
 from ..dataset.brain_runs import (
     find_run,
-    first_field_note,
+    first_field_notes,
     load_neighbor_graph,
     raise_if_deleted,
     run_field,
@@ -223,7 +223,7 @@ def find_label_issues(
             every = read_stored(dataset, field, locate(dataset, field))
         tagged = has_tags(every)
         names = _second_fields(dataset, field, second_fields)
-        rejected = _tagged(dataset, table, (REJECTED_TAG,))
+        rejected = None if tagged else _tagged(dataset, table, (REJECTED_TAG,))
         for name in (field, *names):
             storage = locate(dataset, name)
             root = label_path(storage, storage.local(name))
@@ -244,8 +244,8 @@ def find_label_issues(
             dataset, brain_key, table, found, opinions, others, tracker, 0.3
         )
     raise_if_deleted(dataset)
-    only = first_field_note(dataset, brain_key, "was judged")
-    return replace(issues, missing=missing, notes=[*issues.notes, *([only] if only else [])])
+    notes = [*issues.notes, *first_field_notes(dataset, brain_key, "was judged")]
+    return replace(issues, missing=missing, notes=notes)
 
 
 def _tracks(
@@ -450,7 +450,7 @@ def remove_label_issues(
         if names:
             check_writable(storage, root)
             written.append((storage, storage.local(field), root, names))
-    remove_missed_tags(dataset, patches_field)
+    remove_missed_tags(dataset, removed)
     for storage, local, root, names in written:
         paths = [f"{root}.{name}" for name in names]
         storage.delete_sample_fields(paths)

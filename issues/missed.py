@@ -51,7 +51,7 @@ def score_missed(
     rows, accepted = np.flatnonzero(unsure), np.flatnonzero(~unsure)
     if not len(rows):
         return missed
-    free = 1 - cover(table.take(rows), table.take(accepted), within_class=True)
+    free = 1 - cover(table.take(rows), table.take(accepted))
     known = np.isfinite(table.confidences)
     confidences = np.where(known, table.confidences, ACCEPTED_CONFIDENCE).astype(np.float64)
     confidences = np.clip(confidences, 0.01, 0.99)
@@ -83,8 +83,8 @@ def score_uncovered(second: PatchTable, accepted: PatchTable) -> NDArray[np.floa
         (m,) the probability, times the part of the box that no accepted label covers; 0 where one
         covers most of it. Without confidences that differ each box shows an object
     """
-    covered = cover(second, accepted)
     pairs = overlapping(second.media, second.boxes, accepted.media, accepted.boxes)
+    covered = pairs.greatest(pairs.iou, len(second)).astype(np.float32)
     codes = second.codes[pairs.rows]
     same = (codes == accepted.codes[pairs.others]) & (codes >= 0) & (pairs.iou >= _FREE)
     found = pairs.greatest(same.astype(np.float64), len(second)) > 0

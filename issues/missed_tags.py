@@ -119,8 +119,8 @@ def list_missed_fields(dataset: fo.Dataset, field: str | None) -> list[str]:
     return found
 
 
-def remove_missed_tags(dataset: fo.Dataset, field: str | None) -> None:
-    """Removes what :func:`list_missed_fields` returns."""
-    for name in list_missed_fields(dataset, field):
+def remove_missed_tags(dataset: fo.Dataset, names: Sequence[str]) -> None:
+    """Removes fields that :func:`list_missed_fields` returned."""
+    for name in names:
         storage = locate(dataset, name)
         storage.delete_sample_field(storage.local(name))

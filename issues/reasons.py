@@ -19,6 +19,13 @@ from .suspicion import Suspicion
 _SLIVER, _FEW_PIXELS, _NESTED, _ODD = 8.0, 0.01, 0.8, 3.0
 
 
+def reason_of(parts: list[str], confidence: float) -> str:
+    """Returns one sentence of what speaks against a label, and of its confidence, NaN for none."""
+    told = [*parts, f"confidence {confidence:.2f}"] if np.isfinite(confidence) else parts
+    sentence = "; ".join(told)
+    return f"{sentence[0].upper()}{sentence[1:]}."
+
+
 class Reasons:
     """The reasons for what was found of the labels of a table.
 
@@ -46,11 +53,7 @@ class Reasons:
                 BACKGROUND: self._background,
                 DUPLICATE: self._duplicate,
             }[kind](row)
-        confidence = self._table.confidences[row]
-        if np.isfinite(confidence):
-            parts.append(f"confidence {confidence:.2f}")
-        sentence = "; ".join(parts)
-        return f"{sentence[0].upper()}{sentence[1:]}."
+        return reason_of(parts, self._table.confidences[row])
 
     def evidence(self, row: int) -> NDArray[np.int32]:
         """Returns the rows that the reason speaks of: the neighbors, or the label that is repeated,

@@ -23,6 +23,7 @@ from ..core.sentences import agree, count
 from ..core.table import PatchTable
 from .classes import SUGGESTED
 from .kinds import BACKGROUND, BADLY_PLACED, DUPLICATE, KINDS, RIGHT
+from .reasons import reason_of
 from .suspicion import (
     SHOWN_EXAMPLES,
     SHOWN_NEIGHBORS,
@@ -334,11 +335,7 @@ class TagReasons:
             said = votes + self._company(image, code, against=True)
             parts = [f"{named} {surely} in the image: "
                      + "; ".join(said or ["it looks unlike others that have it"])]  # fmt: skip
-        confidence = self._labels.confidences[at]
-        if np.isfinite(confidence):
-            parts.append(f"confidence {confidence:.2f}")
-        sentence = "; ".join(parts)
-        return f"{sentence[0].upper()}{sentence[1:]}."
+        return reason_of(parts, self._labels.confidences[at])
 
     def evidence(self, row: int) -> NDArray[np.int32]:
         """Returns the rows that the reason speaks of: the most similar images', or the label that

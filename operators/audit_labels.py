@@ -8,7 +8,7 @@ import fiftyone.operators.types as types
 
 from ..approval.candidates import find_candidates
 from ..core.errors import LabelvetError
-from ..dataset.brain_runs import first_field_note, run_field
+from ..dataset.brain_runs import first_field_notes, run_field
 from ..proof.audits import DEFAULT_CONFIDENCE, DEFAULT_TWICE, begin_audit, current_audit
 from ..proof.proven_basket import fill_basket
 from ..proof.results import read_result
@@ -80,7 +80,8 @@ class AuditLabels(FormOperator):
             params.get("confidence", 100 * DEFAULT_CONFIDENCE) / 100,
             params.get("twice", 100 * DEFAULT_TWICE) / 100,
         )
-        lines = [result.sentence, *result.notes, *_only(ctx.dataset, params["brain_key"]), _ASK]
+        only = first_field_notes(ctx.dataset, params["brain_key"], "is asked about")
+        lines = [result.sentence, *result.notes, *only, _ASK]
         return {"summary": "\n\n".join(lines)}
 
 
@@ -158,13 +159,9 @@ class ApproveToTarget(FormOperator):
             params.get("confidence", 100 * DEFAULT_CONFIDENCE) / 100,
             bool(params.get("per_class")),
         )
-        lines = [result.sentence, *_only(ctx.dataset, params["brain_key"]), _ASK]
+        only = first_field_notes(ctx.dataset, params["brain_key"], "is asked about")
+        lines = [result.sentence, *only, _ASK]
         return {"summary": "\n\n".join(lines)}
-
-
-def _only(dataset: Any, brain_key: str) -> list[str]:
-    note = first_field_note(dataset, brain_key, "is asked about")
-    return [] if note is None else [note]
 
 
 def _confidence(inputs: types.Object, about: str) -> None:

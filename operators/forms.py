@@ -11,7 +11,7 @@ import fiftyone.operators.types as types
 from ..approval.candidates import Candidates, Selection
 from ..core.errors import LabelvetError
 from ..dataset.app_view import base_view
-from ..dataset.brain_runs import first_field_note
+from ..dataset.brain_runs import first_field_notes
 from ..dataset.expressions import is_state
 from ..dataset.label_counts import count_where, list_tags
 from ..dataset.patches import is_of_whole_images, list_label_fields, list_patches_fields
@@ -71,7 +71,7 @@ def run_input(ctx: Any, inputs: types.Object, description: str, done: str) -> st
 
 def say_first_field(ctx: Any, inputs: types.Object, key: str, done: str) -> None:
     """Says of a visualization of several fields what is done with the first one alone."""
-    if only := first_field_note(ctx.dataset, key, done):
+    for only in first_field_notes(ctx.dataset, key, done):
         inputs.view("only", types.Notice(label=only))
 
 

@@ -23,7 +23,7 @@ from ..core.errors import InvalidParameter, UnknownField
 from ..core.files import write_whole
 from ..core.sentences import first_line
 from ..core.user import current_user
-from ..dataset.brain_runs import first_field_note, run_field
+from ..dataset.brain_runs import first_field_notes, run_field
 from ..dataset.documents import now, parse_ids
 from ..dataset.storage import locate
 from ..issues.attributes import ISSUE
@@ -66,7 +66,7 @@ def label_report(dataset: fo.Dataset, brain_key: str) -> dict[str, Any]:
         "samples": locate(dataset, field).view().count(),
         "field": field,
         "visualization": brain_key,
-        "only": first_field_note(dataset, brain_key, "is reported on"),
+        "only": next(iter(first_field_notes(dataset, brain_key, "is reported on")), None),
         "made": _moment(now()),
         "by": current_user(),
         "progress": _progress(dataset, field),

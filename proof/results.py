@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.sentences import agree, count, whole_percent
-from ..dataset.brain_runs import first_field_note
+from ..dataset.brain_runs import first_field_notes
 from ..issues.findings import load_findings
 from ..review.queue import Item, read_items
 from .agreement import Agreement, agreements, most_errors
@@ -305,8 +305,8 @@ def next_questions(dataset: fo.Dataset, brain_key: str, count: int, user: str) -
         items += read_items(
             dataset, findings, rows[rows >= 0], suspicion, flagged, count, again=again
         )[0]
-    result, only = _result(audit, read), first_field_note(dataset, brain_key, "is asked about")
-    notes = [*([only] if only else []), *result.notes]
+    result = _result(audit, read)
+    notes = [*first_field_notes(dataset, brain_key, "is asked about"), *result.notes]
     return Questions(items[:count], result, findings.classes, notes)
 
 

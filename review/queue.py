@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.sentences import agree, count
-from ..dataset.brain_runs import first_field_note
+from ..dataset.brain_runs import first_field_notes
 from ..dataset.documents import Ids, hex_ids
 from ..dataset.label_types import mean_confidence
 from ..dataset.storage import locate
@@ -123,8 +123,7 @@ def next_issues(dataset: fo.Dataset, brain_key: str, count: int) -> Queue | None
     items, passed = read_items(
         dataset, kept, learned.queue, learned.suspicion, asking, count, once=True
     )
-    only = first_field_note(dataset, brain_key, "is reviewed")
-    notes = [*([only] if only else []), *kept.found.notes]
+    notes = [*first_field_notes(dataset, brain_key, "is reviewed"), *kept.found.notes]
     return Queue(
         items, len(learned.queue), known.reviewed, learned.estimate, passed, kept.classes, notes
     )

@@ -37,18 +37,24 @@ def with_tracks(dataset: fo.Dataset, brain_key: str, answers: Sequence[Answer]) 
     samples, ids = (
         parse_ids([getattr(one, name) for one in given]) for name in ("sample_id", "label_id")
     )
-    seen = {(one.sample_id, one.label_id) for one in answers}
-    more: list[Answer] = []
+    asked: list[tuple[Answer, tuple[str, str]]] = []
     for one, row in zip(given, kept.rows_of(samples, ids).tolist(), strict=True):
         if row < 0:
             continue
         rows = np.flatnonzero(questions == questions[row])
-        pairs = list(zip(hex_ids(kept.sample_ids[rows]), hex_ids(kept.ids[rows]), strict=True))
-        labels = read_documents(storage, root, listed, pairs, ("label", "tags", "review"))
-        for pair, label in labels.items():
-            if pair not in seen and label.get("label") == one.seen and not is_answered(label):
-                sample_id, label_id = pair
-                same = replace(one, sample_id=sample_id, label_id=label_id)
-                more.append(replace(same, box=None, seen_box=None))
-                seen.add(pair)
+        pairs = zip(hex_ids(kept.sample_ids[rows]), hex_ids(kept.ids[rows]), strict=True)
+        asked += ((one, pair) for pair in pairs)
+    labels = read_documents(
+        storage, root, listed, [pair for _, pair in asked], ("label", "tags", "review")
+    )
+    seen = {(one.sample_id, one.label_id) for one in answers}
+    more: list[Answer] = []
+    for one, pair in asked:
+        label = labels.get(pair)
+        if label is None or pair in seen or label.get("label") != one.seen or is_answered(label):
+            continue
+        sample_id, label_id = pair
+        same = replace(one, sample_id=sample_id, label_id=label_id)
+        more.append(replace(same, box=None, seen_box=None))
+        seen.add(pair)
     return [*answers, *more]
