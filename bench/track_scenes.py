@@ -42,8 +42,23 @@ class Followed:
     frames: NDArray[np.int64]
 
 
-def compose_videos(folder: Path, seed: int, num_videos: int) -> Followed:
-    """Writes the frames of videos, in each of which five cut-outs move before a landscape."""
+@dataclass(frozen=True)
+class Drawn:
+    """Frames of videos, before anything looked at them.
+
+    Attributes:
+        paths: the files of the frames, video after video
+        rows: the labels: the place of its frame among the paths, class, box and confidence
+        places: (n, 3) the track, the video and the number of the frame of each label
+    """
+
+    paths: list[str]
+    rows: list[Row]
+    places: NDArray[np.int64]
+
+
+def draw_videos(folder: Path, seed: int, num_videos: int, num_things: int = _THINGS) -> Drawn:
+    """Writes the frames of videos, in each of which cut-outs move before a landscape."""
     stamps, rng = load_stamps(STAMPS), np.random.default_rng(seed)
     folder.mkdir(parents=True, exist_ok=True)
     names = sorted(stamps)
@@ -53,12 +68,12 @@ def compose_videos(folder: Path, seed: int, num_videos: int) -> Followed:
     for video in range(num_videos):
         ground = draw_landscape(rng)
         things = []
-        for number in range(_THINGS):
+        for number in range(num_things):
             name = names[rng.integers(len(names))]
             stamp = Image.fromarray(stamps[name][rng.integers(len(stamps[name]))])
-            side = rng.uniform(0.18, 0.4) * HEIGHT
+            side = rng.uniform(0.18, 0.4) * HEIGHT * _THINGS / num_things
             # each in a strip of its own, so that none hides another
-            start = np.array([WIDTH * (number + 0.1) / _THINGS, rng.uniform(0, 0.5) * HEIGHT])
+            start = np.array([WIDTH * (number + 0.1) / num_things, rng.uniform(0, 0.5) * HEIGHT])
             speed = rng.normal(0, 3, 2) * (0.3, 1)
             things.append((name, stamp, side, start, speed, rng.uniform(0.6, 1.25)))
         for frame in range(_FRAMES):
@@ -78,13 +93,17 @@ def compose_videos(folder: Path, seed: int, num_videos: int) -> Followed:
                 box = np.array([int(x), int(y), *size]) + rng.normal(0, 0.02, 4) * (size * 2)
                 box = np.clip(box / (WIDTH, HEIGHT, WIDTH, HEIGHT), 0, 0.98)
                 rows.append((len(paths), name, box, np.nan))
-                places.append((video * _THINGS + number, video, frame))
+                places.append((video * num_things + number, video, frame))
             paths.append(str(folder / f"{video}-{frame}.jpg"))
             image.save(paths[-1], quality=90)
-    tracks, videos, frames = np.array(places).T
-    return Followed(
-        embed(table_of(f"videos-{seed}", paths, rows), DEFAULT_BACKBONE), tracks, videos, frames
-    )
+    return Drawn(paths, rows, np.array(places))
+
+
+def compose_videos(folder: Path, seed: int, num_videos: int) -> Followed:
+    """Draws videos and embeds their labels."""
+    drawn = draw_videos(folder, seed, num_videos)
+    table = table_of(f"videos-{seed}", drawn.paths, drawn.rows)
+    return Followed(embed(table, DEFAULT_BACKBONE), *drawn.places.T)
 
 
 def track_faults(folder: Path) -> dict[str, Any]:
