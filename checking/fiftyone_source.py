@@ -58,7 +58,7 @@ def read_fiftyone(name: str, field: str | None = None) -> LabelSource:
                 continue
             box = check_box(box, where, faults)
             if box is not None:
-                good.append(FileLabel(str(label), box, f"label {id_}", confidence))
+                good.append(FileLabel(str(label), box, where, confidence))
         images.append(ImageFile(Path(path), good))
     identity = sha256(text.encode()).hexdigest()
     return LabelSource("FiftyOne", Path(name), None, images, [], faults, identity=identity)

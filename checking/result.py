@@ -12,6 +12,7 @@ from typing import Any
 import fiftyone as fo
 
 from ..core.files import write_whole
+from ..core.sentences import count
 from ..issues.attributes import (
     ISSUE,
     ISSUES,
@@ -44,7 +45,8 @@ class Issue:
         probability: that anything is wrong with it; of a missed object that it is one
         reason: what speaks against it
         suggested_label, suggested_box: what it should be, where that is known
-        place: the line of its file; None for a box that only another file has
+        place: where it stands in the files: file and line, object, or annotation id; None for a box
+            that only another file has
     """
 
     file: str
@@ -91,12 +93,13 @@ class CheckResult:
         """Yields the lines of the table.
 
         Args:
-            worst: how many labels to list
+            worst: how many labels to list, and how many objects without one
         """
         counts = self.counts()
         yield f"{self.labels:,} labels, {counts[WRONG]:,} of them probably wrong:"
         for name, number in counts.items():
-            yield f"  {name:12}{number:8,}{100 * number / max(1, self.labels):8.1f}%"
+            share = f"{100 * number / max(1, self.labels):8.1f}%"
+            yield f"  {name:12}{number:8,}{'  objects' if name == MISSED else share}"
         of_class: dict[str, Counter[str]] = {}
         for issue in self.issues:
             of_class.setdefault(str(issue.label), Counter())[issue.issue] += 1
@@ -113,18 +116,26 @@ class CheckResult:
                 shown = name if len(name) <= width else f"{name[: width - 1]}…"
                 wrong = found.total() - found[MISSED]
                 yield f"  {shown:{width}}{self.by_class.get(name, 0):9,}{wrong:9,}{cells}"
-        if self.issues and worst:
-            yield ""
-            yield f"The worst {min(worst, len(self.issues)):,} of {len(self.issues):,}:"
-        for issue in self.issues[:worst]:
-            box = ", ".join(f"{value:.3f}" for value in issue.box)
-            yield f"  {issue.probability:4.0%}  {issue.place or issue.file}"
-            named = issue.issue == MISLABELED and issue.suggested_label
-            better = f", rather {issue.suggested_label}" if named else ""
-            yield f"        {issue.issue}: {issue.label}{better}, box {box}"
-            if issue.reason:
-                yield f"        {issue.reason}"
+        missed = [issue for issue in self.issues if issue.issue == MISSED]
+        wrong_ones = [issue for issue in self.issues if issue.issue != MISSED]
+        for some, what in (
+            (wrong_ones, "The worst {} of {}:"),
+            (missed, "Objects that may have no label, the likeliest {} of {}:"),
+        ):
+            if some and worst:
+                yield ""
+                yield what.format(f"{min(worst, len(some)):,}", f"{len(some):,}")
+            for issue in some[:worst]:
+                yield from _lines(issue)
         yield from self.notes
+
+    def describe(self, limit: Limit) -> str:
+        """Returns a limit, and what it counted."""
+        number = self.counts()[limit.issue]
+        share = f"{100 * number / max(1, self.labels):.1f}% of {count(self.labels, 'label')}"
+        if limit.issue == MISSED:
+            return f"{limit} ({count(number, 'object')} without a label, {share})"
+        return f"{limit} ({count(number, 'label')}, {share})"
 
     def write_json(self, path: Path) -> None:
         """Writes the list for machines, in one step."""
@@ -137,6 +148,16 @@ class CheckResult:
             "issues": [asdict(issue) for issue in self.issues],
         }
         write_whole({path: json.dumps(content, indent=1, ensure_ascii=False) + "\n"})
+
+
+def _lines(issue: Issue) -> Iterator[str]:
+    box = ", ".join(f"{value:.3f}" for value in issue.box)
+    yield f"  {issue.probability:4.0%}  {issue.place or issue.file}"
+    named = issue.issue == MISLABELED and issue.suggested_label
+    better = f", rather {issue.suggested_label}" if named else ""
+    yield f"        {issue.issue}: {issue.label}{better}, box {box}"
+    if issue.reason:
+        yield f"        {issue.reason}"
 
 
 def read_result(

@@ -30,14 +30,19 @@ def add(commands: Any) -> None:
         action="append",
         default=[],
         metavar="RULE",
-        help="exit with 1 if so: 'wrong > 2%%', 'mislabeled >= 5', ...; may be repeated",
+        help="exit with 1 if so: 'wrong > 2%%', 'mislabeled >= 5', ...; wrong counts labels with "
+        "any issue, missed the objects without a label; may be repeated",
     )
     check.add_argument("--json", type=Path, metavar="FILE", help="write all issues as JSON")
     check.add_argument(
         "--report", type=Path, metavar="FILE.html", help="write an HTML page with pictures"
     )
     check.add_argument(
-        "--worst", type=int, default=20, metavar="N", help="how many to print, 20 by default"
+        "--worst",
+        type=int,
+        default=20,
+        metavar="N",
+        help="how many labels to print, and how many objects without one; 20 by default",
     )
     check.set_defaults(run=_check)
     opening = commands.add_parser(
@@ -131,15 +136,14 @@ def _check(arguments: argparse.Namespace) -> None:
         result.write_json(arguments.json)
         print(f"Written to '{arguments.json}'.")
     if arguments.report:
-        from labelvet.checking.check import BRAIN_KEY
-        from labelvet.proof.report import write_page
+        from labelvet.checking.page import write_page
 
-        write_page(dataset, BRAIN_KEY, arguments.report, str(settings.source.path))
+        write_page(dataset, result, arguments.report, str(settings.source.path))
         print(f"Written to '{arguments.report}'.")
     passed = result.passed(limits)
     if passed:
         sys.stdout.flush()
-        print(f"Failed: {', '.join(map(str, passed))}.", file=sys.stderr)
+        print(f"Failed: {', '.join(map(result.describe, passed))}.", file=sys.stderr)
         sys.exit(LIMIT_PASSED)
 
 

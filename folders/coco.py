@@ -242,9 +242,18 @@ def _labels(
                 box = None if confidence is None else box
             if box is not None:
                 labels[image].append(
-                    FileLabel(categories[category], box, f"annotation {row}", confidence)
+                    FileLabel(
+                        categories[category], box, _place(annotation, row, files[image]), confidence
+                    )
                 )
     return labels, crowds
+
+
+def _place(annotation: dict[str, Any], row: int, file: str) -> str:
+    """Says where a label stands: people search for its image and its id, and ids may be missing or
+    be there twice."""
+    id_ = annotation.get("id")
+    return f"{file}: annotation{'' if id_ is None else f' {id_}'}, index {row}"
 
 
 def relative_box(
@@ -331,8 +340,8 @@ def correct(source: LabelSource, corrections: list[Correction]) -> Iterator[tupl
             if one.box is not None:
                 if annotations[row].get("segmentation") not in _NO_OUTLINE:
                     raise InvalidParameter(
-                        f"'{source.path}:{one.place}' has a segmentation, and its box cannot be "
-                        "moved: nothing was written. Undo that, or remove the label."
+                        f"'{one.place}' in '{source.path}' has a segmentation, and its box cannot "
+                        "be moved: nothing was written. Undo that, or remove the label."
                     )
                 box = pixels(one)
                 item = _set(item, "bbox", box)

@@ -149,6 +149,22 @@ def _of_fields(
     return [thumbnails[place] for place in range(len(rows))]
 
 
+def cut_box(path: str, box: Sequence[float], size: int, margin: float) -> str | None:
+    """Cuts a box out of an image.
+
+    Args:
+        path: the image
+        box: ``[x, y, width, height]`` relative to it
+        size, margin: see :func:`make_thumbnails`
+
+    Returns:
+        a ``data:`` URI of a JPEG, None where there is none
+    """
+    boxes = np.array([box], dtype=np.float64)
+    picture = _cut_image("", path, [0], boxes, boxes, size, margin)[0]
+    return None if isinstance(picture, str) else picture[0]
+
+
 _Picture = tuple[str, Box, Box]
 
 

@@ -15,6 +15,7 @@ from typing import Any
 
 import fiftyone as fo
 import numpy as np
+from bson import ObjectId
 
 from ..approval.candidates import find_candidates, list_candidate_fields
 from ..approval.rounds import progress, rounds_of_field
@@ -35,7 +36,8 @@ from .audits import list_audits
 from .report_page import render
 from .results import read_result
 
-_EXAMPLES, _CROP = 24, 160
+EXAMPLES, CROP, MARGIN = 24, 160, 0.25
+"""How many labels have a picture, of how many pixels, and with how much around each."""
 _ENDS = ("low", "estimate", "high")
 _POINTS = 4_000
 
@@ -59,8 +61,10 @@ def label_report(dataset: fo.Dataset, brain_key: str) -> dict[str, Any]:
     if field is None:
         raise UnknownField(f"'{brain_key}' shows whole images, which have no labels to report on.")
     answers = _answers(dataset, field)
-    queue = next_issues(dataset, brain_key, _EXAMPLES)
+    queue = next_issues(dataset, brain_key, EXAMPLES)
     suspects = [] if queue is None else [_suspect(item) for item in queue.items]
+    files = _files(dataset, field, [one["sample"] for one in suspects])
+    suspects = [{**one, "file": files.get(one["sample"])} for one in suspects]
     return {
         "dataset": dataset.name,
         "samples": locate(dataset, field).view().count(),
@@ -169,10 +173,11 @@ def _answers(dataset: fo.Dataset, field: str) -> list[dict[str, Any]]:
     root, listed = storage.label_root(storage.local(field))
     names = ("label", "label_before", "review", "reviewed_by", "reviewed_at")
     values: dict[str, Any] = {"id": {"$toString": "$l._id"}, "sample": {"$toString": "$_id"}}
+    values["filepath"] = 1
     values |= {name: f"$l.{name}" for name in names}
     pipeline = [
         {"$match": {f"{root}.review": {"$in": list(VERDICTS)}}},
-        {"$project": {"l": f"${root}"}},
+        {"$project": {"l": f"${root}", "filepath": 1}},
         *([{"$unwind": "$l"}] if listed else []),
         {"$match": {"l.review": {"$in": list(VERDICTS)}}},
         {"$project": values},
@@ -182,6 +187,7 @@ def _answers(dataset: fo.Dataset, field: str) -> list[dict[str, Any]]:
         {
             "id": one["id"],
             "sample": one["sample"],
+            "file": one.get("filepath"),
             "label": one.get("label"),
             "before": one.get("label_before"),
             "verdict": one["review"],
@@ -202,8 +208,15 @@ def _counted(dataset: fo.Dataset, field: str, attribute: str) -> dict[str, int]:
     return dict(Counter(named).most_common())
 
 
+def _files(dataset: fo.Dataset, field: str, samples: list[str]) -> dict[str, str]:
+    """Returns the images of some samples; a frame that is read out of its video has none."""
+    wanted = {"_id": {"$in": [ObjectId(one) for one in set(samples)]}}
+    found = locate(dataset, field).documents.find(wanted, {"filepath": 1})
+    return {str(one["_id"]): one["filepath"] for one in found if one.get("filepath")}
+
+
 def _suspect(item: Item) -> dict[str, Any]:
-    names = ("label", "confidence", "issue", "reason", "suspicion", "suggested")
+    names = ("label", "confidence", "box", "issue", "reason", "suspicion", "suggested")
     return {
         "id": item.id,
         "sample": item.sample_id,
@@ -219,8 +232,8 @@ def _pictured(
         return []
     ids, samples = (parse_ids([one[name] for one in labels]) for name in ("id", "sample"))
     rows = shown.rows_of(ids, samples).tolist()
-    there = [(row, one) for row, one in zip(rows, labels, strict=True) if row >= 0][:_EXAMPLES]
-    pictures = make_thumbnails(dataset, shown, [row for row, _ in there], _CROP, 0.25)
+    there = [(row, one) for row, one in zip(rows, labels, strict=True) if row >= 0][:EXAMPLES]
+    pictures = make_thumbnails(dataset, shown, [row for row, _ in there], CROP, MARGIN)
     return [
         {**one, "image": picture.image} for picture, (_, one) in zip(pictures, there, strict=True)
     ]
@@ -245,22 +258,6 @@ def _when(document: dict[str, Any]) -> datetime:
 
 def _moment(moment: datetime) -> str:
     return moment.isoformat(sep=" ", timespec="seconds")
-
-
-def write_page(dataset: fo.Dataset, brain_key: str, page: Path, title: str) -> None:
-    """Writes the page alone, in place of one that is there.
-
-    Args:
-        dataset: the dataset
-        brain_key: a visualization of a field's labels
-        page: its file
-        title: what it calls the dataset
-
-    Raises:
-        UnknownRun: if there is no such visualization
-        OSError: if it cannot be written
-    """
-    write_whole({page: report_page({**label_report(dataset, brain_key), "dataset": title})})
 
 
 def write_report(

@@ -20,8 +20,8 @@ _PAGE = """<!doctype html>
   table { border-collapse: collapse } th, td { text-align: left; padding: 3px 16px 3px 0;
          border-bottom: 1px solid #ddd; vertical-align: top }
   .faint { color: #777 } .said { font-size: 17px } figure { display: inline-block; margin: 0 12px
-         12px 0; width: 130px; vertical-align: top } figure img { width: 130px;
-         height: 110px; object-fit: contain; background: #f6f6f6 } figcaption { font-size: 12px;
+         12px 0; width: 204px; vertical-align: top } figure img { width: 204px;
+         height: 150px; object-fit: contain; background: #f6f6f6 } figcaption { font-size: 12px;
          color: #555; overflow-wrap: anywhere }
   svg { background: #f6f6f6; width: 420px; height: 420px } summary { cursor: pointer }
 </style>
@@ -75,14 +75,20 @@ same person, so habits that are wrong do not show.</p>{% endfor %}
 {% macro counts(title, numbers) %}{% if numbers %}<h2>{{ title }}</h2><table>
 {% for name, number in numbers.items() %}<tr><td>{{ name }}<td>{{ "{:,}".format(number) }}</tr>
 {% endfor %}</table>{% endif %}{% endmacro %}
+{% macro where(one) %}{{ one.place or one.file or one.id }}{% endmacro %}
+{% macro suspected(labels) %}{% for one in labels %}<figure>{% if one.image %}
+<img src="{{ one.image }}" alt="">{% endif %}<figcaption>{{ one.label }}
+{% if one.suggested and one.issue == "mislabeled" %} &rarr; {{ one.suggested }}?{% endif %}<br>
+{% if one.issue %}{{ one.issue }}, {% endif %}{{ whole_percent(one.suspicion) }}<br>
+{% if one.reason %}{{ one.reason }}<br>{% endif %}<span class="faint">{{ where(one) }}
+{% if one.box %}<br>box {% for side in one.box %}{{ "%.3f"|format(side) }}
+{{- ", " if not loop.last }}{% endfor %}{% endif %}</span></figcaption></figure>
+{% endfor %}{% endmacro %}
 {{ counts("Suspected", issues) }}
 {% if suspects %}<h2>The most suspicious labels that are left</h2>
-<p>{{ expected }}</p>
-{% for one in suspects %}<figure>{% if one.image %}<img src="{{ one.image }}" alt="">{% endif %}
-<figcaption>{{ one.label }}{% if one.suggested and one.issue == "mislabeled" %} &rarr;
-{{ one.suggested }}?{% endif %}<br>{% if one.issue %}{{ one.issue }}, {% endif %}
-{{ whole_percent(one.suspicion) }}<br>{% if one.reason %}{{ one.reason }}<br>{% endif %}
-<span class="faint">{{ one.id }}</span></figcaption></figure>{% endfor %}{% endif %}
+<p>{{ expected }}</p>{{ suspected(suspects) }}{% endif %}
+{% if missed %}<h2>Objects that may have no label</h2>
+<p>{{ missed_sentence }}</p>{{ suspected(missed) }}{% endif %}
 {{ counts("Answers", verdicts) }}
 {{ counts("Who answered", reviewers) }}
 
@@ -94,7 +100,7 @@ same person, so habits that are wrong do not show.</p>{% endfor %}
 {% for one in examples %}<figure>{% if one.image %}<img src="{{ one.image }}" alt="">{% endif %}
 <figcaption>{% if one.verdict == "wrong class" %}{{ one.before }} &rarr; {{ one.label }}
 {% else %}{{ one.label }}: {{ one.verdict }}{% endif %}<br>{{ one.by }}<br>
-<span class="faint">{{ one.id }}</span></figcaption></figure>{% endfor %}{% endif %}
+<span class="faint">{{ where(one) }}</span></figcaption></figure>{% endfor %}{% endif %}
 
 {% if map %}<h2>The map</h2>
 <svg viewBox="-0.02 -0.02 1.04 1.04" role="img" aria-label="The labels on the map">
@@ -104,8 +110,8 @@ fill-opacity="0.6"/>{% endfor %}</svg>{% endif %}
 {% if answers %}<h2>The answers</h2>
 <details><summary>{{ "{:,}".format(answers|length) }} labels that were answered for</summary>
 <table><tr><th>Label<th>Class<th>Answer<th>By<th>When</tr>{% for one in answers %}<tr>
-<td>{{ one.id }}<td>{{ one.label }}<td>{{ one.verdict }}{% if one.before %}, was {{ one.before }}
-{% endif %}<td>{{ one.by }}<td>{{ one.at }}</tr>{% endfor %}</table></details>{% endif %}
+<td>{{ where(one) }}<td>{{ one.label }}<td>{{ one.verdict }}{% if one.before %}, was
+{{ one.before }}{% endif %}<td>{{ one.by }}<td>{{ one.at }}</tr>{% endfor %}</table></details>{% endif %}
 </html>
 """
 

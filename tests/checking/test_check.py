@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -127,7 +128,9 @@ def test_what_it_prints(checked):
     assert f"The worst {min(20, len(listed['issues']))}" in ended.stdout
     worst = listed["issues"][0]
     assert f"{worst['place']}" in ended.stdout and worst["place"].startswith(str(file.parent))
-    assert ended.stderr.splitlines()[-1] == "Failed: wrong > 0.1%."
+    wrong, labels = listed["counts"]["wrong"], listed["labels"]
+    counted = f"{wrong} labels, {100 * wrong / labels:.1f}% of {labels} labels"
+    assert ended.stderr.splitlines()[-1] == f"Failed: wrong > 0.1% ({counted})."
     assert "Embedding patches" in ended.stderr
 
 
@@ -137,6 +140,7 @@ def test_a_second_run_computes_nothing_and_may_write_a_page(checked, run, home):
     again = run("check", file, "--fail-if", "wrong > 90%", "--report", page)
     assert f"Written to '{page}'." in again.stdout and str(file) in page.read_text()
     assert page.read_text().count('src="data:image/') == min(24, listed["labels"])
+    assert listed["issues"][0]["place"] in page.read_text()
     assert again.stdout.splitlines()[1:3] == first.stdout.splitlines()[1:3]
     assert "Embedding" not in again.stderr
 
@@ -157,6 +161,11 @@ def test_another_format_gives_the_same_issues(format_, checked, truth, classes, 
     ]
     assert certain[0] == certain[1] and len(certain[0]) >= 4
     assert other["labels"] == checked[2]["labels"]
+    found_by = {"coco": r"{}: annotation \d+, index \d+", "voc": r".*/{}\.xml:object \d+"}[format_]
+    for issue in other["issues"]:
+        file = Path(issue["file"])
+        name = re.escape(file.name if format_ == "coco" else file.stem)
+        assert re.fullmatch(found_by.format(name), issue["place"])
 
 
 def test_a_dataset_of_fiftyone_is_only_read(coco128, run, home):
@@ -195,19 +204,21 @@ def test_a_second_detector_is_asked(checked, truth, run, home, coco128_folder):
     (copy / "images" / "train").symlink_to(file.parent / "images" / "train")
     (copy / "labels").symlink_to(file.parent / "labels")
     (copy / "dataset.yaml").write_text(file.read_text())
-    run(
-        "check",
-        copy / "dataset.yaml",
-        "--second",
-        home / "my yolo.v8.json",
-        "--json",
-        home / "s.json",
-    )
+    seconds = ["--second", home / "my yolo.v8.json", "--fail-if", "missed > 0"]
+    outputs = ["--json", home / "s.json", "--report", home / "s.html"]
+    ended = run("check", copy / "dataset.yaml", *seconds, *outputs, status=1)
     listed = json.loads((home / "s.json").read_text())
     assert any("'my_yolo_v8' has" in (issue["reason"] or "") for issue in listed["issues"])
     missed = [issue for issue in listed["issues"] if issue["issue"] == "missed"]
     assert len(missed) == listed["counts"]["missed"] > 0 and not any(i["place"] for i in missed)
     assert listed["counts"]["wrong"] == len(listed["issues"]) - len(missed)
+    assert f"missed > 0 ({len(missed)} objects without a label" in ended.stderr
+    apart = ended.stdout.split("Objects that may have no label")[1]
+    page = (home / "s.html").read_text().split("Objects that may have no label")[1]
+    boxes = [", ".join(f"{side:.3f}" for side in issue["box"]) for issue in missed]
+    assert missed[0]["file"] in apart and all(box in apart for box in boxes[:20])
+    assert missed[0]["file"] in page and all(box in page for box in boxes[:24])
+    assert page.count('src="data:image/') == min(24, len(missed))
     assert "cannot be read" in run("check", file, "--second", home / "no.json", status=2).stderr
 
 

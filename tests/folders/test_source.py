@@ -32,7 +32,9 @@ def test_an_image_with_two_entries_is_a_fault_of_coco(images, tmp_path):
     with pytest.raises(BadDataset) as refused:
         source.check(False)
     assert "1 image has several entries: write all its labels into one" in str(refused.value)
-    assert "1.jpg': annotation 0 and annotation 1" in str(refused.value)
+    assert "1.jpg: annotation 100, index 0 and ../images/1.jpg: annotation 101, index 1" in (
+        str(refused.value)
+    )
     assert not source.images
 
 
