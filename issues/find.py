@@ -373,7 +373,7 @@ def write_label_issues(
         columns[GEOMETRY] = name_geometry(geometry)
         _write(dataset, every, columns, stage.advance)
         elsewhere = sum(_write_second(dataset, other, table, found) for other in others)
-        write_missed_tags(dataset, field, missed)
+        missed = write_missed_tags(dataset, field, missed)
         save_findings(dataset, brain_key, table, found)
     counts = {name: int((issues == name).sum()) for name in ISSUES}
     return LabelIssues(

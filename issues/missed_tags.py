@@ -25,6 +25,7 @@ from ..dataset.schema import (
     declare_labels,
     is_owned,
 )
+from ..dataset.states import REJECTED_TAG
 from ..dataset.storage import Storage, locate
 from .attributes import ATTRIBUTES, OWNER, REASON
 from .tags import MissedTag
@@ -53,13 +54,19 @@ def check_missed_field(storage: Storage, field: str) -> None:
     check_attributes(storage, f"{missed_field(field)}.classifications", _ATTRIBUTES, OWNER)
 
 
-def write_missed_tags(dataset: fo.Dataset, field: str, missed: Sequence[MissedTag]) -> None:
-    """Writes what is missed in a field, in place of what an earlier call wrote.
+def write_missed_tags(
+    dataset: fo.Dataset, field: str, missed: Sequence[MissedTag]
+) -> list[MissedTag]:
+    """Writes what is missed in a field, in place of what an earlier call wrote. What a person
+    rejected stays there, and is not suggested again.
 
     Args:
         dataset: the dataset
         field: the field of the classes
         missed: of its images; where nothing is, no field is made
+
+    Returns:
+        those of ``missed`` that were written
 
     Raises:
         InvalidParameter: see :func:`check_missed_field`
@@ -68,7 +75,10 @@ def write_missed_tags(dataset: fo.Dataset, field: str, missed: Sequence[MissedTa
     storage = locate(dataset, field)
     name = missed_field(storage.local(field))
     if not missed and not is_owned(storage.get_field(name), OWNER):
-        return
+        return []
+    rejected = _rejected(storage, name)
+    refused = {(id_, label["label"]) for id_, some in rejected.items() for label in some}
+    missed = [one for one in missed if (one.sample_id, one.label) not in refused]
     description = f"Classes that images probably have and that '{field}' lacks"
     declare_labels(storage, name, fo.Classifications, description, OWNER)
     declare_attributes(storage, f"{name}.classifications", _ATTRIBUTES, OWNER)
@@ -80,7 +90,12 @@ def write_missed_tags(dataset: fo.Dataset, field: str, missed: Sequence[MissedTa
     before = storage.documents.find({f"{name}.classifications._id": {"$exists": True}}, {"_id": 1})
     none: dict[str, Any] = dict.fromkeys(str(document["_id"]) for document in before)
     contents = {
-        sample: {"$set": {name: _stored(labels), "last_modified_at": now()}}
+        sample: {
+            "$set": {
+                name: _stored(labels, rejected.get(sample, [])),
+                "last_modified_at": now(),
+            }
+        }
         for sample, labels in (none | found).items()
     }
     ids = list(contents)
@@ -93,14 +108,30 @@ def write_missed_tags(dataset: fo.Dataset, field: str, missed: Sequence[MissedTa
 
         write_checked(storage, [name], {"_id": {"$in": list(map(ObjectId, batch))}}, write)
     storage.refresh(ids)
+    return missed
 
 
-def _stored(labels: list[fo.Classification] | None) -> dict[str, Any] | None:
-    """Returns the document of labels, the likeliest first."""
-    if labels is None:
+def _rejected(storage: Storage, name: str) -> dict[str, list[dict[str, Any]]]:
+    """Returns the labels of each sample that a person rejected, as they are stored."""
+    root = f"{name}.classifications"
+    pipeline = [{"$match": {f"{root}.tags": REJECTED_TAG}}, {"$project": {"labels": f"${root}"}}]
+    return {
+        str(document["_id"]): [
+            label for label in document["labels"] if REJECTED_TAG in (label.get("tags") or [])
+        ]
+        for document in storage.documents.aggregate(pipeline)
+    }
+
+
+def _stored(
+    labels: list[fo.Classification] | None, rejected: list[dict[str, Any]]
+) -> dict[str, Any] | None:
+    """Returns the document of labels, the likeliest first, and of those that stay as they are."""
+    if not labels and not rejected:
         return None
-    labels.sort(key=lambda label: -label.confidence)
-    stored: dict[str, Any] = fo.Classifications(classifications=labels).to_dict()
+    given = sorted(labels or [], key=lambda label: -label.confidence)
+    stored: dict[str, Any] = fo.Classifications(classifications=given).to_dict()
+    stored["classifications"] += rejected
     return stored
 
 

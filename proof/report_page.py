@@ -111,7 +111,8 @@ fill-opacity="0.6"/>{% endfor %}</svg>{% endif %}
 <details><summary>{{ "{:,}".format(answers|length) }} labels that were answered for</summary>
 <table><tr><th>Label<th>Class<th>Answer<th>By<th>When</tr>{% for one in answers %}<tr>
 <td>{{ where(one) }}<td>{{ one.label }}<td>{{ one.verdict }}{% if one.before %}, was
-{{ one.before }}{% endif %}<td>{{ one.by }}<td>{{ one.at }}</tr>{% endfor %}</table></details>{% endif %}
+{{ one.before }}{% endif %}<td>{{ one.by }}<td>{{ one.at }}</tr>{% endfor %}</table></details>
+{% endif %}
 </html>
 """
 

@@ -13,6 +13,7 @@ from labelvet.approval.basket import add_labels
 from labelvet.approval.candidates import Selection, find_candidates
 from labelvet.core.errors import InvalidParameter
 from labelvet.core.table import WHOLE_IMAGE, PatchTable
+from labelvet.dataset.states import REJECTED_TAG
 from labelvet.issues.find import find_label_issues, remove_label_issues
 from labelvet.issues.kinds import BACKGROUND, DUPLICATE
 from labelvet.issues.suspicion import find_neighbors
@@ -208,6 +209,18 @@ def test_what_is_missed_is_a_field_that_can_be_approved_and_removed(tagged):
         (some[0], one[0]) for some, one in zip(labels, why, strict=True) if some
     )
     assert first.startswith("'c0' is probably in the image: ")
+
+    # what a person rejected stays rejected, and does not come back beside that
+    sample = dataset[f"/media/{min(pairs)[0]}.jpg"]
+    sample.tags_of_missed.classifications[0].tags = [REJECTED_TAG]
+    sample.save()
+    refused = sample.tags_of_missed.classifications[0]
+    assert sum(find_label_issues(dataset, "map").missed_tags.values()) == number - 1
+    sample.reload()
+    kept = [one for one in sample.tags_of_missed.classifications if one.label == refused.label]
+    assert [(one.id, one.tags) for one in kept] == [(refused.id, [REJECTED_TAG])]
+    kept[0].tags = []
+    sample.save()
 
     candidates = find_candidates(dataset, "tags_of_missed")
     add_labels(candidates, Selection())
