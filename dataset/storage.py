@@ -14,7 +14,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, islice
 from typing import Any
 
 import fiftyone as fo
@@ -30,7 +30,8 @@ FRAMES = "frames."
 # how the names of collections of patches begin, and what of a patch names what it is a patch of
 _PATCHES, _PATCHES_OF_FRAMES = ("patches.", "_sample_id"), ("patches.frames.", "_frame_id")
 
-# of the copies that a view holds, as many are looked for: some may have been deleted since
+# of the copies that a view holds, as many are looked for first, and each time ten times as many
+# where all of these were deleted since
 _SOME = 100
 
 
@@ -206,9 +207,9 @@ class Storage:
             ids: the documents; None for all
         """
         prefix, key = _PATCHES_OF_FRAMES if self.frames else _PATCHES
-        which, limit = ({}, _SOME) if ids is None else ({key: {"$in": ids}}, 1)
+        which = {} if ids is None else {key: {"$in": ids}}
         for name, copies in self._generated(prefix, field):
-            if not self._has_any(copies.find(which).limit(limit), key):
+            if not self._has_any(copies, which, key):
                 continue
             try:
                 dataset = fo.load_dataset(name)
@@ -225,8 +226,12 @@ class Storage:
 
     def _copies_of_frames(self) -> Iterator[tuple[str, Any]]:
         """Yields the datasets, by name, and collections that views of frames hold."""
+        videos = foo.get_db_conn()[self.dataset._sample_collection_name]
         for name, copies in self._generated(FRAMES, None):
-            if self._has_any(copies.find().limit(_SOME), "_id"):
+            # those of other datasets, and of videos that are gone, are told by few ids
+            of_videos = {"_id": {"$in": copies.distinct("_sample_id")}}
+            there = {"_sample_id": {"$in": videos.distinct("_id", of_videos)}}
+            if self._has_any(copies, there, "_id"):
                 yield name, copies
 
     def _generated(self, prefix: str, field: str | None) -> Iterator[tuple[str, Any]]:
@@ -238,11 +243,16 @@ class Storage:
         for found in database.datasets.find(matching, {"name": 1, "sample_collection_name": 1}):
             yield found["name"], database[found["sample_collection_name"]]
 
-    def _has_any(self, copies: Any, key: str) -> bool:
-        """Whether any of some copies is one of a document here."""
-        copied = [{"_id": copy[key], "created_at": copy.get("created_at")} for copy in copies]
-        documents = foo.get_db_conn()[self.collection]
-        return bool(copied) and documents.find_one({"$or": copied}, {"_id": 1}) is not None
+    def _has_any(self, copies: Any, which: dict[str, Any], key: str) -> bool:
+        """Whether any of the copies of a filter is one of a document here."""
+        documents, number = foo.get_db_conn()[self.collection], _SOME
+        rest = copies.find(which, {key: 1, "created_at": 1})
+        while some := {copy[key]: copy.get("created_at") for copy in islice(rest, number)}:
+            found = list(documents.find({"_id": {"$in": list(some)}}, {"created_at": 1}))
+            if found:
+                return any(one.get("created_at") == some[one["_id"]] for one in found)
+            number *= 10
+        return False
 
 
 class _CopiedDocuments:

@@ -16,7 +16,7 @@ from labelvet.approval.finalize import finalize
 from labelvet.approval.undo import undo
 from labelvet.autolabel.runs import check_label_field
 from labelvet.core.errors import InvalidParameter
-from labelvet.dataset import brain_runs, tags
+from labelvet.dataset import brain_runs, storage, tags
 from labelvet.dataset.label_views import exclude_tagged, save_tagged_view
 from labelvet.dataset.storage import home_of
 from labelvet.dataset.stored_embeddings import load_embeddings
@@ -266,6 +266,18 @@ def test_tags_of_frames_labels_are_in_the_frames_and_every_view_of_them(videos, 
     assert videos.count_label_tags() == {"seen": 2}
     with pytest.raises(InvalidParameter, match="Frames have no tags"):
         tag_view(frames, None, "seen")
+
+
+@pytest.mark.parametrize("what", ["samples", "frames"])
+def test_views_follow_whose_first_frames_were_deleted(videos, what, monkeypatch):
+    monkeypatch.setattr(storage, "_SOME", 1)
+    frames = videos.to_frames()
+    first = videos.first()
+    of = [first.id] if what == "samples" else [frame.id for frame in first.frames.values()]
+    assert len(frames) == 8
+    getattr(videos, f"delete_{what}")(of)
+    tag_view(videos.to_frames(), "det", "needs-review")
+    assert videos.count_label_tags() == frames.count_label_tags() == {"needs-review": 12}
 
 
 @pytest.mark.parametrize("what", ["points_field", "similarity_key"])
