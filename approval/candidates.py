@@ -203,7 +203,7 @@ def view_root(candidates: Candidates, view: Any) -> tuple[str, bool]:
     Raises:
         UnknownField: if it is a view of the patches of another field, or without this one
     """
-    if view.get_field(candidates.field) is None:
+    if label_type_of(view.get_field(candidates.field)) is None:
         raise UnknownField(
             f"The current view has no labels of '{candidates.field}': close the view of patches, "
             "open that of the frames, or select the field in it."

@@ -26,6 +26,8 @@ from .storage import Storage
 # what is read of a label beside what its box is made of
 _READ = ("id", "label", "confidence")
 
+SHOW_FRAMES = "make a view of them first, with to_frames(), and choose their field there"
+
 __all__ = [
     "PatchTable",
     "as_images",
@@ -123,10 +125,10 @@ def count_patches(samples: fo.core.collections.SampleCollection, patches_field: 
 
 
 def count_images(samples: fo.core.collections.SampleCollection) -> int:
-    """Counts the images of a collection, each once where it shows patches of them."""
-    if not is_patches_view(samples):
-        return int(samples.count())
-    return len(samples.distinct(sample_id_path(samples)))
+    """Counts the images of a collection, or videos, each once where it shows patches or clips of
+    them."""
+    path = sample_id_path(samples)
+    return int(samples.count()) if path == "id" else len(samples.distinct(path))
 
 
 def label_path(samples: fo.core.collections.SampleCollection | Storage, patches_field: str) -> str:
@@ -332,6 +334,8 @@ def label_root(samples: fo.core.collections.SampleCollection, field: Any) -> tup
     """
     known = list_label_fields(samples)
     if not isinstance(field, str) or field not in known:
+        if field in samples._get_label_fields():
+            raise UnknownField(f"'{field}' is a field of frames: {SHOW_FRAMES}.")
         advice = f"choose one of {', '.join(known)}" if known else "there is none here"
         raise UnknownField(f"There is no label field '{field}': {advice}.")
     root, is_list = samples._get_label_field_root(field)
@@ -423,9 +427,11 @@ def is_patches_view(samples: fo.core.collections.SampleCollection) -> bool:
 
 
 def sample_id_path(samples: fo.core.collections.SampleCollection) -> str:
-    """Returns the path that holds the ids of the dataset's samples or frames, in patches views
-    too."""
-    return str(samples._id_field) if is_patches_view(samples) else "id"
+    """Returns the path that holds the ids of the dataset's samples or frames, in views of patches,
+    and of clips or trajectories of videos, too."""
+    if is_patches_view(samples):
+        return str(samples._id_field)
+    return "sample_id" if samples._dataset._is_clips else "id"
 
 
 def whole_groups(samples: Any) -> Any:

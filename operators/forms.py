@@ -14,7 +14,12 @@ from ..dataset.app_view import base_view
 from ..dataset.brain_runs import first_field_notes
 from ..dataset.expressions import is_state
 from ..dataset.label_counts import count_where, list_tags
-from ..dataset.patches import is_of_whole_images, list_label_fields, list_patches_fields
+from ..dataset.patches import (
+    SHOW_FRAMES,
+    is_of_whole_images,
+    list_label_fields,
+    list_patches_fields,
+)
 from ..dataset.removed import without_removed
 from ..dataset.states import FLAGGED_TAG, TAGS
 from ..dataset.storage import is_of_frames
@@ -46,7 +51,10 @@ def field_input(
         fields += [name for name in samples._get_label_fields() if is_of_frames(samples, name)]
     fields = without_removed(samples, fields)
     if not fields:
-        nothing(inputs, "no_fields", "This dataset has no labels: add a label field first")
+        has_none = "This dataset has no labels: add a label field first"
+        of_frames = f"The labels here are of frames: {SHOW_FRAMES}"
+        any_there = any(is_of_frames(samples, name) for name in samples._get_label_fields())
+        nothing(inputs, "no_fields", of_frames if any_there else has_none)
         return None
     patches = set(list_patches_fields(samples))
     boxes = [name for name in fields if name in patches and not is_of_whole_images(samples, name)]

@@ -9,7 +9,7 @@ import fiftyone.operators.types as types
 from ..core.errors import LabelvetError
 from ..core.sentences import count
 from ..dataset.label_counts import count_labels
-from ..dataset.patches import whole_groups
+from ..dataset.patches import count_images, whole_groups
 from ..dataset.states import FLAGGED_TAG
 from ..dataset.tags import Tagged, check_tag, describe, tag_view
 from .form_operator import FormOperator
@@ -87,7 +87,7 @@ def _preview(ctx: Any, inputs: types.Object, samples: Any, field: str | None) ->
         problem(inputs, error)
         return
     samples = whole_groups(samples)
-    number = count_labels(samples, field) if field else samples.count()
+    number = count_labels(samples, field) if field else count_images(samples)
     of = f" of '{field}'" if field else ""
     if number:
         verb = "lose" if ctx.params.get("remove") else "get"

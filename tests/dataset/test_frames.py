@@ -15,7 +15,7 @@ from labelvet.approval.counts import count_candidates
 from labelvet.approval.finalize import finalize
 from labelvet.approval.undo import undo
 from labelvet.autolabel.runs import check_label_field
-from labelvet.core.errors import InvalidParameter
+from labelvet.core.errors import InvalidParameter, UnknownField
 from labelvet.dataset import brain_runs, storage, tags
 from labelvet.dataset.label_views import exclude_tagged, save_tagged_view
 from labelvet.dataset.storage import home_of
@@ -26,7 +26,7 @@ from labelvet.maps.columns import list_attributes, load_column
 from labelvet.maps.map import list_maps, load_map
 from labelvet.maps.selection import select_stages, visible_rows
 from labelvet.maps.thumbnails import make_thumbnails
-from labelvet.operators import SaveTaggedView
+from labelvet.operators import SaveTaggedView, TagLabels
 from labelvet.panels.label_embeddings import LabelEmbeddings
 from labelvet.panels.label_embeddings.open_map import labels_of
 from labelvet.review.answers import Answer, give_answers
@@ -266,6 +266,29 @@ def test_tags_of_frames_labels_are_in_the_frames_and_every_view_of_them(videos, 
     assert videos.count_label_tags() == {"seen": 2}
     with pytest.raises(InvalidParameter, match="Frames have no tags"):
         tag_view(frames, None, "seen")
+
+
+def test_what_clips_and_trajectories_show_is_of_their_videos(videos):
+    for video in videos:
+        for frame in video.frames.values():
+            for place, label in enumerate(frame.det.detections):
+                label.index = place
+        video.save()
+    clips = videos.to_clips([[(1, 2), (3, 4)], [(1, 1)]])
+    request = {"dataset_name": videos.name, "params": {}, "view": clips._serialize()}
+    context = ExecutionContext(request, executor=Executor())
+    assert "of frames" in TagLabels().resolve_input(context).type.properties["no_fields"].view.label
+    context = ExecutionContext({**request, "params": {"target": "samples"}}, executor=Executor())
+    said = TagLabels().resolve_input(context).type.properties["preview"].view.label
+    assert said == "2 samples will get the tag"
+    for view in (clips, videos.to_trajectories("frames.det")):
+        done = tag_view(view, None, "seen")
+        assert done.changed == 2 and videos.count_sample_tags() == {"seen": 2}
+        assert undo(videos, done.token) and videos.count_sample_tags() == {}
+        with pytest.raises(UnknownField, match="is a field of frames: make a view"):
+            tag_view(view, "frames.det", "seen")
+        with pytest.raises(UnknownField, match="open that of the frames"):
+            count_candidates(find_candidates(videos, "det"), view)
 
 
 @pytest.mark.parametrize("what", ["samples", "frames"])
