@@ -111,7 +111,8 @@ def learn(
         [_TRUST_ODDS, _TRUST_CLUES, _TRUST_LOOK, _TRUST_INTERCEPT], [1, count - 1, found.look, 1]
     )
     counts = np.ones(len(rows)) if questions is None else _shares(questions[rows])
-    weights, precision = _fit(clues(rows), wrong.astype(np.float64), counts, start, trust)
+    posterior = _fit(clues(rows), wrong.astype(np.float64), counts, start, trust)
+    weights = posterior.weights
 
     # all labels as they are kept: to scale them first would copy them twice
     scores = found.clues @ (weights[:-1] / spread).astype(np.float32) + np.float32(weights[-1])
@@ -125,7 +126,7 @@ def learn(
         left = np.concatenate([left[flagged], left[~flagged]])
     if questions is not None:
         left = left[np.argsort(_turns(questions[left]), kind="stable")]
-    estimate = _estimate(clues, weights, precision, suspicion, left, seed)
+    estimate = _estimate(clues, posterior, suspicion, left, seed)
     if not found.certain and counts.sum() < _PAGE:
         # as few wrong labels as the fit allows: only answers can say that there are no more
         estimate = replace(estimate, stop=False)
@@ -153,15 +154,22 @@ def _turns(questions: NDArray[np.int64]) -> NDArray[np.int64]:
     return turns
 
 
+@dataclass(frozen=True, eq=False)
+class _Posterior:
+    """The most probable weights, (c,), and their precision, (c, c)."""
+
+    weights: NDArray[np.float64]
+    precision: NDArray[np.float64]
+
+
 def _fit(
     clues: NDArray[np.float64],
     wrong: NDArray[np.float64],
     counts: NDArray[np.float64],
     start: NDArray[np.float64],
     trust: NDArray[np.float64],
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Returns the weights of the greatest posterior and its precision there, by damped Newton; each
-    answer counts as much as ``counts`` says."""
+) -> _Posterior:
+    """Finds the posterior by damped Newton; each answer counts as much as ``counts`` says."""
     weights = start.copy()
 
     def loss(at: NDArray[np.float64]) -> float:
@@ -181,13 +189,12 @@ def _fit(
         weights = weights - step
         if np.abs(step).max() < 1e-6:
             break
-    return weights, precision
+    return _Posterior(weights, precision)
 
 
 def _estimate(
     clues: Callable[[NDArray[np.int64]], NDArray[np.float64]],
-    weights: NDArray[np.float64],
-    precision: NDArray[np.float64],
+    posterior: _Posterior,
     suspicion: NDArray[np.float32],
     left: NDArray[np.int64],
     seed: int,
@@ -198,8 +205,8 @@ def _estimate(
     drawn = left
     if len(left) > _DRAWN_ROWS:
         drawn = left[np.linspace(0, len(left) - 1, _DRAWN_ROWS).astype(np.int64)]
-    covariance = np.linalg.inv(precision)
-    draws = rng.multivariate_normal(weights, covariance, _DRAWS, method="cholesky")
+    covariance = np.linalg.inv(posterior.precision)
+    draws = rng.multivariate_normal(posterior.weights, covariance, _DRAWS, method="cholesky")
     scores = expit(clues(drawn) @ draws.T)
     scale = len(left) / len(drawn)
     # what is not known of the weights, and, given them, of each label
