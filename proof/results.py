@@ -298,13 +298,10 @@ def next_questions(dataset: fo.Dataset, brain_key: str, count: int, user: str) -
         return None
     read = Reading(dataset, audit, count)
     suspicion = findings.found.suspicion
-    flagged = np.zeros(len(findings), dtype=bool)
     items: list[Item] = []
     for asked, again in ((asked_again(audit, read, user), True), (read.open, False)):
         rows = findings.rows_of(audit.sample_ids[asked], audit.ids[asked])
-        items += read_items(
-            dataset, findings, rows[rows >= 0], suspicion, flagged, count, again=again
-        )[0]
+        items += read_items(dataset, findings, rows[rows >= 0], suspicion, count, again=again)[0]
     result = _result(audit, read)
     notes = [*first_field_notes(dataset, brain_key, "is asked about"), *result.notes]
     return Questions(items[:count], result, findings.classes, notes)

@@ -121,7 +121,7 @@ def next_issues(dataset: fo.Dataset, brain_key: str, count: int) -> Queue | None
     known = read_known(dataset, kept.patches_field)
     learned, asking = rank(kept, known)
     items, passed = read_items(
-        dataset, kept, learned.queue, learned.suspicion, asking, count, once=True
+        dataset, kept, learned.queue, learned.suspicion, count, asking=asking, once=True
     )
     notes = [*first_field_notes(dataset, brain_key, "is reviewed"), *kept.found.notes]
     return Queue(
@@ -157,8 +157,9 @@ def read_items(
     kept: Findings,
     queue: NDArray[np.int64],
     suspicion: NDArray[np.floating],
-    asking: NDArray[np.bool_],
     count: int,
+    *,
+    asking: NDArray[np.bool_] | None = None,
     again: bool = False,
     once: bool = False,
 ) -> tuple[list[Item], int]:
@@ -169,8 +170,8 @@ def read_items(
         kept: what was found of its n labels
         queue: (m,) the rows to look at, the first one first
         suspicion: (n,) probability that each is wrong
-        asking: (n,) labels that are flagged
         count: how many are wanted
+        asking: (n,) labels that are flagged; by default none
         again: whether they are asked a second time, and shown as they were before the answer
         once: whether of labels that are one question one is read
 
@@ -215,7 +216,7 @@ def read_items(
                         document.get(ISSUE),
                         document.get(REASON),
                         round(float(suspicion[row]), 3),
-                        bool(asking[row]),
+                        asking is not None and bool(asking[row]),
                         _ids(kept.ids, kept.found.neighbors[row]),
                         _ids(kept.ids, kept.found.examples[row]),
                         again,
