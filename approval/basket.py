@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from ..core.errors import InvalidParameter
 from ..core.sentences import count
-from ..dataset.documents import Ids, pair_keys
+from ..dataset.documents import Ids, LabelIds, pair_keys
 from ..dataset.states import BASKET_TAG
 from ..dataset.tags import move_tag, tag_labels
 from .candidates import Candidates, Selection, read_candidates
@@ -47,15 +47,13 @@ def add_labels(candidates: Candidates, selection: Selection, view: Any = None) -
     Raises:
         InvalidParameter: if no labels match
     """
-    samples, ids = read_candidates(candidates, selection, "open", view)
-    if not len(ids):
+    labels = read_candidates(candidates, selection, "open", view)
+    if not len(labels[1]):
         raise InvalidParameter(
             "No labels in the current view match: widen the confidence range, choose more "
             "classes, or clear the view. Flagged, rejected and approved labels are left out."
         )
-    done = tag_labels(
-        candidates.dataset, candidates.field, samples, ids, BASKET_TAG, all_differ=True
-    )
+    done = tag_labels(candidates.dataset, candidates.field, labels, BASKET_TAG, all_differ=True)
     return Chosen(done.changed, done.token, f"{count(done.changed, 'label')} added for approval.")
 
 
@@ -65,11 +63,11 @@ def remove_labels(candidates: Candidates, selection: Selection | None = None) ->
     Raises:
         InvalidParameter: if none is in it
     """
-    samples, ids = read_candidates(candidates, selection or Selection(), "basket")
-    if not len(ids):
+    labels = read_candidates(candidates, selection or Selection(), "basket")
+    if not len(labels[1]):
         raise InvalidParameter("No labels in the basket match.")
     done = tag_labels(
-        candidates.dataset, candidates.field, samples, ids, BASKET_TAG, remove=True, all_differ=True
+        candidates.dataset, candidates.field, labels, BASKET_TAG, remove=True, all_differ=True
     )
     return Chosen(
         done.changed, done.token, f"{count(done.changed, 'label')} removed from the basket."
@@ -90,8 +88,8 @@ def replace_basket(candidates: Candidates, sample_ids: Ids, ids: Ids) -> Chosen:
     return Chosen(done.changed, done.token, f"The basket holds {count(len(ids), 'label')}.")
 
 
-def _without(some: tuple[Ids, Ids], others: tuple[Ids, Ids]) -> tuple[Ids, Ids]:
-    """Those of some labels that are not among others; both as samples and labels."""
+def _without(some: LabelIds, others: LabelIds) -> LabelIds:
+    """Those of some labels that are not among others."""
     out = set(pair_keys(*others))
     stay: NDArray[np.bool_] = np.array([pair not in out for pair in pair_keys(*some)], bool)
     return some[0][stay], some[1][stay]

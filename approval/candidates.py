@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from ..autolabel.runs import RUN_ATTRIBUTE
 from ..core.checks import check_number
 from ..core.errors import InvalidParameter, UnknownField
-from ..dataset.documents import Ids, object_ids, pair_keys, read_labels, samples_of
+from ..dataset.documents import Ids, LabelIds, object_ids, pair_keys, read_labels, samples_of
 from ..dataset.expressions import LEAST, Expression, confidence, is_state, keep
 from ..dataset.label_fields import LabelField, label_field
 from ..dataset.label_types import check_label_type, label_type_of, no_box
@@ -160,7 +160,7 @@ def list_candidate_fields(dataset: Any) -> list[str]:
 
 def read_candidates(
     candidates: Candidates, selection: Selection, state: str, view: Any = None
-) -> tuple[Ids, Ids]:
+) -> LabelIds:
     """Reads the candidates of a selection that are in a state, as the dataset has them now.
 
     Args:

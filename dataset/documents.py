@@ -25,6 +25,9 @@ from .storage import Storage, locate
 
 Ids = NDArray[np.uint8]
 
+LabelIds = tuple[Ids, Ids]
+"""n labels: (n, 12) ids of their samples, and (n, 12) ids of their own."""
+
 _NO_ID = 24 * "0"
 
 # the newest moments of what this process wrote

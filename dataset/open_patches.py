@@ -9,7 +9,7 @@ from bson import ObjectId
 from pymongo import UpdateMany, UpdateOne
 
 from .patches import label_root
-from .storage import Storage
+from .storage import LabelRoot, Storage
 
 
 def write_patches(
@@ -17,7 +17,7 @@ def write_patches(
     field: str,
     samples: list[ObjectId],
     labels: list[ObjectId],
-    updates: Callable[[str, bool, str], list[Any]],
+    updates: Callable[[LabelRoot, str], list[Any]],
 ) -> None:
     """Writes into the patches that open views hold what was written into their labels.
 
@@ -26,12 +26,12 @@ def write_patches(
         field: their field, as its documents call it
         samples: whose labels they are
         labels: the labels, whose ids their patches have
-        updates: makes PyMongo's updates of the path of the labels in a view's documents, whether
-            they are in a list there, and the path of the id of their sample
+        updates: makes PyMongo's updates of where the labels are in a view's documents, and the
+            path of the id of their sample
     """
     for patches in storage.patches(field, samples):
-        root, listed = label_root(patches.dataset, field)
-        patches.documents.bulk_write(updates(root, listed, patches.key), ordered=False)
+        path = label_root(patches.dataset, field)
+        patches.documents.bulk_write(updates(path, patches.key), ordered=False)
         patches.refresh([str(label) for label in labels])
 
 
@@ -55,15 +55,16 @@ def write_attributes(storage: Storage, field: str, written: list[WrittenLabel]) 
     """Writes attributes of labels into the patches that open views hold; see
     :func:`write_patches`."""
 
-    def updates(root: str, listed: bool, key: str) -> list[Any]:
-        return [_update(one, root, listed, key) for one in written]
+    def updates(path: LabelRoot, key: str) -> list[Any]:
+        return [_update(one, path, key) for one in written]
 
     if written:
         samples = list(dict.fromkeys(one.sample for one in written))
         write_patches(storage, field, samples, [one.label for one in written], updates)
 
 
-def _update(one: WrittenLabel, root: str, listed: bool, key: str) -> UpdateOne | UpdateMany:
+def _update(one: WrittenLabel, path: LabelRoot, key: str) -> UpdateOne | UpdateMany:
+    root, listed = path
     at = f"{root}.$[l]" if listed else root
     change: dict[str, Any] = {}
     if one.values:

@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 from ..core.errors import InvalidParameter, NoPatches, UnknownField
 from ..core.sentences import agree, count
 from ..core.table import WHOLE_IMAGE, PatchTable, join_tables
-from .documents import Ids, parse_ids
+from .documents import LabelIds, parse_ids
 from .label_counts import count_labels
 from .label_types import LabelType, check_label_type, label_type_of, mean_confidence, no_box
 from .removed import without_removed
-from .storage import Storage
+from .storage import LabelRoot, Storage
 
 # what is read of a label beside what its box is made of
 _READ = ("id", "label", "confidence")
@@ -326,8 +326,8 @@ def match_ids(
     return rows, other_rows
 
 
-def label_root(samples: fo.core.collections.SampleCollection, field: Any) -> tuple[str, bool]:
-    """Returns the path of the labels of any label field, and whether they are in a list.
+def label_root(samples: fo.core.collections.SampleCollection, field: Any) -> LabelRoot:
+    """Returns where the labels of any label field are.
 
     Raises:
         UnknownField: if there is no such field of labels of the samples themselves
@@ -338,8 +338,7 @@ def label_root(samples: fo.core.collections.SampleCollection, field: Any) -> tup
             raise UnknownField(f"'{field}' is a field of frames: {SHOW_FRAMES}.")
         advice = f"choose one of {', '.join(known)}" if known else "there is none here"
         raise UnknownField(f"There is no label field '{field}': {advice}.")
-    root, is_list = samples._get_label_field_root(field)
-    return root, is_list
+    return LabelRoot(*samples._get_label_field_root(field))
 
 
 def list_label_fields(samples: fo.core.collections.SampleCollection) -> list[str]:
@@ -347,7 +346,7 @@ def list_label_fields(samples: fo.core.collections.SampleCollection) -> list[str
     return [name for name in samples._get_label_fields() if not samples._is_frame_field(name)]
 
 
-def read_label_ids(view: Any, field: str) -> tuple[Ids, Ids]:
+def read_label_ids(view: Any, field: str) -> LabelIds:
     """Reads which labels of a field a collection shows.
 
     Args:

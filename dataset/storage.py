@@ -15,7 +15,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain, islice
-from typing import Any
+from typing import Any, NamedTuple
 
 import fiftyone as fo
 import fiftyone.core.media as fom
@@ -33,6 +33,18 @@ _PATCHES, _PATCHES_OF_FRAMES = ("patches.", "_sample_id"), ("patches.frames.", "
 # of the copies that a view holds, as many are looked for first, and each time ten times as many
 # where all of these were deleted since
 _SOME = 100
+
+
+class LabelRoot(NamedTuple):
+    """Where the labels of a field are in documents.
+
+    Attributes:
+        root: the path of the labels, or of the one label
+        listed: whether they are in a list there
+    """
+
+    root: str
+    listed: bool
 
 
 @dataclass(frozen=True)
@@ -111,8 +123,8 @@ class Storage:
         schema = dataset.get_frame_field_schema if self.frames else dataset.get_field_schema
         return dict(schema(**kwargs) or {})
 
-    def label_root(self, field: str) -> tuple[str, bool]:
-        """Returns the path of a field's labels in the documents, and whether they are in a list.
+    def label_root(self, field: str) -> LabelRoot:
+        """Returns where a field's labels are in the documents.
 
         Args:
             field: a field of the documents
@@ -129,7 +141,7 @@ class Storage:
             advice = f"choose one of {', '.join(known)}" if known else "there is none here"
             raise UnknownField(f"There is no label field '{field}': {advice}.")
         root, is_list = self.dataset._get_label_field_root(self.path(field))
-        return self.local(root), bool(is_list)
+        return LabelRoot(self.local(root), bool(is_list))
 
     def add_sample_field(self, path: str, ftype: type[fo.Field], **kwargs: Any) -> None:
         """Adds a field to the documents; arguments are FiftyOne's."""

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import chain, repeat
 from typing import Any
@@ -28,6 +28,7 @@ from ..core.sentences import count
 from .changes import Change, begin, find_change, undone_once
 from .documents import (
     Ids,
+    LabelIds,
     byte_keys,
     now,
     object_ids,
@@ -129,10 +130,10 @@ def check_tag(tag: Any) -> str:
 def tag_labels(
     dataset: fo.Dataset,
     field: str,
-    sample_ids: Ids,
-    label_ids: Ids,
+    labels: LabelIds,
     tag: str,
     remove: bool = False,
+    *,
     all_differ: bool = False,
     by: str | None = None,
 ) -> Tagged:
@@ -141,8 +142,7 @@ def tag_labels(
     Args:
         dataset: the dataset
         field: the field of the labels
-        sample_ids: (n, 12) the labels' samples
-        label_ids: (n, 12) the labels; those that do not exist are passed over
+        labels: the labels; those that do not exist are passed over
         tag: the tag
         remove: whether to remove it
         all_differ: whether the caller just read that this changes every one of them, so that they
@@ -154,13 +154,12 @@ def tag_labels(
         UnknownField: if the field does not exist
         FieldGone: if it is renamed or deleted meanwhile
     """
-    some = [(_Target(dataset, field), sample_ids, label_ids)]
-    return _change(some, check_tag(tag), remove, by, all_differ)
+    return _change([(_Target(dataset, field), *labels)], check_tag(tag), remove, by, all_differ)
 
 
 def tag_fields(
     dataset: fo.Dataset,
-    labels: dict[str, tuple[Ids, Ids]],
+    labels: dict[str, LabelIds],
     tag: str,
     remove: bool = False,
     by: str | None = None,
@@ -169,7 +168,7 @@ def tag_fields(
 
     Args:
         dataset: the dataset
-        labels: of each field (n, 12) samples and (n, 12) labels
+        labels: the labels of each field
         tag, remove, by: see :func:`tag_labels`
 
     Raises:
@@ -179,20 +178,14 @@ def tag_fields(
     return _change(some, check_tag(tag), remove, by)
 
 
-def move_tag(
-    dataset: fo.Dataset,
-    field: str,
-    gain: tuple[Ids, Ids],
-    lose: tuple[Ids, Ids],
-    tag: str,
-) -> Tagged:
+def move_tag(dataset: fo.Dataset, field: str, gain: LabelIds, lose: LabelIds, tag: str) -> Tagged:
     """Takes a tag from labels and adds it to others, as one change.
 
     Args:
         dataset: the dataset
         field: the field of the labels
-        gain: (n, 12) samples and (n, 12) labels that the caller just read not to have the tag
-        lose: the same of labels that have it
+        gain: labels that the caller just read not to have the tag
+        lose: labels that have it
         tag: the tag
 
     Raises:
@@ -204,9 +197,9 @@ def move_tag(
         dataset, TAGGING, f"'{tag}' moved to other labels.", field=field, tag=check_tag(tag),
         remove=None,
     ) as change:  # fmt: skip
-        out = _write_batches(change, target, *lose, remove=True, all_differ=True)
+        out = _write_batches(change, target, lose, remove=True, all_differ=True)
         into = _write_batches(
-            change, target, *gain, remove=False, all_differ=True, before=out.changed
+            change, target, gain, remove=False, all_differ=True, before=out.changed
         )
         changed = out.changed + into.changed
         if not changed:
@@ -247,9 +240,8 @@ def tag_view(
         if storage_of(view).frames:
             raise InvalidParameter(NO_FRAME_TAGS)
         return tag_samples(dataset, parse_ids(view.values(sample_id_path(view))), tag, remove, by)
-    sample_ids, ids = read_label_ids(view, field)
-    stored = stored_name(view, field)
-    return tag_labels(dataset, stored, sample_ids, ids, tag, remove, by=by)
+    labels = read_label_ids(view, field)
+    return tag_labels(dataset, stored_name(view, field), labels, tag, remove, by=by)
 
 
 def undo(dataset: fo.Dataset, token: Any) -> Undone:
@@ -382,7 +374,7 @@ def _change(
         changed = unchanged = 0
         for target, samples, ids in some:
             done = _write_batches(
-                change, target, samples, ids, remove=remove, all_differ=all_differ, before=changed
+                change, target, (samples, ids), remove=remove, all_differ=all_differ, before=changed
             )
             changed, unchanged = changed + done.changed, unchanged + done.unchanged
         done = Tagged(changed, unchanged, change.token if changed else None)
@@ -396,8 +388,7 @@ def _change(
 def _write_batches(
     change: Change,
     target: _Target,
-    sample_ids: Ids,
-    ids: Ids,
+    labels: LabelIds,
     *,
     remove: bool,
     all_differ: bool,
@@ -405,7 +396,7 @@ def _write_batches(
 ) -> Tagged:
     """Writes down and does what a change of tags does to some labels; ``before`` says how many it
     changed already."""
-    tag = change.what["tag"]
+    tag, (sample_ids, ids) = change.what["tag"], labels
     changed = unchanged = 0
     others = target.beside(tag, remove)
     for batch in _batches(len(ids)):
@@ -420,7 +411,7 @@ def _write_batches(
         had: NDArray[np.uint8] = np.full(len(differing), remove, np.uint8)
         if not all_differ:
             samples, differing, had, same = _that_differ(
-                target, samples, differing, tag, remove, others
+                target, (samples, differing), tag, remove, others
             )
             unchanged += same
         change.add_batch(samples, differing, had)
@@ -435,7 +426,7 @@ def _write_batches(
 
 
 def _that_differ(
-    target: _Target, sample_ids: Ids, ids: Ids, tag: str, remove: bool, others: tuple[str, ...]
+    target: _Target, labels: LabelIds, tag: str, remove: bool, others: tuple[str, ...]
 ) -> tuple[Ids, Ids, NDArray[np.uint8], int]:
     """Reads what a change would change.
 
@@ -443,8 +434,8 @@ def _that_differ(
         (n, 12) samples, (n, 12) ids and (n,) tags of the labels, or samples, that it would: bit 0
         for the tag, the bits above for ``others``; and how many it would not change
     """
-    samples, found, had = _read(target, sample_ids, ids, (tag, *others))
-    asked = set(pair_keys(sample_ids, ids))
+    samples, found, had = _read(target, *labels, (tag, *others))
+    asked = set(pair_keys(*labels))
     ours = np.array([pair in asked for pair in pair_keys(samples, found)], bool)
     samples, found, had = samples[ours], found[ours], had[ours]
     differ = (had & 1) == 1 if remove else had != 1
@@ -495,16 +486,20 @@ def _has(tags: str, tag: str) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class _Edit:
-    """A tag that is added to labels, or removed; ``unless`` they have one of some other tags."""
+    """A tag that is added to labels, or removed; ``unless`` they have one of some other tags. A
+    document that it changes says so, where there is a moment."""
 
     tag: str
     remove: bool
     unless: tuple[str, ...] = ()
+    moment: datetime | None = None
 
-    def of(self, path: str, moment: datetime | None) -> dict[str, Any]:
+    def of(self, path: str) -> dict[str, Any]:
         """The update of the tags of a path."""
         change: dict[str, Any] = {"$pull" if self.remove else "$addToSet": {path: self.tag}}
-        return change if moment is None else {**change, "$set": {"last_modified_at": moment}}
+        if self.moment is not None:
+            change["$set"] = {"last_modified_at": self.moment}
+        return change
 
     def among(self, path: str) -> dict[str, Any]:
         """The filter of the tags of a path that it changes."""
@@ -513,17 +508,18 @@ class _Edit:
 
 def _write(target: _Target, sample_ids: Ids, ids: Ids, edit: _Edit) -> int:
     """Changes the tags of labels, or samples; returns of how many."""
-    changed, moment, storage, root = 0, now(), target.storage, target.root
+    changed, storage, root = 0, target.storage, target.root
+    dated = replace(edit, moment=now())
     for part in _parts(target, sample_ids, ids, edit):
         samples, labels = part.samples, part.labels
         of_samples: dict[str, Any] = {"_id": {"$in": samples}}
         if root is None:
-            _push(storage.documents, of_samples, target.tags, edit, moment)
+            _push(storage.documents, of_samples, target.tags, dated)
         elif root == target.name:
             of_samples[f"{root}._id"] = {"$in": labels}
-            _push(storage.documents, of_samples, target.tags, edit, moment)
+            _push(storage.documents, of_samples, target.tags, dated)
         else:
-            _push_into_list(storage.documents, of_samples, root, labels, edit, moment)
+            _push_into_list(storage.documents, of_samples, root, labels, dated)
         for patches in storage.patches(target.name, samples):
             _write_patches(patches, target.name, samples, labels, edit)
         storage.refresh([str(id_) for id_ in samples])
@@ -620,10 +616,8 @@ def _write_patches(
     patches.refresh([str(id_) for id_ in labels])
 
 
-def _push(
-    collection: Any, which: dict[str, Any], path: str, edit: _Edit, moment: datetime | None = None
-) -> None:
-    change = edit.of(path, moment)
+def _push(collection: Any, which: dict[str, Any], path: str, edit: _Edit) -> None:
+    change = edit.of(path)
     which = {**which, path: edit.tag} if edit.remove else {**which, **edit.among(path)}
     try:
         collection.update_many(which, change)
@@ -633,15 +627,10 @@ def _push(
 
 
 def _push_into_list(
-    collection: Any,
-    which: dict[str, Any],
-    root: str,
-    labels: Any,
-    edit: _Edit,
-    moment: datetime | None = None,
+    collection: Any, which: dict[str, Any], root: str, labels: Any, edit: _Edit
 ) -> None:
     path, ours = f"{root}.$[l].tags", {"l._id": {"$in": labels}}
-    change, picked = edit.of(path, moment), [{**ours, **edit.among("l.tags")}]
+    change, picked = edit.of(path), [{**ours, **edit.among("l.tags")}]
     # a list that is not there, as of an object that a prediction missed, or that was deleted
     # meanwhile, is not made
     which = {**which, root: {"$type": "array"}}

@@ -32,7 +32,7 @@ from ..dataset.holds import check_held
 from ..dataset.label_fields import label_field
 from ..dataset.schema import check_fields
 from ..dataset.states import APPROVED_TAG, REVIEWED_TAG
-from ..dataset.storage import Storage, locate
+from ..dataset.storage import LabelRoot, Storage, locate
 from ..review.answers import (
     RIGHT,
     declare_answers,
@@ -335,7 +335,7 @@ def _read(storage: Storage, root: str, samples: list[str]) -> dict[str, dict[str
 def _write(
     change: Change,
     storage: Storage,
-    path: tuple[str, bool],
+    path: LabelRoot,
     plan: Plan,
     here: dict[str, dict[str, Any]],
 ) -> tuple[int, int, int, int]:
@@ -394,9 +394,7 @@ def _who(said: Any, change: Change) -> tuple[str, datetime]:
     return by, at.replace(microsecond=0)
 
 
-def _add(
-    storage: Storage, field: str, path: tuple[str, bool], entries: list[dict[str, Any]]
-) -> int:
+def _add(storage: Storage, field: str, path: LabelRoot, entries: list[dict[str, Any]]) -> int:
     """Adds labels to their samples."""
     of_sample: dict[ObjectId, list[Any]] = {}
     for entry in entries:
@@ -416,9 +414,7 @@ def _add(
     return len(read_documents(storage, *path, _pairs(entries)))
 
 
-def _take_away(
-    storage: Storage, field: str, path: tuple[str, bool], entries: list[dict[str, Any]]
-) -> int:
+def _take_away(storage: Storage, field: str, path: LabelRoot, entries: list[dict[str, Any]]) -> int:
     """Takes drawn labels away again, but those that were changed or approved since."""
     if not entries:
         return 0

@@ -40,7 +40,7 @@ from ..dataset.states import (
     TAKES_AWAY,
     state_of,
 )
-from ..dataset.storage import Storage, locate
+from ..dataset.storage import LabelRoot, Storage, locate
 from .boxes import check_can_move, checked_box
 
 RIGHT, WRONG_CLASS, BADLY_PLACED = "right", "wrong class", "badly placed"
@@ -152,12 +152,12 @@ def give_answers(dataset: fo.Dataset, field: str, answers: list[Answer], user: s
         UnknownField: if the field does not exist
     """
     storage = locate(dataset, field)
-    root, listed = storage.label_root(storage.local(field))
+    path = storage.label_root(storage.local(field))
     for answer in answers:
-        _check(storage, root, answer)
+        _check(storage, path.root, answer)
     # what asks whether an answer came later, as an audit does, has its own from the same clock
     moment = unique_moment(dataset)
-    labels = read_documents(storage, root, listed, [(a.sample_id, a.label_id) for a in answers])
+    labels = read_documents(storage, *path, [(a.sample_id, a.label_id) for a in answers])
     taken = []
     for answer in answers:
         label = labels.get((answer.sample_id, answer.label_id))
@@ -171,7 +171,7 @@ def give_answers(dataset: fo.Dataset, field: str, answers: list[Answer], user: s
             return Answered(0, 1, None, _describe_moved(now_there))
         return Answered(0, len(answers), None, _describe(answers, len(answers)))
     check_labels(storage, storage.local(field))
-    declare_answers(storage, root)
+    declare_answers(storage, path.root)
     sentence = _describe([one for one, _ in taken], 0)
     changed = 0
     with begin(dataset, REVIEW, sentence, user, field=field) as change:
@@ -179,7 +179,7 @@ def give_answers(dataset: fo.Dataset, field: str, answers: list[Answer], user: s
             batch = entries[start : start + _BATCH]
             check_held(f"{count(changed, 'answer')} had been given before" if changed else "")
             change.add_entries(batch)
-            changed += write_entries(storage, field, (root, listed), batch)
+            changed += write_entries(storage, field, path, batch)
         if not changed:
             change.drop()
     refused = len(answers) - changed
@@ -435,7 +435,7 @@ def _may(answer: Answer, label: dict[str, Any]) -> bool:
 def write_entries(
     storage: Storage,
     field: str,
-    path: tuple[str, bool],
+    path: LabelRoot,
     entries: list[dict[str, Any]],
     back: bool = False,
 ) -> int:
@@ -444,7 +444,7 @@ def write_entries(
     Args:
         storage: where the labels are
         field: their field
-        path: their path, and whether there is a list of them in each sample
+        path: where they are in its documents
         entries: what :func:`entry_of` returned
         back: whether they are taken back
 
@@ -453,18 +453,17 @@ def write_entries(
     """
     if not entries:
         return 0
-    (root, listed), (old, new) = path, ("after", "before") if back else ("before", "after")
 
-    def updates(root: str, listed: bool, key: str) -> list[UpdateOne]:
-        return [UpdateOne(*_update(entry, root, listed, key, old, new)) for entry in entries]
+    def updates(path: LabelRoot, key: str) -> list[UpdateOne]:
+        return [UpdateOne(*_update(entry, path, key, back)) for entry in entries]
 
     documents = storage.documents
-    written = documents.bulk_write(updates(root, listed, "_id"), ordered=False).matched_count
+    written = documents.bulk_write(updates(path, "_id"), ordered=False).matched_count
     if not written:
         return 0
     if written < len(entries):
         pairs = [(str(one["sample"]), str(one["label"])) for one in entries]
-        labels = read_documents(storage, root, listed, pairs)
+        labels, new = read_documents(storage, *path, pairs), "before" if back else "after"
         entries = [
             one for one, pair in zip(entries, pairs, strict=True) if _is(labels.get(pair), one[new])
         ]
@@ -481,14 +480,16 @@ def _is(label: dict[str, Any] | None, values: dict[str, Any]) -> bool:
 
 
 def _update(
-    entry: dict[str, Any], root: str, listed: bool, sample_id: str, old: str, new: str
+    entry: dict[str, Any], path: LabelRoot, sample_id: str, back: bool
 ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """Returns the filter and the update of one label's change."""
+    root, listed = path
+    old, new = ("after", "before") if back else ("before", "after")
     then, values = entry[old], entry[new]
     guard: dict[str, Any] = {"_id": entry["label"]}
     guard |= {name: then[name] for name in (*_CHANGED, "review", "reviewed_at") if name in then}
     changes = any(values.get(name) != then.get(name) for name in _CHANGED)
-    if new == "before" and entry["says"]:
+    if back and entry["says"]:
         # what has another state since has had a later word; earlier versions wrote down none
         later = entry.get("later", [APPROVED_TAG] if changes else [])
         guard["tags"] = {"$eq": entry["says"], "$nin": later}
@@ -499,7 +500,7 @@ def _update(
         where[root] = {"$elemMatch": guard}
     else:
         where |= {f"{root}.{name}": value for name, value in guard.items()}
-    goes, comes = ("takes", "adds") if new == "after" else ("adds", "takes")
+    goes, comes = ("adds", "takes") if back else ("takes", "adds")
     gone = [name for name, value in values.items() if value is None]
     set_ = {name: {"$literal": value} for name, value in values.items() if value is not None}
     tagged = retagged(entry[goes], entry[comes])

@@ -14,7 +14,7 @@ import fiftyone as fo
 
 from ..core.errors import InvalidParameter
 from ..core.sentences import count
-from ..dataset.documents import Ids, hex_ids
+from ..dataset.documents import LabelIds, hex_ids
 from ..dataset.states import APPROVED_TAG
 from ..dataset.storage import locate
 from ..issues.attributes import ISSUE, MISLABELED, MISPLACED, SUGGESTED, SUGGESTED_BOX
@@ -53,15 +53,14 @@ class Plan:
 
 
 def plan_answers(
-    dataset: fo.Dataset, field: str, sample_ids: Ids, ids: Ids, way: str, label: str | None = None
+    dataset: fo.Dataset, field: str, labels: LabelIds, way: str, label: str | None = None
 ) -> Plan:
     """Finds out what one answer for many labels would change, as they are now.
 
     Args:
         dataset: the dataset
         field: the field of the labels
-        sample_ids: (n, 12) the labels' samples
-        ids: (n, 12) the labels
+        labels: the labels
         way: one of ``WAYS``: give them all a class, say that they are no objects, or give each what
             its issue suggests, a class or a box
         label: the class, for ``RELABEL``
@@ -76,6 +75,7 @@ def plan_answers(
         raise InvalidParameter("Enter the class that they should be.")
     storage = locate(dataset, field)
     root, listed = storage.label_root(storage.local(field))
+    sample_ids, ids = labels
     answers: list[Answer] = []
     stay: Counter[str] = Counter()
     for start in range(0, len(ids), _BATCH):
@@ -99,18 +99,18 @@ def plan_answers(
 def answer_many(
     dataset: fo.Dataset,
     field: str,
-    sample_ids: Ids,
-    ids: Ids,
+    labels: LabelIds,
     way: str,
-    user: str,
     label: str | None = None,
+    *,
+    user: str,
 ) -> Answered:
     """Gives one answer for many labels, as one change; see :func:`plan_answers`.
 
     Args:
         user: who gives it
     """
-    plan = plan_answers(dataset, field, sample_ids, ids, way, label)
+    plan = plan_answers(dataset, field, labels, way, label)
     if not plan.answers:
         return Answered(0, 0, None, plan.sentence)
     return give_answers(dataset, field, plan.answers, user)

@@ -19,14 +19,14 @@ from pymongo import UpdateMany
 from ..core.errors import InvalidParameter, UnknownUndo
 from ..core.sentences import agree, count
 from ..dataset.changes import Change, begin, undone_once
-from ..dataset.documents import Ids, byte_keys, now, object_ids, pair_keys, read_labels
+from ..dataset.documents import Ids, LabelIds, byte_keys, now, object_ids, pair_keys, read_labels
 from ..dataset.expressions import in_3d, in_list, keep
 from ..dataset.holds import check_held
 from ..dataset.open_patches import write_patches
 from ..dataset.removed import check_not_removed
 from ..dataset.schema import check_labels
 from ..dataset.states import APPROVED_TAG
-from ..dataset.storage import Storage, locate
+from ..dataset.storage import LabelRoot, Storage, locate
 
 MERGE = "merged classes"
 _SAMPLES_PER_WRITE = 5_000
@@ -129,9 +129,9 @@ def merge_classes(
     """
     _, approved = check_merge(dataset, field, label, into)
     storage = locate(dataset, field)
-    root, listed = storage.label_root(storage.local(field))
-    pipeline = [{"$match": {f"{root}.label": label}}, _without_3d(root, listed)]
-    samples, ids = _read(storage, pipeline, root, listed, label)
+    path = storage.label_root(storage.local(field))
+    pipeline = [{"$match": {f"{path.root}.label": label}}, _without_3d(*path)]
+    samples, ids = _read(storage, pipeline, path, label)
     check_labels(storage, storage.local(field))
     sentence = f"'{label}' merged into '{into}' in '{field}'."
     changed = 0
@@ -141,8 +141,9 @@ def merge_classes(
                 done = f"{count(changed, 'label')} had been renamed before"
                 check_labels(storage, storage.local(field), done)
                 check_held(done)
-            change.add_batch(samples[start:stop], ids[start:stop])
-            changed += _rename(storage, field, samples[start:stop], ids[start:stop], label, into)
+            some = samples[start:stop], ids[start:stop]
+            change.add_batch(*some)
+            changed += _rename(storage, field, some, label, into)
         if not changed:
             change.drop()
             raise InvalidParameter(
@@ -176,7 +177,7 @@ def undo_merge(change: Change) -> str:
     changed = merged = 0
     for samples, ids, _ in change.batches():
         check_held(f"{count(changed, 'label')} had been renamed back before" if changed else "")
-        changed += _rename(storage, field, samples, ids, into, label)
+        changed += _rename(storage, field, (samples, ids), into, label)
         merged += len(ids)
     for samples, ids, _ in change.batches() if not changed else ():
         check_not_removed(storage, storage.local(field), samples, ids)
@@ -227,32 +228,28 @@ def _batches(samples: Ids) -> Iterator[tuple[int, int]]:
     yield from zip(starts, [*starts[1:], len(keys)], strict=True)
 
 
-def _rename(storage: Storage, field: str, sample_ids: Ids, ids: Ids, old: str, new: str) -> int:
+def _rename(storage: Storage, field: str, labels: LabelIds, old: str, new: str) -> int:
     """Renames those of some labels that have a class now, and returns how many."""
     name = storage.local(field)
-    root, listed = storage.label_root(name)
-    of_sample = _with_class(storage, root, listed, sample_ids, ids, old)
+    path = storage.label_root(name)
+    of_sample = _with_class(storage, path, labels, old)
     if not of_sample:
         return 0
-    labels = [label for some in of_sample.values() for label in some]
-    storage.documents.bulk_write(_updates(of_sample, root, listed, "_id", old, new), ordered=False)
+
+    def updates(path: LabelRoot, key: str) -> list[UpdateMany]:
+        return _updates(of_sample, path, key, old, new)
+
+    ids = [label for some in of_sample.values() for label in some]
+    storage.documents.bulk_write(updates(path, "_id"), ordered=False)
     storage.refresh([str(sample) for sample in of_sample])
-    write_patches(
-        storage,
-        name,
-        list(of_sample),
-        labels,
-        lambda root, listed, key: _updates(of_sample, root, listed, key, old, new),
-    )
-    return len(labels)
+    write_patches(storage, name, list(of_sample), ids, updates)
+    return len(ids)
 
 
-def _read(
-    storage: Storage, pipeline: list[dict[str, Any]], root: str, listed: bool, name: str
-) -> tuple[Ids, Ids]:
-    """Reads the ids of the labels of a class that are not approved, and of their samples."""
+def _read(storage: Storage, pipeline: list[dict[str, Any]], path: LabelRoot, name: str) -> LabelIds:
+    """Reads which labels are of a class, and not approved."""
     samples, ids, values = read_labels(
-        storage.documents, pipeline, root, not listed, ("label", "tags")
+        storage.documents, pipeline, path.root, not path.listed, ("label", "tags")
     )
     rows = [
         row
@@ -263,28 +260,24 @@ def _read(
 
 
 def _with_class(
-    storage: Storage, root: str, listed: bool, sample_ids: Ids, ids: Ids, name: str
+    storage: Storage, path: LabelRoot, labels: LabelIds, name: str
 ) -> dict[ObjectId, list[ObjectId]]:
     """Returns those of some labels that have a class now and are not approved, by their sample: two
     samples may have labels of one id."""
-    match = {"$match": {"_id": {"$in": list(set(object_ids(sample_ids)))}, f"{root}.label": name}}
-    samples, found = _read(storage, [match], root, listed, name)
-    asked = set(pair_keys(sample_ids, ids))
+    samples = list(set(object_ids(labels[0])))
+    match = {"$match": {"_id": {"$in": samples}, f"{path.root}.label": name}}
+    asked = set(pair_keys(*labels))
     of_sample: dict[ObjectId, list[ObjectId]] = {}
-    for pair in pair_keys(samples, found):
+    for pair in pair_keys(*_read(storage, [match], path, name)):
         if pair in asked:
             of_sample.setdefault(ObjectId(pair[0]), []).append(ObjectId(pair[1]))
     return of_sample
 
 
 def _updates(
-    of_sample: dict[ObjectId, list[ObjectId]],
-    root: str,
-    listed: bool,
-    key: str,
-    old: str,
-    new: str,
+    of_sample: dict[ObjectId, list[ObjectId]], path: LabelRoot, key: str, old: str, new: str
 ) -> list[UpdateMany]:
+    root, listed = path
     # nobody reads when a patch was changed
     moment = {"last_modified_at": now()} if key == "_id" else {}
     still = {"$ne": APPROVED_TAG}

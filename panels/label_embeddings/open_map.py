@@ -7,7 +7,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from ...core.errors import InvalidParameter
-from ...dataset.documents import Ids
+from ...dataset.documents import LabelIds
 from ...maps.map import Map, load_map
 from .messages import RunRequest
 
@@ -24,7 +24,7 @@ def check_rows(rows: list[int], shown: Map) -> list[int]:
     return rows
 
 
-def labels_of(shown: Map, rows: NDArray[Any]) -> dict[str, tuple[Ids, Ids]]:
+def labels_of(shown: Map, rows: NDArray[Any]) -> dict[str, LabelIds]:
     """Returns the labels of some rows: of each field, as the dataset calls it, the ids of their
     samples, and their own."""
     labels = {}

@@ -8,7 +8,7 @@ from ...core.errors import InvalidParameter
 from ...core.packed import unpack_rows
 from ...core.sentences import listed
 from ...core.user import user_of
-from ...dataset.documents import Ids
+from ...dataset.documents import LabelIds
 from ...proof.audits import begin_audit, current_audit
 from ...proof.results import next_questions, read_result
 from ...proof.second_answers import give_second_answers
@@ -74,14 +74,15 @@ class ReviewMethods:
     @exposed
     def answer_many(self, ctx: Any, request: messages.AnswerManyRequest) -> messages.Answered:
         """Gives one answer for the selected labels."""
-        labels = _labels(ctx, request)
-        done = answer_many(ctx.dataset, *labels, request.way, user_of(ctx), request.label)
+        done = answer_many(
+            ctx.dataset, *_labels(ctx, request), request.way, request.label, user=user_of(ctx)
+        )
         ctx.ops.reload_samples()
         return messages.Answered.like(done, undo=done.token)
 
 
-def _labels(ctx: Any, request: messages.AnswerManyRequest) -> tuple[str, Ids, Ids]:
-    """The field of the selected labels, the ids of their samples, and their own."""
+def _labels(ctx: Any, request: messages.AnswerManyRequest) -> tuple[str, LabelIds]:
+    """The selected labels, and their field."""
     shown = open_map(ctx, request)
     if shown.info.field is None:
         raise InvalidParameter("Whole images have no labels to review.")
@@ -95,4 +96,4 @@ def _labels(ctx: Any, request: messages.AnswerManyRequest) -> tuple[str, Ids, Id
             f"The selection has labels of {names}, and one answer is for those of one field: click "
             "a field in the selection to keep its labels alone."
         )
-    return field, *of_field
+    return field, of_field

@@ -118,10 +118,10 @@ def test_a_tag_is_of_the_label_of_one_sample(repeated):
     sample_ids = samples[[number for number, _ in chosen]]
     label_ids = np.array([ids[number][place] for number, place in chosen])
     for all_differ in (False, True):
-        done = tag_labels(repeated, FIELD, sample_ids, label_ids, "seen", all_differ=all_differ)
+        done = tag_labels(repeated, FIELD, (sample_ids, label_ids), "seen", all_differ=all_differ)
         assert done.changed == 5 and tags(repeated) == {key: ["seen"] for key in chosen}
         # somebody else tags the rest of them
-        other = tag_labels(repeated, FIELD, samples[[8, 8]], ids[8][[0, 2]], "seen")
+        other = tag_labels(repeated, FIELD, (samples[[8, 8]], ids[8][[0, 2]]), "seen")
         assert other.changed == 2
         assert undo(repeated, done.token).changed == 5
         assert tags(repeated) == {key: ["seen"] for key in [(8, 0), (8, 2)]}
@@ -131,9 +131,9 @@ def test_a_tag_is_of_the_label_of_one_sample(repeated):
 def test_a_flag_that_takes_other_tags_away_is_of_the_label_of_one_sample(repeated):
     samples = parse_ids(repeated.values("id"))
     ids = [parse_ids(of_sample) for of_sample in repeated.values("predictions.detections.id")]
-    tag_labels(repeated, FIELD, samples[[0, 8]], ids[0][[0, 0]], "rejected")
+    tag_labels(repeated, FIELD, (samples[[0, 8]], ids[0][[0, 0]]), "rejected")
     both = samples[[0, 8]], np.array([ids[0][0], ids[8][1]])
-    flagged = tag_labels(repeated, FIELD, *both, "needs-review")
+    flagged = tag_labels(repeated, FIELD, both, "needs-review")
     after = {(0, 0): ["needs-review"], (8, 0): ["rejected"], (8, 1): ["needs-review"]}
     assert tags(repeated) == after
     undo(repeated, flagged.token)

@@ -117,9 +117,8 @@ def test_any_attribute_of_the_right_type_will_do_where_nobody_owns_it(make_datas
 def answer(dataset):
     ids = dataset.values(["id", "labels.detections.id"])
     pairs = [(sample, label) for sample, labels in zip(*ids, strict=True) for label in labels]
-    answer_many(
-        dataset, "labels", *map(parse_ids, map(list, zip(*pairs, strict=True))), REJECT, "me"
-    )
+    samples, labels = (parse_ids(list(ids)) for ids in zip(*pairs, strict=True))
+    answer_many(dataset, "labels", (samples, labels), REJECT, user="me")
 
 
 WRITES = {

@@ -16,7 +16,8 @@ TAGS = "predictions.detections.tags"
 
 def tag_rows(dataset, rows, tag="needs-review", remove=False):
     shown = load_map(dataset, "ours")
-    return tag_labels(dataset, "predictions", shown.sample_ids[rows], shown.ids[rows], tag, remove)
+    labels = shown.sample_ids[rows], shown.ids[rows]
+    return tag_labels(dataset, "predictions", labels, tag, remove)
 
 
 def tagged_rows(dataset, tag="needs-review"):

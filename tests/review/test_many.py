@@ -29,10 +29,10 @@ def selected(dataset, labels=None):
 
 def test_all_are_relabeled_in_one_change(judged):
     assert judged.count_values(f"{LABELS}.label") == {"cat": 16, "dog": 8}
-    plan = plan_answers(judged, FIELD, *selected(judged), "relabel", "dog")
+    plan = plan_answers(judged, FIELD, selected(judged), "relabel", "dog")
     assert plan.sentence == "Make 16 labels 'dog'? 8 are 'dog' already: they stay."
     assert judged.count_values(f"{LABELS}.label")["cat"] == 16
-    done = answer_many(judged, FIELD, *selected(judged), "relabel", "ada", "dog")
+    done = answer_many(judged, FIELD, selected(judged), "relabel", "dog", user="ada")
     assert done.changed == 16 and done.sentence == "16 labels are now 'dog'."
     judged.reload()
     assert judged.count_values(f"{LABELS}.label") == {"dog": 24}
@@ -49,9 +49,9 @@ def test_all_are_relabeled_in_one_change(judged):
 def test_all_are_rejected_but_what_is_approved(judged):
     dogs = F("label") == "dog"
     judged.limit(2).filter_labels(FIELD, dogs).tag_labels("approved", FIELD)
-    plan = plan_answers(judged, FIELD, *selected(judged, dogs), "reject")
+    plan = plan_answers(judged, FIELD, selected(judged, dogs), "reject")
     assert plan.sentence == "Reject 6 labels as not objects? 2 are approved: they stay."
-    done = answer_many(judged, FIELD, *selected(judged, dogs), "reject", "ada")
+    done = answer_many(judged, FIELD, selected(judged, dogs), "reject", user="ada")
     assert done.sentence == "6 labels are rejected: not an object."
     assert judged.count_label_tags(FIELD) == {"approved": 2, "rejected": 6}
 
@@ -67,12 +67,12 @@ def test_each_gets_what_its_issue_suggests(judged):
     sample.save()
     judged.add_dynamic_sample_fields()
     rows = selected(judged)
-    plan = plan_answers(judged, FIELD, *rows, "suggestion")
+    plan = plan_answers(judged, FIELD, rows, "suggestion")
     assert plan.sentence == (
         "Take the suggestion for 2 labels? 1 would get another class, 1 another box. "
         "22 are without a suggestion: they stay."
     )
-    done = answer_many(judged, FIELD, *rows, "suggestion", "ada")
+    done = answer_many(judged, FIELD, rows, "suggestion", user="ada")
     judged.reload()
     first, second, third = judged.first().predictions.detections
     assert (first.label, second.label, third.label) == ("fox", "dog", "cat")
@@ -86,17 +86,17 @@ def test_each_gets_what_its_issue_suggests(judged):
 
 def test_nothing_to_change_and_what_is_not_valid_get_a_sentence(judged):
     rows = selected(judged)
-    done = answer_many(judged, FIELD, *rows, "suggestion", "ada")
+    done = answer_many(judged, FIELD, rows, "suggestion", user="ada")
     assert (done.changed, done.token) == (0, None) and "Nothing would change" in done.sentence
     assert list_changes(judged) == []
     for way, label in (("relabel", None), ("relabel", " "), ("shuffle", None)):
         with pytest.raises(InvalidParameter):
-            answer_many(judged, FIELD, *rows, way, "ada", label)
+            answer_many(judged, FIELD, rows, way, label, user="ada")
 
 
 def test_an_undo_waits_for_labels_that_were_removed(judged):
     rows = selected(judged)
-    done = answer_many(judged, FIELD, *rows, "relabel", "ada", "eel")
+    done = answer_many(judged, FIELD, rows, "relabel", "eel", user="ada")
     removal = finalize(find_candidates(judged, FIELD))
     with pytest.raises(InvalidParameter, match=r"^24 labels were removed since: undo that first"):
         undo(judged, done.token)
@@ -120,7 +120,9 @@ def test_an_undo_waits_for_labels_that_were_removed(judged):
 
 def test_an_undo_leaves_what_somebody_else_answered_later(judged):
     rows = selected(judged.limit(2))
-    first, later = (answer_many(judged, FIELD, *rows, "reject", user) for user in ("ada", "bob"))
+    first, later = (
+        answer_many(judged, FIELD, rows, "reject", user=user) for user in ("ada", "bob")
+    )
     assert undo(judged, first.token)[1].startswith("0 answers were undone. 6 labels were changed")
     judged.reload()
     assert judged.count_values(f"{LABELS}.reviewed_by") == {"bob": 6, None: 18}
