@@ -91,9 +91,7 @@ def _loop(drawn: Drawn, num_frames: int, name: str) -> dict[str, float]:
     from labelvet.visualization.update import find_changes
 
     dataset = _dataset(drawn, num_frames, name)
-    shutil.rmtree(
-        store_folder() / "embeddings", ignore_errors=True
-    )  # of the turn before
+    shutil.rmtree(store_folder() / "embeddings", ignore_errors=True)  # of the turn before
     seconds: dict[str, float] = {}
 
     def timed(step: str, action: Callable[[], Any]) -> Any:
