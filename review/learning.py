@@ -27,6 +27,8 @@ _STEPS = 30
 _DRAWS = 100
 _DRAWN_ROWS = 20_000
 _LEVEL = 0.9
+# An interval that is wider than this share of the labels, and than a page of them, says nothing.
+_SAYS_NOTHING = 0.5
 # A review may stop when its next page is not expected to hold more than this share of issues.
 _PAGE, _WORTH_IT = 50, 0.05
 
@@ -41,6 +43,7 @@ class Estimate:
         high: and at most so many
         next_page: the expected number among the 50 most suspicious
         stop: whether these are so few that it may be time to stop
+        among: how many labels nobody answered for
     """
 
     left: float
@@ -48,15 +51,20 @@ class Estimate:
     high: float
     next_page: float
     stop: bool
+    among: int
 
     @property
     def sentence(self) -> str:
         """One sentence for the reviewer."""
         are = "issue is" if f"{self.left:.0f}" == "1" else "issues are"
-        known = f"About {self.left:,.0f} {are} left ({self.low:,.0f} to {self.high:,.0f})"
+        known = f"About {self.left:,.0f} {are} left"
+        rough = self.high - self.low > max(_PAGE, _SAYS_NOTHING * self.among)
+        if not rough:
+            known += f" ({self.low:,.0f} to {self.high:,.0f})"
         if self.stop:
             return f"{known}, hardly any of them among the next {_PAGE} labels: you can stop here."
-        return f"{known}, {self.next_page:.0f} of them among the next {_PAGE}."
+        known += f", {self.next_page:.0f} of them among the next {_PAGE}."
+        return f"{known} That is a rough guess until more labels have an answer." if rough else known
 
 
 @dataclass(frozen=True, eq=False)
@@ -200,7 +208,7 @@ def _estimate(
     seed: int,
 ) -> Estimate:
     if not len(left):
-        return Estimate(0.0, 0.0, 0.0, 0.0, True)
+        return Estimate(0.0, 0.0, 0.0, 0.0, True, 0)
     rng = np.random.default_rng(seed)
     drawn = left
     if len(left) > _DRAWN_ROWS:
@@ -221,4 +229,5 @@ def _estimate(
         float(np.clip(high, expected, len(left))),
         page,
         page <= _WORTH_IT * min(_PAGE, len(left)),
+        len(left),
     )

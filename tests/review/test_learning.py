@@ -11,19 +11,27 @@ from labelvet.review.learning import Estimate, learn
 
 
 @pytest.mark.parametrize(
-    "left, stop, sentence",
+    "left, high, stop, sentence",
     [
-        (1.2, False, "About 1 issue is left (0 to 3), 1 of them among the next 50."),
+        (1.2, 3.4, False, "About 1 issue is left (0 to 3), 1 of them among the next 50."),
+        (
+            1.2,
+            90,
+            False,
+            "About 1 issue is left, 1 of them among the next 50. That is a rough guess until more "
+            "labels have an answer.",
+        ),
         (
             0.2,
+            3.4,
             True,
             "About 0 issues are left (0 to 3), hardly any of them among the next 50 labels: you "
             "can stop here.",
         ),
     ],
 )
-def test_the_sentence(left, stop, sentence):
-    assert Estimate(left, 0.2, 3.4, left, stop).sentence == sentence
+def test_the_sentence(left, high, stop, sentence):
+    assert Estimate(left, 0.2, high, left, stop, 100).sentence == sentence
 
 
 @pytest.mark.parametrize("answers", [0, 10, 60])
