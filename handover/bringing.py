@@ -35,6 +35,7 @@ from ..dataset.states import APPROVED_TAG, REVIEWED_TAG
 from ..dataset.storage import LabelRoot, Storage, locate
 from ..review.answers import (
     RIGHT,
+    count_differing,
     declare_answers,
     entry_of,
     read_documents,
@@ -241,18 +242,20 @@ def _undo(change: Change) -> str:
     check_fields(dataset, [field])
     storage = locate(dataset, field)
     path = storage.label_root(field)
-    back = gone = given = 0
+    back = gone = stay = 0
     for entries in change.entries():
-        check_held(f"{count(back + gone, 'label')} had been changed back before" if given else "")
-        given += len(entries)
-        back += write_entries(storage, field, path, _edits(entries), back=True)
-        gone += _take_away(storage, field, path, _drawn(entries))
+        done = back + gone
+        check_held(f"{count(done, 'label')} had been changed back before" if done else "")
+        edits, drawn = _edits(entries), _drawn(entries)
+        back += write_entries(storage, field, path, edits, back=True)
+        gone += _take_away(storage, field, path, drawn)
+        stay += count_differing(storage, path, edits)
+        stay += len(read_documents(storage, *path, _pairs(drawn)))
     came = 0
     if change.what["replaces"]:
         came = return_removed(Candidates(dataset, field), change.what["moment"])
     change.close()
     removed.drop_empty(dataset, field)
-    stay = given - back - gone
     parts = [
         f"{count(back, 'correction')} undone", *([f"{count(gone, 'added label')} gone"] if gone
         else []), *([f"{count(came, 'removed label')} came back"] if came else []),

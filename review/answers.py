@@ -172,7 +172,9 @@ def give_answers(dataset: fo.Dataset, field: str, answers: list[Answer], user: s
         return Answered(0, len(answers), None, _describe(answers, len(answers)))
     check_labels(storage, storage.local(field))
     declare_answers(storage, path.root)
-    sentence = _describe([one for one, _ in taken], 0)
+    # of several it is known at the end how many there are
+    several = len(entries) > 1
+    sentence = "Answers given." if several else _describe([one for one, _ in taken], 0)
     changed = 0
     with begin(dataset, REVIEW, sentence, user, field=field) as change:
         for start in range(0, len(entries), _BATCH):
@@ -182,6 +184,8 @@ def give_answers(dataset: fo.Dataset, field: str, answers: list[Answer], user: s
             changed += write_entries(storage, field, path, batch)
         if not changed:
             change.drop()
+        elif several:
+            change.say(_describe_many([one for one, _ in taken], changed))
     refused = len(answers) - changed
     return Answered(
         changed, refused, change.token if changed else None, _describe(answers, refused)
@@ -204,12 +208,14 @@ def take_back_change(change: Change) -> Answered:
     storage = locate(change.dataset, field)
     path = storage.label_root(storage.local(field))
     check_labels(storage, storage.local(field))
-    changed = given = 0
+    changed = refused = 0
     left: list[list[dict[str, Any]]] = []
     for entries in [change.what.get("entries", []), *change.entries()]:
         check_held(f"{count(changed, 'answer')} had been undone before" if changed else "")
         done = write_entries(storage, field, path, entries, back=True)
-        changed, given = changed + done, given + len(entries)
+        changed += done
+        if done < len(entries):
+            refused += count_differing(storage, path, entries)
         if done < len(entries) and (some := _removed_of(storage, field, entries)):
             left.append(some)
     gone = sum(map(len, left))
@@ -219,7 +225,6 @@ def take_back_change(change: Change) -> Answered:
         change.leave_entries(left)
     else:
         change.close()
-    refused = given - changed
     said = [f"{count(changed, 'answer')} {agree(changed, 'was', 'were')} undone."]
     if stay := refused - gone:
         it = agree(stay, "it was left as it is", "they were left as they are")
@@ -227,6 +232,20 @@ def take_back_change(change: Change) -> Answered:
     if gone:
         said.append(describe_removed(gone))
     return Answered(changed, refused, None, " ".join(said))
+
+
+def count_differing(storage: Storage, path: tuple[str, bool], entries: list[dict[str, Any]]) -> int:
+    """Counts those labels that are not what they were before some answers, which were taken back
+    just now, or earlier by a process that was killed at it; labels that are gone are among them.
+
+    Args:
+        storage, path, entries: see :func:`write_entries`
+    """
+    pairs = [(str(one["sample"]), str(one["label"])) for one in entries]
+    labels = read_documents(storage, *path, pairs)
+    return sum(
+        not _is(labels.get(pair), one["before"]) for one, pair in zip(entries, pairs, strict=True)
+    )
 
 
 def _removed_of(

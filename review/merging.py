@@ -174,15 +174,18 @@ def undo_merge(change: Change) -> str:
     field, label, into = what["field"], what["label"], what["into"]
     storage = locate(change.dataset, field)
     check_labels(storage, storage.local(field))
-    changed = merged = 0
+    path = storage.label_root(storage.local(field))
+    changed = stay = 0
     for samples, ids, _ in change.batches():
         check_held(f"{count(changed, 'label')} had been renamed back before" if changed else "")
-        changed += _rename(storage, field, (samples, ids), into, label)
-        merged += len(ids)
+        done = _rename(storage, field, (samples, ids), into, label)
+        changed += done
+        if done < len(ids):  # an undo that was killed renamed some before
+            back = _with_class(storage, path, (samples, ids), label)
+            stay += len(ids) - sum(map(len, back.values()))
     for samples, ids, _ in change.batches() if not changed else ():
         check_not_removed(storage, storage.local(field), samples, ids)
     change.close()
-    stay = merged - changed
     were, keep_it = agree(stay, "was", "were"), agree(stay, "keeps it", "keep it")
     rest = (
         f" {count(stay, 'label')} {were} approved or given another class since, and {keep_it}."

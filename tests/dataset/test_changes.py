@@ -22,9 +22,49 @@ from labelvet.dataset.tags import tag_view
 from labelvet.panels.undoing import undo, undoable
 from labelvet.review import answers
 from labelvet.review.answers import Answer, give_answers, take_back_change
+from labelvet.review.merging import merge_classes
 from pymongo.errors import AutoReconnect
 
 FIELD = "predictions"
+
+
+def _answer_all(dataset):
+    sample = dataset.first()
+    labels = sample[FIELD].detections
+    give_answers(
+        dataset, FIELD, [Answer(sample.id, one.id, one.label, "right") for one in labels], "ada"
+    )
+
+
+@pytest.mark.parametrize(
+    "do", [_answer_all, lambda dataset: merge_classes(dataset, FIELD, "dog", "cat")]
+)
+def test_an_undo_that_was_cut_off_is_ended_by_the_next_one(judged, do, monkeypatch):
+    def die(_):
+        raise KeyboardInterrupt
+
+    before = judged.values(f"{FIELD}.detections.label")
+    do(judged)
+    (change,) = list_changes(judged)
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(Change, "close", die)
+        undo(judged, change.token)
+    _, sentence = undo(judged, change.token)
+    assert "0 " in sentence and "since" not in sentence  # nobody changed anything
+    judged.reload()
+    assert judged.values(f"{FIELD}.detections.label") == before
+
+
+def test_what_was_cut_off_does_not_say_how_many_it_answered(judged, monkeypatch):
+    def die(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(answers, "write_entries", die)
+        _answer_all(judged)
+    assert [one.sentence for one in list_changes(judged)] == ["Answers given."]
+    _answer_all(judged)
+    assert list_changes(judged)[0].sentence == "3 answers saved."
 
 
 def test_what_can_be_undone_is_listed_newest_first_with_who_and_when(judged):

@@ -14,7 +14,7 @@ import pytest
 from labelvet.approval.candidates import find_candidates
 from labelvet.approval.finalize import finish
 from labelvet.core.errors import InvalidParameter, UnknownRun, UnknownUndo
-from labelvet.dataset.changes import list_changes
+from labelvet.dataset.changes import Change, list_changes
 from labelvet.dataset.documents import now
 from labelvet.handover import bringing
 from labelvet.handover.bringing import bring_back, write_back
@@ -264,6 +264,23 @@ def test_what_a_process_that_died_did_not_write_comes_back_the_next_time(boxes, 
     labels = of(boxes, 0)[FIELD].detections
     assert [label.label for label in labels] == ["dog", "dog", "cow"]
     assert tool.bring_back().token is None
+
+
+def test_an_undo_that_was_cut_off_is_ended_by_the_next_one(boxes, monkeypatch):
+    before, tool, sample = stored(boxes), Tool(boxes), of(boxes, 0)
+    tool.region(sample, 0)["rectanglelabels"] = ["dog"]
+    tool.draw(sample, "cow", [0.0, 0.0, 0.2, 0.2])
+    token = tool.bring_back().token
+
+    def die(_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(Change, "close", die)
+        undo(boxes, token)
+    assert undo(boxes, token)[1] == "0 corrections undone."
+    boxes.reload()
+    assert stored(boxes) == before
 
 
 def test_of_two_who_bring_it_back_at_once_one_adds_what_was_drawn(boxes, monkeypatch):
