@@ -147,7 +147,7 @@ def approve(
                 _unmake(change)
                 change.drop()
                 raise
-            update = _update(candidates, into, rule, iou, moment, by, proof_sentence)
+            update = _update(candidates, _Terms(into, rule, iou, moment, by, proof_sentence))
             after = _after(candidates, _chosen(candidates), moment)
             update_labels(
                 candidates, _concerned(candidates), update, candidates.belongs(), after,
@@ -454,22 +454,27 @@ def _kwargs(field: fo.Field) -> dict[str, Any]:
     return kwargs
 
 
-def _update(
-    candidates: Candidates,
-    into: str,
-    rule: str,
-    iou: float,
-    moment: datetime,
-    by: str,
-    proof_sentence: str | None,
-) -> dict[str, Any]:
+@dataclass(frozen=True)
+class _Terms:
+    """How a basket becomes ground truth, see :func:`approve`, and when."""
+
+    into: str
+    rule: str
+    iou: float
+    moment: datetime
+    by: str
+    proof_sentence: str | None
+
+
+def _update(candidates: Candidates, terms: _Terms) -> dict[str, Any]:
     """What an approval sets in a document."""
+    into, rule, iou, moment = terms.into, terms.rule, terms.iou, terms.moment
     truth, labels = LabelField(into, candidates.of.type), candidates.labels()
     fresh = {"$not": [truth.type.is_known(truth.labels(), iou)]}
     chosen = _chosen(candidates)
     moves = {"$and": [chosen, fresh]} if rule == "refuse" else chosen
     arrives = chosen if rule == "replace" else {"$and": [chosen, fresh]}
-    new = each("$$surest", _as_truth(candidates, moment, by, proof_sentence))
+    new = each("$$surest", _as_truth(candidates, terms))
     update: dict[str, Any] = {
         candidates.field: candidates.of.where_there(
             each(labels, _after(candidates, moves, moment))
@@ -490,9 +495,7 @@ def _update(
     return update
 
 
-def _as_truth(
-    candidates: Candidates, moment: datetime, by: str, proof_sentence: str | None
-) -> Expression:
+def _as_truth(candidates: Candidates, terms: _Terms) -> Expression:
     """The label ``$$l`` as one of ground truth, with an id of its own and where it came from."""
     # the last sixteen digits of an ObjectId tell it from all others of other seconds
     digits = {"$substrBytes": [{"$toString": "$$l._id"}, 8, 16]}
@@ -507,11 +510,11 @@ def _as_truth(
         "approved_from": {"$toString": "$$l._id"},
         "approved_run": run,
         "approved_model": {"$switch": {"branches": models, "default": None}} if models else None,
-        "approved_by": {"$literal": by},
-        APPROVED_AT: moment,
+        "approved_by": {"$literal": terms.by},
+        APPROVED_AT: terms.moment,
     }
-    if proof_sentence is not None:
-        provenance["approved_proof"] = {"$literal": proof_sentence}
+    if terms.proof_sentence is not None:
+        provenance["approved_proof"] = {"$literal": terms.proof_sentence}
     return {"$mergeObjects": [without("$$l", *_LEFT_BEHIND), provenance]}
 
 
