@@ -6,7 +6,7 @@ that was cut off at any moment goes on with the images that have no mark, and la
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from threading import Event
@@ -33,6 +33,7 @@ from ..dataset.reporting import raising_if_deleted, reporting
 from ..dataset.schema import Attribute, declare_attributes, declare_labels
 from ..dataset.storage import home_of
 from ..embeddings.decoding import DecodingThreads, UnreadableImage, num_workers_beside, read_pixels
+from ..embeddings.hardware import Hardware
 from .detectors import Detector, load_detector
 from .replacing import (
     MARK,
@@ -100,6 +101,25 @@ class AutoLabeled:
         return " ".join(sentences)
 
 
+@dataclass(frozen=True)
+class _Task:
+    """What a run does.
+
+    Attributes:
+        dataset: where it labels
+        of: the field that gets the labels
+        run: the run
+        moment: of the replacement that it makes, None where it replaces nothing
+        unreadable: ``{filepath: reason}`` of the images that it skipped so far
+    """
+
+    dataset: fo.Dataset
+    of: LabelField
+    run: AutoLabelRun
+    moment: datetime | None
+    unreadable: dict[str, str] = field(default_factory=dict)
+
+
 def auto_label(
     samples: fo.core.collections.SampleCollection,
     model: str | Any,
@@ -157,6 +177,7 @@ def auto_label(
     dataset = home_of(samples)
     name = model if isinstance(model, str) else type(model).__name__
     wanted = tuple(dict.fromkeys(classes)) if classes else None
+    hardware = Hardware(device, batch_size=batch_size, num_workers=num_workers)
     run = AutoLabelRun(run_name, label_field, name, wanted, confidence, user=user)
     check_label_field(dataset, label_field)
     before = check_existing(dataset, run, existing)
@@ -177,27 +198,23 @@ def auto_label(
             _declare(dataset, of)
             began = unique_moment(dataset).replace(tzinfo=timezone.utc)
             run = replace(run, created=began, seen=began)
-            run, moment = _begin(dataset, run, earlier, existing)
-        unreadable: dict[str, str] = {}
+            task = _Task(dataset, of, *_begin(dataset, run, earlier, existing))
         try:
-            with heartbeat(dataset, run):
-                if run.replacing and moment is not None:
-                    mark_replaced(dataset, run, moment)
-                labeled, done = _label_images(
-                    dataset, of, images, detector, run, moment, batch_size, num_workers,
-                    unreadable, tracker,
-                )  # fmt: skip
-                _drop_unmarked(dataset, of, run, moment, unreadable)
+            with heartbeat(dataset, task.run):
+                if task.run.replacing and task.moment is not None:
+                    mark_replaced(dataset, task.run, task.moment)
+                labeled, done = _label_images(task, images, detector, hardware, tracker)
+                _drop_unmarked(task)
         except BaseException as error:
             raise_if_deleted(samples)
-            reason = _reason(error, moment is not None)
+            reason = _reason(error, task.moment is not None)
             state = RUN_CANCELED if isinstance(error, Cancelled) else RUN_FAILED
-            _finish(dataset, of, run, unreadable, state=state, why=reason)
+            _finish(task, state=state, why=reason)
             if isinstance(error, Cancelled):
                 raise Cancelled(reason) from error
             raise
-        run = _finish(dataset, of, run, unreadable, state=RUN_IN_REVIEW)
-    return AutoLabeled(run, labeled, done, unreadable)
+        run = _finish(task, state=RUN_IN_REVIEW)
+    return AutoLabeled(run, labeled, done, task.unreadable)
 
 
 def _moved(before: AutoLabelRun | None, now: AutoLabelRun | None) -> bool:
@@ -241,27 +258,21 @@ def _images_of(samples: Any) -> dict[str, str]:
 
 
 def _label_images(
-    dataset: fo.Dataset,
-    of: LabelField,
-    images: dict[str, str],
-    detector: Detector,
-    run: AutoLabelRun,
-    moment: datetime | None,
-    batch_size: int | None,
-    num_workers: int | None,
-    unreadable: dict[str, str],
-    tracker: Progress,
+    task: _Task, images: dict[str, str], detector: Detector, hardware: Hardware, tracker: Progress
 ) -> tuple[int, int]:
     """Labels the images without a mark; returns how many these were, and how many had one."""
+    of, run = task.of, task.run
     which: list[dict[str, Any]] = [{f"{run.label_field}.{MARK}": run.name}]
-    if moment is None:  # nothing is replaced: what an image that could not be read kept, either
+    if (
+        task.moment is None
+    ):  # nothing is replaced: what an image that could not be read kept, either
         which.append({f"{of.root}.{RUN_ATTRIBUTE}": run.name})
     if of.type.items is None:
         which.append(_taken(of, run))
-    marked = samples_of(dataset).find({"$or": which}, {"_id": 1})
+    marked = samples_of(task.dataset).find({"$or": which}, {"_id": 1})
     done = {str(document["_id"]) for document in marked}
     missing = [(id_, path) for id_, path in images.items() if id_ not in done]
-    size = batch_size or (_BATCH_CPU if detector.device == "cpu" else _BATCH_GPU)
+    size = hardware.batch_size or (_BATCH_CPU if detector.device == "cpu" else _BATCH_GPU)
     labeled = 0
 
     def read(image: tuple[str, str]) -> Any:
@@ -269,22 +280,22 @@ def _label_images(
 
     with (
         tracker.stage("Finding objects", _SHARE_DETECT, len(images), "images") as stage,
-        DecodingThreads(num_workers or num_workers_beside(detector.device)) as threads,
+        DecodingThreads(hardware.num_workers or num_workers_beside(detector.device)) as threads,
     ):
         stage.set(len(images) - len(missing))
         batch: list[tuple[str, Any]] = []
         for (id_, path), image in threads.work_ahead(read, missing):
             if isinstance(image, UnreadableImage):
-                unreadable[path] = str(image)
+                task.unreadable[path] = str(image)
                 stage.advance()
                 continue
             batch.append((id_, image))
             if len(batch) == size:
-                labeled += _label_batch(dataset, of, detector, run, moment, batch)
+                labeled += _label_batch(task, detector, batch)
                 stage.advance(len(batch))
                 batch = []
         if batch:
-            labeled += _label_batch(dataset, of, detector, run, moment, batch)
+            labeled += _label_batch(task, detector, batch)
             stage.advance(len(batch))
     return labeled, len(images) - len(missing)
 
@@ -294,14 +305,8 @@ def _taken(of: LabelField, run: AutoLabelRun) -> dict[str, Any]:
     return {f"{of.root}._id": {"$exists": True}, f"{of.root}.{RUN_ATTRIBUTE}": {"$ne": run.name}}
 
 
-def _label_batch(
-    dataset: fo.Dataset,
-    of: LabelField,
-    detector: Detector,
-    run: AutoLabelRun,
-    moment: datetime | None,
-    batch: list[tuple[str, Any]],
-) -> int:
+def _label_batch(task: _Task, detector: Detector, batch: list[tuple[str, Any]]) -> int:
+    dataset, of, run, moment = task.dataset, task.of, task.run, task.moment
     found = detector.detect([image for _, image in batch])
     check_ours(dataset, run)
     updates: dict[ObjectId, Any] = {}
@@ -341,15 +346,10 @@ def _labeling(
     return [{"$set": update if moment is None else {**update, **replaced(of, run.name, moment)}}]
 
 
-def _drop_unmarked(
-    dataset: fo.Dataset,
-    of: LabelField,
-    run: AutoLabelRun,
-    moment: datetime | None,
-    unreadable: Mapping[str, str],
-) -> None:
+def _drop_unmarked(task: _Task) -> None:
     """Drops what a replaced run left in images that the new one does not have; those that could not
     be read keep it."""
+    dataset, of, run, moment = task.dataset, task.of, task.run, task.moment
     if moment is None:
         return
     path = run.label_field
@@ -361,7 +361,7 @@ def _drop_unmarked(
     }
     # a query cannot name all that may be unreadable: it holds 16 MB
     found = samples_of(dataset).find(unmarked, {"filepath": 1})
-    ids = [image["_id"] for image in found if image["filepath"] not in unreadable]
+    ids = [image["_id"] for image in found if image["filepath"] not in task.unreadable]
     for start in range(0, len(ids), _DROPPED_AT_ONCE):
         left = {**unmarked, "_id": {"$in": ids[start : start + _DROPPED_AT_ONCE]}}
 
@@ -374,16 +374,9 @@ def _drop_unmarked(
     drop_empty(dataset, path, moment)
 
 
-def _finish(
-    dataset: fo.Dataset,
-    of: LabelField,
-    run: AutoLabelRun,
-    unreadable: dict[str, str],
-    *,
-    state: str,
-    why: str | None = None,
-) -> AutoLabelRun:
+def _finish(task: _Task, *, state: str, why: str | None = None) -> AutoLabelRun:
     """Writes how the run ended, with its labels counted as the database has them."""
+    dataset, of, run = task.dataset, task.of, task.run
     labels = keep(of.labels(), of_run("$$l", run.name))
     counts = samples_of(dataset).aggregate(
         [
@@ -402,7 +395,7 @@ def _finish(
         seen=record.seen,  # as its heartbeat wrote
         labels=found["labels"],
         images=found["images"],
-        unreadable=len(unreadable),
+        unreadable=len(task.unreadable),
         error=why,
         replacing=run.replacing and state != RUN_IN_REVIEW,
     )

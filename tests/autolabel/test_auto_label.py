@@ -662,7 +662,8 @@ def test_more_unreadable_images_than_a_query_can_name_keep_what_they_had(judged)
     change = replacing.begin_replacement(judged, run, run)
     replacing.mark_replaced(judged, run, change.what["moment"])
     of = label_field(judged, run.label_field)
-    auto_labeling._drop_unmarked(judged, of, run, change.what["moment"], unreadable)
+    task = auto_labeling._Task(judged, of, run, change.what["moment"], unreadable)
+    auto_labeling._drop_unmarked(task)
     judged.reload()
     assert judged.values(f"{ROOT}.auto_label_run") == [[RUN], *([[]] * 7)]
 
