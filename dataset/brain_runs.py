@@ -134,6 +134,7 @@ def save_visualization(
     config: fbv.VisualizationConfig,
     table: PatchTable,
     points: NDArray[np.float32],
+    *,
     record: RunRecord,
     seen: ObjectId | None = None,
 ) -> fbv.VisualizationResults:
@@ -278,6 +279,7 @@ def save_similarity_index(
     brain_key: str,
     table: PatchTable,
     vectors: NDArray[np.float32],
+    *,
     model: str | None,
     backend: str | None,
     seen: ObjectId | None = None,

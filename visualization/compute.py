@@ -239,8 +239,8 @@ def compute_visualization(
                 make_config(projection, table.patches_field, **config),
                 table,
                 points,
-                RunRecord(graph, table.boxes, embedded.keys),
-                seen,
+                record=RunRecord(graph, table.boxes, embedded.keys),
+                seen=seen,
             )
             if points_field is not None:
                 with saved_before(samples, brain_key, "The spatial index"):
@@ -248,8 +248,8 @@ def compute_visualization(
             if similarity_key is not None:
                 with saved_before(samples, brain_key, "The similarity index"):
                     save_similarity_index(
-                        samples, similarity_key, table, vectors, config["model"],
-                        similarity_backend, index_seen,
+                        samples, similarity_key, table, vectors, model=config["model"],
+                        backend=similarity_backend, seen=index_seen,
                     )  # fmt: skip
     shrink_store()
     return Visualization(

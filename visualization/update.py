@@ -254,7 +254,7 @@ def update_visualization(
             config.points_field = None
             record = RunRecord(graph, table.boxes, keys)
             results = save_visualization(
-                run.samples, brain_key, config, table, points, record, run.seen
+                run.samples, brain_key, config, table, points, record=record, seen=run.seen
             )
             if indexed is not None:
                 with saved_before(run.samples, brain_key, "The spatial index"):
