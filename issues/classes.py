@@ -28,7 +28,7 @@ from scipy.special import expit, softmax
 
 from .boxes import overlapping
 from .class_clues import ClassClues, ClassedPatches
-from .noise import Noise, count_noise
+from .noise import ByLook, Noise, count_noise
 
 # so many (row, class) cells are fitted on
 _FIT_CELLS = 1_000_000
@@ -84,12 +84,12 @@ def fit_classes(patches: ClassedPatches, advance: Callable[[], None] = lambda: N
     sampled = np.concatenate(list(first.blocks(sample)), axis=1, dtype=np.float64)
     advance()
     weights, uniform = _fit(sampled, codes[sample])
-    probabilities = _probabilities(sampled, weights)
+    said = ByLook(sample, _probabilities(sampled, weights), uniform)
     place = patches.media, patches.boxes
     pairs = overlapping(*place, *place)
     other = codes[pairs.rows] != codes[pairs.others]
     apart = pairs.greatest(np.where(other, pairs.inside, 0), n) <= _APART
-    noise = count_noise(codes, probabilities, sample, apart, uniform, first.likeness())
+    noise = count_noise(codes, said, apart, first.likeness())
     if noise.similar > 0:
         weights, mix = _fit_similar(sampled, noise, sample, weights)
         noise = replace(noise, mix=mix)

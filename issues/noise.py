@@ -67,25 +67,36 @@ class Noise:
         return np.stack([self.alike[:, codes].T, seen])
 
 
+@dataclass(frozen=True, eq=False)
+class ByLook:
+    """What the look alone says of m of n patches, told without their own labels.
+
+    Attributes:
+        rows: (m,) which they are
+        probabilities: (m, k) of their classes
+        uniform: share of labels that are any of the classes then
+    """
+
+    rows: NDArray[np.int64]
+    probabilities: NDArray[np.float64]
+    uniform: float
+
+
 def count_noise(
     codes: NDArray[np.int32],
-    probabilities: NDArray[np.float64],
-    rows: NDArray[np.int64],
+    said: ByLook,
     apart: NDArray[np.bool_],
-    uniform: float,
     likeness: NDArray[np.float32],
 ) -> Noise:
     """Counts how many labels are wrong by being taken for another class.
 
     Args:
         codes: (n,) the labels
-        probabilities: (m, k) of the classes of some patches, told without their own labels
-        rows: (m,) which they are
+        said: what the look says of some of them
         apart: (n,) whether no label of another class reaches into a patch
-        uniform: share of labels that are any of the classes, as the look alone explains them
         likeness: (k, k) how similar the classes look
     """
-    k = len(likeness)
+    k, rows, uniform, probabilities = len(likeness), said.rows, said.uniform, said.probabilities
     best, sureness, own = probabilities.argmax(axis=1), probabilities.max(axis=1), codes[rows]
     among = np.flatnonzero(apart[rows])
     if len(among) < _FEWEST:

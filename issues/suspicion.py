@@ -145,11 +145,12 @@ def find_suspects(
     table: PatchTable,
     vectors: NDArray[np.float32],
     rejected: NDArray[np.bool_] | None = None,
+    *,
     graph: NeighborGraph | None = None,
     opinions: Opinions | None = None,
+    tracks: NDArray[np.int64] | None = None,
     progress: Progress | None = None,
     share: float = 1.0,
-    tracks: NDArray[np.int64] | None = None,
 ) -> Suspicion:
     """Judges every label of a table by its embedding, neighbors, class, confidence and box.
 
@@ -161,10 +162,10 @@ def find_suspects(
         graph: the neighbor graph of these embeddings where there is one, of any metric; up to
             30,000 labels an exact one is built anyhow, as it has more neighbors
         opinions: what other fields say of the labels
-        progress: where to report, as stages that take ``share`` of the whole
-        share: see ``progress``
         tracks: (n,) the number of each label's track, -1 for none. A track is one look: it has one
             vote, and none on itself
+        progress: where to report, as stages that take ``share`` of the whole
+        share: see ``progress``
 
     Raises:
         InvalidParameter: if the patches are whole images, or the embeddings do not fit the table
