@@ -12,7 +12,7 @@ from ..core.files import write_whole
 from ..core.sentences import count
 from ..issues.attributes import MISSED
 from ..maps.thumbnails import cut_box
-from ..proof.report import CROP, EXAMPLES, MARGIN, label_report, report_page
+from ..proof.report import CROPS, EXAMPLES, label_report, report_page
 from .check import BRAIN_KEY
 from .result import FIELD, PLACE, CheckResult, Issue
 
@@ -54,7 +54,7 @@ def _pictured(missed: Sequence[Issue]) -> list[dict[str, Any]]:
             "suspicion": one.probability,
             "reason": one.reason,
             "place": one.place or one.file,
-            "image": cut_box(one.file, one.box, CROP, MARGIN),
+            "image": cut_box(one.file, one.box, CROPS),
         }
         for one in missed
     ]

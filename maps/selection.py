@@ -180,21 +180,25 @@ def _stages(
     """Makes the stages of rows of one field, or of whole images; ``part`` says which of the map's
     parts is shown, where it has several."""
     patches_field = shown.info.patches_field
+
+    def made(of: str, path: str, field: str | None) -> dict[str, dict[str, Any]]:
+        of_part = {} if part is None else {"part": part}
+        return _made_there(selected, shown, rows, view, of=of, path=path, field=field, **of_part)
+
     samples = hex_ids(shown.samples[np.unique(shown.sample_index[rows])])
     few = _few_samples(samples, view)
     sample_id = sample_id_path(view)
     generated = sample_id != "id"  # a patch names its sample
     if patches_field is None or (generated and view.get_field(patches_field) is None):
-        return few or _selected(shown, rows, view, "samples", f"$_{sample_id}", part=part)
+        return few or made("samples", f"$_{sample_id}", None)
     if is_patches_view(view) and view._get_label_field_root(patches_field)[1] is False:
         # a patch has the id of its label
         if few:
             return _select(hex_ids(shown.ids[rows]))
-        return _selected(shown, rows, view, "labels", "$_id", part=part)
+        return made("labels", "$_id", None)
     single = not view._get_label_field_root(patches_field)[1]
     path = f"${patches_field}._id" if single else "$$this._id"
-    labels = _selected(shown, rows, view, "labels", path, patches_field, part=part)
-    return {**few, **labels}
+    return {**few, **made("labels", path, patches_field)}
 
 
 def _few_samples(ids: list[str], view: Any) -> dict[str, dict[str, Any]]:
@@ -240,6 +244,7 @@ def selected(
     key: str,
     run: str,
     rows: str,
+    *,
     of: str,
     path: str,
     field: str | None = None,
@@ -342,22 +347,6 @@ def _select(ids: list[str]) -> dict[str, dict[str, Any]]:
 
 def _select_by(field: str, values: list[str]) -> dict[str, dict[str, Any]]:
     return {"fiftyone.core.stages.SelectBy": {"field": field, "values": values, "ordered": False}}
-
-
-def _selected(
-    shown: Map,
-    rows: Rows,
-    view: Any,
-    of: str,
-    path: str,
-    field: str | None = None,
-    *,
-    part: int | None,
-) -> dict[str, dict[str, Any]]:
-    options: dict[str, Any] = {"of": of, "path": path, "field": field}
-    if part is not None:
-        options["part"] = part
-    return _made_there(selected, shown, rows, view, **options)
 
 
 def _made_there(

@@ -34,6 +34,19 @@ Box = tuple[float, float, float, float]
 
 
 @dataclass(frozen=True)
+class ThumbnailSettings:
+    """How patches are cut out of their images, to be looked at.
+
+    Attributes:
+        size: the longest side of a picture in pixels; smaller patches are not enlarged
+        margin: how much of its surroundings a patch gets on each side, as a part of its own size
+    """
+
+    size: int
+    margin: float
+
+
+@dataclass(frozen=True)
 class Thumbnail:
     """A crop and what it shows.
 
@@ -66,9 +79,7 @@ def make_thumbnails(
     dataset: fo.Dataset,
     shown: Map,
     rows: list[int],
-    size: int,
-    margin: float,
-    *,
+    settings: ThumbnailSettings,
     around: Sequence[Sequence[float] | None] = (),
 ) -> list[Thumbnail]:
     """Cuts the patches of some rows out of their images.
@@ -77,8 +88,7 @@ def make_thumbnails(
         dataset: the dataset of the map
         shown: the map
         rows: the rows; images are decoded once for all of their patches
-        size: the longest side of a picture in pixels; smaller patches are not enlarged
-        margin: how much of its surroundings a patch gets on each side, as a part of its own size
+        settings: how
         around: of each row another box, relative to its image, that is shown too; None for none
 
     Raises:
@@ -86,7 +96,7 @@ def make_thumbnails(
         UnknownField: if the patches field does not exist any more
     """
     if len(shown.parts) > 1:
-        return _of_fields(dataset, shown, rows, size, margin, around)
+        return _of_fields(dataset, shown, rows, settings, around)
     storage, field = shown.info.storage(dataset), shown.info.patches_field
     ids, sample_ids = hex_ids(shown.ids[rows]), hex_ids(shown.sample_ids[rows])
     try:
@@ -105,7 +115,7 @@ def make_thumbnails(
     for place, other in zip(places, around, strict=False):
         if place is not None and other is not None:
             outer[place] = _union(outer[place], np.asarray(other, dtype=np.float64))
-    pictures = _cut(shown.collection, table, outer, cut, size, margin)
+    pictures = _cut(shown.collection, table, outer, cut, settings)
     labels = table.labels
     thumbnails = []
     of_rows = zip(rows, ids, sample_ids, wanted, places, strict=True)
@@ -134,8 +144,7 @@ def _of_fields(
     dataset: fo.Dataset,
     shown: Map,
     rows: list[int],
-    size: int,
-    margin: float,
+    settings: ThumbnailSettings,
     around: Sequence[Sequence[float] | None],
 ) -> list[Thumbnail]:
     others = [*around, *[None] * (len(rows) - len(around))]
@@ -143,25 +152,25 @@ def _of_fields(
     for number, own, within in shown.split(np.array(rows, np.int64)):
         places, part = np.flatnonzero(own).tolist(), shown.parts[number]
         boxes = [others[place] for place in places]
-        made = make_thumbnails(dataset, part, within.tolist(), size, margin, around=boxes)
+        made = make_thumbnails(dataset, part, within.tolist(), settings, boxes)
         for place, one in zip(places, made, strict=True):
             thumbnails[place] = replace(one, row=rows[place], field=part.info.patches_field)
     return [thumbnails[place] for place in range(len(rows))]
 
 
-def cut_box(path: str, box: Sequence[float], size: int, margin: float) -> str | None:
+def cut_box(path: str, box: Sequence[float], settings: ThumbnailSettings) -> str | None:
     """Cuts a box out of an image.
 
     Args:
         path: the image
         box: ``[x, y, width, height]`` relative to it
-        size, margin: see :func:`make_thumbnails`
+        settings: how it is cut
 
     Returns:
         a ``data:`` URI of a JPEG, None where there is none
     """
-    boxes = np.array([box], dtype=np.float64)
-    picture = _cut_image("", path, [0], boxes, boxes, size, margin)[0]
+    numbers = np.array(box, dtype=np.float64)
+    picture = _cut_image("", path, {0: (numbers, numbers)}, settings)[0]
     return None if isinstance(picture, str) else picture[0]
 
 
@@ -180,8 +189,7 @@ def _cut(
     table: PatchTable,
     outer: NDArray[np.float64],
     places: list[int],
-    size: int,
-    margin: float,
+    settings: ThumbnailSettings,
 ) -> dict[int, _Picture | str]:
     """Returns a picture, or what is wrong, for each of the table's rows ``places``.
 
@@ -193,8 +201,8 @@ def _cut(
 
     def of_image(item: tuple[int, list[int]]) -> dict[int, _Picture | str]:
         media, of_it = item
-        path = str(table.filepaths[media])
-        return _cut_image(collection, path, of_it, table.boxes, outer, size, margin)
+        boxes = {place: (table.boxes[place], outer[place]) for place in of_it}
+        return _cut_image(collection, str(table.filepaths[media]), boxes, settings)
 
     pictures: dict[int, _Picture | str] = {}
     with ThreadPoolExecutor(_THREADS) as threads:
@@ -206,35 +214,25 @@ def _cut(
 def _cut_image(
     collection: str,
     path: str,
-    places: list[int],
-    boxes: NDArray[np.float64],
-    outer: NDArray[np.float64],
-    size: int,
-    margin: float,
+    boxes: dict[int, tuple[NDArray[np.float64], NDArray[np.float64]]],
+    settings: ThumbnailSettings,
 ) -> dict[int, _Picture | str]:
+    """Cuts one image; ``boxes`` are those of the patches, and what is shown of each."""
     pictures: dict[int, _Picture | str] = {}
     try:
         changed = os.stat(path).st_mtime_ns
     except OSError:
-        return dict.fromkeys(places, f"The image '{os.path.basename(path)}' does not exist.")
+        return dict.fromkeys(boxes, f"The image '{os.path.basename(path)}' does not exist.")
     keys = {
-        place: (
-            collection,
-            path,
-            changed,
-            boxes[place].tobytes(),
-            outer[place].tobytes(),
-            size,
-            margin,
-        )
-        for place in places
+        place: (collection, path, changed, box.tobytes(), outer.tobytes(), settings)
+        for place, (box, outer) in boxes.items()
     }
-    for place in places:
-        if not np.isfinite(boxes[place]).all() or (boxes[place, 2:] <= 0).any():
+    for place, (box, _) in boxes.items():
+        if not np.isfinite(box).all() or (box[2:] <= 0).any():
             pictures[place] = "Its box is missing, not a number or without area."
         elif (kept := _pictures.find(keys[place])) is not None:
             pictures[place] = kept
-    missing = [place for place in places if place not in pictures]
+    missing = [place for place in boxes if place not in pictures]
     if not missing:
         return pictures
     try:
@@ -246,8 +244,9 @@ def _cut_image(
         return {**dict.fromkeys(missing, sentence), **pictures}
     height, width = pixels.shape[:2]
     scale = np.array([width, height] * 2)
-    tight = pixel_windows(boxes[missing], width, height, CropSettings()) / scale
-    windows = pixel_windows(outer[missing], width, height, CropSettings(alpha=2 * margin))
+    own, shown = (np.stack(some) for some in zip(*(boxes[place] for place in missing), strict=True))
+    tight = pixel_windows(own, width, height, CropSettings()) / scale
+    windows = pixel_windows(shown, width, height, CropSettings(alpha=2 * settings.margin))
     for place, window, box in zip(missing, windows, tight, strict=True):
         start, end = np.split(window / scale, 2)
         x, y, right, bottom = (
@@ -256,7 +255,7 @@ def _cut_image(
         crop = pixels[window[1] : window[3], window[0] : window[2]]
         left, top, wide, high = np.concatenate([start, end - start]).tolist()
         picture = (
-            _jpeg(Image.fromarray(crop), size),
+            _jpeg(Image.fromarray(crop), settings.size),
             (x, y, right - x, bottom - y),
             (left, top, wide, high),
         )

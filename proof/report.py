@@ -29,15 +29,15 @@ from ..dataset.documents import now, parse_ids
 from ..dataset.storage import locate
 from ..issues.attributes import ISSUE
 from ..maps.map import Map, load_map
-from ..maps.thumbnails import make_thumbnails
+from ..maps.thumbnails import ThumbnailSettings, make_thumbnails
 from ..review.answers import FOUND_WRONG, VERDICTS, WRONG_CLASS
 from ..review.queue import Item, next_issues
 from .audits import list_audits
 from .report_page import render
 from .results import read_result
 
-EXAMPLES, CROP, MARGIN = 24, 160, 0.25
-"""How many labels have a picture, of how many pixels, and with how much around each."""
+EXAMPLES, CROPS = 24, ThumbnailSettings(size=160, margin=0.25)
+"""How many labels have a picture, and how it is cut."""
 _ENDS = ("low", "estimate", "high")
 _POINTS = 4_000
 
@@ -233,7 +233,7 @@ def _pictured(
     ids, samples = (parse_ids([one[name] for one in labels]) for name in ("id", "sample"))
     rows = shown.rows_of(ids, samples).tolist()
     there = [(row, one) for row, one in zip(rows, labels, strict=True) if row >= 0][:EXAMPLES]
-    pictures = make_thumbnails(dataset, shown, [row for row, _ in there], CROP, MARGIN)
+    pictures = make_thumbnails(dataset, shown, [row for row, _ in there], CROPS)
     return [
         {**one, "image": picture.image} for picture, (_, one) in zip(pictures, there, strict=True)
     ]

@@ -21,7 +21,7 @@ from ...maps.columns import FIELD, label_column, list_attributes, load_column
 from ...maps.map import Map, list_maps, load_map
 from ...maps.selection import check_frames, select_stages, visible_rows
 from ...maps.similar import neighbors_of, similar_by_graph, similar_by_map
-from ...maps.thumbnails import make_thumbnails
+from ...maps.thumbnails import ThumbnailSettings, make_thumbnails
 from ..message import Nothing
 from ..undoing import Undoing
 from ..web_panel import WebPanel, exposed
@@ -108,9 +108,8 @@ class LabelEmbeddings(ReviewMethods, ClassMethods, SearchMethods, Undoing, WebPa
         """Pictures of some rows."""
         shown = open_map(ctx, request)
         rows = check_rows(request.rows, shown)
-        thumbnails = make_thumbnails(
-            ctx.dataset, shown, rows, request.size, request.margin, around=request.around
-        )
+        settings = ThumbnailSettings(request.size, request.margin)
+        thumbnails = make_thumbnails(ctx.dataset, shown, rows, settings, request.around)
         return messages.Crops(
             crops=[messages.Crop.like(one, tags=list(one.tags)) for one in thumbnails]
         )

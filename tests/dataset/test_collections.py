@@ -27,7 +27,7 @@ from labelvet.issues.find import find_label_issues
 from labelvet.maps.columns import load_column
 from labelvet.maps.map import load_map
 from labelvet.maps.selection import select_stages, visible_rows
-from labelvet.maps.thumbnails import make_thumbnails
+from labelvet.maps.thumbnails import ThumbnailSettings, make_thumbnails
 from labelvet.operators import SaveTaggedView, TagLabels
 from labelvet.proof.report import label_report
 from labelvet.review.answers import Answer, give_answers
@@ -80,7 +80,7 @@ def sides(dataset, key="k"):
     rows = list(range(len(shown)))
     column = load_column(dataset, shown, f"{ROOT}.label")
     names = [column.categories[code - 1] if code else None for code in column.codes]
-    crops = make_thumbnails(dataset, shown, rows, 32, 0)
+    crops = make_thumbnails(dataset, shown, rows, ThumbnailSettings(32, 0))
     assert [crop.label for crop in crops] == names and all(crop.image for crop in crops)
     return {name: names.count(name) for name in sorted(set(names))}
 

@@ -25,7 +25,7 @@ from labelvet.issues.find import find_label_issues, remove_label_issues
 from labelvet.maps.columns import list_attributes, load_column
 from labelvet.maps.map import list_maps, load_map
 from labelvet.maps.selection import select_stages, visible_rows
-from labelvet.maps.thumbnails import make_thumbnails
+from labelvet.maps.thumbnails import ThumbnailSettings, make_thumbnails
 from labelvet.operators import SaveTaggedView, TagLabels
 from labelvet.panels.label_embeddings import LabelEmbeddings
 from labelvet.panels.label_embeddings.open_map import labels_of
@@ -103,7 +103,7 @@ def test_a_map_of_frames_is_colored_cropped_and_selected(videos, frames):
     paths = [attribute.path for attribute in list_attributes(videos, info)]
     assert "det.detections.label" in paths and "frame_number" in paths
     column = load_column(videos, shown, "det.detections.label")
-    crops = make_thumbnails(videos, shown, list(range(24)), 32, 0)
+    crops = make_thumbnails(videos, shown, list(range(24)), ThumbnailSettings(32, 0))
     assert [column.categories[c - 1] for c in column.codes] == [crop.label for crop in crops]
     assert all(crop.image for crop in crops)
     views = (
@@ -126,7 +126,9 @@ def test_a_map_of_frames_is_colored_cropped_and_selected(videos, frames):
     )
     whole = load_map(videos, "whole")
     assert visible_rows(whole, frames.limit(2)).tolist() == [True] * 2 + [False] * 6
-    assert all(crop.image for crop in make_thumbnails(videos, whole, [0, 7], 32, 0))
+    assert all(
+        crop.image for crop in make_thumbnails(videos, whole, [0, 7], ThumbnailSettings(32, 0))
+    )
     assert len(videos.load_brain_results("k").points) == 24
     assert videos.load_brain_view("k").count("det.detections") == 24
 
@@ -144,7 +146,7 @@ def test_two_fields_of_frames_on_one_map(videos):
     stages = select_stages(shown, rows, frames)
     picked = fosv.get_extended_view(frames.view(), extended_stages=stages)
     assert visible_rows(shown, picked).nonzero()[0].tolist() == rows.tolist()
-    crops = make_thumbnails(videos, shown, [47, 0], 32, 0)
+    crops = make_thumbnails(videos, shown, [47, 0], ThumbnailSettings(32, 0))
     assert [crop.field for crop in crops] == ["truth", "det"] and all(crop.image for crop in crops)
     done = tag_fields(videos, labels_of(shown, rows), "seen")
     counted = [videos.count_label_tags(f"frames.{field}") for field in ("det", "truth")]

@@ -12,7 +12,7 @@ from labelvet.maps import columns, map, selection, thumbnails
 from labelvet.maps.columns import load_column
 from labelvet.maps.map import load_map
 from labelvet.maps.selection import visible_rows
-from labelvet.maps.thumbnails import make_thumbnails
+from labelvet.maps.thumbnails import ThumbnailSettings, make_thumbnails
 from labelvet.panels.label_embeddings import LabelEmbeddings
 from panel_app import PanelApp
 
@@ -64,7 +64,7 @@ def test_a_deleted_dataset_is_forgotten(judged, monkeypatch):
     shown = load_map(judged, "ours")
     load_column(judged, shown, "predictions.detections.label")
     visible_rows(shown, judged.limit(2))
-    make_thumbnails(judged, shown, [1], 64, 0.2)
+    make_thumbnails(judged, shown, [1], ThumbnailSettings(64, 0.2))
     load_neighbor_graph(judged, "ours")
 
     def of_it(memories):

@@ -14,7 +14,7 @@ from labelvet.dataset.label_views import save_tagged_view
 from labelvet.dataset.tags import tag_view
 from labelvet.issues.find import find_label_issues
 from labelvet.maps.map import load_map
-from labelvet.maps.thumbnails import make_thumbnails
+from labelvet.maps.thumbnails import ThumbnailSettings, make_thumbnails
 from PIL import Image
 
 PAGE = (PLUGIN / "docs" / "supported-data.md").read_text(encoding="utf-8")
@@ -217,7 +217,7 @@ def test_an_image_that_is_too_large_is_said_in_the_place_of_its_crop(judged, tmp
     sample = judged.first()
     sample.filepath = str(tmp_path / "mosaic.png")
     sample.save()
-    (crop,) = make_thumbnails(judged, load_map(judged, "ours"), [0], 64, 0)
+    (crop,) = make_thumbnails(judged, load_map(judged, "ours"), [0], ThumbnailSettings(64, 0))
     assert f"*{crop.problem}*" in WORDS
 
 

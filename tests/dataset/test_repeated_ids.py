@@ -18,7 +18,7 @@ from labelvet.maps import selection
 from labelvet.maps.columns import load_column
 from labelvet.maps.map import load_map
 from labelvet.maps.selection import select_stages, visible_rows
-from labelvet.maps.thumbnails import make_thumbnails
+from labelvet.maps.thumbnails import ThumbnailSettings, make_thumbnails
 from labelvet.review.answers import Answer, give_answers, read_known
 from labelvet.visualization.update import find_changes
 
@@ -65,7 +65,9 @@ def test_labels_of_two_samples_with_one_id_are_refused_together_and_told_apart(r
     assert not find_changes(repeated, "k")
     first, shown = repeated.first(), load_map(repeated, "k")
     of_first = [label.label for label in first.predictions.detections]
-    assert [t.label for t in make_thumbnails(repeated, shown, [0, 1, 2], 64, 0)] == of_first
+    assert [
+        t.label for t in make_thumbnails(repeated, shown, [0, 1, 2], ThumbnailSettings(64, 0))
+    ] == of_first
     column = load_column(repeated, shown, "predictions.detections.label")
     assert [column.categories[code - 1] for code in column.codes[:3]] == of_first
     # the other sample's labels are no points of the map

@@ -15,7 +15,7 @@ from labelvet.maps.columns import FIELD, list_attributes, load_column
 from labelvet.maps.map import Map, list_maps, load_map
 from labelvet.maps.selection import select_stages, visible_rows
 from labelvet.maps.similar import neighbors_of
-from labelvet.maps.thumbnails import make_thumbnails
+from labelvet.maps.thumbnails import ThumbnailSettings, make_thumbnails
 from labelvet.review.class_pairs import find_class_pairs
 
 # of both fields, and row 24 is the label of the truth with the id of row 0
@@ -168,7 +168,9 @@ def test_pictures_say_which_field_they_are_of(compared):
     sample.truth.detections[0].label = "bird"
     sample.save()
     shown = load_map(compared, "both")
-    found = make_thumbnails(compared, shown, [24, 3, 0], 64, 0.2, around=[None, (0, 0, 1, 1)])
+    found = make_thumbnails(
+        compared, shown, [24, 3, 0], ThumbnailSettings(64, 0.2), around=[None, (0, 0, 1, 1)]
+    )
     assert [(one.row, one.field, one.label) for one in found] == [
         (24, "truth", "bird"),
         (3, "predictions", "cat"),

@@ -5,12 +5,12 @@ import numpy as np
 import pytest
 from labelvet.dataset.documents import samples_of
 from labelvet.maps.map import load_map
-from labelvet.maps.thumbnails import make_thumbnails
+from labelvet.maps.thumbnails import ThumbnailSettings, make_thumbnails
 from PIL import Image
 
 
 def thumbnails(dataset, rows, size=128, margin=0.5, key="ours"):
-    return make_thumbnails(dataset, load_map(dataset, key), rows, size, margin)
+    return make_thumbnails(dataset, load_map(dataset, key), rows, ThumbnailSettings(size, margin))
 
 
 def pixels(thumbnail):
