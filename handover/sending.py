@@ -153,7 +153,8 @@ def send_for_correction(
         try:
             if cancelled is not None and cancelled.is_set():
                 raise Cancelled(f"Canceled: {number} of {len(runs)} projects were sent.")
-            _annotate(storage, handover, labels, run, some, classes)
+            sent = [one for one in labels if one.sample_id in set(some)]
+            _annotate(storage, handover, sent, run, classes)
         except BaseException:
             if run in dataset.list_annotation_runs():
                 dataset.delete_annotation_run(run)
@@ -311,16 +312,9 @@ def _annotate(
     handover: Handover,
     labels: list[SentLabel],
     run: str,
-    images: list[str],
     classes: list[str],
 ) -> None:
-    ours = set(images)
-    view = _sent_view(
-        storage,
-        handover.field,
-        [one for one in labels if one.sample_id in ours],
-        handover.suggestions,
-    )
+    view = _sent_view(storage, handover.field, labels, handover.suggestions)
     name = f"{storage.dataset.name} {run}"
     with speaking_to(handover.backend):
         view.annotate(

@@ -76,6 +76,7 @@ class BringBack(LongOperator):
         self,
         sample_collection: fo.core.collections.SampleCollection,
         anno_key: str,
+        *,
         remove: bool = False,
         conflicts: str = "list",
         finished: bool = False,

@@ -98,6 +98,7 @@ class SendForCorrection(LongOperator):
         field: str,
         anno_key: str,
         backend: str | None = None,
+        *,
         flagged: bool = True,
         whole_images: bool = False,
         suggestions: bool = True,
