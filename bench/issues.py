@@ -528,7 +528,8 @@ def _missed(predictions: Labels, truth: PatchTable, parts: int = 1) -> dict[str,
 def _speed(folder: Path, n: int) -> dict[str, Any]:
     """Times each step on many labels in a database."""
     from labelvet.dataset.patches import read_patches
-    from labelvet.issues.find import write_label_issues
+    from labelvet.issues.find import Judged, write_label_issues
+    from labelvet.issues.reasons import Reasons
     from labelvet.review.answers import Answer, give_answers
     from labelvet.review.queue import next_issues
 
@@ -549,7 +550,8 @@ def _speed(folder: Path, n: int) -> dict[str, Any]:
     table = timed("read", lambda: read_patches(dataset, FIELD))
     graph = timed("neighbor graph, which a run has", lambda: build_neighbor_graph(vectors, 15))
     found = timed("judged", lambda: _judged(table, vectors, graph))
-    timed("written", lambda: write_label_issues(dataset, KEY, table, found))
+    judged = Judged(table, found, Reasons(table, found))
+    timed("written", lambda: write_label_issues(dataset, KEY, judged))
     queue = timed("queue opened", lambda: next_issues(dataset, KEY, 60))
     answers = [
         Answer(item.sample_id, item.id, item.label, "right" if n % 2 else "not an object")
@@ -558,7 +560,7 @@ def _speed(folder: Path, n: int) -> dict[str, Any]:
     timed("answered one", lambda: give_answers(dataset, FIELD, answers[:1], "bench"))
     timed("answered 59", lambda: give_answers(dataset, FIELD, answers[1:], "bench"))
     timed("re-ranked", lambda: next_issues(dataset, KEY, 60))
-    timed("written again", lambda: write_label_issues(dataset, KEY, table, found))
+    timed("written again", lambda: write_label_issues(dataset, KEY, judged))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     figures["peak_memory_of_the_process_gb"] = round(peak, 2)
     return figures

@@ -90,7 +90,8 @@ def run_check(settings: CheckSettings, report: Report) -> tuple[fo.Dataset, Chec
     known = dataset.get_brain_info(BRAIN_KEY) if dataset.has_brain_run(BRAIN_KEY) else None
     if "notes" not in kept or (settings.mapped and known and known.config.method != "umap"):
         # they load torch, which a run that finds all of it done does not need
-        from ..issues.find import describe_geometry, find_label_issues
+        from ..issues.box_checks import describe_geometry
+        from ..issues.find import find_label_issues
         from ..visualization.compute import compute_visualization
 
         run = compute_visualization(

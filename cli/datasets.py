@@ -244,7 +244,7 @@ def _boxes(arguments: argparse.Namespace) -> None:
         _delegate(arguments, "check_boxes", samples, field=arguments.field)
         return
     from labelvet.core.progress import terminal_report
-    from labelvet.issues.find import check_boxes
+    from labelvet.issues.box_checks import check_boxes
 
     with terminal_report() as report:
         found = check_boxes(samples, arguments.field, progress=report)

@@ -100,7 +100,8 @@ def _functions() -> Iterator[str]:
     from labelvet.embeddings import projection
     from labelvet.handover.bringing import bring_back
     from labelvet.handover.sending import send_for_correction
-    from labelvet.issues.find import check_boxes, find_label_issues
+    from labelvet.issues.box_checks import check_boxes
+    from labelvet.issues.find import find_label_issues
     from labelvet.review.class_pairs import find_class_pairs
     from labelvet.review.merging import merge_classes
     from labelvet.visualization.compute import compute_visualization

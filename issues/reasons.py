@@ -35,7 +35,9 @@ class Reasons:
         opinions: what other fields say of them
     """
 
-    def __init__(self, table: PatchTable, found: Suspicion, opinions: Opinions | None) -> None:
+    def __init__(
+        self, table: PatchTable, found: Suspicion, opinions: Opinions | None = None
+    ) -> None:
         self._table, self._found, self._opinions = table, found, opinions
         self._kinds = found.likeliest
 

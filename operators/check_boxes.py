@@ -60,7 +60,7 @@ class CheckBoxes(LongOperator):
         return foo.execute_operator(self.uri, ctx, params={"field": field})
 
     def call(self, ctx: Any, progress: Report, cancelled: Event) -> Any:
-        from ..issues.find import check_boxes
+        from ..issues.box_checks import check_boxes
 
         return check_boxes(ctx.dataset, ctx.params["field"], progress=progress, cancelled=cancelled)
 

@@ -111,7 +111,7 @@ class RemoveLabelIssues(foo.Operator):
         return foo.execute_operator(self.uri, {"view": sample_collection.view()}, params={})
 
     def execute(self, ctx: Any) -> None:
-        from ..issues.find import remove_label_issues
+        from ..issues.writing import remove_label_issues
 
         try:
             removed = remove_label_issues(ctx.dataset)

@@ -17,7 +17,7 @@ from labelvet.dataset import checked_writes, schema, tags
 from labelvet.dataset.changes import begin, list_changes, unique_moment
 from labelvet.dataset.documents import samples_of
 from labelvet.dataset.tags import tag_view
-from labelvet.issues import find
+from labelvet.issues import writing
 from labelvet.issues.find import find_label_issues
 from labelvet.panels.undoing import undo
 from labelvet.review import answers
@@ -258,8 +258,8 @@ def test_label_issues_are_not_written_into_a_field_that_went(
             gone(dataset, "labels", how)
         check_labels(*args)
 
-    monkeypatch.setattr(find, "check_labels", go)
-    monkeypatch.setattr(find, "_SAMPLES_PER_WRITE", batch)
+    monkeypatch.setattr(writing, "check_labels", go)
+    monkeypatch.setattr(writing, "_SAMPLES_PER_WRITE", batch)
     says = "nothing was written" if check == 2 else "the labels before that were updated"
     with pytest.raises(FieldGone, match=f"'labels' was renamed or deleted: {says}"):
         find_label_issues(dataset, "map")

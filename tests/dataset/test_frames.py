@@ -21,7 +21,8 @@ from labelvet.dataset.label_views import exclude_tagged, save_tagged_view
 from labelvet.dataset.storage import home_of
 from labelvet.dataset.stored_embeddings import load_embeddings
 from labelvet.dataset.tags import tag_fields, tag_view
-from labelvet.issues.find import find_label_issues, remove_label_issues
+from labelvet.issues.find import find_label_issues
+from labelvet.issues.writing import remove_label_issues
 from labelvet.maps.columns import list_attributes, load_column
 from labelvet.maps.map import list_maps, load_map
 from labelvet.maps.selection import select_stages, visible_rows

@@ -11,7 +11,9 @@ from labelvet.dataset.changes import list_changes
 from labelvet.dataset.documents import collection_named, samples_of
 from labelvet.dataset.tags import tag_view
 from labelvet.issues import find
-from labelvet.issues.find import check_boxes, find_label_issues, remove_label_issues
+from labelvet.issues.box_checks import check_boxes
+from labelvet.issues.find import find_label_issues
+from labelvet.issues.writing import remove_label_issues
 from labelvet.panels.undoing import undo
 from labelvet.review.answers import Answer, give_answers
 from labelvet.review.merging import merge_classes

@@ -20,7 +20,8 @@ from labelvet.dataset.schema import (
 )
 from labelvet.dataset.storage import locate
 from labelvet.issues import find
-from labelvet.issues.find import check_boxes, find_label_issues
+from labelvet.issues.box_checks import check_boxes
+from labelvet.issues.find import find_label_issues
 from labelvet.review.many import REJECT, answer_many
 
 

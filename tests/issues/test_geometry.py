@@ -10,8 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from labelvet.core.errors import InvalidParameter
-from labelvet.issues.find import check_boxes, find_label_issues, remove_label_issues
+from labelvet.issues.box_checks import check_boxes
+from labelvet.issues.find import find_label_issues
 from labelvet.issues.geometry import GEOMETRY_KINDS, find_geometry, name_geometry
+from labelvet.issues.writing import remove_label_issues
 from tables import make_table
 
 SIZE = (1000.0, 500.0)

@@ -9,7 +9,8 @@ from io import BytesIO
 import fiftyone as fo
 import numpy as np
 import pytest
-from labelvet.issues.find import check_boxes, find_label_issues
+from labelvet.issues.box_checks import check_boxes
+from labelvet.issues.find import find_label_issues
 from labelvet.issues.geometry import name_geometry
 from labelvet.issues.masks import find_masks
 from PIL import Image
@@ -96,7 +97,7 @@ def test_what_covers_half_of_another_mask():
 def test_masks_of_a_dataset_are_checked_in_documents_files_and_frames(
     make_dataset, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr("labelvet.issues.find._MASKED_AT_ONCE", 1)
+    monkeypatch.setattr("labelvet.issues.box_checks._MASKED_AT_ONCE", 1)
     loose, islands = _mask((0, 100, 0, 50)), _mask((0, 100, 0, 60), (90, 100, 80, 100))
     file = tmp_path / "mask.png"
     Image.fromarray(islands.astype(np.uint8) * 255).save(file)

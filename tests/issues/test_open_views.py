@@ -3,7 +3,9 @@
 import pytest
 from labelvet.dataset.documents import samples_of
 from labelvet.issues.attributes import ATTRIBUTES, GEOMETRY, ISSUE, REASON, SUSPICION
-from labelvet.issues.find import check_boxes, find_label_issues, remove_label_issues
+from labelvet.issues.box_checks import check_boxes
+from labelvet.issues.find import find_label_issues
+from labelvet.issues.writing import remove_label_issues
 
 ROOT = "labels.detections"
 

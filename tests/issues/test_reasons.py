@@ -9,12 +9,12 @@ import numpy as np
 from clusters import clusters
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from labelvet.issues.find import name_issues
 from labelvet.issues.kinds import BACKGROUND, BADLY_PLACED, DUPLICATE, RIGHT, WRONG_CLASS
 from labelvet.issues.missed import LIKELY_MISSED
 from labelvet.issues.opinions import SAME_OBJECT, ask
 from labelvet.issues.reasons import Reasons
 from labelvet.issues.suspicion import find_suspects
+from labelvet.issues.writing import name_issues
 
 # what only a reason of the kind may say
 _WORDS = {

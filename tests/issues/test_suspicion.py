@@ -13,16 +13,13 @@ from clusters import clusters
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from labelvet.core.errors import Cancelled, InvalidParameter
-from labelvet.issues.find import (
-    ATTRIBUTES,
-    find_label_issues,
-    name_issues,
-    remove_label_issues,
-)
+from labelvet.issues.attributes import ATTRIBUTES
+from labelvet.issues.find import find_label_issues
 from labelvet.issues.kinds import BACKGROUND, DUPLICATE, RIGHT, WRONG_CLASS
 from labelvet.issues.opinions import ask
 from labelvet.issues.reasons import Reasons
 from labelvet.issues.suspicion import find_suspects
+from labelvet.issues.writing import name_issues, remove_label_issues
 from labelvet.review.learning import learn
 from sklearn.metrics import roc_auc_score
 
@@ -227,7 +224,7 @@ def scores(dataset):
 def test_once_it_writes_it_comes_to_its_end(flipped_labels, monkeypatch):
     dataset, _ = flipped_labels
     monkeypatch.setattr("labelvet.core.progress._SECONDS_BETWEEN_REPORTS", 0)
-    monkeypatch.setattr("labelvet.issues.find._SAMPLES_PER_WRITE", 5)
+    monkeypatch.setattr("labelvet.issues.writing._SAMPLES_PER_WRITE", 5)
     cancelled = Event()
 
     def cancel(fraction, line):
@@ -249,7 +246,7 @@ def test_whenever_it_is_cut_off_every_label_has_scores(flipped_labels, monkeypat
     unjudged["labels"].detections.append(fo.Detection(label="c0", suspicion=0.5))
     unjudged.save()
     before = scores(dataset)
-    monkeypatch.setattr("labelvet.issues.find._SAMPLES_PER_WRITE", 5)
+    monkeypatch.setattr("labelvet.issues.writing._SAMPLES_PER_WRITE", 5)
     monkeypatch.setattr("labelvet.core.progress._SECONDS_BETWEEN_REPORTS", 0)
 
     def die(fraction, line):

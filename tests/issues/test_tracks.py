@@ -13,8 +13,9 @@ from labelvet.dataset.patches import read_stored
 from labelvet.dataset.storage import locate
 from labelvet.dataset.tracks import read_moments, read_tracks
 from labelvet.issues.classes import ClassFit
-from labelvet.issues.find import _tracks, find_label_issues
+from labelvet.issues.find import find_label_issues
 from labelvet.issues.kinds import RIGHT, WRONG_CLASS
+from labelvet.issues.reading import follow_labels
 from labelvet.issues.reasons import Reasons
 from labelvet.issues.suspicion import find_suspects
 from labelvet.issues.tracks import find_tracks, link_frames
@@ -254,7 +255,7 @@ def test_label_issues_of_frames_say_what_their_tracks_are_called(make_dataset, i
 def test_what_is_followed_by_nobody_is_judged_as_ever(make_dataset):
     def tracks(dataset, field):
         table = read_stored(dataset, field, locate(dataset, field))
-        return _tracks(dataset, table, np.ones((len(table), 3), "f4"))
+        return follow_labels(dataset, table, np.ones((len(table), 3), "f4"))
 
     images = make_dataset()
     for number in range(2):

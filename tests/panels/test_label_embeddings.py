@@ -310,14 +310,15 @@ def test_forged_arguments_are_answered_with_a_sentence_and_change_nothing(app):
 
 def test_a_review_asks_writes_and_takes_back(app):
     from labelvet.dataset.patches import read_patches
-    from labelvet.issues.find import write_label_issues
+    from labelvet.issues.find import Judged, write_label_issues
+    from labelvet.issues.reasons import Reasons
     from labelvet.issues.suspicion import find_suspects
 
     about = app.open()
     assert app("next_issues", **about) == {"queue": None}
     table = read_patches(app.dataset, "predictions")
     found = find_suspects(table, np.random.default_rng(51).random((24, 5), dtype=np.float32))
-    write_label_issues(app.dataset, "ours", table, found)
+    write_label_issues(app.dataset, "ours", Judged(table, found, Reasons(table, found)))
     queue = app("next_issues", count=10, **about)["queue"]
     assert len(queue["items"]) == 10 and queue["classes"] == ["cat", "dog"]
     first, second = queue["items"][:2]

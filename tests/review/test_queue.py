@@ -12,7 +12,8 @@ from labelvet.core.errors import InvalidParameter, UnknownUndo
 from labelvet.dataset.documents import parse_ids
 from labelvet.dataset.states import FLAGGED_TAG
 from labelvet.dataset.tags import tag_view
-from labelvet.issues.find import find_label_issues, remove_label_issues
+from labelvet.issues.find import find_label_issues
+from labelvet.issues.writing import remove_label_issues
 from labelvet.panels.undoing import undo
 from labelvet.review.answers import Answer, give_answers
 from labelvet.review.queue import next_issues

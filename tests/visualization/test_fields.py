@@ -12,7 +12,7 @@ from labelvet import compute_visualization, update_visualization
 from labelvet.core.errors import InvalidParameter, NoPatches, StaleRun, UnknownField
 from labelvet.dataset.brain_runs import load_neighbor_graph, load_other_fields, other_run_fields
 from labelvet.dataset.stored_embeddings import load_embeddings
-from labelvet.issues import find
+from labelvet.issues import reading
 from labelvet.issues.find import find_label_issues
 from labelvet.maps.map import load_map
 from labelvet.proof.audits import begin_audit
@@ -189,13 +189,13 @@ def test_a_further_field_that_is_gone_is_updated_away_and_comes_back_with_its_na
 
 def test_a_run_that_is_replaced_while_it_is_judged_is_not_mixed_with_the_new_one(two, monkeypatch):
     compute(two)
-    load = find.load_embeddings
+    load = reading.load_embeddings
 
     def meanwhile(*args):
         compute(two, overwrite=True)
         return load(*args)
 
-    monkeypatch.setattr(find, "load_embeddings", meanwhile)
+    monkeypatch.setattr(reading, "load_embeddings", meanwhile)
     with pytest.raises(StaleRun, match="in the meantime: try again"):
         find_label_issues(two, "map")
 

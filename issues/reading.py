@@ -1,0 +1,138 @@
+"""What labels are judged by, read from a dataset: a run as it is now, other fields, tracks."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import fiftyone as fo
+import numpy as np
+from numpy.typing import NDArray
+
+from ..core.errors import InvalidParameter, NoPatches, StaleRun
+from ..core.table import pair_ids
+from ..dataset.brain_runs import (
+    find_run,
+    load_neighbor_graph,
+    run_field,
+    stored_results,
+)
+from ..dataset.patches import (
+    PatchTable,
+    match_ids,
+    read_stored,
+    read_tags,
+)
+from ..dataset.states import REJECTED_TAG
+from ..dataset.storage import locate
+from ..dataset.stored_embeddings import load_embeddings
+from ..dataset.tracks import read_moments, read_tracks
+from ..embeddings.neighbors import NeighborGraph
+from .tracks import link_frames
+
+
+def read_run(
+    dataset: fo.Dataset, brain_key: str
+) -> tuple[PatchTable, NDArray[np.float32], NeighborGraph | None, int]:
+    """Reads the labels of a run as they are now, and their embeddings.
+
+    Returns:
+        a tuple of the table of n labels, (n, d) embeddings, their neighbor graph where the run has
+        one of all of them, and how many of the run are left out, as they were deleted, their
+        embeddings were, or their boxes cannot be compared
+
+    Raises:
+        InvalidParameter: if there is no such visualization, or it shows whole images
+        UnknownField: if the field of its labels, or what its embeddings were taken from, is gone
+        NoPatches: if its embeddings are not on this machine
+        StaleRun: if it is replaced at this moment
+    """
+    dataset.reload()
+    seen = find_run(dataset, brain_key)
+    if brain_key not in dataset.list_brain_runs(type="visualization"):
+        raise InvalidParameter(
+            f"There is no visualization '{brain_key}' in this dataset: compute it first."
+        )
+    results = stored_results(dataset, brain_key, load_view=False)
+    if results is None:
+        raise InvalidParameter(f"The visualization '{brain_key}' is empty: compute it again.")
+    field = run_field(dataset, brain_key)
+    if field is None:
+        raise InvalidParameter(
+            f"'{brain_key}' shows whole images, which have no labels to check: choose a "
+            "visualization of a patches field."
+        )
+    embeddings = load_embeddings(dataset, brain_key)
+    if embeddings is None:
+        raise NoPatches(
+            f"The embeddings of '{brain_key}' are not on this machine: compute the visualization "
+            "again, then its labels can be checked."
+        )
+    wanted = pair_ids(results.sample_ids, results.label_ids)[embeddings.rows]
+    table = read_stored(dataset, field, locate(dataset, field))
+    # a single box that is no number would make all that is said of the others none
+    table = table.take(table.usable())
+    rows, vectors = match_ids(table.pairs, wanted)
+    if not len(rows):
+        raise NoPatches(
+            f"None of the labels of '{brain_key}' still exist with a box: compute it again."
+        )
+    missing = len(results.label_ids) - len(rows)
+    graph = None if missing else load_neighbor_graph(dataset, brain_key)
+    if graph is not None and (len(graph.indices) != len(rows) or (graph.indices < 0).any()):
+        graph = None
+    if graph is not None:
+        graph = graph.take(embeddings.rows[vectors])
+    if find_run(dataset, brain_key) != seen:  # what was read may be of two
+        raise StaleRun(
+            f"The visualization '{brain_key}' was computed, updated or deleted in the meantime: "
+            "try again."
+        )
+    return table.take(rows), embeddings.vectors[vectors], graph, missing
+
+
+def read_second(dataset: fo.Dataset, name: str, table: PatchTable) -> PatchTable:
+    """Reads the labels of another field that can be compared with those of a table; none where it
+    has none."""
+    try:
+        second = read_stored(dataset, name, locate(dataset, name))
+        return second.take(second.usable())
+    except NoPatches:
+        return replace(table.take(np.zeros(0, dtype=np.int64)), patches_field=name)
+
+
+def read_rejected(dataset: fo.Dataset, table: PatchTable) -> NDArray[np.bool_]:
+    """Returns which labels of a table were rejected, (n,)."""
+    storage = locate(dataset, table.patches_field)
+    tags = read_tags(storage, storage.local(str(table.patches_field)))
+    return np.array([REJECTED_TAG in tags.get(pair, ()) for pair in table.pairs.tolist()], bool)
+
+
+def follow_labels(
+    dataset: fo.Dataset, table: PatchTable, vectors: NDArray[np.float32]
+) -> NDArray[np.int64] | None:
+    """Returns the number of each label's track, None where no track has several labels.
+
+    Labels of whole frames are not followed: a class that changes in a video is no fault.
+    """
+    tracks = read_tracks(dataset, table)
+    moments = None if table.of_whole_images else read_moments(dataset, table)
+    if moments is not None:
+        known = tracks if tracks is not None else np.full(len(table), -1, dtype=np.int64)
+        tracks = link_frames(moments, table.boxes, vectors, known)
+    if tracks is None:
+        return None
+    followed = tracks[tracks >= 0]
+    return tracks if len(np.unique(followed)) < len(followed) else None
+
+
+def read_image_sizes(dataset: fo.Dataset, table: PatchTable) -> NDArray[np.float64]:
+    """Returns width and height of each label's image in pixels, (n, 2), NaN where the dataset does
+    not say."""
+    storage = locate(dataset, table.patches_field)
+    if storage.get_field("metadata.width") is None:  # frames have none
+        return np.full((len(table), 2), np.nan)
+    ids, *sides = storage.values(["id", "metadata.width", "metadata.height"])
+    size_of = dict(zip(ids, zip(*sides, strict=True), strict=True))
+    samples, place = np.unique(table.sample_ids, return_inverse=True)
+    sizes = np.array([size_of[id_] for id_ in samples.tolist()], dtype=np.float64)
+    return np.asarray(sizes.reshape(-1, 2)[place])
