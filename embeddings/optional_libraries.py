@@ -42,7 +42,6 @@ def import_ultralytics() -> Any:
     before = os.environ.get("YOLO_OFFLINE")
     os.environ["YOLO_OFFLINE"] = "true"
     try:
-        import ultralytics
         import ultralytics.utils
     finally:
         # a download asks later whether to try again

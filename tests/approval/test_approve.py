@@ -53,7 +53,7 @@ def state(dataset):
     ]
 
 
-def add(dataset, low=None, high=None, classes=None, run=None, view=None):
+def add(dataset, low=None, high=None, classes=None, *, run=None, view=None):
     return add_labels(
         find_candidates(dataset, FIELD, run), Selection((low, high), classes), view
     )  # fmt: skip

@@ -74,7 +74,7 @@ def others():
     }
 
 
-def one_class_each(dataset, folder, field, n=48, flipped=4, seed=0):
+def one_class_each(dataset, folder, field, *, n=48, flipped=4, seed=0):
     """Fills a dataset with images that have one label each, in one of three clusters, and maps
     them as ``map``; the first labels have the class of another cluster. Returns these."""
     rng = np.random.default_rng(seed)

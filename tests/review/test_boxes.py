@@ -31,7 +31,7 @@ def box(dataset, label):
     return found
 
 
-def correct(dataset, sample, label, to=NEW, seen=None, user="ada"):
+def correct(dataset, sample, label, to=NEW, *, seen=None, user="ada"):
     answer = Answer(sample.id, label.id, label.label, "badly placed", box=to, seen_box=seen)
     return give_answers(dataset, FIELD, [answer], user)
 
