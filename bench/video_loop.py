@@ -84,7 +84,7 @@ def _loop(drawn: Drawn, num_frames: int, name: str) -> dict[str, float]:
     from labelvet.maps.columns import load_column
     from labelvet.maps.map import load_map
     from labelvet.maps.selection import select_stages, visible_rows
-    from labelvet.maps.thumbnails import make_thumbnails
+    from labelvet.maps.thumbnails import ThumbnailSettings, make_thumbnails
     from labelvet.panels.label_embeddings.open_map import labels_of
     from labelvet.review.answers import Answer, give_answers
     from labelvet.review.queue import next_issues
@@ -108,7 +108,8 @@ def _loop(drawn: Drawn, num_frames: int, name: str) -> dict[str, float]:
     timed("label issues", lambda: find_label_issues(dataset, "map"))
     shown = timed("map", lambda: load_map(dataset, "map"))
     timed("colored", lambda: load_column(dataset, shown, "det.detections.confidence"))
-    timed("thumbnails", lambda: make_thumbnails(dataset, shown, list(range(0, 200, 2)), 64, 0))
+    some, crops = list(range(0, 200, 2)), ThumbnailSettings(size=64, margin=0)
+    timed("thumbnails", lambda: make_thumbnails(dataset, shown, some, crops))
     rows = np.arange(0, len(shown), 10)
     stages = timed("lasso", lambda: select_stages(shown, rows, view))
     timed("what is shown", lambda: visible_rows(shown, view.limit(num_frames // 2)))

@@ -64,7 +64,9 @@ class Estimate:
         if self.stop:
             return f"{known}, hardly any of them among the next {_PAGE} labels: you can stop here."
         known += f", {self.next_page:.0f} of them among the next {_PAGE}."
-        return f"{known} That is a rough guess until more labels have an answer." if rough else known
+        return (
+            f"{known} That is a rough guess until more labels have an answer." if rough else known
+        )
 
 
 @dataclass(frozen=True, eq=False)
