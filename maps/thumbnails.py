@@ -17,10 +17,12 @@ from PIL import Image
 from ..core.errors import NoPatches
 from ..core.table import pair_ids
 from ..dataset.documents import hex_ids
+from ..dataset.label_shapes import Shape, read_shapes
 from ..dataset.memory import Memory
 from ..dataset.patches import PatchTable, read_stored, read_tags
 from ..embeddings.crops import CropSettings, pixel_windows
 from ..embeddings.decoding import UnreadableImage, read_pixels
+from .drawings import Drawing, draw_shape
 from .map import Map
 
 _QUALITY = 85
@@ -60,6 +62,8 @@ class Thumbnail:
         label, confidence, tags: of the label, or the sample's tags
         field: the field of the label, where the map has several
         problem: why there is no image, as a sentence
+        shape: the label's shape, None where it has no more than its box
+        shape_problem: why its shape is not there, as a sentence
     """
 
     row: int
@@ -73,6 +77,8 @@ class Thumbnail:
     tags: tuple[str, ...] = ()
     field: str | None = None
     problem: str | None = None
+    shape: Drawing | None = None
+    shape_problem: str | None = None
 
 
 def make_thumbnails(
@@ -107,6 +113,7 @@ def make_thumbnails(
             for row, pair in zip(rows, zip(ids, sample_ids, strict=True), strict=True)
         ]
     tags = read_tags(storage, field, sorted(set(sample_ids)))
+    shapes = read_shapes(storage, field, list(zip(sample_ids, ids, strict=True)))
     found = {pair: place for place, pair in enumerate(table.pairs.tolist())}
     wanted = pair_ids(sample_ids, None if table.label_ids is None else ids).tolist()
     places = [found.get(pair) for pair in wanted]
@@ -123,21 +130,45 @@ def make_thumbnails(
         if place is None:
             thumbnails.append(Thumbnail(row, id_, sample_id, problem=_GONE))
             continue
-        confidence = float(table.confidences[place])
-        picture = pictures[place]
+        confidence, picture = float(table.confidences[place]), pictures[place]
+        thumbnail = Thumbnail(
+            row,
+            id_,
+            sample_id,
+            label=labels[place],
+            confidence=confidence if np.isfinite(confidence) else None,
+            tags=tuple(tags.get(pair) or ()),
+        )
+        if isinstance(picture, str):
+            thumbnails.append(replace(thumbnail, problem=picture))
+            continue
+        image, box, window = picture
+        shape, problem = _draw(shapes.get((sample_id, id_)), table.boxes[place], window, size)
         thumbnails.append(
-            Thumbnail(
-                row,
-                id_,
-                sample_id,
-                label=labels[place],
-                confidence=confidence if np.isfinite(confidence) else None,
-                tags=tuple(tags.get(pair) or ()),
-                **({"problem": picture} if isinstance(picture, str) else
-                   {"image": picture[0], "box": picture[1], "window": picture[2]}),
+            replace(
+                thumbnail, image=image, box=box, window=window, shape=shape, shape_problem=problem
             )
-        )  # fmt: skip
+        )
     return thumbnails
+
+
+def _draw(
+    shape: Shape | None, box: NDArray[np.float64], window: Box, size: int
+) -> tuple[Drawing | None, str | None]:
+    """Returns a label's shape, None where it has no more than its box, or why it is not there."""
+    if shape is None:
+        return None, None
+    try:
+        drawing = draw_shape(shape, box, window, size)
+    except UnreadableImage:
+        if isinstance(shape.mask, bytes):
+            return None, "Its mask is damaged."
+        path = shape.mask or ""
+        said = "cannot be read" if os.path.exists(path) else "does not exist"
+        return None, f"The mask '{os.path.basename(path)}' {said}."
+    if drawing.lines or drawing.points:
+        return drawing, None
+    return None, "Its mask covers nothing."
 
 
 def _of_fields(

@@ -18,6 +18,7 @@ from ..message import ClassName, Id, Moment, OneOf, Reply, Request, Text
 if TYPE_CHECKING:
     from ...maps.columns import Column
     from ...maps.map import Map, MapInfo
+    from ...maps.thumbnails import Thumbnail
     from ...proof.results import Questions
     from ...review import queue
 
@@ -38,6 +39,8 @@ Row = Annotated[int, Field(ge=0)]
 Count = Annotated[int, Field(ge=1, le=10_000)]
 # x, y, width and height, relative to an image
 Box = Annotated[list[float], Field(min_length=4, max_length=4)]
+# x and y, relative to a picture
+Point = Annotated[list[float], Field(min_length=2, max_length=2)]
 
 
 class OpenRunRequest(Request):
@@ -380,6 +383,22 @@ class Stages(Reply):
     count: int
 
 
+class Shape(Reply):
+    """The shape of a label over its picture.
+
+    Attributes:
+        lines: the points of each line
+        closed: whether each line ends where it begins
+        filled: whether the label is what lies within an odd number of the lines
+        points: points beside the lines
+    """
+
+    lines: list[list[Point]]
+    closed: bool
+    filled: bool
+    points: list[Point]
+
+
 class Crop(Reply):
     """A picture of a row, or why there is none.
 
@@ -390,6 +409,8 @@ class Crop(Reply):
         window: what the picture shows of the image, relative to the image
         tags: of the label, or the sample's
         field: the field of the label, null where the map has one
+        shape: the label's shape, null where it has no more than its box
+        shape_problem: why its shape is not there
     """
 
     row: int
@@ -403,6 +424,15 @@ class Crop(Reply):
     tags: list[str]
     field: str | None
     problem: str | None
+    shape: Shape | None
+    shape_problem: str | None
+
+    @classmethod
+    def of(cls, thumbnail: Thumbnail) -> Crop:
+        """Makes one of a thumbnail."""
+        drawn = thumbnail.shape
+        shape = None if drawn is None else Shape.like(drawn)
+        return cls.like(thumbnail, tags=list(thumbnail.tags), shape=shape)
 
 
 class Crops(Reply):

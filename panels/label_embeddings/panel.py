@@ -110,9 +110,7 @@ class LabelEmbeddings(ReviewMethods, ClassMethods, SearchMethods, Undoing, WebPa
         rows = check_rows(request.rows, shown)
         settings = ThumbnailSettings(request.size, request.margin)
         thumbnails = make_thumbnails(ctx.dataset, shown, rows, settings, request.around)
-        return messages.Crops(
-            crops=[messages.Crop.like(one, tags=list(one.tags)) for one in thumbnails]
-        )
+        return messages.Crops(crops=[messages.Crop.of(one) for one in thumbnails])
 
     @exposed
     def tag(self, ctx: Any, request: messages.TagRequest) -> messages.Changed:

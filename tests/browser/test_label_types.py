@@ -1,9 +1,10 @@
-"""A map of classes of whole images, and one of keypoints: seen, lassoed, answered."""
+"""Maps of classes of whole images, of keypoints and of masks: seen, lassoed, answered."""
 
 from __future__ import annotations
 
 import re
 
+import numpy as np
 import pytest
 from label_types import one_class_each
 from labelvet.issues.find import find_label_issues
@@ -13,12 +14,32 @@ from .conftest import choose_run, open_dataset, open_panel
 IMAGES = 48
 
 
-@pytest.fixture(params=["classification", "keypoints"])
+MASK = np.tile([True, False], (3, 1))
+# Left, top, right and bottom of what is drawn, in parts of the picture: the points in what it shows
+# of the image, [0, 0, 1, 0.9], and the left half of the box that the mask has.
+DRAWN = {"keypoints": [0.2, 0.1 / 0.9, 0.6, 0.5 / 0.9], "detections": [0.25, 0.25, 0.5, 0.75]}
+
+# the bounds of the lines over a picture, and its width and height, in pixels of the page
+BOUNDS = """picture => {
+  const {left, top, width, height} = picture.querySelector("img").getBoundingClientRect();
+  const corners = [...picture.querySelectorAll("[data-part=line]:not([d=''])")].flatMap((path) => {
+    const {x, y, width, height} = path.getBBox();
+    return [[x, y], [x + width, y + height]].map(
+      ([x, y]) => new DOMPoint(x, y).matrixTransform(path.getScreenCTM()));
+  });
+  const xs = corners.map(({x}) => x - left), ys = corners.map(({y}) => y - top);
+  return [[Math.min(...xs), Math.min(...ys), Math.max(...xs), Math.max(...ys)], [width, height]];
+}"""
+
+
+@pytest.fixture(params=["classification", "keypoints", "detections"])
 def mapped(make_dataset, tmp_path, request):
     """A dataset whose first labels are wrong, and its field of labels of one type."""
     dataset = make_dataset()
     dataset.persistent = True
     one_class_each(dataset, tmp_path, request.param, n=IMAGES)
+    if request.param == "detections":
+        dataset.set_values("detections.detections.mask", [[MASK]] * IMAGES)
     find_label_issues(dataset, "map")
     return dataset, request.param
 
@@ -47,6 +68,9 @@ def test_labels_of_the_type_are_seen_and_answered(app, page, mapped, screenshot)
     page.locator(".lv-review-crop img").wait_for()
     page.wait_for_timeout(500)
     screenshot(f"label-types-{field}-review")
+    if field in DRAWN:
+        bounds, size = page.locator(".lv-review-crop").evaluate(BOUNDS)
+        assert bounds == pytest.approx(np.multiply(DRAWN[field], size * 2), abs=1)
     root, _ = dataset._get_label_field_root(field)
     before = dataset.count_values(f"{root}.label")
     page.keyboard.press("1")

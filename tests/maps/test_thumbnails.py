@@ -51,6 +51,30 @@ def test_a_crop_of_a_turned_photo_is_what_the_app_shows(judged):
     assert np.abs(red - [255, 0, 0]).max() < 40
 
 
+def test_masks_are_drawn_or_it_is_said_why_not(judged, tmp_path):
+    left = np.tile([255, 255, 0, 0], (3, 1)).astype(np.uint8)
+    Image.fromarray(left).save(tmp_path / "left.png")
+    (tmp_path / "broken.png").write_bytes(b"no image")
+    first, second, *_ = judged
+    first.predictions.detections[0].mask = left > 0
+    first.predictions.detections[1].mask = np.zeros((2, 2), bool)
+    for label, name in zip(second.predictions.detections, ("left", "broken", "none"), strict=True):
+        label.mask_path = str(tmp_path / f"{name}.png")
+    first.save()
+    second.save()
+    samples_of(judged).update_one({}, {"$set": {"predictions.detections.2.mask": b"damaged"}})
+    shown = thumbnails(judged, list(range(7)), margin=0)
+    samples_of(judged).update_one({}, {"$unset": {"predictions.detections.2.mask": ""}})
+    shapes, problems = [t.shape for t in shown], [t.shape_problem for t in shown]
+    for shape in (shapes[0], shapes[3]):
+        assert sorted(shape.lines[0]) == [[0, 0], [0, 1], [0.5, 0], [0.5, 1]] and shape.filled
+    assert problems == [
+        None, "Its mask covers nothing.", "Its mask is damaged.",
+        None, "The mask 'broken.png' cannot be read.", "The mask 'none.png' does not exist.", None,
+    ]  # fmt: skip
+    assert shapes[6] is None and all(t.image for t in shown)
+
+
 def test_large_crops_shrink(judged):
     assert max(pixels(thumbnails(judged, [3], size=32)[0]).size) == 32
 

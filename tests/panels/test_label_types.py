@@ -54,17 +54,28 @@ def rows(*chosen, n=48):
     return pack(mask, "rows")
 
 
+SHAPES = {
+    "polyline": ([[[0.1, 0.2], [0.5, 0.4]], [[0.3, 0.9]]], []),
+    # of the skeleton what joins two points that are there
+    "keypoint": ([[[0.6, 0.5], [0.2, 0.1]]], [[0.2, 0.1], [0.6, 0.5]]),
+}
+
+
 def test_a_map_shows_labels_of_every_type(mapped):
     dataset, field, _ = mapped
+    dataset.default_skeleton = fo.KeypointSkeleton(edges=[[0, 1, 2], [2, 0], [2, 7]])
     app = App(dataset)
     opened, of_run = app("open_run", key="map"), app.open()
     assert opened["run"]["patchesField"] == field and opened["run"]["numPoints"] == 48
     (column,) = app("color_columns", **of_run, paths=[opened["labelPath"]])["columns"]
     names = np.array(column["categories"])[array(column["codes"]) - 1]
     assert names.tolist() == labels(dataset, field, "label")
-    (crop,) = app("crops", **of_run, rows=[5], size=64, margin=0.2)["crops"]
+    (crop,) = app("crops", **of_run, rows=[5], size=64, margin=100)["crops"]
     assert crop["id"] == labels(dataset, field, "id")[5] and crop["label"] == names[5]
     assert crop["image"].startswith("data:image/jpeg") and crop["problem"] is None
+    lines, points = SHAPES.get(field.removesuffix("s"), (None, None))
+    shape = crop["shape"] or {"lines": None, "points": None}
+    assert (crop["window"], shape["lines"], shape["points"]) == ([0, 0, 1, 1], lines, points)
 
     stages = app("select_rows", **of_run, rows=rows(3, 7))["stages"]
     view = dataset.view()

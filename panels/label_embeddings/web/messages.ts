@@ -489,6 +489,10 @@ export interface Crop {
   /** the field of the label, null where the map has one */
   field: string | null;
   problem: string | null;
+  /** the label's shape, null where it has no more than its box */
+  shape: Shape | null;
+  /** why its shape is not there */
+  shapeProblem: string | null;
 }
 
 /** A visualization run of the dataset, by whomever it was computed. */
@@ -544,6 +548,18 @@ export interface Attribute {
   scope: Scope;
   /** whether its values are hidden in the map alone, as the sidebar has no filter that does */
   isFilteredHere: boolean;
+}
+
+/** The shape of a label over its picture. */
+export interface Shape {
+  /** the points of each line */
+  lines: number[][][];
+  /** whether each line ends where it begins */
+  closed: boolean;
+  /** whether the label is what lies within an odd number of the lines */
+  filled: boolean;
+  /** points beside the lines */
+  points: number[][];
 }
 
 /** A label to look at. */
@@ -633,4 +649,4 @@ export interface Methods {
 }
 
 /** The version of these messages, which a page and the server must share. */
-export const CONTRACT = "c3193be877723ade";
+export const CONTRACT = "99634ef4f9b0c604";

@@ -38,6 +38,7 @@ export type {
   Queue,
   Run,
   Searches,
+  Shape,
   Similar,
   SimilarClasses,
   Target,

@@ -4,6 +4,7 @@ import { type Box, between, dragged, HANDLES, type Handle, inImage, placeIn } fr
 import type { BoxDraft } from "../hooks/useBoxDraft";
 import type { Crop, Item } from "../wire";
 import { CropProblem } from "./CropImage";
+import { ShapeOverlay } from "./ShapeOverlay";
 
 /** The pointer has to go so many pixels until it draws. */
 const A_CLICK = 4;
@@ -17,7 +18,7 @@ interface Grip {
 }
 
 /**
- * A label in its surroundings, with its box and the suggested one. Dragging a corner or an edge of
+ * A label in its surroundings, with its shape, its box and the suggested one. Dragging a corner or an edge of
  * either corrects it, dragging elsewhere draws another box; a click opens the image.
  */
 export function BoxEditor({
@@ -107,6 +108,7 @@ export function BoxEditor({
           draggable={false}
           onLoad={({ currentTarget: image }) => setAspect(image.naturalWidth / image.naturalHeight)}
         />
+        <ShapeOverlay shape={crop.shape} />
         {shown.map(
           ([name, box]) =>
             box && (
@@ -124,6 +126,7 @@ export function BoxEditor({
             ),
         )}
       </div>
+      {crop.shapeProblem && <em>{crop.shapeProblem}</em>}
       <div className="lv-box-zoom">
         <IconButton icon="zoom_in" label="Zoom in" shortcut="+" onClick={() => draft.zoom(-1)} />
         <IconButton icon="zoom_out" label="Zoom out" shortcut="-" onClick={() => draft.zoom(1)} />

@@ -1,10 +1,14 @@
 import React, { useState } from "react";
 import { type Box, placeIn } from "../boxes";
 import type { Crop } from "../wire";
+import { ShapeOverlay } from "./ShapeOverlay";
 
 const WHOLE: Box = [0, 0, 1, 1];
 
-/** A patch with a margin of what is around it, its box, and one that is suggested in its place. */
+/**
+ * A patch with a margin of what is around it, its box and shape, and a box that is suggested in its
+ * place.
+ */
 export function CropImage({
   crop,
   suggested = null,
@@ -30,11 +34,13 @@ export function CropImage({
           draggable={false}
           onLoad={({ currentTarget: image }) => setAspect(image.naturalWidth / image.naturalHeight)}
         />
+        <ShapeOverlay shape={crop.shape} />
         <i style={placeIn(crop.box ?? WHOLE, WHOLE)} />
         {suggested && crop.window && (
           <i data-box="suggested" style={placeIn(suggested, crop.window)} />
         )}
       </div>
+      {crop.shapeProblem && <em>{crop.shapeProblem}</em>}
     </div>
   );
 }
