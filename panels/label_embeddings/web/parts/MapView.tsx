@@ -77,6 +77,9 @@ export function MapView(props: Props) {
     }
     scene.current = made;
     made.listen(drawOverlay);
+    const { width, height } = box.current.getBoundingClientRect();
+    // a narrow panel that opens at the review shows the map later
+    let hidden = width === 0;
     const fitted = new ResizeObserver(([entry]) => {
       const { width, height } = entry.contentRect;
       if (width === 0 || height === 0) return;
@@ -85,9 +88,10 @@ export function MapView(props: Props) {
         overlay.current.height = height;
       }
       made.resize(width, height);
+      if (hidden) made.fit();
+      hidden = false;
     });
     fitted.observe(box.current);
-    const { width, height } = box.current.getBoundingClientRect();
     made.resize(width, height);
     made.fit();
     return () => {

@@ -101,7 +101,7 @@ export function ReviewPage({
         <Empty queue={queue} audit={audit.open} />
       )}
       {queue?.notes.map((note) => (
-        <p key={note} className="lv-faint">
+        <p key={note} className="lv-faint" title={note}>
           {note}
         </p>
       ))}
