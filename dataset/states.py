@@ -10,7 +10,8 @@ open       none              any undo or tag that is removed
 reviewed   ``reviewed``      *right*, *wrong class*, *badly placed*: ``needs-review``, ``rejected``
 basket     ``for-approval``  *add for approval*: ``needs-review``, ``rejected``
 flagged    ``needs-review``  *flag*: ``rejected``, ``reviewed``
-rejected   ``rejected``      *not an object*: ``for-approval``, ``needs-review``, ``reviewed``
+rejected   ``rejected``      *not an object*, *not needed*: ``for-approval``, ``needs-review``,
+                             ``reviewed``
 approved   ``approved``      *approve*: ``for-approval``, ``not-approved``
 =========  ================  ======================================================================
 

@@ -15,7 +15,7 @@ from .forms import count_in_states, nothing, one_of, problem
 
 _WHICH = {
     "flagged": "Labels tagged needs-review",
-    "rejected": "Labels rejected as not an object",
+    "rejected": "Labels rejected as not an object or not needed",
     "both": "Both",
 }
 

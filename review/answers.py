@@ -44,11 +44,13 @@ from ..dataset.storage import LabelRoot, Storage, locate
 from .boxes import check_can_move, checked_box
 
 RIGHT, WRONG_CLASS, BADLY_PLACED = "right", "wrong class", "badly placed"
-NOT_AN_OBJECT, SKIPPED = "not an object", "skipped"
-VERDICTS = (RIGHT, WRONG_CLASS, BADLY_PLACED, NOT_AN_OBJECT, SKIPPED)
-# what a reviewer put right, and all that was found to be wrong
+# TIDE's background, and its duplicates: there is an object, and another label shows it
+NOT_AN_OBJECT, NOT_NEEDED, SKIPPED = "not an object", "not needed", "skipped"
+VERDICTS = (RIGHT, WRONG_CLASS, BADLY_PLACED, NOT_AN_OBJECT, NOT_NEEDED, SKIPPED)
+# what a reviewer put right, what goes, and all that was found to be wrong
 CORRECTED = (WRONG_CLASS, BADLY_PLACED)
-FOUND_WRONG = (*CORRECTED, NOT_AN_OBJECT)
+REJECTING = (NOT_AN_OBJECT, NOT_NEEDED)
+FOUND_WRONG = (*CORRECTED, *REJECTING)
 
 REVIEW_ATTRIBUTES = {
     "review": Attribute(fo.StringField, f"A reviewer's answer: {', '.join(VERDICTS)}"),
@@ -64,7 +66,7 @@ _SAYS = {
     RIGHT: REVIEWED_TAG,
     WRONG_CLASS: REVIEWED_TAG,
     BADLY_PLACED: REVIEWED_TAG,
-    NOT_AN_OBJECT: REJECTED_TAG,
+    **dict.fromkeys(REJECTING, REJECTED_TAG),
 }
 # what of a label an answer changes, beside what it says of it
 _CHANGED = ("label", "bounding_box")
@@ -334,7 +336,7 @@ def is_answered(label: Mapping[str, Any]) -> bool:
     if verdict == SKIPPED:
         return True
     if state in ("basket", "open"):  # somebody may have taken the tag of an answer away
-        return verdict not in (None, NOT_AN_OBJECT)
+        return verdict not in (None, *REJECTING)
     # one that is flagged asks for an answer, whatever was answered before
     return state != "flagged"
 
@@ -553,18 +555,20 @@ def _describe(answers: list[Answer], refused: int) -> str:
         WRONG_CLASS: f"'{answer.seen}' is now '{answer.label}'.",
         BADLY_PLACED: f"'{answer.seen}' has a new box{_cut_off(answer)}.",
         NOT_AN_OBJECT: f"'{answer.seen}' is rejected: not an object.",
+        NOT_NEEDED: f"'{answer.seen}' is rejected: not needed, as another label shows the object.",
         SKIPPED: "Skipped.",
     }[answer.verdict]
 
 
 def _describe_many(answers: list[Answer], given: int) -> str:
     alike = {(answer.verdict, answer.label) for answer in answers}
+    rejected = all(verdict in REJECTING for verdict, _ in alike)
     verdict, label = alike.pop()
     labels = f"{count(given, 'label')} {agree(given, 'is', 'are')}"
     if not alike and verdict == WRONG_CLASS:
         return f"{labels} now '{label}'."
-    if not alike and verdict == NOT_AN_OBJECT:
-        return f"{labels} rejected: not an object."
+    if rejected:
+        return f"{labels} rejected{'' if alike else f': {verdict}'}."
     return f"{count(given, 'answer')} saved."
 
 

@@ -63,10 +63,8 @@ class Estimate:
             known += f" ({self.low:,.0f} to {self.high:,.0f})"
         if self.stop:
             return f"{known}, hardly any of them among the next {_PAGE} labels: you can stop here."
-        known += f", {self.next_page:.0f} of them among the next {_PAGE}."
-        return (
-            f"{known} That is a rough guess until more labels have an answer." if rough else known
-        )
+        guess = " That is a rough guess until more labels have an answer." if rough else ""
+        return f"{known}, {self.next_page:.0f} of them among the next {_PAGE}.{guess}"
 
 
 @dataclass(frozen=True, eq=False)

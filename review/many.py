@@ -17,10 +17,11 @@ from ..core.sentences import count
 from ..dataset.documents import LabelIds, hex_ids
 from ..dataset.states import APPROVED_TAG
 from ..dataset.storage import locate
-from ..issues.attributes import ISSUE, MISLABELED, MISPLACED, SUGGESTED, SUGGESTED_BOX
+from ..issues.attributes import DUPLICATE, ISSUE, MISLABELED, MISPLACED, SUGGESTED, SUGGESTED_BOX
 from .answers import (
     BADLY_PLACED,
     NOT_AN_OBJECT,
+    NOT_NEEDED,
     WRONG_CLASS,
     Answer,
     Answered,
@@ -61,8 +62,8 @@ def plan_answers(
         dataset: the dataset
         field: the field of the labels
         labels: the labels
-        way: one of ``WAYS``: give them all a class, say that they are no objects, or give each what
-            its issue suggests, a class or a box
+        way: one of ``WAYS``: give them all a class, say that they are no objects, or not needed
+            where they are duplicates, or give each what its issue suggests, a class or a box
         label: the class, for ``RELABEL``
 
     Raises:
@@ -124,7 +125,8 @@ def _relabel(
 
 
 def _reject(sample_id: str, label_id: str, document: dict[str, Any], _: str | None) -> Answer:
-    return Answer(sample_id, label_id, document.get("label"), NOT_AN_OBJECT)
+    verdict = NOT_NEEDED if document.get(ISSUE) == DUPLICATE else NOT_AN_OBJECT
+    return Answer(sample_id, label_id, document.get("label"), verdict)
 
 
 def _suggestion(
@@ -159,11 +161,12 @@ def _question(way: str, label: str | None, answers: list[Answer], stay: Counter[
     if not answers:
         return f"Nothing would change.{others}"
     what = count(len(answers), "label")
-    objects = "an object" if len(answers) == 1 else "objects"
     verdicts = Counter(answer.verdict for answer in answers)
+    objects = "an object" if len(answers) == 1 else "objects"
+    why = "" if verdicts[NOT_NEEDED] else f" as not {objects}"
     question = {
         RELABEL: f"Make {what} '{label}'?",
-        REJECT: f"Reject {what} as not {objects}?",
+        REJECT: f"Reject {what}{why}?",
         SUGGESTION: (
             f"Take the suggestion for {what}? {verdicts[WRONG_CLASS]:,} would get another class, "
             f"{verdicts[BADLY_PLACED]:,} another box."

@@ -14,7 +14,7 @@ from ..dataset.brain_runs import first_field_notes
 from ..dataset.documents import Ids, hex_ids
 from ..dataset.label_types import mean_confidence
 from ..dataset.storage import locate
-from ..issues.attributes import ISSUE, REASON, SUGGESTED_BOX
+from ..issues.attributes import DUPLICATE, ISSUE, MISPLACED, REASON, SUGGESTED_BOX
 from ..issues.findings import Findings, load_findings
 from .answers import BADLY_PLACED, Known, read_documents, read_known
 from .learning import Estimate, Learned, learn
@@ -50,6 +50,8 @@ class Item:
         examples: ids of the most similar patches of the suggested class
         again: whether an audit asks for a second answer, which is not written into the label
         along: how many other labels of its track the same is asked of, and not asked about
+        needless: whether another label shows its object: a duplicate, or one that is badly placed
+            beside the label that fits
     """
 
     id: str
@@ -68,6 +70,7 @@ class Item:
     examples: list[str]
     again: bool = False
     along: int = 0
+    needless: bool = False
 
 
 @dataclass(frozen=True)
@@ -203,6 +206,8 @@ def read_items(
                 asked.add(question)
                 confidence = mean_confidence(document.get("confidence"))
                 suggested = kept.classes_named(kept.found.suggested[row])
+                issue = document.get(ISSUE)
+                beside = issue == MISPLACED and kept.found.holder[row] >= 0
                 items.append(
                     Item(
                         label_id,
@@ -213,7 +218,7 @@ def read_items(
                         suggested,
                         _box_before(document) if again else document.get("bounding_box"),
                         document.get(SUGGESTED_BOX),
-                        document.get(ISSUE),
+                        issue,
                         document.get(REASON),
                         round(float(suspicion[row]), 3),
                         asking is not None and bool(asking[row]),
@@ -221,6 +226,7 @@ def read_items(
                         _ids(kept.ids, kept.found.examples[row]),
                         again,
                         int(sizes[question]) - 1,
+                        bool(issue == DUPLICATE or beside),
                     )
                 )
     return items, passed

@@ -232,7 +232,7 @@ class AnswerManyRequest(RowsRequest):
     """One answer for the labels of some rows.
 
     Attributes:
-        way: whether they get a class, are no objects, or get what is suggested for each
+        way: whether they get a class, are rejected, or get what is suggested for each
         label: the class that they get
     """
 
@@ -619,6 +619,7 @@ class Item(Reply):
         neighbors, examples: rows of the most similar patches, and of those of the suggested class
         again: whether an audit asks for a second answer, which is not written into the label
         along: how many other labels of its track the same is asked of, and not asked about
+        needless: whether another label shows its object
     """
 
     row: int
@@ -638,6 +639,7 @@ class Item(Reply):
     examples: list[int]
     again: bool
     along: int
+    needless: bool
 
     @classmethod
     def of(cls, item: queue.Item, shown: Map) -> Item | None:

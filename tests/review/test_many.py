@@ -56,6 +56,26 @@ def test_all_are_rejected_but_what_is_approved(judged):
     assert judged.count_label_tags(FIELD) == {"approved": 2, "rejected": 6}
 
 
+def test_duplicates_are_rejected_as_not_needed(judged):
+    dogs = F("label") == "dog"
+    sample = judged.first()
+    sample.predictions.detections[1].issue = "duplicate"
+    sample.save()
+    judged.add_dynamic_sample_fields()
+    assert plan_answers(judged, FIELD, *selected(judged, dogs), "reject").sentence == (
+        "Reject 8 labels?"
+    )
+    done = answer_many(judged, FIELD, *selected(judged, dogs), "reject", "ada")
+    assert done.sentence == "8 labels are rejected."
+    assert judged.count_values(f"{LABELS}.review") == {
+        None: 16, "not an object": 7, "not needed": 1
+    }  # fmt: skip
+    again = selected(judged.limit(1), dogs)
+    assert answer_many(judged, FIELD, *again, "reject", "ada").sentence == (
+        "'dog' is rejected: not needed, as another label shows the object."
+    )
+
+
 def test_each_gets_what_its_issue_suggests(judged):
     sample = judged.first()
     first, second, third = sample.predictions.detections

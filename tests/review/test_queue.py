@@ -13,6 +13,7 @@ from labelvet.dataset.documents import parse_ids
 from labelvet.dataset.states import FLAGGED_TAG
 from labelvet.dataset.tags import tag_view
 from labelvet.issues.find import find_label_issues
+from labelvet.issues.findings import load_findings
 from labelvet.issues.writing import remove_label_issues
 from labelvet.panels.undoing import undo
 from labelvet.review.answers import Answer, give_answers
@@ -94,6 +95,26 @@ def test_answers_are_kept_with_who_and_when_and_undone(judged):
     assert wrong.id in {item.id for item in next_issues(dataset, "map", 200).items}
     with pytest.raises(UnknownUndo):
         take_back(dataset, relabeled.token)
+
+
+def test_a_label_whose_object_another_label_shows_is_not_needed(judged):
+    dataset, _ = judged
+    items = next_issues(dataset, "map", 3).items
+    kept = load_findings(dataset, "map")
+    for item, issue in zip(items, ("duplicate", "misplaced", "misplaced"), strict=True):
+        sample = dataset[item.sample_id]
+        next(one for one in sample[FIELD].detections if one.id == item.id).issue = issue
+        sample.save()
+    (row,) = kept.rows_of(parse_ids([items[1].sample_id]), parse_ids([items[1].id]))
+    kept.found.holder[row] = 0
+    again = {item.id: item for item in next_issues(dataset, "map", 3).items}
+    assert [again[item.id].needless for item in items] == [True, True, False]
+    give_answers(dataset, FIELD, [answer(items[0], "not needed")], "ada")
+    assert label(dataset, items[0].id).review == "not needed"
+    assert states(dataset, items[0]) == ["rejected"]
+    # a rejection whose tag somebody took away says nothing
+    dataset.select_labels(ids=[items[0].id]).untag_labels("rejected", FIELD)
+    assert items[0].id in {item.id for item in next_issues(dataset, "map", 200).items}
 
 
 def test_what_others_changed_meanwhile_stays(judged):

@@ -19,7 +19,7 @@ export type Level = (typeof LEVELS)[number];
 export const SOURCES = ["neighbors", "map"] as const;
 export type Source = (typeof SOURCES)[number];
 
-export const VERDICTS = ["right", "wrong class", "badly placed", "not an object", "skipped"] as const;
+export const VERDICTS = ["right", "wrong class", "badly placed", "not an object", "not needed", "skipped"] as const;
 export type Verdict = (typeof VERDICTS)[number];
 
 export const WAYS = ["relabel", "reject", "suggestion"] as const;
@@ -63,7 +63,7 @@ export interface AnswerManyRequest {
   /** its identity, see `Run` */
   run: string;
   rows: Column<"rows" | "u4">;
-  /** whether they get a class, are no objects, or get what is suggested for each */
+  /** whether they get a class, are rejected, or get what is suggested for each */
   way: Way;
   /** the class that they get */
   label?: string | null;
@@ -592,6 +592,8 @@ export interface Item {
   again: boolean;
   /** how many other labels of its track the same is asked of, and not asked about */
   along: number;
+  /** whether another label shows its object */
+  needless: boolean;
 }
 
 /** What Python can be asked, and what it answers. */
@@ -649,4 +651,4 @@ export interface Methods {
 }
 
 /** The version of these messages, which a page and the server must share. */
-export const CONTRACT = "99634ef4f9b0c604";
+export const CONTRACT = "43ab0fbeb43270b8";

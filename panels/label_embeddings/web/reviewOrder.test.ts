@@ -27,6 +27,7 @@ const item = (id: string, more: Partial<Item> = {}): Item => ({
   flagged: false,
   again: false,
   along: 0,
+  needless: false,
   neighbors: [],
   examples: [],
   ...more,
@@ -105,10 +106,13 @@ describe("the answer that stands out", () => {
     expect(likely({ issue: "mislabeled" })).toBe("wrong class");
     expect(likely({ issue: "mislabeled", suggested: "" })).toBe("wrong class");
     expect(likely({ issue: "spurious" })).toBe("not an object");
-    expect(likely({ issue: "duplicate" })).toBe("not an object");
+    expect(likely({ issue: "duplicate", needless: true })).toBe("not needed");
   });
   it("is the suggested box of a badly placed one", () => {
     expect(likely({ issue: "misplaced", suggestedBox: [0, 0, 1, 1] })).toBe("badly placed");
+  });
+  it("is that a badly placed one is not needed beside a label that fits", () => {
+    expect(likely({ issue: "misplaced", needless: true })).toBe("not needed");
   });
   it("is none where no answer says what is wrong", () => {
     expect(likely({ issue: "misplaced" })).toBe(null);

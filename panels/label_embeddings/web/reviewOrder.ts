@@ -65,16 +65,21 @@ export function partDone(reviewed: number, expected: number): number {
   return reviewed === 0 ? 0 : reviewed / (reviewed + expected);
 }
 
+/** Returns what is said of a label that goes: there is nothing, or another label shows it. */
+export function rejection({ needless }: Item): Verdict {
+  return needless ? "not needed" : "not an object";
+}
+
 /** Returns the answer that a label most likely has, null where none of them says what is wrong. */
-export function likelyVerdict({ issue, suggested, suggestedBox }: Item): Verdict | null {
-  switch (issue) {
+export function likelyVerdict(item: Item): Verdict | null {
+  switch (item.issue) {
     case "mislabeled":
-      return suggested === null ? "right" : "wrong class";
+      return item.suggested === null ? "right" : "wrong class";
     case "misplaced":
-      return suggestedBox && "badly placed";
+      return item.needless ? rejection(item) : item.suggestedBox && "badly placed";
     case "spurious":
     case "duplicate":
-      return "not an object";
+      return rejection(item);
     default:
       return "right";
   }

@@ -1,6 +1,7 @@
 import { useState } from "react";
 import type { Shortcut } from "../../../app/shortcuts";
 import type { Report } from "../../../app/useReport";
+import { rejection } from "../reviewOrder";
 import type { Correction, Item, Verdict } from "../wire";
 import { useBoxDraft } from "./useBoxDraft";
 import type { ReviewQueue } from "./useReviewQueue";
@@ -24,10 +25,12 @@ export function useReviewer(
   const draft = useBoxDraft(item);
   const answer = (given: Item[], verdict: Verdict, correction?: Correction) =>
     giveAnswer(given, verdict, wholeTracks, correction);
-  const isA = (label: string) => item && answer([item], "wrong class", { label });
+  const drawn = paged ? null : draft.drawn;
+  const isA = (label: string) =>
+    item && answer([item], "wrong class", drawn ? { label, box: drawn } : { label });
   const takeBox = () => {
     if (!item) return;
-    const box = (paged ? null : draft.drawn) ?? item.suggestedBox;
+    const box = drawn ?? item.suggestedBox;
     if (box) answer([item], "badly placed", { box });
     else
       report.fail(
@@ -46,7 +49,7 @@ export function useReviewer(
     isA,
     takeBox,
     pick: () => setPicking(true),
-    notAnObject: () => item && answer([item], "not an object"),
+    reject: () => item && answer([item], rejection(item)),
     skip: () => item && answer([item], "skipped"),
     pageIsRight: () => answer(items.slice(0, PAGE), "right"),
   };
@@ -70,7 +73,7 @@ export function useReviewer(
     })),
     { key: "o", does: "Wrong class: pick another", run: verdicts.pick },
     { key: "b", does: "Badly placed: take the drawn or the suggested box", run: takeBox },
-    { key: "n", does: "Not an object", run: verdicts.notAnObject },
+    { key: "n", does: "Not an object, or not needed", run: verdicts.reject },
     { key: "k", does: "Skip", run: verdicts.skip },
     { key: "e", does: "Open the image", run: () => item && onOpen(item.row) },
     { key: "g", does: "One at a time, or a page", run: togglePaged },

@@ -82,11 +82,15 @@ export function ReviewOne({
   );
 }
 
-/** What the label is compared with: first the suggested class, where it is the class that is doubted. */
+/**
+ * What the label is compared with: first the suggested class, where it is the class that is doubted,
+ * and not at all where it is not.
+ */
 function compared(item: Item): [title: string, rows: number[]][] {
   const { examples, neighbors, suggested, issue } = item;
   const similar: [string, number[]] = ["The most similar patches", neighbors.slice(0, BESIDE)];
   const other: [string, number[]] = [`What ${named(suggested)} looks like`, examples];
+  if (issue === "misplaced" || issue === "duplicate") return [similar];
   const parts = issue === "mislabeled" ? [other, similar] : [similar, other];
   return parts.filter(([, rows]) => rows.length > 0);
 }

@@ -28,11 +28,9 @@ export function VerdictBar({
   verdicts: Verdicts;
 }) {
   const likely = drawn ? "badly placed" : likelyVerdict(item);
-  return (
-    <div className="lv-verdicts">
-      <Button primary={likely === "right"} shortcut="y" onClick={verdicts.right}>
-        Right
-      </Button>
+  const misplaced = item.issue === "misplaced";
+  const classes = (
+    <>
       {item.suggested !== null && (
         <Button primary={likely === "wrong class"} shortcut="w" onClick={verdicts.suggested}>
           It is {named(item.suggested)}
@@ -46,17 +44,46 @@ export function VerdictBar({
       <Button shortcut="o" onClick={verdicts.pick}>
         Another class…
       </Button>
-      {(drawn || item.suggestedBox) && (
+    </>
+  );
+  return (
+    <div className="lv-verdicts">
+      <Button primary={likely === "right"} shortcut="y" onClick={verdicts.right}>
+        Right
+      </Button>
+      {!misplaced && classes}
+      {(drawn || item.suggestedBox || (misplaced && item.box && !item.needless)) && (
         <Button primary={likely === "badly placed"} shortcut="b" onClick={verdicts.takeBox}>
-          {drawn ? "Take the drawn box" : "Take the suggested box"}
+          {drawn
+            ? "Take the drawn box"
+            : item.suggestedBox
+              ? "Take the suggested box"
+              : "Draw its box"}
         </Button>
       )}
-      <Button primary={likely === "not an object"} shortcut="n" onClick={verdicts.notAnObject}>
-        Not an object
-      </Button>
+      {item.needless ? (
+        <Button
+          primary={likely === "not needed"}
+          shortcut="n"
+          title="There is an object, and another label shows it"
+          onClick={verdicts.reject}
+        >
+          Not needed
+        </Button>
+      ) : (
+        <Button primary={likely === "not an object"} shortcut="n" onClick={verdicts.reject}>
+          Not an object
+        </Button>
+      )}
       <Button shortcut="k" onClick={verdicts.skip}>
         Skip
       </Button>
+      {misplaced && (
+        <div className="lv-verdicts lv-aside">
+          <span>If its class is wrong{drawn ? ", too" : ""}:</span>
+          {classes}
+        </div>
+      )}
       {item.along > 0 && (
         <FormControlLabel
           control={<Checkbox size="small" checked={wholeTracks} onChange={onTracks} />}
