@@ -143,7 +143,9 @@ def make_thumbnails(
             thumbnails.append(replace(thumbnail, problem=picture))
             continue
         image, box, window = picture
-        shape, problem = _draw(shapes.get((sample_id, id_)), table.boxes[place], window, settings.size)
+        shape, problem = _draw(
+            shapes.get((sample_id, id_)), table.boxes[place], window, settings.size
+        )
         thumbnails.append(
             replace(
                 thumbnail, image=image, box=box, window=window, shape=shape, shape_problem=problem
