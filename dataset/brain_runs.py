@@ -33,7 +33,7 @@ from numpy.typing import NDArray
 
 from ..core.checks import check_name
 from ..core.errors import BrainKeyInUse, DatasetDeleted, InvalidParameter
-from ..core.sentences import listed
+from ..core.sentences import agree, listed
 from ..embeddings.neighbors import NeighborGraph
 from ..embeddings.projection import PCA, TSNE, UMAP, Method
 from .documents import parse_ids, run_documents
@@ -456,7 +456,8 @@ def other_run_fields(samples: fo.core.collections.SampleCollection, brain_key: s
 def first_field_notes(
     samples: fo.core.collections.SampleCollection, brain_key: str, done: str
 ) -> list[str]:
-    """Returns a sentence on what is of the first field of a run of several alone; none for others.
+    """Returns a sentence on what is of the first field of a run of several alone, and how to have
+    it of the others; none for runs of one.
 
     Args:
         samples: the dataset, or any view of it
@@ -467,7 +468,10 @@ def first_field_notes(
     if not others:
         return []
     names, field = listed([f"'{name}'" for name in others]), run_field(samples, brain_key)
-    return [f"Only '{field}', the first field of the map, {done}, not {names}."]
+    own = agree(len(others), "a visualization of its own", "visualizations of their own")
+    return [
+        f"Only '{field}', the first field of the map, {done}, not {names}: compute {own} for that."
+    ]
 
 
 def load_record(samples: fo.core.collections.SampleCollection, brain_key: str) -> RunRecord | None:

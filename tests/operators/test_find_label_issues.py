@@ -26,4 +26,4 @@ def test_what_is_of_the_first_field_of_a_map_says_so(compared):
         assert "only" not in form(compared, operator, brain_key="ours")
         said = form(compared, operator, brain_key="both")["only"].view.label
         assert said.startswith("Only 'predictions', the first field of the map, is ")
-        assert said.endswith(", not 'truth'.")
+        assert said.endswith(", not 'truth': compute a visualization of its own for that.")

@@ -204,9 +204,10 @@ def test_the_first_field_is_judged_and_the_summary_says_so(two):
     compute(two)
     issues = find_label_issues(two, "map", second_fields="predictions")
     assert issues.patches_field == "truth" and issues.checked == 32
-    assert "Only 'truth', the first field of the map, was judged, not 'predictions'" in (
-        issues.summary()
-    )
+    assert (
+        "Only 'truth', the first field of the map, was judged, not 'predictions': compute a "
+        "visualization of its own for that."
+    ) in issues.summary()
     begin_audit(two, "map", by="ada")
     for notes in (
         next_issues(two, "map", 1).notes,
