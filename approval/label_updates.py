@@ -26,6 +26,7 @@ def update_labels(
     becomes: Any,
     *,
     removing: str | None = None,
+    before: str = "",
 ) -> None:
     """Updates the documents of a filter, each at once, in batches.
 
@@ -36,6 +37,7 @@ def update_labels(
         changes: whether the copy ``$$l`` of a label, in an open patches view, changes as well
         becomes: what it becomes, None where it leaves
         removing: the field from which the update removes labels
+        before: a sentence on what its caller wrote before; by default nothing was
 
     Raises:
         FieldGone: if a field of the update is not there any more
@@ -45,11 +47,11 @@ def update_labels(
     collection = storage.documents
     samples = [document["_id"] for document in collection.find(which, {"_id": 1})]
     fields = sorted({path.split(".")[0] for path in update} - {"last_modified_at"})
-    check_fields(dataset, fields)
+    check_fields(dataset, fields, before)
     for start in range(0, len(samples), _BATCH):
         batch = samples[start : start + _BATCH]
-        before = _had_been_changed(start) if start else ""
-        after = before or _had_been_changed(len(batch))
+        done = _had_been_changed(start) if start else before
+        after = done or _had_been_changed(len(batch))
 
         def of(ids: list[Any]) -> dict[str, Any]:
             # what has lost its labels since, as their field went, is not given one again
@@ -62,7 +64,7 @@ def update_labels(
             _in_halves(ids, write_half)
 
         write_checked(
-            storage, fields, of(batch), write, before=before, after=after, removing=removing
+            storage, fields, of(batch), write, before=done, after=after, removing=removing
         )
         for patches in storage.patches(field, batch):
             _write_patches(patches, candidates, batch, changes, becomes)

@@ -346,8 +346,7 @@ def _write(
     confirmed = corrected = added = 0
     field = change.what["field"]
     for batch in _batches(plan.corrections, _BATCH):
-        done = confirmed + corrected
-        check_held(f"{count(done, 'correction')} had been written before" if done else "")
+        check_held(_had_been_written(confirmed + corrected))
         entries = [_correction(one, here, change) for one in batch]
         change.add_entries(entries)
         right = [one for one in entries if one["after"]["review"] == RIGHT]
@@ -357,11 +356,17 @@ def _write(
     for drawn in _batches(plan.additions, _BATCH):
         entries = [_addition(one, change) for one in drawn]
         change.add_entries([{**one, "document": None} for one in entries])  # it is in the field
-        added += _add(storage, field, path, entries)
+        done = _had_been_written(confirmed + corrected + added)
+        added += _add(storage, field, path, entries, done)
+    done = _had_been_written(confirmed + corrected + added)
     for gone in _batches(plan.removals, _REMOVED_AT_ONCE):
-        _remove(Candidates(change.dataset, field), gone, change.what["moment"])
+        _remove(Candidates(change.dataset, field), gone, change.what["moment"], done)
     number = removed.count_at(change.dataset, field, change.what["moment"]) if plan.removals else 0
     return confirmed, corrected, added, number
+
+
+def _had_been_written(number: int) -> str:
+    return f"{count(number, 'correction')} had been written before" if number else ""
 
 
 def _correction(one: Correction, here: dict[str, dict[str, Any]], change: Change) -> dict[str, Any]:
@@ -397,8 +402,10 @@ def _who(said: Any, change: Change) -> tuple[str, datetime]:
     return by, at.replace(microsecond=0)
 
 
-def _add(storage: Storage, field: str, path: LabelRoot, entries: list[dict[str, Any]]) -> int:
-    """Adds labels to their samples."""
+def _add(
+    storage: Storage, field: str, path: LabelRoot, entries: list[dict[str, Any]], done: str
+) -> int:
+    """Adds labels to their samples; ``done`` says what was written before."""
     of_sample: dict[ObjectId, list[Any]] = {}
     for entry in entries:
         of_sample.setdefault(entry["sample"], []).append(entry["document"])
@@ -412,7 +419,7 @@ def _add(storage: Storage, field: str, path: LabelRoot, entries: list[dict[str, 
             updates.append(UpdateOne({"_id": sample, **there}, update))
         storage.documents.bulk_write(updates, ordered=False)
 
-    write_checked(storage, [field], {"_id": {"$in": list(of_sample)}}, write)
+    write_checked(storage, [field], {"_id": {"$in": list(of_sample)}}, write, before=done)
     storage.refresh([str(sample) for sample in of_sample])
     return len(read_documents(storage, *path, _pairs(entries)))
 
@@ -460,8 +467,9 @@ def _drop_patches(storage: Storage, field: str, goes: dict[ObjectId, list[Object
             patches.documents.delete_many({**of_samples, f"{root}._id": {"$in": labels}})
 
 
-def _remove(candidates: Candidates, gone: list[Removal], moment: datetime) -> None:
-    """Moves labels to where removed ones lie, but those that were changed or approved since."""
+def _remove(candidates: Candidates, gone: list[Removal], moment: datetime, done: str) -> None:
+    """Moves labels to where removed ones lie, but those that were changed or approved since;
+    ``done`` says what was written before."""
     ours = [
         {"$and": [
             {"$eq": ["$$l._id", ObjectId(one.label_id)]},
@@ -474,7 +482,7 @@ def _remove(candidates: Candidates, gone: list[Removal], moment: datetime) -> No
     leaves: Expression = {"$and": [{"$or": ours}, {"$not": [approved]}]}
     update = removed.move(candidates.of, leaves, moment)
     which = {"_id": {"$in": list({ObjectId(one.sample_id) for one in gone})}}
-    update_labels(candidates, which, update, leaves, None, removing=candidates.field)
+    update_labels(candidates, which, update, leaves, None, removing=candidates.field, before=done)
 
 
 def _pairs(entries: list[dict[str, Any]]) -> list[tuple[str, str]]:

@@ -33,7 +33,7 @@ from .attributes import (
 from .geometry import GEOMETRY_KINDS, count_geometry, find_geometry, name_geometry
 from .masks import MASK_KINDS, find_masks
 from .reading import read_image_sizes
-from .writing import write_columns
+from .writing import write_columns, writing_alone
 
 # masks take memory, and their progress is told after so many images
 _MASKED_AT_ONCE = 200
@@ -93,7 +93,7 @@ def check_boxes(
         check_attributes(storage, label_path(storage, storage.local(field)), attributes, OWNER)
         table = read_stored(dataset, field, storage)
     geometry = find_geometry_of(dataset, table, tracker, 0.4)
-    with tracker.stage(WRITING, 0.4, len(table), "labels") as stage:
+    with tracker.stage(WRITING, 0.4, len(table), "labels") as stage, writing_alone(dataset):
         columns = {GEOMETRY: name_geometry(geometry)}
         write_columns(dataset, table, columns, stage.advance, attributes)
     return BoxCheck(field, len(table), count_geometry(geometry))

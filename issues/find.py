@@ -49,7 +49,14 @@ from .reading import follow_labels, read_rejected, read_run, read_second
 from .reasons import Reasons
 from .suspicion import Suspicion, find_suspects
 from .tags import MissedTag, TagReasons, find_tag_suspects, has_tags
-from .writing import issue_columns, name_issues, of_all, write_columns, write_missed
+from .writing import (
+    issue_columns,
+    name_issues,
+    of_all,
+    write_columns,
+    write_missed,
+    writing_alone,
+)
 
 
 @dataclass(frozen=True)
@@ -264,7 +271,7 @@ def write_label_issues(
     # what cannot be embedded, as it lies outside its image, is what boxes are looked at for
     every = read_stored(dataset, field, locate(dataset, field))
     geometry = find_geometry_of(dataset, every, tracker, share / 2)
-    with tracker.stage(WRITING, share / 2, len(every), "labels") as stage:
+    with tracker.stage(WRITING, share / 2, len(every), "labels") as stage, writing_alone(dataset):
         issues = name_issues(found)
         columns = of_all(issue_columns(found, table, issues, judged.reasons), table, every)
         columns[GEOMETRY] = name_geometry(geometry)

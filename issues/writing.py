@@ -7,6 +7,7 @@ color by them, and they are readable where labelvet is not installed.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from typing import Any
 
 import fiftyone as fo
@@ -15,7 +16,9 @@ from bson import ObjectId
 from numpy.typing import NDArray
 from pymongo import UpdateOne
 
+from ..dataset.alone import alone
 from ..dataset.documents import now
+from ..dataset.holds import check_held
 from ..dataset.open_patches import WrittenLabel, remove_attributes, write_attributes
 from ..dataset.patches import (
     PatchTable,
@@ -66,6 +69,8 @@ _ISSUE_OF = {
 # a reason is written for these, the others have none to speak of
 _WORTH_A_REASON = 0.2
 _SAMPLES_PER_WRITE = 2000
+# a million labels are written within
+_PATIENCE_SECONDS = 120.0
 
 
 def name_issues(found: Suspicion) -> NDArray[np.object_]:
@@ -175,6 +180,7 @@ def write_columns(
     def write() -> None:
         nonlocal done
         check_labels(storage, field, done)
+        check_held(done)
         collection.bulk_write(updates, ordered=False)
         write_attributes(storage, field, written)
         done = "the labels before that were updated"
@@ -211,6 +217,12 @@ def write_columns(
     storage.refresh(samples)
 
 
+def writing_alone(dataset: fo.Dataset) -> AbstractContextManager[None]:
+    """Lets one at a time write or remove label issues: all labels have those of one call."""
+    refusal = "Label issues are being written or removed here: try again once that has ended."
+    return alone(dataset, "write label issues", refusal, _PATIENCE_SECONDS)
+
+
 def remove_label_issues(
     samples: fo.core.collections.SampleCollection, patches_field: str | None = None
 ) -> list[str]:
@@ -229,7 +241,12 @@ def remove_label_issues(
         InvalidParameter: if one that has them is read-only; nothing was removed then
     """
     dataset = samples._root_dataset
-    dataset.reload()
+    with writing_alone(dataset):
+        dataset.reload()
+        return _remove(dataset, patches_field)
+
+
+def _remove(dataset: fo.Dataset, patches_field: str | None) -> list[str]:
     removed = list_missed_fields(dataset, patches_field)
     written: list[tuple[Storage, str, str, list[str]]] = []
     for field in [patches_field] if patches_field else list_stored_fields(dataset):

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from labelvet.approval.candidates import find_candidates
 from labelvet.approval.finalize import finish
-from labelvet.core.errors import InvalidParameter, UnknownRun, UnknownUndo
+from labelvet.core.errors import FieldGone, InvalidParameter, UnknownRun, UnknownUndo
 from labelvet.dataset.changes import Change, list_changes
 from labelvet.dataset.documents import now
 from labelvet.handover import bringing
@@ -281,6 +281,19 @@ def test_an_undo_that_was_cut_off_is_ended_by_the_next_one(boxes, monkeypatch):
     assert undo(boxes, token)[1] == "0 corrections undone."
     boxes.reload()
     assert stored(boxes) == before
+
+
+def test_what_was_written_before_the_field_went_is_told(boxes, monkeypatch):
+    tool, update = Tool(boxes), bringing.update_labels
+    tool.delete(of(boxes, 0), 1)
+
+    def update_late(*args, **kwargs):
+        boxes.delete_sample_field(FIELD)
+        update(*args, **kwargs)
+
+    monkeypatch.setattr(bringing, "update_labels", update_late)
+    with pytest.raises(FieldGone, match="7 corrections had been written before"):
+        tool.bring_back(remove=True)
 
 
 def test_of_two_who_bring_it_back_at_once_one_adds_what_was_drawn(boxes, monkeypatch):

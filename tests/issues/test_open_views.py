@@ -1,7 +1,11 @@
 """Label issues in open views of patches: FiftyOne writes a whole label back when one is edited."""
 
+from functools import partial
+
 import pytest
+from labelvet.core.errors import InvalidParameter
 from labelvet.dataset.documents import samples_of
+from labelvet.issues import find
 from labelvet.issues.attributes import ATTRIBUTES, GEOMETRY, ISSUE, REASON, SUSPICION
 from labelvet.issues.box_checks import check_boxes
 from labelvet.issues.find import find_label_issues
@@ -92,3 +96,22 @@ def test_checked_boxes_outlive_an_edit_in_a_view_that_was_open(opened):
     assert before
     edit(view, wrong, "c9")
     assert stored(dataset, wrong)[GEOMETRY] == before
+
+
+def test_of_two_calls_at_once_one_writes(flipped_labels, monkeypatch):
+    dataset, _ = flipped_labels
+    write, refused = find.write_attributes, []
+
+    def write_meanwhile(*args):
+        if not refused:
+            for other in (partial(find_label_issues, brain_key="map"), remove_label_issues):
+                with pytest.raises(InvalidParameter, match="are being written or removed here"):
+                    refused.append(other(dataset))
+                refused.append(other)
+        write(*args)
+
+    monkeypatch.setattr(find, "_PATIENCE_SECONDS", 0.0)
+    monkeypatch.setattr(find, "write_attributes", write_meanwhile)
+    find_label_issues(dataset, "map")
+    assert len(refused) == 2 and None not in dataset.values(f"{ROOT}.suspicion", unwind=True)
+    assert find_label_issues(dataset, "map").checked == 120
