@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from pymongo.errors import WriteError
 
 from ..core.errors import FieldGone, InvalidParameter, UnknownField, UnknownUndo
-from ..core.sentences import count
+from ..core.sentences import agree, count
 from .changes import Change, begin, find_change, undone_once
 from .documents import (
     Ids,
@@ -290,7 +290,7 @@ def undo_tags(change: Change) -> Undone:
     what = count(changed, "sample" if field is None else "label")
     if remove is None:
         return Undone(changed, f"'{tag}' is where it was: {what} changed back.")
-    verb = "have" if changed != 1 else "has"
+    verb = agree(changed, "has", "have")
     said = f"{verb} the tag '{tag}' again" if remove else f"no longer {verb} the tag '{tag}'"
     return Undone(changed, f"{what} {said}.")
 

@@ -543,12 +543,12 @@ def _describe(answers: list[Answer], refused: int) -> str:
             "written."
         )
     if len(answers) > 1:
-        rest = (
-            f" {refused:,} were changed, approved or deleted since: they were left as they are."
-            if refused
-            else ""
-        )
-        return f"{_describe_many(answers, len(answers) - refused)}{rest}"
+        said = _describe_many(answers, len(answers) - refused)
+        if not refused:
+            return said
+        were = agree(refused, "was", "were")
+        left = agree(refused, "it was left as it is", "they were left as they are")
+        return f"{said} {refused:,} {were} changed, approved or deleted since: {left}."
     (answer,) = answers
     return {
         RIGHT: f"'{answer.seen}' is right.",

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
 
+from ..core.sentences import count
 from ..issues.suspicion import Suspicion
 
 # How many answers' worth the prior is: of the weight of the log odds before the review, of the
@@ -56,8 +57,7 @@ class Estimate:
     @property
     def sentence(self) -> str:
         """One sentence for the reviewer."""
-        are = "issue is" if f"{self.left:.0f}" == "1" else "issues are"
-        known = f"About {self.left:,.0f} {are} left"
+        known = f"About {count(round(self.left), 'issue is', 'issues are')} left"
         rough = self.high - self.low > max(_PAGE, _SAYS_NOTHING * self.among)
         if not rough:
             known += f" ({self.low:,.0f} to {self.high:,.0f})"

@@ -13,7 +13,7 @@ from typing import Any
 import fiftyone as fo
 
 from ..core.errors import InvalidParameter
-from ..core.sentences import count
+from ..core.sentences import agree, count
 from ..dataset.documents import LabelIds, hex_ids
 from ..dataset.states import APPROVED_TAG
 from ..dataset.storage import locate
@@ -156,13 +156,18 @@ def _question(way: str, label: str | None, answers: list[Answer], stay: Counter[
         _APPROVED: "approved",
         _NONE: "without a suggestion",
     }
-    rest = [f"{stay[why]:,} are {words}" for why, words in reasons.items() if stay[why]]
-    others = f" {' and '.join(rest)}: they stay." if rest else ""
+    rest = [
+        f"{stay[why]:,} {agree(stay[why], 'is', 'are')} {words}"
+        for why, words in reasons.items()
+        if stay[why]
+    ]
+    it_stays = agree(stay.total(), "it stays", "they stay")
+    others = f" {' and '.join(rest)}: {it_stays}." if rest else ""
     if not answers:
         return f"Nothing would change.{others}"
     what = count(len(answers), "label")
+    objects = agree(len(answers), "an object", "objects")
     verdicts = Counter(answer.verdict for answer in answers)
-    objects = "an object" if len(answers) == 1 else "objects"
     why = "" if verdicts[NOT_NEEDED] else f" as not {objects}"
     question = {
         RELABEL: f"Make {what} '{label}'?",

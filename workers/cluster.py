@@ -28,7 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.errors import ClusterUnavailable, InvalidParameter
-from ..core.sentences import first_line
+from ..core.sentences import count, first_line
 from ..core.table import PatchTable
 from ..embeddings.backbones import load_backbone
 from ..embeddings.crops import CropSettings
@@ -120,7 +120,7 @@ def describe_cluster(settings: ClusterSettings) -> tuple[str, tuple[str, ...]]:
         for name in total
         if name.startswith("accelerator_type:")
     }
-    parts = [f"{len(nodes)} node{'s' if len(nodes) != 1 else ''}", f"{total.get('CPU', 0):g} CPUs"]
+    parts = [count(len(nodes), "node"), f"{total.get('CPU', 0):g} CPUs"]
     if total.get("GPU"):
         parts.append(f"{total['GPU']:g} GPUs")
     return f"a Ray cluster of {', '.join(parts)}", tuple(sorted(devices))

@@ -14,6 +14,7 @@ from typing import Any
 
 from bson import ObjectId
 
+from ..core.sentences import count
 from .database import away_from_now, collection
 
 COLLECTION = "labelvet_workers"
@@ -69,7 +70,7 @@ class Target:
         """One line on what it runs on."""
         first = self.workers[0].description
         more = len(self.workers) - 1
-        return first if not more else f"{first}, and {more} more worker{'s' if more > 1 else ''}"
+        return first if not more else f"{first}, and {count(more, 'more worker')}"
 
 
 class Registration:
