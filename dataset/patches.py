@@ -205,9 +205,8 @@ def _read_field(samples: Any, patches_field: str | None, outlines: bool) -> Patc
 
 
 def read_stored(
-    dataset: fo.Dataset,
-    field: str | None,
     storage: Storage,
+    field: str | None,
     ids: list[str] | None = None,
     outlines: bool = False,
 ) -> PatchTable:
@@ -216,10 +215,9 @@ def read_stored(
     Frames of videos need no images: the paths of the table are their ids where they have none.
 
     Args:
-        dataset: the dataset
+        storage: where they are
         field: a field of the dataset, such as ``predictions`` or ``frames.predictions``; None for
             whole images or frames
-        storage: where they are
         ids: samples or frames, None for all
         outlines: whether to read what of its box each label covers, too
 

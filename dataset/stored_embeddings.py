@@ -126,7 +126,7 @@ def load_embeddings(
         others = [one for one in others if several is not None and one.field in several.others]
         fields = [config.patches_field, *(one.field for one in others)]
         tables = [
-            read_stored(dataset, field and storage.path(field), storage, outlines=outlined)
+            read_stored(storage, field and storage.path(field), outlines=outlined)
             for field in fields
         ]
         table = join_tables(tables, fields)

@@ -91,7 +91,7 @@ def check_boxes(
         raise InvalidParameter(f"The labels of '{field}' are of whole images: they have no boxes.")
     with tracker.stage("Reading labels", 0.2):
         check_attributes(storage, label_path(storage, storage.local(field)), attributes, OWNER)
-        table = read_stored(dataset, field, storage)
+        table = read_stored(storage, field)
     geometry = find_geometry_of(dataset, table, tracker, 0.4)
     with tracker.stage(WRITING, 0.4, len(table), "labels") as stage, writing_alone(dataset):
         columns = {GEOMETRY: name_geometry(geometry)}
@@ -125,7 +125,7 @@ def find_geometry_of(
         pairs, found = [], []
         for start in range(0, len(masked), _MASKED_AT_ONCE):
             ids = masked[start : start + _MASKED_AT_ONCE]
-            some = read_stored(dataset, field, storage, ids, outlines=True)
+            some = read_stored(storage, field, ids, outlines=True)
             pairs.append(some.pairs)
             found.append(find_masks(some))
             stage.advance(len(ids))

@@ -163,7 +163,7 @@ def find_label_issues(
         field = str(table.patches_field)
         every = table
         if table.of_whole_images:
-            every = read_stored(dataset, field, locate(dataset, field))
+            every = read_stored(locate(dataset, field), field)
         tagged = has_tags(every)
         names = _second_fields(dataset, field, second_fields)
         rejected = None if tagged else read_rejected(dataset, table)
@@ -269,7 +269,7 @@ def write_label_issues(
     field = str(table.patches_field)
     tracker = progress or Progress()
     # what cannot be embedded, as it lies outside its image, is what boxes are looked at for
-    every = read_stored(dataset, field, locate(dataset, field))
+    every = read_stored(locate(dataset, field), field)
     geometry = find_geometry_of(dataset, every, tracker, share / 2)
     with tracker.stage(WRITING, share / 2, len(every), "labels") as stage, writing_alone(dataset):
         issues = name_issues(found)

@@ -68,7 +68,7 @@ def read_run(
             "again, then its labels can be checked."
         )
     wanted = pair_ids(results.sample_ids, results.label_ids)[embeddings.rows]
-    table = read_stored(dataset, field, locate(dataset, field))
+    table = read_stored(locate(dataset, field), field)
     # a single box that is no number would make all that is said of the others none
     table = table.take(table.usable())
     rows, vectors = match_ids(table.pairs, wanted)
@@ -94,7 +94,7 @@ def read_second(dataset: fo.Dataset, name: str, table: PatchTable) -> PatchTable
     """Reads the labels of another field that can be compared with those of a table; none where it
     has none."""
     try:
-        second = read_stored(dataset, name, locate(dataset, name))
+        second = read_stored(locate(dataset, name), name)
         return second.take(second.usable())
     except NoPatches:
         return replace(table.take(np.zeros(0, dtype=np.int64)), patches_field=name)

@@ -106,7 +106,7 @@ def make_thumbnails(
     storage, field = shown.info.storage(dataset), shown.info.patches_field
     ids, sample_ids = hex_ids(shown.ids[rows]), hex_ids(shown.sample_ids[rows])
     try:
-        table = read_stored(dataset, shown.info.field, storage, sorted(set(sample_ids)))
+        table = read_stored(storage, shown.info.field, sorted(set(sample_ids)))
     except NoPatches:
         return [
             Thumbnail(row, *pair, problem=_GONE)

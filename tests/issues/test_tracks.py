@@ -154,7 +154,7 @@ def _videos(make_dataset, labels_of):
 
 
 def _read(dataset, field):
-    table = read_stored(dataset, field, locate(dataset, field))
+    table = read_stored(locate(dataset, field), field)
     return table, read_tracks(dataset, table)
 
 
@@ -254,7 +254,7 @@ def test_label_issues_of_frames_say_what_their_tracks_are_called(make_dataset, i
 
 def test_what_is_followed_by_nobody_is_judged_as_ever(make_dataset):
     def tracks(dataset, field):
-        table = read_stored(dataset, field, locate(dataset, field))
+        table = read_stored(locate(dataset, field), field)
         return follow_labels(dataset, table, np.ones((len(table), 3), "f4"))
 
     images = make_dataset()
