@@ -1,7 +1,7 @@
 """Written by ``make types``: the version of each panel's messages, by component."""
 
 CONTRACTS = {
-    "LabelEmbeddings": "43ab0fbeb43270b8",
-    "AutoLabeling": "9f464067be6be508",
+    "LabelEmbeddings": "4df6bebe621a211f",
+    "AutoLabeling": "03726771d248625e",
     "Runs": "3c0b497c83ef58f6",
 }

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
-from ...approval.rules import IOU, RULES
+from ...approval.rules import RULES
 from ...autolabel.runs import RUN_STATES
 from ...dataset.states import LOOP_STATES
 from ..binary import Counts
@@ -71,12 +71,10 @@ class ApproveRequest(SourceRequest):
     Attributes:
         into: the field of ground truth
         rule: what becomes of labels that are in ground truth already
-        iou: from which overlap on two labels are of the same object
     """
 
     into: Text
     rule: Rule = "keep"
-    iou: float = Field(IOU, ge=0.01, le=1)
 
 
 class TargetRequest(SourceRequest):

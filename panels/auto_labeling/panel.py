@@ -140,11 +140,7 @@ class AutoLabeling(Undoing, WebPanel):
         candidates = _candidates(ctx, request)
         proof, holds = proof_of_basket(candidates)
         done = approve(
-            candidates,
-            request.into,
-            request.rule,
-            iou=request.iou,
-            proof_sentence=proof if holds else None,
+            candidates, request.into, request.rule, proof_sentence=proof if holds else None
         )
         ctx.ops.reload_dataset()  # it may have a new field
         sentence = done.sentence if holds or proof is None else f"{done.sentence} {VOID}"

@@ -458,11 +458,9 @@ class Changed(Done):
 
     Attributes:
         changed: how many labels or samples
-        unchanged: how many were like that already
     """
 
     changed: int
-    unchanged: int = 0
 
 
 class Answered(Done):

@@ -287,7 +287,6 @@ def test_patches_are_selected_before_anything_is_done_with_them(app):
         ("approve", {"field": FIELD, "into": FIELD}),
         ("approve", {"field": FIELD, "into": "a.b"}),
         ("approve", {"field": FIELD, "into": TRUTH, "rule": "merge"}),
-        ("approve", {"field": FIELD, "into": TRUTH, "iou": -1}),
         ("finalize", {"field": FIELD}),
         ("finalize", {"field": FIELD, "count": "all"}),
         ("undo", {}),

@@ -51,8 +51,6 @@ export interface ApproveRequest {
   into: string;
   /** what becomes of labels that are in ground truth already */
   rule?: Rule;
-  /** from which overlap on two labels are of the same object */
-  iou?: number;
 }
 
 /** What is to be proven of the labels that are approved. */
@@ -277,4 +275,4 @@ export interface Methods {
 }
 
 /** The version of these messages, which a page and the server must share. */
-export const CONTRACT = "9f464067be6be508";
+export const CONTRACT = "03726771d248625e";

@@ -202,8 +202,6 @@ export interface Changed {
   undo: string | null;
   /** how many labels or samples */
   changed: number;
-  /** how many were like that already */
-  unchanged: number;
 }
 
 /** How many labels to look at next. */
@@ -651,4 +649,4 @@ export interface Methods {
 }
 
 /** The version of these messages, which a page and the server must share. */
-export const CONTRACT = "43ab0fbeb43270b8";
+export const CONTRACT = "4df6bebe621a211f";

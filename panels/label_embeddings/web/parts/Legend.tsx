@@ -78,7 +78,7 @@ export function Legend({
         ))}
         {counts[0] > 0 && !search && (
           <li>
-            <span className="lv-legend-none">
+            <span>
               <i />
               <span>none</span>
               <b>{counts[0].toLocaleString()}</b>
