@@ -38,11 +38,13 @@ export function LabelEmbeddings(props: PanelProps) {
   );
 
   const asked = props.data?.page === "review";
-  const beginReview = useCallback(() => {
-    if (!asked || datasetName === null || begun.has(datasetName)) return false;
+  const asksReview = asked && opened?.run.patchesField != null;
+  useEffect(() => {
+    if (!asksReview || datasetName === null || begun.has(datasetName)) return;
+    if (openReviews.of(datasetName)?.run === opened.run.run) return;
     begun.add(datasetName);
-    return true;
-  }, [asked, datasetName]);
+    openReviews.set(datasetName, { run: opened.run.run, sample: false });
+  }, [asksReview, datasetName, opened]);
 
   // of one there is nothing to choose
   const only = chosen === undefined && runs?.length === 1 ? runs[0] : null;
@@ -61,7 +63,6 @@ export function LabelEmbeddings(props: PanelProps) {
           datasetName={datasetName}
           opened={opened}
           picker={picker}
-          beginReview={beginReview}
           asksSample={sampled === key && opened.run.key === key}
           onSample={() => openSamples.set(datasetName, null)}
           onStale={() => {

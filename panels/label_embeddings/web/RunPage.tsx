@@ -1,6 +1,6 @@
 import React, { useCallback, useEffect, useMemo, useReducer, useRef, useState } from "react";
 import { History } from "../../app/History";
-import { openReviews } from "../../app/opening";
+import { openReviews, useOpened } from "../../app/opening";
 import { Status } from "../../app/Status";
 import type { Shortcut } from "../../app/shortcuts";
 import { useKeys } from "../../app/useKeys";
@@ -39,7 +39,6 @@ export function RunPage({
   datasetName,
   opened,
   picker,
-  beginReview,
   asksSample,
   onSample,
   onStale,
@@ -48,8 +47,6 @@ export function RunPage({
   datasetName: string | null;
   opened: OpenRun;
   picker: React.ReactNode;
-  /** whether the page begins with the review, asked once */
-  beginReview: () => boolean;
   /** whether another panel asks for the random sample, until `onSample` was called */
   asksSample: boolean;
   onSample: () => void;
@@ -60,9 +57,9 @@ export function RunPage({
   const hasLabels = opened.run.patchesField !== null;
   const run = useMemo(() => wire.of(opened.run), [wire, opened.run]);
   const list = useCallback(() => wire.changes(), [wire]);
-  const [left] = useState(() => (asksSample ? null : openReviews.of(datasetName)));
-  const wasOpen = left?.run === opened.run.run ? left : null;
-  const [reviewing, setReviewing] = useState(() => hasLabels && (!!wasOpen || beginReview()));
+  const openReview = useOpened(openReviews, datasetName);
+  // one that another panel asks for begins with its sample
+  const reviewing = hasLabels && !asksSample && openReview?.run === opened.run.run;
   const [pointed, setPointed] = useState<number | null>(null);
   /** counts what the panel changed in the dataset, so that everything read before is read again */
   const [edition, changed] = useReducer((before: number) => before + 1, 0);
@@ -113,11 +110,13 @@ export function RunPage({
 
   const openRow = (row: number) =>
     run.openSample(row).catch((error: Error) => report.fail(error.message));
-  const audit = useAudit(run, report, !!wasOpen?.sample);
+  const audit = useAudit(run, report, reviewing && openReview.sample);
+  const startReview = useCallback(() => {
+    if (hasLabels) openReviews.set(datasetName, { run: opened.run.run, sample: audit.open });
+  }, [datasetName, opened.run.run, hasLabels, audit.open]);
   useEffect(() => {
-    const review = { run: opened.run.run, sample: audit.open };
-    openReviews.set(datasetName, reviewing ? review : null);
-  }, [datasetName, opened.run.run, reviewing, audit.open]);
+    if (reviewing) startReview();
+  }, [reviewing, startReview]);
   const review = useReviewQueue({
     wire,
     run,
@@ -128,15 +127,16 @@ export function RunPage({
     onStale,
   });
   const reviewer = useReviewer(review, openRow, report);
-  const startReview = () => setReviewing(hasLabels);
   // biome-ignore lint/correctness/useExhaustiveDependencies: what it calls is another each time
   useEffect(() => {
     if (!asksSample) return;
-    onSample();
-    audit.goOn().then((goesOn) => goesOn && startReview());
+    audit.goOn().then((goesOn) => {
+      if (goesOn) startReview();
+      onSample();
+    });
   }, [asksSample]);
   const endReview = () => {
-    setReviewing(false);
+    openReviews.set(datasetName, null);
     changed();
   };
 
