@@ -15,7 +15,6 @@ import fiftyone.operators.types as types
 from ..core.errors import BrainKeyInUse, Cancelled, LabelvetError
 from ..core.progress import Report
 from ..core.sentences import count
-from ..dataset.brain_runs import check_brain_key
 from ..dataset.patches import (
     as_images,
     count_images,
@@ -27,6 +26,7 @@ from ..dataset.patches import (
     outlines_of,
 )
 from ..dataset.removed import without_removed
+from ..dataset.saving_runs import check_brain_key
 from ..embeddings.catalog import DEFAULT_BACKBONE, PRECISIONS, BackboneChoice, list_backbones
 from ..embeddings.crops import BACKGROUNDS, KEPT
 from ..embeddings.projection import METHODS, METRICS, make_method

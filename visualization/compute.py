@@ -21,18 +21,18 @@ from numpy.typing import NDArray
 from ..core.errors import InvalidParameter, NoPatches
 from ..core.progress import SAVING, Progress, Report
 from ..core.sentences import agree, count, listed
-from ..dataset.brain_runs import (
+from ..dataset.documents import parse_ids, slices_of
+from ..dataset.other_fields import FieldPoints
+from ..dataset.patches import PatchTable, as_images, check_ids, read_patches
+from ..dataset.records import RunRecord
+from ..dataset.reporting import raising_if_deleted, reporting, saved_before
+from ..dataset.saving_runs import (
     check_brain_key,
     make_config,
     other_points,
     save_similarity_index,
     save_visualization,
 )
-from ..dataset.documents import parse_ids, slices_of
-from ..dataset.other_fields import FieldPoints
-from ..dataset.patches import PatchTable, as_images, check_ids, read_patches
-from ..dataset.records import RunRecord
-from ..dataset.reporting import raising_if_deleted, reporting, saved_before
 from ..dataset.storage import storage_of
 from ..embeddings.catalog import DEFAULT_BACKBONE
 from ..embeddings.crops import KEPT, CropSettings

@@ -26,7 +26,6 @@ from ..dataset.brain_runs import (
     load_other_fields,
     load_record,
     load_visualization,
-    save_visualization,
 )
 from ..dataset.documents import revision
 from ..dataset.memory import Memory
@@ -34,6 +33,7 @@ from ..dataset.other_fields import FieldPoints
 from ..dataset.patches import PatchTable, check_ids, match_ids, read_patches_left
 from ..dataset.records import RunRecord
 from ..dataset.reporting import raising_if_deleted, reporting, saved_before
+from ..dataset.saving_runs import save_visualization
 from ..dataset.storage import Storage
 from ..embeddings.crops import CropSettings
 from ..embeddings.hardware import Hardware

@@ -17,7 +17,7 @@ from labelvet.approval.finalize import finalize
 from labelvet.autolabel.replacing import count_elsewhere
 from labelvet.autolabel.runs import RUN_ATTRIBUTE, AutoLabelRun
 from labelvet.core.errors import InvalidParameter
-from labelvet.dataset import brain_runs
+from labelvet.dataset import saving_runs
 from labelvet.dataset.changes import find_change
 from labelvet.dataset.label_views import save_tagged_view
 from labelvet.dataset.patches import count_images, read_patches
@@ -247,8 +247,8 @@ ABSENT = [f"{number:024x}" for number in range(500)]
 @pytest.fixture
 def little_room(monkeypatch):
     """The document of a run has room for a few hundred ids; else it would take 300,000."""
-    monkeypatch.setattr(brain_runs, "_MAX_VIEW_BYTES", 8_000)
-    monkeypatch.setattr(brain_runs, "_MAX_STAGES_BYTES", 1_000)
+    monkeypatch.setattr(saving_runs, "_MAX_VIEW_BYTES", 8_000)
+    monkeypatch.setattr(saving_runs, "_MAX_STAGES_BYTES", 1_000)
 
 
 @pytest.mark.parametrize("patches", [False, True])

@@ -16,7 +16,7 @@ from labelvet.approval.finalize import finalize
 from labelvet.approval.undo import undo
 from labelvet.autolabel.runs import check_label_field
 from labelvet.core.errors import InvalidParameter, UnknownField
-from labelvet.dataset import brain_runs, storage, tags
+from labelvet.dataset import saving_runs, storage, tags
 from labelvet.dataset.label_views import exclude_tagged, save_tagged_view
 from labelvet.dataset.storage import home_of
 from labelvet.dataset.stored_embeddings import load_embeddings
@@ -81,7 +81,7 @@ def frames(videos):
 
 def test_a_map_of_very_many_frames_stays_one_of_frames(videos, monkeypatch):
     """Its view takes more room than a run's document has."""
-    monkeypatch.setattr(brain_runs, "_MAX_VIEW_BYTES", 8_000)
+    monkeypatch.setattr(saving_runs, "_MAX_VIEW_BYTES", 8_000)
     absent = [f"{number:024x}" for number in range(500)]
     view = videos.to_frames()
     view = view.select(view.limit(3).values("id") + absent)

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from labelvet import compute_visualization
 from labelvet.core.errors import BrainKeyInUse, InvalidParameter
-from labelvet.dataset import brain_runs
+from labelvet.dataset import saving_runs
 
 VECTORS = np.random.default_rng(51).random((24, 5)).astype("f4")
 
@@ -44,13 +44,13 @@ def lance_tables(monkeypatch, folder):
 def test_of_many_that_save_one_key_at_once_one_gets_it(judged, monkeypatch, exists):
     writers, wins, said = 6, [], []
     key = "ours" if exists else "new"
-    together, give_key = Barrier(writers), brain_runs.give_key
+    together, give_key = Barrier(writers), saving_runs.give_key
 
     def wait(*args):
         together.wait(60)
         return give_key(*args)
 
-    monkeypatch.setattr(brain_runs, "give_key", wait)
+    monkeypatch.setattr(saving_runs, "give_key", wait)
 
     def write():
         try:
@@ -178,14 +178,14 @@ def test_a_table_goes_with_the_last_run_that_has_it(judged, monkeypatch, tmp_pat
     finally:
         clone.delete()
 
-    before, write_results = tables(), brain_runs._write_results
+    before, write_results = tables(), saving_runs._write_results
 
     def fail(document, results):
         if document.key == "index":
             raise RuntimeError("the database is away")
         write_results(document, results)
 
-    monkeypatch.setattr(brain_runs, "_write_results", fail)
+    monkeypatch.setattr(saving_runs, "_write_results", fail)
     with pytest.raises(InvalidParameter, match="is away"):
         index(judged, "three")
     assert tables() == before
@@ -201,7 +201,7 @@ def test_what_was_killed_is_swept(judged):
         import fiftyone as fo
         import numpy as np
         from labelvet import compute_visualization
-        from labelvet.dataset import brain_runs
+        from labelvet.dataset import saving_runs
 
         vectors = np.random.default_rng(51).random((24, 5))
 
@@ -213,7 +213,7 @@ def test_what_was_killed_is_swept(judged):
             )
 
         def killed(step, call, after):
-            done, calls = getattr(brain_runs, step), []
+            done, calls = getattr(saving_runs, step), []
 
             def die(*args, **kwargs):
                 calls.append(args)
@@ -223,7 +223,7 @@ def test_what_was_killed_is_swept(judged):
                     os.kill(os.getpid(), signal.SIGKILL)
                 return result
 
-            setattr(brain_runs, step, die)
+            setattr(saving_runs, step, die)
             compute()
 
         compute()
@@ -265,7 +265,7 @@ def test_a_run_that_has_its_key_is_saved_whatever_fails_then(judged, monkeypatch
         raise RuntimeError("the database is away")
 
     with monkeypatch.context() as patched:
-        patched.setattr(brain_runs, step, fail)
+        patched.setattr(saving_runs, step, fail)
         compute(judged, "ours", overwrite=True, similarity_key="index")
     assert "not tidied up" in caplog.text
     judged.reload()
@@ -278,13 +278,13 @@ def test_a_run_that_has_its_key_is_saved_whatever_fails_then(judged, monkeypatch
 
 
 def test_a_run_that_took_its_key_stays_where_the_answer_is_lost(judged, monkeypatch):
-    give_key = brain_runs.give_key
+    give_key = saving_runs.give_key
 
     def lose(*args):
         give_key(*args)
         raise ConnectionError("the answer is lost")
 
-    monkeypatch.setattr(brain_runs, "give_key", lose)
+    monkeypatch.setattr(saving_runs, "give_key", lose)
     with pytest.raises(ConnectionError):
         compute(judged, "ours", overwrite=True)
     judged.reload()

@@ -374,7 +374,7 @@ def test_a_killed_run_leaves_the_old_run_or_the_new_one(boxes, when):
         f"""
         import os, signal
         import fiftyone as fo
-        from labelvet.dataset import brain_runs as runs
+        from labelvet.dataset import saving_runs as runs
         from labelvet import compute_visualization
 
         def die(*_):
