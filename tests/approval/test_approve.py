@@ -24,7 +24,7 @@ from labelvet.autolabel.runs import (
     save_run,
 )
 from labelvet.core.errors import InvalidParameter, UnknownField, UnknownUndo
-from labelvet.dataset import tags
+from labelvet.dataset import tag_updates, tags
 from labelvet.dataset.changes import find_change, list_changes
 from labelvet.dataset.documents import samples_of
 from labelvet.dataset.label_fields import label_field
@@ -105,7 +105,7 @@ def test_a_basket_that_is_replaced_comes_back_whole(predicted, labels_with, monk
     before, candidates = state(predicted), find_candidates(predicted, FIELD)
     new = read_candidates(candidates, Selection((0.32, 0.56)), "open")
     old = read_candidates(candidates, Selection((0.32, 0.56)), "basket")
-    push, pushed = tags._push_into_list, []
+    push, pushed = tag_updates._push_into_list, []
 
     def die(*args):
         push(*args)
@@ -114,7 +114,7 @@ def test_a_basket_that_is_replaced_comes_back_whole(predicted, labels_with, monk
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(tags, "_push_into_list", die)
+        patched.setattr(tag_updates, "_push_into_list", die)
         patched.setattr(tags, "_BATCH", 2)
         both = [np.concatenate(pair) for pair in zip(new, old, strict=True)]
         if dies_at is None:

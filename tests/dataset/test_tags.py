@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from fiftyone import ViewField as F
 from labelvet.core.errors import InvalidParameter, UnknownField, UnknownUndo
-from labelvet.dataset import changes, tags
+from labelvet.dataset import changes, tag_updates, tags
 from labelvet.dataset.documents import samples_of
 from labelvet.dataset.tags import tag_labels, tag_samples, tag_view, undo
 from labelvet.maps.map import load_map
@@ -144,7 +144,7 @@ def test_views_of_labels_are_tagged_as_fiftyone_does(judged):
 @pytest.mark.processes
 def test_another_process_undoes_after_a_crash(judged, monkeypatch):
     # the process dies between writing down what it will do and having done it
-    push, calls = tags._push_into_list, []
+    push, calls = tag_updates._push_into_list, []
 
     def die(*args):
         calls.append(args)
@@ -154,7 +154,7 @@ def test_another_process_undoes_after_a_crash(judged, monkeypatch):
 
     tokens = []
     monkeypatch.setattr(tags, "_BATCH", 2)
-    monkeypatch.setattr(tags, "_push_into_list", die)
+    monkeypatch.setattr(tag_updates, "_push_into_list", die)
     monkeypatch.setattr(changes.secrets, "token_hex", lambda n: tokens.append("ab" * n) or "ab" * n)
     judged.persistent = True
     with pytest.raises(KeyboardInterrupt):
