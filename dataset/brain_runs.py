@@ -59,13 +59,7 @@ def load_visualization(
     """
     dataset = samples._root_dataset
     dataset.reload()
-    if brain_key not in dataset.list_brain_runs(type="visualization"):
-        raise InvalidParameter(
-            f"There is no visualization '{brain_key}' in this dataset: compute it first."
-        )
-    results = stored_results(dataset, brain_key, load_view=False)
-    if results is None or not len(results.points):
-        raise InvalidParameter(f"The visualization '{brain_key}' is empty: compute it again.")
+    results = visualization_results(dataset, brain_key)
     stages = (getattr(results.config, "labelvet", None) or {}).get(STAGES)
     if stages is None:
         with _naming_lost_fields(brain_key):
@@ -80,6 +74,22 @@ def load_visualization(
         stages = record.stages
     with _naming_lost_fields(brain_key):
         return fo.DatasetView._build(dataset, [json_util.loads(one) for one in stages]), results
+
+
+def visualization_results(dataset: fo.Dataset, brain_key: str) -> Any:
+    """Returns FiftyOne's results of a visualization as the database has them.
+
+    Raises:
+        InvalidParameter: if there is no such visualization, or it is empty
+    """
+    if brain_key not in dataset.list_brain_runs(type="visualization"):
+        raise InvalidParameter(
+            f"There is no visualization '{brain_key}' in this dataset: compute it first."
+        )
+    results = stored_results(dataset, brain_key, load_view=False)
+    if results is None or not len(results.points):
+        raise InvalidParameter(f"The visualization '{brain_key}' is empty: compute it again.")
+    return results
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from ..dataset.brain_runs import (
     find_run,
     load_neighbor_graph,
     run_field,
-    stored_results,
+    visualization_results,
 )
 from ..dataset.patches import (
     PatchTable,
@@ -48,13 +48,7 @@ def read_run(
     """
     dataset.reload()
     seen = find_run(dataset, brain_key)
-    if brain_key not in dataset.list_brain_runs(type="visualization"):
-        raise InvalidParameter(
-            f"There is no visualization '{brain_key}' in this dataset: compute it first."
-        )
-    results = stored_results(dataset, brain_key, load_view=False)
-    if results is None:
-        raise InvalidParameter(f"The visualization '{brain_key}' is empty: compute it again.")
+    results = visualization_results(dataset, brain_key)
     field = run_field(dataset, brain_key)
     if field is None:
         raise InvalidParameter(
