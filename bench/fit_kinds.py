@@ -16,10 +16,11 @@ import numpy as np
 from labelvet.dataset.patches import PatchTable
 from labelvet.embeddings.catalog import DEFAULT_BACKBONE
 from labelvet.issues import kinds, opinions
+from labelvet.issues.embedding_evidence import find_neighbors
 from labelvet.issues.evidence import gather
 from labelvet.issues.kinds import KINDS, KindModel, fit_kinds
 from labelvet.issues.opinions import align, ask
-from labelvet.issues.suspicion import _fit_classes, find_neighbors, telling_confidences
+from labelvet.issues.suspicion import _fit_classes, telling_confidences
 from numpy.typing import NDArray
 
 from .data import ROOT

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 from labelvet.core.table import WHOLE_IMAGE, PatchTable
-from labelvet.issues.suspicion import find_neighbors
+from labelvet.issues.embedding_evidence import find_neighbors
 from labelvet.issues.tag_clues import TaggedImages
 from labelvet.issues.tag_fit import fit_tags
 from labelvet.issues.tags import find_tag_suspects

@@ -22,18 +22,10 @@ from ..core.progress import Progress
 from ..core.sentences import agree, count
 from ..core.table import PatchTable
 from .classes import SUGGESTED
+from .embedding_evidence import SHOWN_NEIGHBORS, check_embeddings, find_neighbors, look_of
 from .kinds import BACKGROUND, BADLY_PLACED, DUPLICATE, KINDS, RIGHT
 from .reasons import reason_of
-from .suspicion import (
-    SHOWN_EXAMPLES,
-    SHOWN_NEIGHBORS,
-    Suspicion,
-    check_embeddings,
-    find_neighbors,
-    look_of,
-    restore,
-    telling_confidences,
-)
+from .suspicion import SHOWN_EXAMPLES, Suspicion, restore, telling_confidences
 from .tag_clues import CLUES, TaggedImages
 from .tag_fit import STEPS, TagFit, fit_tags, weigh_confidences
 

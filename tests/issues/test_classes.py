@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from labelvet.issues.class_clues import ClassedPatches
 from labelvet.issues.classes import fit_classes
-from labelvet.issues.suspicion import find_neighbors
+from labelvet.issues.embedding_evidence import find_neighbors
 from sklearn.datasets import load_digits
 from sklearn.metrics import average_precision_score
 

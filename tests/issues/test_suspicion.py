@@ -94,11 +94,11 @@ def test_a_lonely_class_and_500_classes():
 
 def test_a_run_s_own_graph_serves_as_well(monkeypatch):
     from labelvet.embeddings.neighbors import build_neighbor_graph
-    from labelvet.issues import suspicion
+    from labelvet.issues import embedding_evidence
 
     table, vectors, flipped, truth = clusters(400)
     graph = build_neighbor_graph(vectors, 15)
-    monkeypatch.setattr(suspicion, "EXACT_UP_TO", 100)  # as above 30,000 labels
+    monkeypatch.setattr(embedding_evidence, "EXACT_UP_TO", 100)  # as above 30,000 labels
     found = find_suspects(table, vectors, graph=graph)
     assert roc_auc_score(flipped, found.mislabeled) > 0.97
     assert (found.suggested[flipped, 0] == truth[flipped]).all()

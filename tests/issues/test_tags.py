@@ -14,9 +14,9 @@ from labelvet.approval.candidates import Selection, find_candidates
 from labelvet.core.errors import InvalidParameter
 from labelvet.core.table import WHOLE_IMAGE, PatchTable
 from labelvet.dataset.states import REJECTED_TAG
+from labelvet.issues.embedding_evidence import find_neighbors
 from labelvet.issues.find import find_label_issues
 from labelvet.issues.kinds import BACKGROUND, DUPLICATE
-from labelvet.issues.suspicion import find_neighbors
 from labelvet.issues.tag_clues import CLUES, TagClues, TaggedImages
 from labelvet.issues.tag_fit import weigh_confidences
 from labelvet.issues.tags import find_tag_suspects, has_tags
