@@ -29,6 +29,7 @@ from ..dataset.documents import (
 from ..dataset.expressions import each, retagged, without
 from ..dataset.holds import check_held
 from ..dataset.open_patches import write_patches
+from ..dataset.patches import is_of_whole_images
 from ..dataset.removed import describe_removed, find_removed
 from ..dataset.schema import Attribute, check_labels, declare_attributes
 from ..dataset.states import (
@@ -155,6 +156,7 @@ def give_answers(dataset: fo.Dataset, field: str, answers: list[Answer], user: s
     """
     storage = locate(dataset, field)
     path = storage.label_root(storage.local(field))
+    whole = is_of_whole_images(dataset, field)
     for answer in answers:
         _check(storage, path.root, answer)
     # what asks whether an answer came later, as an audit does, has its own from the same clock
@@ -171,12 +173,12 @@ def give_answers(dataset: fo.Dataset, field: str, answers: list[Answer], user: s
         now_there = labels.get((answer.sample_id, answer.label_id))
         if not more and now_there is not None and _was_moved(answer, now_there):
             return Answered(0, 1, None, _describe_moved(now_there))
-        return Answered(0, len(answers), None, _describe(answers, len(answers)))
+        return Answered(0, len(answers), None, _describe(answers, len(answers), whole))
     check_labels(storage, storage.local(field))
     declare_answers(storage, path.root)
     # of several it is known at the end how many there are
     several = len(entries) > 1
-    sentence = "Answers given." if several else _describe([one for one, _ in taken], 0)
+    sentence = "Answers given." if several else _describe([one for one, _ in taken], 0, whole)
     changed = 0
     with begin(dataset, REVIEW, sentence, user, field=field) as change:
         for start in range(0, len(entries), _BATCH):
@@ -187,10 +189,10 @@ def give_answers(dataset: fo.Dataset, field: str, answers: list[Answer], user: s
         if not changed:
             change.drop()
         elif several:
-            change.say(_describe_many([one for one, _ in taken], changed))
+            change.say(_describe_many([one for one, _ in taken], changed, whole))
     refused = len(answers) - changed
     return Answered(
-        changed, refused, change.token if changed else None, _describe(answers, refused)
+        changed, refused, change.token if changed else None, _describe(answers, refused, whole)
     )
 
 
@@ -210,10 +212,11 @@ def take_back_change(change: Change) -> Answered:
     storage = locate(change.dataset, field)
     path = storage.label_root(storage.local(field))
     check_labels(storage, storage.local(field))
-    changed = refused = 0
+    given = changed = refused = 0
     left: list[list[dict[str, Any]]] = []
     for entries in [change.what.get("entries", []), *change.entries()]:
         check_held(f"{count(changed, 'answer')} had been undone before" if changed else "")
+        given += len(entries)
         done = write_entries(storage, field, path, entries, back=True)
         changed += done
         if done < len(entries):
@@ -227,7 +230,8 @@ def take_back_change(change: Change) -> Answered:
         change.leave_entries(left)
     else:
         change.close()
-    said = [f"{count(changed, 'answer')} {agree(changed, 'was', 'were')} undone."]
+    all_of = f"{count(changed, 'answer')} {agree(changed, 'was', 'were')} undone."
+    said = [f"Undone: {change.sentence}" if changed == given == 1 else all_of]
     if stay := refused - gone:
         it = agree(stay, "it was left as it is", "they were left as they are")
         said.append(f"{count(stay, 'label')} {agree(stay, 'was', 'were')} changed since: {it}.")
@@ -534,7 +538,7 @@ def _update(
     return where, [{"$set": {root: label, "last_modified_at": now()}}]
 
 
-def _describe(answers: list[Answer], refused: int) -> str:
+def _describe(answers: list[Answer], refused: int, whole: bool) -> str:
     if refused == len(answers):
         return (
             "It was changed, approved or deleted since you saw it: nothing was written."
@@ -543,24 +547,30 @@ def _describe(answers: list[Answer], refused: int) -> str:
             "written."
         )
     if len(answers) > 1:
-        said = _describe_many(answers, len(answers) - refused)
+        said = _describe_many(answers, len(answers) - refused, whole)
         if not refused:
             return said
         were = agree(refused, "was", "were")
         left = agree(refused, "it was left as it is", "they were left as they are")
         return f"{said} {refused:,} {were} changed, approved or deleted since: {left}."
     (answer,) = answers
+    moved = f", with a new box{_cut_off(answer)}" if answer.box is not None else ""
     return {
         RIGHT: f"'{answer.seen}' is right.",
-        WRONG_CLASS: f"'{answer.seen}' is now '{answer.label}'.",
+        WRONG_CLASS: f"'{answer.seen}' is now '{answer.label}'{moved}.",
         BADLY_PLACED: f"'{answer.seen}' has a new box{_cut_off(answer)}.",
-        NOT_AN_OBJECT: f"'{answer.seen}' is rejected: not an object.",
+        NOT_AN_OBJECT: f"'{answer.seen}' is rejected: {_nothing(whole)}.",
         NOT_NEEDED: f"'{answer.seen}' is rejected: not needed, as another label shows the object.",
         SKIPPED: "Skipped.",
     }[answer.verdict]
 
 
-def _describe_many(answers: list[Answer], given: int) -> str:
+def _nothing(whole: bool) -> str:
+    """What is not there: a class that is said of a whole image is no object."""
+    return "not in the image" if whole else NOT_AN_OBJECT
+
+
+def _describe_many(answers: list[Answer], given: int, whole: bool) -> str:
     alike = {(answer.verdict, answer.label) for answer in answers}
     rejected = all(verdict in REJECTING for verdict, _ in alike)
     verdict, label = alike.pop()
@@ -568,7 +578,8 @@ def _describe_many(answers: list[Answer], given: int) -> str:
     if not alike and verdict == WRONG_CLASS:
         return f"{labels} now '{label}'."
     if rejected:
-        return f"{labels} rejected{'' if alike else f': {verdict}'}."
+        why = _nothing(whole) if verdict == NOT_AN_OBJECT else verdict
+        return f"{labels} rejected{'' if alike else f': {why}'}."
     return f"{count(given, 'answer')} saved."
 
 

@@ -13,6 +13,7 @@ from ..core.sentences import agree, count
 from ..dataset.brain_runs import first_field_notes
 from ..dataset.documents import Ids, hex_ids
 from ..dataset.label_types import mean_confidence
+from ..dataset.patches import is_of_whole_images
 from ..dataset.storage import locate
 from ..issues.attributes import DUPLICATE, ISSUE, MISPLACED, REASON, SUGGESTED_BOX
 from ..issues.findings import Findings, load_findings
@@ -52,6 +53,7 @@ class Item:
         along: how many other labels of its track the same is asked of, and not asked about
         needless: whether another label shows its object: a duplicate, or one that is badly placed
             beside the label that fits
+        whole: whether it is said of the whole image
     """
 
     id: str
@@ -71,6 +73,7 @@ class Item:
     again: bool = False
     along: int = 0
     needless: bool = False
+    whole: bool = False
 
 
 @dataclass(frozen=True)
@@ -184,6 +187,7 @@ def read_items(
     """
     storage = locate(dataset, kept.patches_field)
     root, listed = storage.label_root(storage.local(kept.patches_field))
+    whole = is_of_whole_images(dataset, kept.patches_field)
     items: list[Item] = []
     questions = kept.questions if once else None
     questions = np.arange(len(kept)) if questions is None else questions
@@ -227,6 +231,7 @@ def read_items(
                         again,
                         int(sizes[question]) - 1,
                         bool(issue == DUPLICATE or beside),
+                        whole,
                     )
                 )
     return items, passed

@@ -618,6 +618,7 @@ class Item(Reply):
         again: whether an audit asks for a second answer, which is not written into the label
         along: how many other labels of its track the same is asked of, and not asked about
         needless: whether another label shows its object
+        whole: whether it is said of the whole image
     """
 
     row: int
@@ -638,6 +639,7 @@ class Item(Reply):
     again: bool
     along: int
     needless: bool
+    whole: bool
 
     @classmethod
     def of(cls, item: queue.Item, shown: Map) -> Item | None:

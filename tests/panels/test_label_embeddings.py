@@ -337,7 +337,7 @@ def test_a_review_asks_writes_and_takes_back(app):
     assert app.dataset.count_values(LABEL)["bird"] == 1
     assert app("next_issues", **about)["queue"]["reviewed"] == 2
     assert [one["token"] for one in app("changes")["changes"]][-1] == done["undo"]
-    assert "undone" in app("undo", token=done["undo"])["sentence"]
+    assert app("undo", token=done["undo"])["sentence"] == "Undone: 'dog' is now 'bird'."
     assert "bird" not in app.dataset.count_values(LABEL)
 
 

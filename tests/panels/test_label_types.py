@@ -214,6 +214,7 @@ def test_images_of_several_classes_are_mapped_judged_and_answered(make_dataset, 
         return app("answer", **of_run, answers=[{**answer, "verdict": verdict, "label": None}])
 
     given = say(first, "not an object")
+    assert first["whole"] and given["sentence"] == "'c2' is rejected: not in the image."
     say(second, "skipped")
     say(third, "right")
     tags = dict(

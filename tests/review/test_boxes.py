@@ -50,12 +50,22 @@ def test_a_box_is_kept_with_who_and_when_and_the_box_before(judged, dog):
     assert patches[label.id][FIELD].bounding_box == NEW
     assert [change.sentence for change in list_changes(judged)] == [done.sentence]
 
-    assert take_back(judged, done.token).changed == 1
+    undone = take_back(judged, done.token)
+    assert undone.changed == 1 and undone.sentence == "Undone: 'dog' has a new box."
     back = box(judged, label)
     assert back.bounding_box == before and back.tags == []
     assert not hasattr(back, "box_before") and not hasattr(back, "review")
     patches.reload()
     assert patches[label.id][FIELD].bounding_box == before
+
+
+def test_a_box_goes_with_another_class(judged, dog):
+    sample, label = dog
+    both = Answer(sample.id, label.id, "dog", "wrong class", "fox", NEW, label.bounding_box)
+    done = give_answers(judged, FIELD, [both], "ada")
+    assert done.sentence == "'dog' is now 'fox', with a new box."
+    kept = box(judged, label)
+    assert (kept.label, kept.bounding_box, kept.box_before) == ("fox", NEW, label.bounding_box)
 
 
 def test_two_reviewers_on_one_box(judged, dog):

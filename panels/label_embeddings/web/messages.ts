@@ -592,6 +592,8 @@ export interface Item {
   along: number;
   /** whether another label shows its object */
   needless: boolean;
+  /** whether it is said of the whole image */
+  whole: boolean;
 }
 
 /** What Python can be asked, and what it answers. */
@@ -649,4 +651,4 @@ export interface Methods {
 }
 
 /** The version of these messages, which a page and the server must share. */
-export const CONTRACT = "4df6bebe621a211f";
+export const CONTRACT = "57dd53bc3a31c927";

@@ -28,6 +28,7 @@ const item = (id: string, more: Partial<Item> = {}): Item => ({
   again: false,
   along: 0,
   needless: false,
+  whole: false,
   neighbors: [],
   examples: [],
   ...more,
@@ -102,7 +103,7 @@ describe("how far a review is", () => {
 describe("the answer that stands out", () => {
   const likely = (more: Partial<Item>) => likelyVerdict(item("a", more));
   it("is what the issue says", () => {
-    expect(likely({ issue: null })).toBe("right");
+    expect(likely({ issue: null, suspicion: 0.3 })).toBe("right");
     expect(likely({ issue: "mislabeled" })).toBe("wrong class");
     expect(likely({ issue: "mislabeled", suggested: "" })).toBe("wrong class");
     expect(likely({ issue: "spurious" })).toBe("not an object");
@@ -116,6 +117,7 @@ describe("the answer that stands out", () => {
   });
   it("is none where no answer says what is wrong", () => {
     expect(likely({ issue: "misplaced" })).toBe(null);
+    expect(likely({ issue: null, suspicion: 0.68 })).toBe(null);
   });
 });
 

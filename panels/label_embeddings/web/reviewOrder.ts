@@ -80,6 +80,9 @@ export function likelyVerdict(item: Item): Verdict | null {
     case "spurious":
     case "duplicate":
       return rejection(item);
+    case null:
+      // what the review has learned since may speak against it
+      return item.suspicion < 0.5 ? "right" : null;
     default:
       return "right";
   }

@@ -72,7 +72,7 @@ export function VerdictBar({
         </Button>
       ) : (
         <Button primary={likely === "not an object"} shortcut="n" onClick={verdicts.reject}>
-          Not an object
+          {item.whole ? "Not in the image" : "Not an object"}
         </Button>
       )}
       <Button shortcut="k" onClick={verdicts.skip}>
