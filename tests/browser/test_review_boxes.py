@@ -105,7 +105,7 @@ def test_boxes_are_corrected(app, page, misplaced, asked, screenshot):
     page.mouse.move(at[0] - box["width"] / 4, at[1] - box["height"] / 2, steps=5)
     page.mouse.up()
     page.keyboard.press("b")
-    wait_for(page, "has a new box")
+    page.locator(".lv-status", has_text="has a new box").filter(has_not_text="Undone").wait_for()
     ((now, _, said),) = corrected(misplaced)
     wanted = [said[0], said[1], 0.75 * said[2], 0.5 * said[3]]
     assert np.allclose(now, wanted, atol=0.02 * max(said[2:]) + 0.002)
