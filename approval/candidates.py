@@ -20,7 +20,7 @@ from ..dataset.label_fields import LabelField, label_field
 from ..dataset.label_types import check_label_type, label_type_of, no_box
 from ..dataset.patches import sample_id_path, whole_groups
 from ..dataset.removed import is_ours
-from ..dataset.storage import FRAMES, Storage, locate
+from ..dataset.storage import FRAMES, Storage, locate, storage_of
 
 
 @dataclass(frozen=True)
@@ -203,7 +203,9 @@ def view_root(candidates: Candidates, view: Any) -> tuple[str, bool]:
     Raises:
         UnknownField: if it is a view of the patches of another field, or without this one
     """
-    if label_type_of(view.get_field(candidates.field)) is None:
+    # samples and frames may both have a field of that name
+    other = storage_of(view).frames != locate(candidates.dataset, None).frames
+    if other or label_type_of(view.get_field(candidates.field)) is None:
         raise UnknownField(
             f"The current view has no labels of '{candidates.field}': close the view of patches, "
             "open that of the frames, or select the field in it."

@@ -57,8 +57,14 @@ def candidates_view(
         InvalidParameter: if no patches can be made of what it shows
     """
     home = locate(candidates.dataset, candidates.field)
-    view = _without_groups(view, fom.VIDEO if home.frames else fom.IMAGE)
-    if home.frames and not storage_of(view).frames:
+    of = fom.VIDEO if home.frames else fom.IMAGE
+    view = _without_groups(view, of)
+    are_frames = storage_of(view).frames
+    if are_patches(candidates) and not are_frames and view.media_type not in (of, None):
+        raise InvalidParameter(
+            f"The labels are on {of}s, and the grid shows none: switch to a view of {of}s."
+        )
+    if home.frames and not are_frames:
         if not home.have_files:
             raise InvalidParameter(
                 "Labels can only be shown on images, and these frames have none: make them with "

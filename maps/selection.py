@@ -81,13 +81,19 @@ def _known_fields(shown: Map, view: Any) -> list[str]:
 
 
 def _visible_frames(shown: Map, view: Any) -> NDArray[np.bool_]:
-    """Finds the rows of frames, or of their labels, that a view of videos shows."""
+    """Finds the rows of frames, or of their labels, that a view of videos shows: none where it
+    shows another slice of a group."""
     field, frames = shown.info.field, hex_ids(shown.sample_ids)
+    if not view._has_frame_fields() or (field is not None and view.get_field(field) is None):
+        return np.zeros(len(shown), dtype=bool)
     if field is None:
         seen = set(view.values("frames.id", unwind=True))
         return np.fromiter((id_ in seen for id_ in frames), bool, len(shown))
     root, is_list = view._get_label_field_root(field)
-    columns = (chain.from_iterable(column) for column in view.values(["frames.id", f"{root}.id"]))
+    columns = (
+        chain.from_iterable(of_sample or () for of_sample in column)
+        for column in view.values(["frames.id", f"{root}.id"])
+    )
     labels = {
         (frame, id_)
         for frame, ids in zip(*columns, strict=True)
@@ -188,8 +194,7 @@ def _stages(
     samples = hex_ids(shown.samples[np.unique(shown.sample_index[rows])])
     few = _few_samples(samples, view)
     sample_id = sample_id_path(view)
-    generated = sample_id != "id"  # a patch names its sample
-    if patches_field is None or (generated and view.get_field(patches_field) is None):
+    if patches_field is None or view.get_field(patches_field) is None:
         return few or made("samples", f"$_{sample_id}", None)
     if is_patches_view(view) and view._get_label_field_root(patches_field)[1] is False:
         # a patch has the id of its label
@@ -210,11 +215,16 @@ def _few_samples(ids: list[str], view: Any) -> dict[str, dict[str, Any]]:
 
 
 def check_frames(shown: Map, view: Any) -> None:
-    """Checks that the grid of a view shows frames where a map does.
+    """Checks that the grid of a view shows frames where a map does, and nowhere else.
 
     Raises:
-        InvalidParameter: if it shows videos
+        InvalidParameter: if it shows something else
     """
+    if storage_of(view).frames and not shown.info.frames:
+        raise InvalidParameter(
+            "This map shows no frames, and the grid shows them: open the dataset, or the view that "
+            "the map was made of."
+        )
     if shown.info.frames and not storage_of(view).frames:
         raise InvalidParameter(
             "This map shows frames, and the grid shows videos: open the view of frames that it was "

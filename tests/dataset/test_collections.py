@@ -16,7 +16,7 @@ from labelvet.approval.counts import count_candidates
 from labelvet.approval.finalize import finalize
 from labelvet.autolabel.replacing import count_elsewhere
 from labelvet.autolabel.runs import RUN_ATTRIBUTE, AutoLabelRun
-from labelvet.core.errors import InvalidParameter
+from labelvet.core.errors import InvalidParameter, LabelvetError, UnknownField
 from labelvet.dataset import saving_runs
 from labelvet.dataset.changes import find_change
 from labelvet.dataset.label_views import save_tagged_view
@@ -143,6 +143,33 @@ def test_frames_of_a_slice_of_videos_are_mapped_beside_images(groups, tmp_path):
     assert issues.checked == 24
     # those of the images are as they were
     assert groups.get_field(f"{ROOT}.suspicion") is None
+
+
+def test_labels_of_frames_and_of_images_of_one_name_are_not_taken_for_each_other(groups, tmp_path):
+    for sample in groups.select_group_slices("video"):
+        path = tmp_path / f"{sample.id}.jpg"
+        Image.new("RGB", (60, 40)).save(path)
+        sample.frames[3] = fo.Frame(filepath=str(path), det=detections("cat"))
+        sample.save()
+    groups.add_frame_field("det.detections.vector", fo.VectorField)
+    videos, right = groups.select_group_slices("video"), groups.select_group_slices("right")
+    compute(videos.to_frames(), "of_frames")
+    compute(right, "of_images")
+    of_frames, of_images = load_map(groups, "of_frames"), load_map(groups, "of_images")
+    for view in (right, groups.limit(2)):
+        assert not visible_rows(of_frames, view).any()
+    with pytest.raises(InvalidParameter, match="This map shows no frames, and the grid shows them"):
+        select_stages(of_images, np.array([0]), videos.to_frames())
+    for field, shown, other in (
+        ("frames.det", videos, right), ("det", right, videos), ("det", right, videos.to_frames()),
+    ):  # fmt: skip
+        candidates = find_candidates(groups, field)
+        assert len(candidates_view(shown, candidates, Selection(), "open")) == 12
+        with pytest.raises(LabelvetError, match=r"grid shows none|no labels"):
+            candidates_view(other, candidates, Selection(), "open")
+        if other is not videos:
+            with pytest.raises(UnknownField, match="The current view has no labels of 'det'"):
+                count_candidates(candidates, other)
 
 
 @pytest.fixture

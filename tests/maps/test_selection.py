@@ -68,6 +68,9 @@ def test_views_without_the_field_show_the_rows_of_their_images(judged):
         judged.limit(2).to_patches("other"),
     ):
         assert visible_rows(shown, view).tolist() == [True] * 6 + [False] * 18
+        stages = select_stages(shown, np.array([0, 1]), view)
+        picked = fosv.get_extended_view(view, extended_stages=stages)
+        assert set(picked.values("filepath")) == {judged.first().filepath}
 
 
 def test_a_map_of_images_in_any_view(judged):
