@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..dataset.documents import samples_of
-from ..dataset.expressions import Expression, confidence, each, in_list, keep, state
+from ..dataset.expressions import LEAST, Expression, confidence, each, in_list, keep, state
 from ..dataset.patches import whole_groups
 from ..dataset.states import LOOP_STATES
 from .candidates import Candidates, view_root
@@ -78,6 +78,7 @@ def count_candidates(candidates: Candidates, view: Any = None) -> CandidateCount
             columns[at, int(row["_id"]["column"])] += count
     with np.errstate(invalid="ignore"):
         mean = sums / np.where(known == 0, np.nan, known)
+    mean[~np.isfinite(mean)] = np.nan
     return CandidateCounts(tuple(classes), counts, mean, edges, columns)
 
 
@@ -114,7 +115,7 @@ def _is_percent(before: tuple[Any, list[dict[str, Any]]]) -> bool:
 
 def _grouped(before: tuple[Any, list[dict[str, Any]]], key: Expression) -> Any:
     collection, stages = before
-    known = _is_number()
+    known = {"$and": [_is_number(), {"$lte": ["$l.confidence", -LEAST]}]}
     group = {
         "_id": key,
         "n": {"$sum": 1},
@@ -125,8 +126,8 @@ def _grouped(before: tuple[Any, list[dict[str, Any]]], key: Expression) -> Any:
 
 
 def _is_number() -> Expression:
-    # NaN is less than every number, and null less than that
-    return {"$gte": ["$l.confidence", -float("inf")]}
+    # NaN is less than every number, and null less than that; one that is endless is in no range
+    return {"$gte": ["$l.confidence", LEAST]}
 
 
 def _column(percent: bool) -> Expression:

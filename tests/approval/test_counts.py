@@ -1,10 +1,16 @@
 import fiftyone as fo
 import numpy as np
 import pytest
+from bson import ObjectId
 from fiftyone import ViewField as F
 from hypothesis import given
 from hypothesis import strategies as st
-from labelvet.approval.candidates import Candidates, find_candidates
+from labelvet.approval.candidates import (
+    Candidates,
+    Selection,
+    find_candidates,
+    read_candidates,
+)
 from labelvet.approval.counts import count_candidates
 from labelvet.core.errors import UnknownField
 from labelvet.dataset.documents import samples_of
@@ -64,7 +70,7 @@ def dataset_of():
 
     def of(values):
         label = {"_cls": "Detection", "label": "a", "bounding_box": [0, 0, 1, 1]}
-        labels = [{**label, "confidence": value} for value in values]
+        labels = [{**label, "_id": ObjectId(), "confidence": value} for value in values]
         samples_of(dataset).update_one({}, {"$set": {"predictions.detections": labels}})
         return Candidates(dataset, FIELD)
 
@@ -78,6 +84,16 @@ def dataset_of():
 )
 def test_a_single_confidence_does_not_say_percent(dataset_of, values, last):
     assert count_candidates(dataset_of(values)).edges[-1] == last
+
+
+def test_confidences_that_are_endless_count_as_the_filter_finds_them(dataset_of):
+    candidates = dataset_of([0.5, np.inf, -np.inf, np.nan, 1e308, 1e308, 0.5])
+    found = count_candidates(candidates)
+    assert np.isnan(found.confidence).all()  # the sum is beyond every number
+    for low, high, columns in ((0.0, None, slice(1, 203)), (None, 0.5, slice(0, 102))):
+        chosen = read_candidates(candidates, Selection((low, high)), "open")[1]
+        assert len(chosen) == found.open[:, columns].sum()
+    assert count_candidates(dataset_of([0.5, np.inf, -np.inf])).confidence.tolist() == [0.5]
 
 
 def test_labels_without_confidence_or_class_are_counted_apart(predicted):
