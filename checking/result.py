@@ -12,7 +12,7 @@ from typing import Any
 import fiftyone as fo
 
 from ..core.files import write_whole
-from ..core.sentences import count
+from ..core.sentences import count, whole_percent
 from ..issues.attributes import (
     ISSUE,
     ISSUES,
@@ -152,12 +152,12 @@ class CheckResult:
 
 def _lines(issue: Issue) -> Iterator[str]:
     box = ", ".join(f"{value:.3f}" for value in issue.box)
-    yield f"  {issue.probability:4.0%}  {issue.place or issue.file}"
+    yield f"  {whole_percent(issue.probability):>8}  {issue.place or issue.file}"
     named = issue.issue == MISLABELED and issue.suggested_label
     better = f", rather {issue.suggested_label}" if named else ""
-    yield f"        {issue.issue}: {issue.label}{better}, box {box}"
+    yield f"            {issue.issue}: {issue.label}{better}, box {box}"
     if issue.reason:
-        yield f"        {issue.reason}"
+        yield f"            {issue.reason}"
 
 
 def read_result(

@@ -19,6 +19,8 @@ from .storage import Storage
 Points = NDArray[np.float64]
 # the indices of the points of a skeleton that are joined, one after the other
 Edges = Sequence[Sequence[int]]
+# where the mask of a detection is
+_MASKS = ("mask", "mask_path")
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,29 @@ def read_shapes(
     return shapes
 
 
+def find_masked(
+    storage: Storage, root: str, listed: bool, labels: Sequence[tuple[str, str]]
+) -> set[tuple[str, str]]:
+    """Finds which of some labels have a mask, in the document or in a file, and reads none of them.
+
+    Args:
+        storage: where the labels are
+        root: the path of the labels
+        listed: whether there is a list of them in each sample
+        labels: the ids of their samples, and their own
+
+    Returns:
+        those of ``labels`` that have one
+    """
+    samples, ids = ({ObjectId(id_) for id_ in column} for column in zip(*labels, strict=True))
+    masked = {"$or": [{"$gt": [f"$$l.{name}", None]} for name in _MASKS]}
+    asked = keep(label_list(root, listed), {"$and": [{"$in": ["$$l._id", list(ids)]}, masked]})
+    found = storage.documents.aggregate(
+        [{"$match": {"_id": {"$in": list(samples)}}}, {"$project": {"ids": each(asked, "$$l._id")}}]
+    )
+    return {(str(one["_id"]), str(id_)) for one in found for id_ in one["ids"]} & set(labels)
+
+
 def _edges(storage: Storage, patches_field: str) -> Edges:
     """Returns what FiftyOne joins of the keypoints of a field."""
     skeletons = storage.dataset.skeletons or {}
@@ -120,7 +145,7 @@ def _there(points: Points) -> Points:
 
 
 _SHAPES: dict[type, tuple[tuple[str, ...], Callable[[Mapping[str, Any], Edges], Shape | None]]] = {
-    fo.Detections: (("mask", "mask_path"), _masked),
+    fo.Detections: (_MASKS, _masked),
     fo.Polylines: (("points", "closed", "filled"), _lined),
     fo.Keypoints: (("points",), _pointed),
 }

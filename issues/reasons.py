@@ -124,7 +124,9 @@ class Reasons:
         if opinions.opposed[row] == code:
             return f"'{opinions.names[opinions.opposing[row]]}'"
         labels, codes, _ = opinions.classes
-        return "another field" if ((labels == row) & (codes == code)).any() else ""
+        if not ((labels == row) & (codes == code)).any():
+            return ""
+        return f"'{opinions.names[0]}'" if len(opinions.names) == 1 else "another field"
 
     def _agrees(self, row: int) -> bool:
         """Whether another field has the label's own class in its place."""

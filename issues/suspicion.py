@@ -391,8 +391,8 @@ def _fit_classes(
     lonely = int((np.bincount(codes) == 1).sum())
     if lonely:
         notes.append(
-            f"{lonely:,} of {len(used):,} classes have only one {thing}, so nothing can confirm "
-            "it: it is judged by how well the other classes fit."
+            f"{lonely:,} of {len(used):,} classes {agree(lonely, 'has', 'have')} only one {thing}, "
+            "which nothing can confirm: it is judged by how well the other classes fit."
         )
     if not labeled.all():
         neighbors, similarities = find_neighbors(vectors[labeled])

@@ -252,8 +252,8 @@ def _notes(labels: PatchTable, images: TaggedImages) -> list[str]:
         notes.append(f"{count(without, 'label')} {have} no class, which cannot be checked.")
     if lonely := int((images.tags.sum(axis=0) == 1).sum()):
         notes.append(
-            f"{lonely:,} of {images.num_classes:,} classes have only one image, so nothing can "
-            "confirm them."
+            f"{lonely:,} of {images.num_classes:,} classes {agree(lonely, 'has', 'have')} only one "
+            "image, so nothing can confirm it."
         )
     return notes
 

@@ -40,10 +40,37 @@ def checked_box(box: Sequence[float] | None) -> list[float]:
     return [left, top, width if inside[0] else wide, height if inside[1] else high]
 
 
+def has_mask(label: Mapping[str, Any]) -> bool:
+    """Whether a label as the database has it has a mask, in the document or in a file."""
+    return label.get("mask") is not None or label.get("mask_path") is not None
+
+
 def can_move(label: Mapping[str, Any]) -> bool:
     """Whether a label as the database has it has a box, and nothing that hangs on it."""
-    has_mask = label.get("mask") is not None or label.get("mask_path") is not None
-    return label.get("bounding_box") is not None and not has_mask
+    return why_fixed(label.get("bounding_box"), has_mask(label)) is None
+
+
+def why_fixed(box: Sequence[float] | None, masked: bool) -> str | None:
+    """Says why a label's box is not moved: it is an outline, or its mask would be stretched.
+
+    Args:
+        box: its box, None where it has none
+        masked: whether it has a mask
+
+    Returns:
+        a sentence, None where the box can be moved
+    """
+    if box is None:
+        return (
+            "This label has no box of its own: correct its outline or points in an annotation "
+            "tool, or skip it."
+        )
+    if masked:
+        return (
+            "This label has a mask, which a new box would stretch: correct both in an annotation "
+            "tool, or skip it."
+        )
+    return None
 
 
 def check_can_move(label: Mapping[str, Any]) -> None:
@@ -52,14 +79,6 @@ def check_can_move(label: Mapping[str, Any]) -> None:
     Raises:
         InvalidParameter: if it cannot: it is an outline, or its mask would be stretched
     """
-    if can_move(label):
-        return
-    if label.get("bounding_box") is None:
-        raise InvalidParameter(
-            "This label has no box of its own: correct its outline or points in an annotation "
-            "tool, or skip it."
-        )
-    raise InvalidParameter(
-        "This label has a mask, which a new box would stretch: correct both in an annotation tool, "
-        "or skip it."
-    )
+    fixed = why_fixed(label.get("bounding_box"), has_mask(label))
+    if fixed is not None:
+        raise InvalidParameter(fixed)

@@ -12,12 +12,14 @@ from numpy.typing import NDArray
 from ..core.sentences import agree, count
 from ..dataset.brain_runs import first_field_notes
 from ..dataset.documents import Ids, hex_ids
+from ..dataset.label_shapes import find_masked
 from ..dataset.label_types import mean_confidence
 from ..dataset.patches import is_of_whole_images
 from ..dataset.storage import locate
 from ..issues.attributes import DUPLICATE, ISSUE, MISPLACED, REASON, SUGGESTED_BOX
 from ..issues.findings import Findings, load_findings
 from .answers import BADLY_PLACED, Known, read_documents, read_known
+from .boxes import why_fixed
 from .learning import Estimate, Learned, learn
 
 _SHOWN = (
@@ -54,6 +56,7 @@ class Item:
         needless: whether another label shows its object: a duplicate, or one that is badly placed
             beside the label that fits
         whole: whether it is said of the whole image
+        fixed: why its box is not moved; None where it can be
     """
 
     id: str
@@ -74,6 +77,7 @@ class Item:
     along: int = 0
     needless: bool = False
     whole: bool = False
+    fixed: str | None = None
 
 
 @dataclass(frozen=True)
@@ -198,6 +202,7 @@ def read_items(
             break
         ids = list(zip(hex_ids(kept.sample_ids[rows]), hex_ids(kept.ids[rows]), strict=True))
         documents = read_documents(storage, root, listed, ids, _SHOWN)
+        masked = find_masked(storage, root, listed, ids)
         for row, (sample_id, label_id) in zip(rows.tolist(), ids, strict=True):
             question = int(questions[row])
             if question in asked:
@@ -211,6 +216,7 @@ def read_items(
                 confidence = mean_confidence(document.get("confidence"))
                 suggested = kept.classes_named(kept.found.suggested[row])
                 issue = document.get(ISSUE)
+                box = _box_before(document) if again else document.get("bounding_box")
                 beside = issue == MISPLACED and kept.found.holder[row] >= 0
                 items.append(
                     Item(
@@ -220,7 +226,7 @@ def read_items(
                         confidence if np.isfinite(confidence) else None,
                         suggested[0] if suggested else None,
                         suggested,
-                        _box_before(document) if again else document.get("bounding_box"),
+                        box,
                         document.get(SUGGESTED_BOX),
                         issue,
                         document.get(REASON),
@@ -232,6 +238,7 @@ def read_items(
                         int(sizes[question]) - 1,
                         bool(issue == DUPLICATE or beside),
                         whole,
+                        why_fixed(box, (sample_id, label_id) in masked),
                     )
                 )
     return items, passed

@@ -619,6 +619,7 @@ class Item(Reply):
         along: how many other labels of its track the same is asked of, and not asked about
         needless: whether another label shows its object
         whole: whether it is said of the whole image
+        fixed: why its box is not moved, null where it can be
     """
 
     row: int
@@ -640,6 +641,7 @@ class Item(Reply):
     along: int
     needless: bool
     whole: bool
+    fixed: str | None
 
     @classmethod
     def of(cls, item: queue.Item, shown: Map) -> Item | None:

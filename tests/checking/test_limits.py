@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from labelvet.checking.limits import parse_limit
+from labelvet.checking.result import CheckResult, Issue
 from labelvet.core.errors import InvalidParameter
 
 
@@ -32,3 +33,9 @@ def test_what_is_no_limit_says_how_one_looks(rule):
 
 def test_a_limit_reads_as_it_was_given():
     assert str(parse_limit("wrong>2.50%")) == "wrong > 2.5%"
+
+
+def test_the_table_calls_nothing_certain():
+    box = [0.1, 0.1, 0.2, 0.2]
+    issue = Issue("a.jpg", "cat", box, "duplicate", 0.9984, None, None, None, "a.txt:1")
+    assert "  over 99%  a.txt:1" in CheckResult("YOLO", 1, {"cat": 1}, [issue], []).table(1)

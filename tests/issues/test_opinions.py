@@ -131,13 +131,18 @@ def test_a_reason_says_who_says_so():
     suggested = found.suggested.copy()
     suggested[row, 0] = 4
 
-    def reason(kind, others, **changes):
+    def reason(kind, others, opposed=None, **changes):
         kinds = np.eye(5, dtype="f4")[np.full(60, kind)]
         judged = replace(found, kinds=kinds, suggested=suggested, **changes)
         unsure = replace(wide, confidences=np.full(60, np.nan, "f4"))
-        return Reasons(unsure, judged, ask(wide, others)).reason(row)
+        opinions = ask(wide, others)
+        opinions = opinions if opposed is None else replace(opinions, opposed=opposed)
+        return Reasons(unsure, judged, opinions).reason(row)
 
     assert reason(WRONG_CLASS, [claims]) == f"'second' has bus here, rather than {own}."
+    # where it speaks louder for yet another class
+    louder = np.full(60, 5, np.int32)
+    assert reason(WRONG_CLASS, [claims], louder) == f"'second' has bus here, rather than {own}."
     assert reason(WRONG_CLASS, [knows]) == f"Looks like bus rather than {own}."
     said = f"There may be no {own} here: "
     assert reason(BACKGROUND, [knows, rest]) == f"{said}'knows' has none."

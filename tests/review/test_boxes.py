@@ -159,6 +159,21 @@ def test_the_queue_tells_the_box_and_the_suggested_one_and_learns(flipped_labels
     assert queue.passed == 0
 
 
+def test_the_queue_says_whose_box_is_not_moved(flipped_labels, tmp_path):
+    dataset, _ = flipped_labels
+    find_label_issues(dataset, "map")
+    drawn, filed, plain = next_issues(dataset, "map", 3).items
+    assert (drawn.fixed, filed.fixed, plain.fixed) == (None, None, None)
+    for item, name, value in (
+        (drawn, "mask", np.ones((2, 2), bool)),
+        (filed, "mask_path", str(tmp_path / "mask.png")),
+    ):
+        values = [{"sample_id": item.sample_id, "label_id": item.id, "value": value}]
+        dataset.set_label_values(f"labels.detections.{name}", values)
+    told = {item.id: item.fixed for item in next_issues(dataset, "map", 3).items}
+    assert "mask" in told[drawn.id] and "mask" in told[filed.id] and told[plain.id] is None
+
+
 def test_what_is_approved_is_not_moved(judged, dog):
     sample, label = dog
     judged.select_labels(ids=[label.id]).tag_labels("approved", FIELD)

@@ -594,6 +594,8 @@ export interface Item {
   needless: boolean;
   /** whether it is said of the whole image */
   whole: boolean;
+  /** why its box is not moved, null where it can be */
+  fixed: string | null;
 }
 
 /** What Python can be asked, and what it answers. */
@@ -651,4 +653,4 @@ export interface Methods {
 }
 
 /** The version of these messages, which a page and the server must share. */
-export const CONTRACT = "57dd53bc3a31c927";
+export const CONTRACT = "097d06bbfbbf2bfa";

@@ -29,6 +29,7 @@ const item = (id: string, more: Partial<Item> = {}): Item => ({
   along: 0,
   needless: false,
   whole: false,
+  fixed: null,
   neighbors: [],
   examples: [],
   ...more,
@@ -118,6 +119,7 @@ describe("the answer that stands out", () => {
   it("is none where no answer says what is wrong", () => {
     expect(likely({ issue: "misplaced" })).toBe(null);
     expect(likely({ issue: null, suspicion: 0.68 })).toBe(null);
+    expect(likely({ issue: "misplaced", suggestedBox: [0, 0, 1, 1], fixed: "a mask" })).toBe(null);
   });
 });
 

@@ -76,7 +76,8 @@ export function likelyVerdict(item: Item): Verdict | null {
     case "mislabeled":
       return item.suggested === null ? "right" : "wrong class";
     case "misplaced":
-      return item.needless ? rejection(item) : item.suggestedBox && "badly placed";
+      if (item.needless) return rejection(item);
+      return item.suggestedBox && item.fixed === null ? "badly placed" : null;
     case "spurious":
     case "duplicate":
       return rejection(item);

@@ -19,6 +19,7 @@ export function useBoxDraft(item: Item | undefined) {
   const zoom = (steps: number) =>
     setFar((now) => Math.max(0, Math.min(MARGINS.length - 1, now + steps)));
   const nudge = (x: number, y: number, sized: boolean) => {
+    if (item?.fixed !== null) return;
     const from = drawn ?? item?.suggestedBox ?? item?.box;
     const step = STEP * (1 + 2 * margin);
     if (from) draw(nudged(from, step * x, step * y, sized));

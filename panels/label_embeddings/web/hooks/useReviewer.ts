@@ -31,12 +31,11 @@ export function useReviewer(
   const takeBox = () => {
     if (!item) return;
     const box = drawn ?? item.suggestedBox;
-    if (box) answer([item], "badly placed", { box });
+    if (item.fixed === null && box) answer([item], "badly placed", { box });
     else
       report.fail(
-        item.box === null
-          ? "This label has no box: correct its outline or points in an annotation tool, or skip it."
-          : `No box is suggested here: ${paged ? "press g, then " : ""}drag a corner or an edge of the label's own box, and press b.`,
+        item.fixed ??
+          `No box is suggested here: ${paged ? "press g, then " : ""}drag a corner or an edge of the label's own box, and press b.`,
       );
   };
   const verdicts = {

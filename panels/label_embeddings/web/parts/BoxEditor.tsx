@@ -19,7 +19,8 @@ interface Grip {
 
 /**
  * A label in its surroundings, with its shape, its box and the suggested one. Dragging a corner or an edge of
- * either corrects it, dragging elsewhere draws another box; a click opens the image.
+ * either corrects it, dragging elsewhere draws another box; a click opens the image. Where a box is not to be
+ * moved there is nothing to drag.
  */
 export function BoxEditor({
   item,
@@ -37,6 +38,7 @@ export function BoxEditor({
   const [aspect, setAspect] = useState(1);
   if (!crop?.image || !crop.window) return <CropProblem crop={crop} />;
   const window = crop.window;
+  const movable = item.fixed === null;
   const pointAt = ({ clientX, clientY }: React.PointerEvent) => {
     const { left, top, width, height } = (picture.current as HTMLElement).getBoundingClientRect();
     return inImage([(clientX - left) / width, (clientY - top) / height], window);
@@ -73,7 +75,7 @@ export function BoxEditor({
     if (!held) return;
     const [x, y] = held.at;
     held.drew ||= Math.hypot(event.clientX - x, event.clientY - y) >= A_CLICK;
-    if (held.drew) draft.draw(held.to(pointAt(event)));
+    if (held.drew && movable) draft.draw(held.to(pointAt(event)));
   };
   const drop = () => {
     const held = grip.current;
@@ -87,7 +89,12 @@ export function BoxEditor({
         ref={picture}
         role="application"
         aria-label="Box of the label"
-        title="Drag a corner or an edge to correct the box, elsewhere to draw another; click to open the image (e)"
+        title={
+          movable
+            ? "Drag a corner or an edge to correct the box, elsewhere to draw another; click to open the image (e)"
+            : "Open the image (e)"
+        }
+        data-fixed={!movable}
         className="lv-crop-fit lv-box-editor"
         style={
           aspect >= 1
@@ -113,7 +120,8 @@ export function BoxEditor({
           ([name, box]) =>
             box && (
               <i key={name} data-box={name} style={placeIn(box, window)}>
-                {(name !== "own" || !draft.drawn) &&
+                {movable &&
+                  (name !== "own" || !draft.drawn) &&
                   HANDLES.map(([x, y], index) => (
                     <b
                       key={`${x} ${y}`}

@@ -29,6 +29,7 @@ export function VerdictBar({
 }) {
   const likely = drawn ? "badly placed" : likelyVerdict(item);
   const misplaced = item.issue === "misplaced";
+  const asksForBox = drawn || item.suggestedBox !== null || (misplaced && !item.needless);
   const classes = (
     <>
       {item.suggested !== null && (
@@ -52,7 +53,8 @@ export function VerdictBar({
         Right
       </Button>
       {!misplaced && classes}
-      {(drawn || item.suggestedBox || (misplaced && item.box && !item.needless)) && (
+      {asksForBox && item.fixed !== null && <span className="lv-aside">{item.fixed}</span>}
+      {asksForBox && item.fixed === null && (
         <Button primary={likely === "badly placed"} shortcut="b" onClick={verdicts.takeBox}>
           {drawn
             ? "Take the drawn box"
