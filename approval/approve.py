@@ -45,9 +45,11 @@ from ..dataset.schema import (
     declare_labels,
     ensure_fields,
     gone,
+    is_owned,
 )
 from ..dataset.states import APPROVED_TAG, BASKET_TAG, NOT_APPROVED_TAG, TAKES_AWAY
 from ..issues.attributes import ATTRIBUTES as ISSUES
+from ..issues.attributes import OWNER as ISSUES_OWNER
 from .candidates import Candidates
 from .label_updates import update_labels
 from .rounds import APPROVAL, APPROVED_AT, progress, settle_run
@@ -64,7 +66,7 @@ _PROVENANCE = {
 }
 # an approval of a million labels may take as long
 _PATIENCE_SECONDS = 60.0
-_LEFT_BEHIND = (RUN_ATTRIBUTE, MARK, APPROVED_AT, *ISSUES)
+_LEFT_BEHIND = (RUN_ATTRIBUTE, MARK, APPROVED_AT)
 
 
 @dataclass(frozen=True)
@@ -366,11 +368,16 @@ def _copied_fields(dataset: Any, root: str) -> dict[str, fo.Field]:
     label: all but those that it gives them."""
     start, schema = f"{root}.", dataset.get_field_schema(flat=True)
     names = {path.removeprefix(start): path for path in schema if path.startswith(start)}
-    return {
-        name: schema[path]
-        for name, path in names.items()
-        if name.split(".")[0] not in (*_LEFT_BEHIND, *_PROVENANCE)
-    }
+    stay = {*_left_behind(dataset, root), *_PROVENANCE}
+    return {name: schema[path] for name, path in names.items() if name.split(".")[0] not in stay}
+
+
+def _left_behind(dataset: Any, root: str) -> list[str]:
+    """The attributes of labels that an approval does not copy; one of a person's own that is called
+    as an issue's is not among them."""
+    fields = {name: dataset.get_field(f"{root}.{name}") for name in ISSUES}
+    issues = [name for name, of in fields.items() if of is None or is_owned(of, ISSUES_OWNER)]
+    return [*_LEFT_BEHIND, *issues]
 
 
 def _counts(candidates: Candidates, into: str, iou: float) -> tuple[int, int]:
@@ -515,7 +522,8 @@ def _as_truth(candidates: Candidates, terms: _Terms) -> Expression:
     }
     if terms.proof_sentence is not None:
         provenance["approved_proof"] = {"$literal": terms.proof_sentence}
-    return {"$mergeObjects": [without("$$l", *_LEFT_BEHIND), provenance]}
+    left = _left_behind(candidates.dataset, candidates.root)
+    return {"$mergeObjects": [without("$$l", *left), provenance]}
 
 
 def _done(candidates: Candidates, change: Change, into: str, rule: str, known: int) -> Approved:

@@ -163,9 +163,10 @@ def _parts(target: Target, sample_ids: Ids, ids: Ids, edit: Edit) -> Iterator[_P
     samples, labels = [ObjectId(key) for key in asked], object_ids(ids)
     numbers = _numbers(target, samples, labels, edit)
     mixed = {key for key, (there, _) in numbers.items() if there > asked[key]}
-    if len(mixed) == len(asked) > 1:  # each half has fewer
+    if len(mixed) == len(asked):  # each half has fewer
         mixed = set(list(asked)[len(asked) // 2 :])
-    if mixed:
+    # of one sample, the labels that have more than an id each are those that share one
+    if mixed and len(asked) > 1:
         apart = np.array([key in mixed for key in keys])
         yield from _parts(target, sample_ids[apart], ids[apart], edit)
         yield from _parts(target, sample_ids[~apart], ids[~apart], edit)

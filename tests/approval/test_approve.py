@@ -28,7 +28,9 @@ from labelvet.dataset import tag_updates, tags
 from labelvet.dataset.changes import find_change, list_changes
 from labelvet.dataset.documents import samples_of
 from labelvet.dataset.label_fields import label_field
+from labelvet.dataset.schema import declare_attributes
 from labelvet.dataset.tags import tag_view
+from labelvet.issues.attributes import ATTRIBUTES, OWNER
 from PIL import Image
 
 FIELD = "predictions"
@@ -884,9 +886,11 @@ def test_a_copy_whose_label_was_changed_outlives_the_undo(predicted, labels_with
     assert labels_with("for-approval") == [*range(24)]
 
 
-def test_issue_scores_stay_behind(predicted):
+def test_issue_scores_stay_behind_but_not_what_is_a_persons_own(predicted):
     root = f"{FIELD}.detections"
-    predicted.add_sample_field(f"{root}.suspicion", fo.FloatField)
+    declare_attributes(predicted, root, {"suspicion": ATTRIBUTES["suspicion"]}, OWNER)
+    predicted.add_sample_field(f"{root}.geometry", fo.StringField)  # a person's own
+    predicted.set_values(f"{root}.geometry", [["round"] * 4] * 6)
     predicted.set_values(f"{root}.suspicion", [[0.5] * 4] * 6)
     add(predicted)
     approve(find_candidates(predicted, FIELD), TRUTH)
@@ -895,3 +899,4 @@ def test_issue_scores_stay_behind(predicted):
     assert predicted.get_field(f"{TRUTH}.detections.suspicion") is None
     copies = samples_of(predicted).find_one()[TRUTH]["detections"]
     assert copies and not any("suspicion" in label for label in copies)
+    assert predicted.count_values(f"{TRUTH}.detections.geometry") == {"round": len(copies) * 6}

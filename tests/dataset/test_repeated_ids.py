@@ -8,6 +8,7 @@ import labelvet
 import numpy as np
 import pytest
 from fiftyone import ViewField as F
+from labelvet.approval.basket import add_labels
 from labelvet.approval.candidates import Selection, find_candidates, read_candidates
 from labelvet.approval.candidates_view import candidates_view
 from labelvet.core.errors import InvalidParameter
@@ -37,6 +38,18 @@ def test_a_label_that_a_view_lists_twice_is_one_patch(judged):
     table = read_patches(twice, "predictions")
     assert table.ids.tolist() == judged.limit(4).values("predictions.detections.id", unwind=True)
     assert len(read_patches(twice)) == 4
+
+
+def test_one_of_two_labels_of_an_image_that_share_an_id_takes_the_other_along(judged):
+    first = judged.first()
+    label, other = first.predictions.detections[:2]
+    other._id = label._id
+    first.save()
+    done = add_labels(find_candidates(judged, FIELD), Selection(classes=[label.label]))
+    judged.reload()
+    assert [one.tags for one in judged.first().predictions.detections[:2]] == [["for-approval"]] * 2
+    undo(judged, done.token)
+    assert judged.count_label_tags() == {}
 
 
 @pytest.fixture
