@@ -54,8 +54,8 @@ def pytest_itemcollected(item: pytest.Item) -> None:
         item.add_marker(_NEEDS[fixture])
 
 
-# Where tests run in two processes, these keep to one: the detector is trained once for all of the
-# first, and there is one Ray cluster for all of the second. The longest come first, so that both
+# Where tests run in several processes, these keep to one: the detector is trained once for all of
+# the first, and there is one Ray cluster for all of the second. The longest come first, so that all
 # processes end at about the same time.
 _GROUPS = {
     "detector": ("autolabel/", "operators/test_auto_label.py"),
@@ -298,11 +298,12 @@ def judged(make_dataset, tmp_path):
     import fiftyone.brain as fob
     import labelvet
     import numpy as np
+    from alike import add_alike
     from PIL import Image
 
     dataset = make_dataset()
-    samples = []
-    for number in range(8):
+
+    def sample(number):
         path = tmp_path / f"{number}.jpg"
         Image.new("RGB", (120, 80), (30 * number, 100, 50)).save(path)
         detections = [
@@ -313,16 +314,15 @@ def judged(make_dataset, tmp_path):
             )
             for place in range(3)
         ]
-        samples.append(
-            fo.Sample(
-                str(path),
-                predictions=fo.Detections(detections=detections),
-                weather=fo.Classification(label=("sun", "rain")[number % 2]),
-                checked=number < 4,
-                tags=["night"] if number == 7 else [],
-            )
+        return fo.Sample(
+            str(path),
+            predictions=fo.Detections(detections=detections),
+            weather=fo.Classification(label=("sun", "rain")[number % 2]),
+            checked=number < 4,
+            tags=["night"] if number == 7 else [],
         )
-    dataset.add_samples(samples)
+
+    add_alike(dataset, map(sample, range(8)))
     rng = np.random.default_rng(51)
     labelvet.compute_visualization(
         dataset, "predictions", "ours", embeddings=rng.random((24, 5)), method="pca", progress=False

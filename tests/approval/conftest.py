@@ -8,10 +8,11 @@ def predicted(make_dataset):
     The confidences are 0.00, 0.04, ... 0.92; boxes do not overlap.
     """
     import fiftyone as fo
+    from alike import add_alike
 
     dataset = make_dataset()
-    samples = []
-    for image in range(6):
+
+    def sample(image):
         detections = [
             fo.Detection(
                 label=("cat", "dog")[place % 2],
@@ -21,8 +22,9 @@ def predicted(make_dataset):
             )
             for place in range(4)
         ]
-        samples.append(fo.Sample(f"/{image}.jpg", predictions=fo.Detections(detections=detections)))
-    dataset.add_samples(samples)
+        return fo.Sample(f"/{image}.jpg", predictions=fo.Detections(detections=detections))
+
+    add_alike(dataset, map(sample, range(6)))
     dataset.add_sample_field("predictions.detections.auto_label_run", fo.StringField)
     return dataset
 

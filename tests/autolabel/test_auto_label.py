@@ -14,7 +14,6 @@ from threading import Barrier, Event, Thread
 
 import fiftyone as fo
 import pytest
-import torch
 from bson import ObjectId
 from invariants import check_opens
 from labelvet import auto_label, compute_visualization
@@ -54,6 +53,7 @@ from labelvet.embeddings.loader import using_loader
 from labelvet.panels.undoing import undo
 from labelvet.review.answers import Answer, give_answers
 from leaving_fields import leaving
+from untrained import save_untrained
 
 FIELD, RUN = "yolow_detections", "first_pass"
 ROOT = f"{FIELD}.detections"
@@ -756,17 +756,14 @@ def test_no_cluster_is_asked_for_a_detector(judged):
 @pytest.fixture(params=["obb", "pose", "cls", "cls, several"])
 def of_a_task(scenes, tmp_path, request):
     """The file of a model of a task, which was never trained, and the path of its labels."""
-    from ultralytics import YOLO
-
-    torch.manual_seed(51)
     task, *several = request.param.split(", ")
-    YOLO(f"yolov8n-{task}.yaml").save(file := tmp_path / "best.pt")
+    file = save_untrained(f"yolov8n-{task}", tmp_path / "best.pt")
     roots = {"obb": f"{FIELD}.polylines", "pose": f"{FIELD}.keypoints", "cls": FIELD}
     if several:
         kind = fo.Classifications
         scenes.add_sample_field(FIELD, fo.EmbeddedDocumentField, embedded_doc_type=kind)
-        return str(file), f"{FIELD}.classifications"
-    return str(file), roots[task]
+        return file, f"{FIELD}.classifications"
+    return file, roots[task]
 
 
 def test_models_of_every_task_label_and_are_replaced_and_approved(scenes, of_a_task):
@@ -793,17 +790,15 @@ def test_models_of_every_task_label_and_are_replaced_and_approved(scenes, of_a_t
 
 
 def test_an_image_that_has_a_class_keeps_it(scenes, tmp_path):
-    from ultralytics import YOLO
-
-    YOLO("yolov8n-cls.yaml").save(file := tmp_path / "best.pt")
+    file = save_untrained("yolov8n-cls", tmp_path / "best.pt")
     sample = scenes.first()
     sample[FIELD] = fo.Classification(label="mine")
     sample.save()
-    done = label(scenes.limit(4), str(file), confidence=0.0)
+    done = label(scenes.limit(4), file, confidence=0.0)
     assert done.run.images == done.run.labels == done.images == 3
     scenes.reload()
     assert scenes.first()[FIELD].label == "mine" and scenes.count(FIELD) == 4
     scenes.add_sample_field("boxes", fo.EmbeddedDocumentField, embedded_doc_type=fo.Detections)
     with pytest.raises(UnknownField, match="does not hold Classification: choose one that does"):
-        auto_label(scenes, str(file), "boxes", "other")
+        auto_label(scenes, file, "boxes", "other")
     assert len(list_runs(scenes)) == 1

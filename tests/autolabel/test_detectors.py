@@ -15,6 +15,7 @@ from labelvet.core.errors import InvalidParameter, ModelUnavailable
 from labelvet.embeddings.decoding import read_pixels
 from PIL import Image
 from tiny_clip import NAME, write_tiny_clip
+from untrained import save_untrained
 
 
 class Trap:
@@ -140,10 +141,8 @@ def test_a_model_finds_what_its_task_is(tmp_path, scene_files, task, finds):
     from ultralytics import YOLO
 
     # it was never trained: what it finds is nothing, with most seeds, but is of its type
-    torch.manual_seed(51)
-    file = tmp_path / "best.pt"
-    YOLO(f"yolov8n-{task}.yaml").save(file)
-    detector = load_detector(str(file), confidence=0.0)
+    file = save_untrained(f"yolov8n-{task}", tmp_path / "best.pt")
+    detector = load_detector(file, confidence=0.0)
     image = detector.prepare(read_pixels(scene_files[0]))
     (found,) = detector.detect([image])
     assert detector.finds is type(found) is getattr(fo, finds)
@@ -166,9 +165,9 @@ def test_a_model_finds_what_its_task_is(tmp_path, scene_files, task, finds):
         assert found.label == best and found.confidence == pytest.approx(
             float(result.probs.top1conf), abs=1e-4
         )
-        other = load_detector(str(file), [next(n for n in result.names.values() if n != best)])
+        other = load_detector(file, [next(n for n in result.names.values() if n != best)])
         assert other.detect([image]) == [None]
-        assert load_detector(str(file), [best], confidence=0.0).detect([image])[0].label == best
+        assert load_detector(file, [best], confidence=0.0).detect([image])[0].label == best
 
 
 def test_an_open_vocabulary_needs_its_text_encoder(tmp_path):

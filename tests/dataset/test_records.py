@@ -6,6 +6,7 @@ import fiftyone as fo
 import fiftyone.brain as fob
 import numpy as np
 import pytest
+from alike import add_alike
 from labelvet import compute_visualization
 from labelvet.core.errors import UnknownField
 from labelvet.dataset import brain_runs
@@ -23,17 +24,17 @@ def boxes(make_dataset, tmp_path, monkeypatch):
     """Eight noisy images with four boxes each, and a store of their own."""
     monkeypatch.setenv("LABELVET_CACHE_DIR", str(tmp_path / "cache"))
     rng = np.random.default_rng(51)
-    dataset = make_dataset()
-    for i in range(8):
+
+    def sample(i):
         path = tmp_path / f"{i}.jpg"
         Image.fromarray(rng.integers(0, 255, (60, 80, 3), dtype=np.uint8)).save(path)
         detections = [
             fo.Detection(label="a", bounding_box=[0.2 * j, 0.1, 0.2, 0.5], embedding=rng.random(8))
             for j in range(4)
         ]
-        dataset.add_sample(
-            fo.Sample(filepath=str(path), boxes=fo.Detections(detections=detections)), dynamic=True
-        )
+        return fo.Sample(filepath=str(path), boxes=fo.Detections(detections=detections))
+
+    add_alike(dataset := make_dataset(), map(sample, range(8)))
     return dataset
 
 

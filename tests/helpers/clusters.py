@@ -5,6 +5,7 @@ from __future__ import annotations
 import fiftyone as fo
 import labelvet
 import numpy as np
+from alike import add_alike
 from labelvet.dataset.patches import PatchTable
 
 
@@ -31,7 +32,8 @@ def clusters(n=120, num_classes=4, seed=0, confidence=True):
 
 def labeled_dataset(dataset, table, vectors, flipped):
     """Fills a dataset with a table's labels and maps them; returns it and the flipped ids."""
-    for start in range(0, len(table), 3):
+
+    def sample(start):
         detections = [
             fo.Detection(
                 label=str(table.labels[row]),
@@ -41,10 +43,9 @@ def labeled_dataset(dataset, table, vectors, flipped):
             )
             for row in range(start, start + 3)
         ]
-        dataset.add_sample(
-            fo.Sample(filepath=f"/{start}.jpg", labels=fo.Detections(detections=detections)),
-            dynamic=True,
-        )
+        return fo.Sample(filepath=f"/{start}.jpg", labels=fo.Detections(detections=detections))
+
+    add_alike(dataset, map(sample, range(0, len(table), 3)))
     labelvet.compute_visualization(
         dataset, "labels", "map", embeddings="vector", method="pca", progress=False
     )

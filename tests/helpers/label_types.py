@@ -5,6 +5,7 @@ from __future__ import annotations
 import fiftyone as fo
 import labelvet
 import numpy as np
+from alike import add_alike
 from PIL import Image
 
 NAN = float("nan")
@@ -81,15 +82,16 @@ def one_class_each(dataset, folder, field, *, n=48, flipped=4, seed=0):
     truth = np.arange(n) % 3
     vectors = (3 * np.eye(3, 16)[truth] + 0.3 * rng.normal(size=(n, 16))).astype("f4")
     codes = np.where(np.arange(n) < flipped, (truth + 1) % 3, truth)
-    samples = []
-    for number, code in enumerate(codes.tolist()):
+
+    def sample(number, code):
         path = folder / f"{number}.png"
         Image.new("RGB", (40, 30), (20 * code, 5 * number, 90)).save(path)
         given = labels_of(f"c{code}")[field]
         label = given[given._LABEL_LIST_FIELD][0] if field.endswith("s") else given
         label["vector"] = vectors[number]
-        samples.append(fo.Sample(str(path), **{field: given}))
-    dataset.add_samples(samples, dynamic=True)
+        return fo.Sample(str(path), **{field: given})
+
+    add_alike(dataset, (sample(*one) for one in enumerate(codes.tolist())))
     labelvet.compute_visualization(
         dataset, field, "map", embeddings="vector", method="pca", progress=False
     )

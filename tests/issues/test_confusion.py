@@ -120,6 +120,7 @@ def test_names_that_mean_the_same(names, why):
     assert find_similar_names(names[::-1]) == ({} if why is None else {(0, 1): why})
 
 
+@pytest.mark.slow
 def test_no_class_of_coco_or_of_many_means_another():
     from torchvision.models._meta import _COCO_CATEGORIES
 

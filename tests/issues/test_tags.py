@@ -173,6 +173,7 @@ def tagged(make_dataset):
         given = fo.Classifications(classifications=tags)
         samples.append(fo.Sample(f"/media/{number}.jpg", tags_of=given))
     dataset.add_samples(samples, dynamic=True)
+    samples.clear()  # FiftyOne would load each anew with every reload of the dataset
     labelvet.compute_visualization(
         dataset, "tags_of", "map", embeddings="vector", method="pca", progress=False
     )

@@ -214,6 +214,7 @@ def test_a_checkpoint_of_ones_own_is_found_again_if_it_is_the_same(pictured, sma
         asking(pictured, "own")
 
 
+@pytest.mark.slow
 def test_weights_that_are_gone_or_others_are_said(pictured, small, monkeypatch, tmp_path):
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     fetched = tmp_path / "hub" / "checkpoints" / "mobilenet_v3_small-047dcff4.pth"

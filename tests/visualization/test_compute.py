@@ -67,6 +67,7 @@ def stored(dataset, brain_key="map"):
     return dataset.load_brain_results(brain_key)
 
 
+@pytest.mark.slow
 def test_one_call_on_real_detections(coco128):
     """What the issue asks: one call, 628 points, read back by FiftyOne alone."""
     run = compute_visualization(coco128, "predictions", "predictions_map", progress=False)

@@ -6,6 +6,7 @@ import fiftyone as fo
 import fiftyone.core.odm as foo
 import numpy as np
 import pytest
+from alike import add_alike
 from fiftyone.core.stages import ViewStage
 from fiftyone.server.routes import embeddings_v2 as native
 from labelvet import compute_visualization, update_visualization
@@ -27,18 +28,17 @@ from noise import save_noise
 def two(make_dataset, tmp_path, monkeypatch):
     """Eight noisy images with 4 labels of ``truth`` and 3 ``predictions`` each."""
     monkeypatch.setenv("LABELVET_CACHE_DIR", str(tmp_path / "cache"))
-    dataset = make_dataset()
-    for number in range(8):
+
+    def sample(number):
         path = tmp_path / f"{number}.jpg"
         save_noise(path, number)
-        dataset.add_sample(
-            fo.Sample(
-                str(path),
-                truth=boxes(number, 4, "ab"),
-                predictions=boxes(number, 3, "bc", confidence=0.5),
-            ),
-            dynamic=True,
+        return fo.Sample(
+            str(path),
+            truth=boxes(number, 4, "ab"),
+            predictions=boxes(number, 3, "bc", confidence=0.5),
         )
+
+    add_alike(dataset := make_dataset(), map(sample, range(8)))
     return dataset
 
 

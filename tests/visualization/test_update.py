@@ -10,6 +10,7 @@ import fiftyone.brain as fob
 import fiftyone.brain.visualization as fbv
 import numpy as np
 import pytest
+from alike import add_alike
 from fiftyone import ViewField as F
 from labelvet import compute_visualization, update_visualization
 from labelvet.core.errors import Cancelled, InvalidParameter, NoPatches, StaleRun
@@ -32,14 +33,14 @@ from tables import fewest_steps
 def boxes(make_dataset, tmp_path, monkeypatch):
     """Ten noisy images with four boxes each, and a store of their own."""
     monkeypatch.setenv("LABELVET_CACHE_DIR", str(tmp_path / "cache"))
-    dataset = make_dataset()
-    for i in range(10):
+
+    def sample(i):
         path = tmp_path / f"{i}.jpg"
         save_noise(path, i)
         detections = [label(x=0.2 * j, vector=[i, j, 1.0, i * j]) for j in range(4)]
-        dataset.add_sample(
-            fo.Sample(filepath=str(path), boxes=fo.Detections(detections=detections)), dynamic=True
-        )
+        return fo.Sample(filepath=str(path), boxes=fo.Detections(detections=detections))
+
+    add_alike(dataset := make_dataset(), map(sample, range(10)))
     return dataset
 
 
@@ -272,6 +273,7 @@ def test_a_run_of_before_images_were_turned_upright_keeps_its_embeddings(boxes):
     assert update(boxes).notes == []
 
 
+@pytest.mark.slow
 def test_other_weights_are_refused(boxes, tmp_path):
     import torch
     from torchvision.models import get_model
