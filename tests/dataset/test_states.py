@@ -21,7 +21,10 @@ def rows_in_docs():
 
 
 def rows_in_code():
-    lines = states.__doc__.split("\n\n")[2].splitlines()[3:-1]
+    table = re.sub(
+        r"\n +", " ", states.__doc__.split("\n\n")[2]
+    )  # a word may go on in the next line
+    lines = table.splitlines()[3:-1]
     cells = [re.split(r"  +", line, maxsplit=2) for line in lines]
     return {
         state: (tag.strip("`"), said.partition(":")[0], set(re.findall("``(.+?)``", said)))

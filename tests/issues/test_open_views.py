@@ -5,7 +5,7 @@ from functools import partial
 import pytest
 from labelvet.core.errors import InvalidParameter
 from labelvet.dataset.documents import samples_of
-from labelvet.issues import find
+from labelvet.issues import writing
 from labelvet.issues.attributes import ATTRIBUTES, GEOMETRY, ISSUE, REASON, SUSPICION
 from labelvet.issues.box_checks import check_boxes
 from labelvet.issues.find import find_label_issues
@@ -100,7 +100,7 @@ def test_checked_boxes_outlive_an_edit_in_a_view_that_was_open(opened):
 
 def test_of_two_calls_at_once_one_writes(flipped_labels, monkeypatch):
     dataset, _ = flipped_labels
-    write, refused = find.write_attributes, []
+    write, refused = writing.write_attributes, []
 
     def write_meanwhile(*args):
         if not refused:
@@ -110,8 +110,8 @@ def test_of_two_calls_at_once_one_writes(flipped_labels, monkeypatch):
                 refused.append(other)
         write(*args)
 
-    monkeypatch.setattr(find, "_PATIENCE_SECONDS", 0.0)
-    monkeypatch.setattr(find, "write_attributes", write_meanwhile)
+    monkeypatch.setattr(writing, "_PATIENCE_SECONDS", 0.0)
+    monkeypatch.setattr(writing, "write_attributes", write_meanwhile)
     find_label_issues(dataset, "map")
     assert len(refused) == 2 and None not in dataset.values(f"{ROOT}.suspicion", unwind=True)
     assert find_label_issues(dataset, "map").checked == 120

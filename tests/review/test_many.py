@@ -62,10 +62,10 @@ def test_duplicates_are_rejected_as_not_needed(judged):
     sample.predictions.detections[1].issue = "duplicate"
     sample.save()
     judged.add_dynamic_sample_fields()
-    assert plan_answers(judged, FIELD, *selected(judged, dogs), "reject").sentence == (
+    assert plan_answers(judged, FIELD, selected(judged, dogs), "reject").sentence == (
         "Reject 8 labels?"
     )
-    done = answer_many(judged, FIELD, *selected(judged, dogs), "reject", "ada")
+    done = answer_many(judged, FIELD, selected(judged, dogs), "reject", user="ada")
     assert done.sentence == "8 labels are rejected."
     assert judged.count_values(f"{LABELS}.review") == {
         None: 16, "not an object": 7, "not needed": 1
