@@ -71,7 +71,7 @@ def test_duplicates_are_rejected_as_not_needed(judged):
         None: 16, "not an object": 7, "not needed": 1
     }  # fmt: skip
     again = selected(judged.limit(1), dogs)
-    assert answer_many(judged, FIELD, *again, "reject", "ada").sentence == (
+    assert answer_many(judged, FIELD, again, "reject", user="ada").sentence == (
         "'dog' is rejected: not needed, as another label shows the object."
     )
 
