@@ -66,8 +66,10 @@ describe("an answer for a whole track", () => {
 
 describe("the classes to pick from", () => {
   const classes = ["bus", "cat", "dog", "hot dog", "truck", "train"];
-  it("begin with the suggested one and lack the label's own", () => {
+  it("begin with the suggested ones and lack the label's own", () => {
     expect(pickable(classes, item("a"), "")).toEqual(["dog", "bus", "hot dog", "train", "truck"]);
+    const two = item("a", { suggestions: ["truck", "dog"] });
+    expect(pickable(classes, two, "")).toEqual(["truck", "dog", "bus", "hot dog", "train"]);
   });
   it("are searched, the beginnings first", () => {
     expect(pickable(classes, item("a", { suggested: null }), " D")).toEqual(["dog", "hot dog"]);

@@ -25,13 +25,14 @@ export function without(items: Item[], some: Item[]): Item[] {
 }
 
 /**
- * Returns the classes that match a search, those that begin with it first, the suggested one before
- * all. The label's own class is not among them.
+ * Returns the classes that match a search, those that begin with it first, the suggested ones before
+ * all, the likeliest first. The label's own class is not among them.
  */
 export function pickable(classes: string[], item: Item, search: string): string[] {
   const wanted = search.trim().toLowerCase();
+  const likely = new Map(item.suggestions.map((name, place) => [name, place]));
   const place = (name: string) =>
-    (name === item.suggested ? 0 : 2) + Number(!name.toLowerCase().startsWith(wanted));
+    2 * (likely.get(name) ?? likely.size) + Number(!name.toLowerCase().startsWith(wanted));
   return classes
     .filter((name) => name !== item.label && name.toLowerCase().includes(wanted))
     .sort((a, b) => place(a) - place(b) || a.localeCompare(b));
