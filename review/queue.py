@@ -230,7 +230,7 @@ def read_items(
                         document.get(SUGGESTED_BOX),
                         issue,
                         document.get(REASON),
-                        round(float(suspicion[row]), 3),
+                        float(suspicion[row]),
                         asking is not None and bool(asking[row]),
                         _ids(kept.ids, kept.found.neighbors[row]),
                         _ids(kept.ids, kept.found.examples[row]),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime, timedelta
 
 import numpy as np
@@ -44,10 +45,13 @@ def test_answers_on_a_random_sample_say_how_many_are_wrong(judged):
     assert (first.labels, first.answers, len(first.open)) == (120, 0, 5)
     assert (first.bounds.low, first.bounds.high) == (0, 120)
     assert "Audit of 120 labels" in first.sentence
-    for _ in range(40):
+    for number in range(40):
         (asked,) = questions(dataset, audit, 1)
         wrong = asked[1] in flipped
         give(dataset, asked, "not an object" if wrong else "right")
+        if not number:  # of which no one number is said yet
+            said = read_result(dataset, audit).sentence
+            assert re.match(r"[\d.]+% to [\d.]+% of 120 labels are wrong \(95%\), after 1 ", said)
     found = read_result(dataset, audit)
     drawn = hex_ids(audit.ids[audit.order[:40]])
     assert (found.answers, found.found) == (40, len(flipped & set(drawn)))

@@ -53,7 +53,6 @@ export function VerdictBar({
         Right
       </Button>
       {!misplaced && classes}
-      {asksForBox && item.fixed !== null && <span className="lv-aside">{item.fixed}</span>}
       {asksForBox && item.fixed === null && (
         <Button primary={likely === "badly placed"} shortcut="b" onClick={verdicts.takeBox}>
           {drawn
@@ -80,6 +79,7 @@ export function VerdictBar({
       <Button shortcut="k" onClick={verdicts.skip}>
         Skip
       </Button>
+      {asksForBox && item.fixed !== null && <p className="lv-aside">{item.fixed}</p>}
       {misplaced && (
         <div className="lv-verdicts lv-aside">
           <span>If its class is wrong{drawn ? ", too" : ""}:</span>
