@@ -155,13 +155,15 @@ class AuditResult:
                 f"Audit of {count(n, 'label')}: answer a random sample to see how many are wrong. "
                 "The keys are those of the review, and you can stop at any time."
             )
-        of = f"of {count(n, 'label')} {agree(n, 'is', 'are')} wrong"
+        wrong = f"of {count(n, 'label')} {agree(n, 'is', 'are')} wrong"
         span = f"{percent(bounds.low / n)} to {percent(bounds.high / n)}"
         sure = f"({sureness(self.confidence)}), after {count(self.answers, 'answer')}"
         # one number would say more than is known
         wide = 2 * (bounds.high - bounds.low) > n
         said = (
-            f"{span} {of} {sure}" if wide else f"{percent(bounds.estimate / n)} {of}, {span} {sure}"
+            f"{span} {wrong} {sure}"
+            if wide
+            else f"{percent(bounds.estimate / n)} {wrong}, {span} {sure}"
         )
         more = f"; {self.more:,} more would halve the interval." if self.more else "."
         rest = (
