@@ -7,6 +7,7 @@ over as JSON; nothing is written into the user's database.
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -93,10 +94,15 @@ def _listed(fields: list[str]) -> str:
 
 
 if __name__ == "__main__":
+    problem = ""
     try:
         _write(sys.argv[1], sys.argv[2], Path(sys.argv[3]))
     except LabelvetError as error:
-        sys.exit(str(error))
+        problem = str(error)
     # whatever FiftyOne raises, where its database does not answer for example
     except Exception as error:
-        sys.exit(f"FiftyOne's dataset '{sys.argv[1]}' cannot be read: {first_line(error)}.")
+        problem = f"FiftyOne's dataset '{sys.argv[1]}' cannot be read: {first_line(error)}."
+    if problem:
+        print(problem, file=sys.stderr, flush=True)
+    # at an exit FiftyOne may take itself for the last client, and delete what is not persistent
+    os._exit(bool(problem))

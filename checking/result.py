@@ -96,7 +96,7 @@ class CheckResult:
             worst: how many labels to list, and how many objects without one
         """
         counts = self.counts()
-        yield f"{self.labels:,} labels, {counts[WRONG]:,} of them probably wrong:"
+        yield f"{count(self.labels, 'label')}, {counts[WRONG]:,} of them probably wrong:"
         for name, number in counts.items():
             share = f"{100 * number / max(1, self.labels):8.1f}%"
             yield f"  {name:12}{number:8,}{'  objects' if name == MISSED else share}"

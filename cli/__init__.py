@@ -6,6 +6,7 @@ What a command needs is imported where it runs, so that ``--help`` answers at on
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import traceback
 from collections.abc import Sequence
@@ -29,6 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     status = getattr(parsed, "bad_input", 1)
     try:
         parsed.run(parsed)
+        sys.stdout.flush()
     except LabelvetError as error:
         print(error, file=sys.stderr)
         sys.exit(status)
@@ -37,6 +39,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(status)
     except KeyboardInterrupt:
         sys.exit(130)
+    except BrokenPipeError:  # who reads, as head does, has enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)
     except Exception:
         if status == 1:
             raise
