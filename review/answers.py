@@ -21,11 +21,7 @@ from pymongo import UpdateOne
 from ..core.errors import InvalidParameter, UnknownUndo
 from ..core.sentences import agree, count
 from ..dataset.changes import Change, begin, undone_once, unique_moment
-from ..dataset.documents import (
-    Ids,
-    now,
-    pack_ids,
-)
+from ..dataset.documents import Ids, now, pack_ids
 from ..dataset.expressions import each, retagged, without
 from ..dataset.holds import check_held
 from ..dataset.open_patches import write_patches
@@ -130,7 +126,7 @@ class Known:
         learned: (m,) whether ``wrong`` is known at all. Of one that was skipped it is not; nor of
             one that is flagged, or approved without an answer, as whole clusters and baskets are
         asking: (m,) labels that are flagged for a review, and not answered yet
-        reviewed: how many have an answer in the queue
+        reviewed: how many have an answer in the queue, which a skip is not
     """
 
     sample_ids: Ids
@@ -325,7 +321,7 @@ def read_known(dataset: fo.Dataset, field: str) -> Known:
             wrong.append(said_wrong or state == "rejected")
             learned.append(not skipped and not asks and (bool(verdict) or state != "approved"))
             asking.append(asks)
-            reviewed += bool(verdict) and not asks
+            reviewed += bool(verdict) and not asks and not skipped
     columns = [np.array(column, dtype=bool) for column in (wrong, learned, asking)]
     return Known(pack_ids(samples), pack_ids(ids), columns[0], columns[1], columns[2], reviewed)
 

@@ -61,6 +61,7 @@ describe("an answer for a whole track", () => {
     expect(answeredBy(given, "right", true)).toBe(26);
     expect(answeredBy(given, "right", false)).toBe(2);
     expect(answeredBy(given, "badly placed", true)).toBe(2);
+    expect(answeredBy(given, "skipped", true)).toBe(0);
   });
 });
 

@@ -38,8 +38,9 @@ export function pickable(classes: string[], item: Item, search: string): string[
     .sort((a, b) => place(a) - place(b) || a.localeCompare(b));
 }
 
-/** How many labels some answers are for: of a track, those that the same is asked of, too. */
+/** How many labels have some answers: of a track, those that the same is asked of, too; of a skip none. */
 export function answeredBy(given: Item[], verdict: Verdict, wholeTracks: boolean): number {
+  if (verdict === "skipped") return 0;
   const along = wholeTracks && verdict !== "badly placed";
   return given.reduce((all, item) => all + 1 + (along ? item.along : 0), 0);
 }
