@@ -26,15 +26,7 @@ from ..dataset import removed
 from ..dataset.alone import alone
 from ..dataset.changes import Change, begin, past_changes, undone_once, unique_moment
 from ..dataset.documents import delete_field, now, samples_of
-from ..dataset.expressions import (
-    Expression,
-    each,
-    is_state,
-    keep,
-    retagged,
-    tags,
-    without,
-)
+from ..dataset.expressions import Expression, each, is_state, keep, retagged, tags, without
 from ..dataset.label_fields import LabelField, label_field
 from ..dataset.removed import count_moment, is_at
 from ..dataset.schema import (

@@ -38,12 +38,7 @@ from .fit_kinds import (
     cases_of,
     detector_cases,
 )
-from .issues_baselines import (
-    confident_learning,
-    has_cleanlab,
-    mistakenness,
-    object_lab,
-)
+from .issues_baselines import confident_learning, has_cleanlab, mistakenness, object_lab
 from .issues_data import (
     ACCEPTED,
     DETECTORS,

@@ -19,11 +19,7 @@ from ..core.sentences import agree, listed
 from ..embeddings.neighbors import NeighborGraph
 from .documents import run_documents
 from .memory import Memory
-from .other_fields import (
-    FieldPoints,
-    RunFields,
-    read_other_fields,
-)
+from .other_fields import FieldPoints, RunFields, read_other_fields
 from .records import RunRecord, read_record
 from .run_keys import run_of
 from .schema import deleted

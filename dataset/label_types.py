@@ -18,15 +18,7 @@ from numpy.typing import NDArray
 
 from ..core.errors import UnknownField
 from ..core.table import WHOLE_IMAGE
-from .expressions import (
-    Expression,
-    box_around,
-    confidence,
-    each,
-    keep,
-    overlap,
-    overlaps_any,
-)
+from .expressions import Expression, box_around, confidence, each, keep, overlap, overlaps_any
 
 # A line or a single point has no area to crop: of points, the box is at least this part of its
 # longer side, or of the image, wide and high.

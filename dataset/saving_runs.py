@@ -36,13 +36,7 @@ from ..core.errors import BrainKeyInUse
 from ..embeddings.projection import PCA, TSNE, UMAP, Method
 from .brain_runs import IN_RECORD, STAGES, raise_if_deleted
 from .documents import parse_ids
-from .other_fields import (
-    FIELDS,
-    NUM_POINTS,
-    FieldPoints,
-    drop_orphaned_points,
-    write_other_fields,
-)
+from .other_fields import FIELDS, NUM_POINTS, FieldPoints, drop_orphaned_points, write_other_fields
 from .patches import PatchTable, is_patches_view
 from .records import RunRecord, drop_orphaned_records, write_record
 from .run_keys import count_others_with, delete_run_document, give_key, run_of, sweep, this_writer

@@ -18,13 +18,7 @@ from bson import ObjectId
 from numpy.typing import NDArray
 from pymongo.errors import WriteError
 
-from .documents import (
-    Ids,
-    byte_keys,
-    now,
-    object_ids,
-    pack_ids,
-)
+from .documents import Ids, byte_keys, now, object_ids, pack_ids
 from .expressions import Expression, each, keep
 from .patches import label_root
 from .states import TAKES_AWAY

@@ -22,12 +22,7 @@ from numpy.typing import NDArray
 from ..core.errors import FieldGone, InvalidParameter, UnknownField, UnknownUndo
 from ..core.sentences import agree, count
 from .changes import Change, begin, find_change, undone_once
-from .documents import (
-    Ids,
-    LabelIds,
-    pair_keys,
-    parse_ids,
-)
+from .documents import Ids, LabelIds, pair_keys, parse_ids
 from .holds import Hold, check_held, holds_of_thread
 from .patches import read_label_ids, sample_id_path, whole_groups
 from .removed import check_not_removed

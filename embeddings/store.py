@@ -33,14 +33,7 @@ from ..core.sentences import first_line
 from ..core.table import PatchTable
 from .crops import CropSettings
 from .key_index import find_rows
-from .shards import (
-    DamagedShard,
-    count_rows,
-    read_keys,
-    read_rows,
-    shard_dimension,
-    write_shard,
-)
+from .shards import DamagedShard, count_rows, read_keys, read_rows, shard_dimension, write_shard
 from .vectors import KEY_BYTES, Keys
 
 logger = logging.getLogger(__name__)

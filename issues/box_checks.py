@@ -21,15 +21,9 @@ from ..dataset.patches import (
     match_ids,
     read_stored,
 )
-from ..dataset.schema import (
-    check_attributes,
-)
+from ..dataset.schema import check_attributes
 from ..dataset.storage import locate
-from .attributes import (
-    ATTRIBUTES,
-    GEOMETRY,
-    OWNER,
-)
+from .attributes import ATTRIBUTES, GEOMETRY, OWNER
 from .geometry import GEOMETRY_KINDS, count_geometry, find_geometry, name_geometry
 from .masks import MASK_KINDS, find_masks
 from .reading import read_image_sizes

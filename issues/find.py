@@ -15,35 +15,15 @@ from numpy.typing import NDArray
 from ..core.errors import InvalidParameter
 from ..core.progress import WRITING, Progress
 from ..core.sentences import agree, count
-from ..dataset.brain_runs import (
-    first_field_notes,
-    raise_if_deleted,
-)
-from ..dataset.patches import (
-    PatchTable,
-    label_path,
-    list_comparable_fields,
-    match_ids,
-    read_stored,
-)
-from ..dataset.schema import (
-    check_attributes,
-)
+from ..dataset.brain_runs import first_field_notes, raise_if_deleted
+from ..dataset.patches import PatchTable, label_path, list_comparable_fields, match_ids, read_stored
+from ..dataset.schema import check_attributes
 from ..dataset.storage import locate
-from .attributes import (
-    ATTRIBUTES,
-    GEOMETRY,
-    ISSUES,
-    OWNER,
-)
+from .attributes import ATTRIBUTES, GEOMETRY, ISSUES, OWNER
 from .box_checks import describe_geometry, find_geometry_of
 from .findings import save_findings
 from .geometry import count_geometry, name_geometry
-from .missed_tags import (
-    check_missed_field,
-    missed_field,
-    write_missed_tags,
-)
+from .missed_tags import check_missed_field, missed_field, write_missed_tags
 from .opinions import align, ask
 from .reading import follow_labels, read_rejected, read_run, read_second
 from .reasons import Reasons

@@ -10,18 +10,8 @@ from numpy.typing import NDArray
 
 from ..core.errors import InvalidParameter, NoPatches, StaleRun
 from ..core.table import pair_ids
-from ..dataset.brain_runs import (
-    find_run,
-    load_neighbor_graph,
-    run_field,
-    visualization_results,
-)
-from ..dataset.patches import (
-    PatchTable,
-    match_ids,
-    read_stored,
-    read_tags,
-)
+from ..dataset.brain_runs import find_run, load_neighbor_graph, run_field, visualization_results
+from ..dataset.patches import PatchTable, match_ids, read_stored, read_tags
 from ..dataset.states import REJECTED_TAG
 from ..dataset.storage import locate
 from ..dataset.stored_embeddings import load_embeddings

@@ -20,19 +20,8 @@ from ..dataset.alone import alone
 from ..dataset.documents import now
 from ..dataset.holds import check_held
 from ..dataset.open_patches import WrittenLabel, remove_attributes, write_attributes
-from ..dataset.patches import (
-    PatchTable,
-    label_path,
-    list_stored_fields,
-    match_ids,
-)
-from ..dataset.schema import (
-    Attribute,
-    check_labels,
-    check_writable,
-    declare_attributes,
-    is_owned,
-)
+from ..dataset.patches import PatchTable, label_path, list_stored_fields, match_ids
+from ..dataset.schema import Attribute, check_labels, check_writable, declare_attributes, is_owned
 from ..dataset.storage import Storage, locate
 from .attributes import (
     ATTRIBUTES,
@@ -54,10 +43,7 @@ from .findings import delete_findings
 from .kinds import BACKGROUND, BADLY_PLACED, RIGHT, WRONG_CLASS
 from .kinds import DUPLICATE as REPEATED
 from .missed import LIKELY_MISSED, score_uncovered
-from .missed_tags import (
-    list_missed_fields,
-    remove_missed_tags,
-)
+from .missed_tags import list_missed_fields, remove_missed_tags
 from .reasons import Reasons
 from .suspicion import Suspicion
 from .tags import TagReasons

@@ -16,12 +16,7 @@ from ..core.sentences import count
 from ..core.user import user_of
 from ..dataset.patches import whole_groups
 from ..dataset.removed import without_removed
-from ..handover.sending import (
-    check_key,
-    count_sendable,
-    list_sendable_fields,
-    send_for_correction,
-)
+from ..handover.sending import check_key, count_sendable, list_sendable_fields, send_for_correction
 from ..handover.tools import check_tool, list_tools
 from .forms import drop_down, nothing, problem
 from .long_operator import LongOperator, schedule_on

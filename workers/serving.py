@@ -18,15 +18,7 @@ from pymongo.errors import PyMongoError
 
 from ..core.errors import InvalidParameter
 from .child import CANCELLED
-from .claims import (
-    Claim,
-    RunCancelled,
-    RunEnded,
-    RunLost,
-    claim_next,
-    find_obstacle,
-    settle_lost,
-)
+from .claims import Claim, RunCancelled, RunEnded, RunLost, claim_next, find_obstacle, settle_lost
 from .process import RunProcess
 from .stalls import Standstill
 from .targets import HEARTBEAT_SECONDS, Registration, Worker

@@ -8,12 +8,7 @@ from typing import Any
 
 from ...approval.approve import approve, count_twice
 from ...approval.basket import Chosen, add_labels, remove_labels
-from ...approval.candidates import (
-    Candidates,
-    Selection,
-    find_candidates,
-    list_candidate_fields,
-)
+from ...approval.candidates import Candidates, Selection, find_candidates, list_candidate_fields
 from ...approval.candidates_view import (
     are_patches,
     candidates_view,

@@ -16,13 +16,7 @@ from labelvet.approval.counts import count_candidates
 from labelvet.approval.finalize import finalize, finish
 from labelvet.approval.rounds import loop_changes, progress, rounds_of_field
 from labelvet.approval.undo import undo
-from labelvet.autolabel.runs import (
-    RUN_APPROVED,
-    RUN_GENERATING,
-    AutoLabelRun,
-    get_run,
-    save_run,
-)
+from labelvet.autolabel.runs import RUN_APPROVED, RUN_GENERATING, AutoLabelRun, get_run, save_run
 from labelvet.core.errors import InvalidParameter, UnknownField, UnknownUndo
 from labelvet.dataset import tag_updates, tags
 from labelvet.dataset.changes import find_change, list_changes

@@ -5,12 +5,7 @@ from bson import ObjectId
 from fiftyone import ViewField as F
 from hypothesis import given
 from hypothesis import strategies as st
-from labelvet.approval.candidates import (
-    Candidates,
-    Selection,
-    find_candidates,
-    read_candidates,
-)
+from labelvet.approval.candidates import Candidates, Selection, find_candidates, read_candidates
 from labelvet.approval.counts import count_candidates
 from labelvet.core.errors import UnknownField
 from labelvet.dataset.documents import samples_of

@@ -9,12 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 from labelvet.core.errors import Cancelled
-from labelvet.embeddings.decoding import (
-    DecodingThreads,
-    UnreadableImage,
-    read_given,
-    read_pixels,
-)
+from labelvet.embeddings.decoding import DecodingThreads, UnreadableImage, read_given, read_pixels
 from PIL import Image, ImageOps
 
 

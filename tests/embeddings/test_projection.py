@@ -12,12 +12,7 @@ import psutil
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from labelvet.core.errors import (
-    Cancelled,
-    InvalidParameter,
-    NeighborsUnavailable,
-    StoreFull,
-)
+from labelvet.core.errors import Cancelled, InvalidParameter, NeighborsUnavailable, StoreFull
 from labelvet.embeddings import neighbor_search, neighbors
 from labelvet.embeddings.neighbors import build_neighbor_graph
 from labelvet.embeddings.projection import METHODS, make_method, neighbors_needed, project
