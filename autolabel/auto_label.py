@@ -263,9 +263,8 @@ def _label_images(
     """Labels the images without a mark; returns how many these were, and how many had one."""
     of, run = task.of, task.run
     which: list[dict[str, Any]] = [{f"{run.label_field}.{MARK}": run.name}]
-    if (
-        task.moment is None
-    ):  # nothing is replaced: what an image that could not be read kept, either
+    # where nothing is replaced, nor what an image that could not be read kept
+    if task.moment is None:
         which.append({f"{of.root}.{RUN_ATTRIBUTE}": run.name})
     if of.type.items is None:
         which.append(_taken(of, run))

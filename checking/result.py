@@ -98,8 +98,8 @@ class CheckResult:
         counts = self.counts()
         yield f"{count(self.labels, 'label')}, {counts[WRONG]:,} of them probably wrong:"
         for name, number in counts.items():
-            share = f"{100 * number / max(1, self.labels):8.1f}%"
-            yield f"  {name:12}{number:8,}{'  objects' if name == MISSED else share}"
+            told = "  objects" if name == MISSED else f"{self._share(number):>9}"
+            yield f"  {name:12}{number:8,}{told}"
         of_class: dict[str, Counter[str]] = {}
         for issue in self.issues:
             of_class.setdefault(str(issue.label), Counter())[issue.issue] += 1
@@ -132,10 +132,13 @@ class CheckResult:
     def describe(self, limit: Limit) -> str:
         """Returns a limit, and what it counted."""
         number = self.counts()[limit.issue]
-        share = f"{100 * number / max(1, self.labels):.1f}% of {count(self.labels, 'label')}"
+        share = f"{self._share(number)} of {count(self.labels, 'label')}"
         if limit.issue == MISSED:
             return f"{limit} ({count(number, 'object')} without a label, {share})"
         return f"{limit} ({count(number, 'label')}, {share})"
+
+    def _share(self, number: int) -> str:
+        return f"{100 * number / max(1, self.labels):.1f}%"
 
     def write_json(self, path: Path) -> None:
         """Writes the list for machines, in one step."""

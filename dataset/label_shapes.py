@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
@@ -13,14 +13,12 @@ from bson import ObjectId
 from numpy.typing import NDArray
 
 from .expressions import each, keep, label_list
-from .label_types import label_type_of
-from .storage import Storage
+from .label_types import MASKS, label_type_of
+from .storage import LabelRoot, Storage
 
 Points = NDArray[np.float64]
 # the indices of the points of a skeleton that are joined, one after the other
 Edges = Sequence[Sequence[int]]
-# where the mask of a detection is
-_MASKS = ("mask", "mask_path")
 
 
 @dataclass(frozen=True)
@@ -62,43 +60,52 @@ def read_shapes(
         return {}
     names, shape_of = _SHAPES[label_type.listed.document]
     edges = _edges(storage, patches_field)
-    root, listed = storage.label_root(patches_field)
-    samples, ids = ({ObjectId(id_) for id_ in column} for column in zip(*labels, strict=True))
-    asked = keep(label_list(root, listed), {"$in": ["$$l._id", list(ids)]})
-    told = each(asked, {name: f"$$l.{name}" for name in ("_id", *names)})
-    found = storage.documents.aggregate(
-        [{"$match": {"_id": {"$in": list(samples)}}}, {"$project": {"labels": told}}]
-    )
+    told = {name: f"$$l.{name}" for name in names}
     shapes = {}
-    for document in found:
-        for label in document["labels"]:
-            shape = shape_of(label, edges)
-            if shape is not None:
-                shapes[str(document["_id"]), str(label["_id"])] = shape
+    for pair, label in _told(storage, storage.label_root(patches_field), labels, told):
+        shape = shape_of(label, edges)
+        if shape is not None:
+            shapes[pair] = shape
     return shapes
 
 
 def find_masked(
-    storage: Storage, root: str, listed: bool, labels: Sequence[tuple[str, str]]
+    storage: Storage, path: LabelRoot, labels: Sequence[tuple[str, str]]
 ) -> set[tuple[str, str]]:
     """Finds which of some labels have a mask, in the document or in a file, and reads none of them.
 
     Args:
         storage: where the labels are
-        root: the path of the labels
-        listed: whether there is a list of them in each sample
+        path: where they are in its documents
         labels: the ids of their samples, and their own
 
     Returns:
         those of ``labels`` that have one
     """
+    masked = {"masked": {"$or": [{"$gt": [f"$$l.{name}", None]} for name in MASKS]}}
+    told = _told(storage, path, labels, masked)
+    return {pair for pair, label in told if label["masked"]} & set(labels)
+
+
+def _told(
+    storage: Storage,
+    path: LabelRoot,
+    labels: Sequence[tuple[str, str]],
+    told: Mapping[str, Any],
+) -> Iterator[tuple[tuple[str, str], dict[str, Any]]]:
+    """Yields the ids of some labels and what expressions of ``$$l`` say of them, in one query;
+    where samples share the id of a label, of each of them."""
     samples, ids = ({ObjectId(id_) for id_ in column} for column in zip(*labels, strict=True))
-    masked = {"$or": [{"$gt": [f"$$l.{name}", None]} for name in _MASKS]}
-    asked = keep(label_list(root, listed), {"$and": [{"$in": ["$$l._id", list(ids)]}, masked]})
+    asked = keep(label_list(*path), {"$in": ["$$l._id", list(ids)]})
     found = storage.documents.aggregate(
-        [{"$match": {"_id": {"$in": list(samples)}}}, {"$project": {"ids": each(asked, "$$l._id")}}]
+        [
+            {"$match": {"_id": {"$in": list(samples)}}},
+            {"$project": {"labels": each(asked, {"_id": "$$l._id", **told})}},
+        ]
     )
-    return {(str(one["_id"]), str(id_)) for one in found for id_ in one["ids"]} & set(labels)
+    for document in found:
+        for label in document["labels"]:
+            yield (str(document["_id"]), str(label["_id"])), label
 
 
 def _edges(storage: Storage, patches_field: str) -> Edges:
@@ -145,7 +152,7 @@ def _there(points: Points) -> Points:
 
 
 _SHAPES: dict[type, tuple[tuple[str, ...], Callable[[Mapping[str, Any], Edges], Shape | None]]] = {
-    fo.Detections: (_MASKS, _masked),
+    fo.Detections: (MASKS, _masked),
     fo.Polylines: (("points", "closed", "filled"), _lined),
     fo.Keypoints: (("points",), _pointed),
 }

@@ -63,7 +63,7 @@ class LabelType:
         """
         outlines = np.full(n, None, dtype=object)
         for row, values in enumerate(zip(*columns, strict=True)):
-            outlines[row] = _mask(*values) if self.outlines == _MASKS else _area(*values)
+            outlines[row] = _mask(*values) if self.outlines == MASKS else _area(*values)
         return outlines
 
     @property
@@ -186,8 +186,9 @@ def _stored_shapes(path: str) -> Any:
     return box_around(points, _LEAST)
 
 
-_MASKS = ("mask", "mask_path")
-_BOX = ("bounding_box", _as_it_is, _as_it_is, _MASKS)
+# where the mask of a detection is: in its document, or the path of its file
+MASKS = ("mask", "mask_path")
+_BOX = ("bounding_box", _as_it_is, _as_it_is, MASKS)
 _SHAPES = ("points", _around_shapes, _stored_shapes, ("points", "closed", "filled"))
 _POINTS = ("points", _around_points, _stored_points)
 _IMAGE = ("id", _whole_image, _as_it_is)

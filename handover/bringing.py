@@ -35,10 +35,10 @@ from ..dataset.states import APPROVED_TAG, REVIEWED_TAG
 from ..dataset.storage import LabelRoot, Storage, locate
 from ..review.answers import (
     RIGHT,
-    count_differing,
     declare_answers,
     entry_of,
     read_documents,
+    take_back_entries,
     write_entries,
 )
 from ..review.boxes import checked_box
@@ -247,10 +247,10 @@ def _undo(change: Change) -> str:
         done = back + gone
         check_held(f"{count(done, 'label')} had been changed back before" if done else "")
         edits, drawn = _edits(entries), _drawn(entries)
-        back += write_entries(storage, field, path, edits, back=True)
+        taken, differing = take_back_entries(storage, field, path, edits)
+        back, stay = back + taken, stay + differing
         gone += _take_away(storage, field, path, drawn)
-        stay += count_differing(storage, path, edits)
-        stay += len(read_documents(storage, *path, _pairs(drawn)))
+        stay += len(read_documents(storage, path, _pairs(drawn)))
     came = 0
     if change.what["replaces"]:
         came = return_removed(Candidates(dataset, field), change.what["moment"])
@@ -421,7 +421,7 @@ def _add(
 
     write_checked(storage, [field], {"_id": {"$in": list(of_sample)}}, write, before=done)
     storage.refresh([str(sample) for sample in of_sample])
-    return len(read_documents(storage, *path, _pairs(entries)))
+    return len(read_documents(storage, path, _pairs(entries)))
 
 
 def _take_away(storage: Storage, field: str, path: LabelRoot, entries: list[dict[str, Any]]) -> int:
@@ -429,7 +429,7 @@ def _take_away(storage: Storage, field: str, path: LabelRoot, entries: list[dict
     if not entries:
         return 0
     (root, _), pairs = path, _pairs(entries)
-    there = read_documents(storage, *path, pairs)
+    there = read_documents(storage, path, pairs)
     goes: dict[ObjectId, list[ObjectId]] = {}
     for one, pair in zip(entries, pairs, strict=True):
         label = there.get(pair)

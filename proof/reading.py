@@ -59,7 +59,7 @@ class Reading:
         self.given: list[Given] = []
         waiting: list[int] = []
         storage = locate(dataset, audit.field)
-        root, listed = storage.label_root(storage.local(audit.field))
+        path = storage.label_root(storage.local(audit.field))
         kept, self.seconds = kept_answers(dataset, audit.id)
         fresh: dict[int, dict[str, Any] | None] = {}
         start, step = 0, max(_READ_AT_ONCE, len(kept) + ahead)
@@ -67,7 +67,7 @@ class Reading:
             rows = audit.order[start : start + step]
             samples, ids = hex_ids(audit.sample_ids[rows]), hex_ids(audit.ids[rows])
             pairs = list(zip(samples, ids, strict=True))
-            documents = read_documents(storage, root, listed, pairs, _READ)
+            documents = read_documents(storage, path, pairs, _READ)
             for row, pair in zip(rows.tolist(), pairs, strict=True):
                 label = documents.get(pair)
                 answer = _answer(audit, row, label, kept.get(row))

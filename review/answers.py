@@ -157,7 +157,7 @@ def give_answers(dataset: fo.Dataset, field: str, answers: list[Answer], user: s
         _check(storage, path.root, answer)
     # what asks whether an answer came later, as an audit does, has its own from the same clock
     moment = unique_moment(dataset)
-    labels = read_documents(storage, *path, [(a.sample_id, a.label_id) for a in answers])
+    labels = read_documents(storage, path, [(a.sample_id, a.label_id) for a in answers])
     taken = []
     for answer in answers:
         label = labels.get((answer.sample_id, answer.label_id))
@@ -213,10 +213,8 @@ def take_back_change(change: Change) -> Answered:
     for entries in [change.what.get("entries", []), *change.entries()]:
         check_held(f"{count(changed, 'answer')} had been undone before" if changed else "")
         given += len(entries)
-        done = write_entries(storage, field, path, entries, back=True)
-        changed += done
-        if done < len(entries):
-            refused += count_differing(storage, path, entries)
+        done, differing = take_back_entries(storage, field, path, entries)
+        changed, refused = changed + done, refused + differing
         if done < len(entries) and (some := _removed_of(storage, field, entries)):
             left.append(some)
     gone = sum(map(len, left))
@@ -236,18 +234,27 @@ def take_back_change(change: Change) -> Answered:
     return Answered(changed, refused, None, " ".join(said))
 
 
-def count_differing(storage: Storage, path: tuple[str, bool], entries: list[dict[str, Any]]) -> int:
-    """Counts those labels that are not what they were before some answers, which were taken back
-    just now, or earlier by a process that was killed at it; labels that are gone are among them.
+def take_back_entries(
+    storage: Storage, field: str, path: LabelRoot, entries: list[dict[str, Any]]
+) -> tuple[int, int]:
+    """Takes some answers back.
 
     Args:
-        storage, path, entries: see :func:`write_entries`
+        storage, field, path, entries: see :func:`write_entries`
+
+    Returns:
+        of how many labels, and how many are not what they were before the answers, taken back now
+        or earlier by a process that was killed at it; labels that are gone are among these
     """
+    done = write_entries(storage, field, path, entries, back=True)
+    if done == len(entries):
+        return done, 0
     pairs = [(str(one["sample"]), str(one["label"])) for one in entries]
-    labels = read_documents(storage, *path, pairs)
-    return sum(
-        not _is(labels.get(pair), one["before"]) for one, pair in zip(entries, pairs, strict=True)
-    )
+    labels = read_documents(storage, path, pairs)
+    before = [
+        _is(labels.get(pair), one["before"]) for one, pair in zip(entries, pairs, strict=True)
+    ]
+    return done, before.count(False)
 
 
 def _removed_of(
@@ -343,8 +350,7 @@ def is_answered(label: Mapping[str, Any]) -> bool:
 
 def read_documents(
     storage: Storage,
-    root: str,
-    listed: bool,
+    path: LabelRoot,
     labels: list[tuple[str, str]],
     names: Sequence[str] = (),
 ) -> dict[tuple[str, str], dict[str, Any]]:
@@ -352,14 +358,14 @@ def read_documents(
 
     Args:
         storage: where the labels are
-        root: the path of the labels
-        listed: whether there is a list of them in each sample
+        path: where they are in its documents
         labels: the ids of their samples, and their own
         names: the attributes that are wanted, by default all: of many labels some are read faster
 
     Returns:
         ``{(sample id, label id): document}`` of those that exist
     """
+    root, listed = path
     shown = {f"{root}.{name}": 1 for name in ("_id", *names)} if names else {root: 1}
     wanted, ids = set(labels), {ObjectId(label_id) for _, label_id in labels}
     samples = list({ObjectId(sample_id) for sample_id, _ in labels})
@@ -484,7 +490,7 @@ def write_entries(
         return 0
     if written < len(entries):
         pairs = [(str(one["sample"]), str(one["label"])) for one in entries]
-        labels, new = read_documents(storage, *path, pairs), "before" if back else "after"
+        labels, new = read_documents(storage, path, pairs), "before" if back else "after"
         entries = [
             one for one, pair in zip(entries, pairs, strict=True) if _is(labels.get(pair), one[new])
         ]

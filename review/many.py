@@ -75,14 +75,14 @@ def plan_answers(
     if way == RELABEL and label is None:
         raise InvalidParameter("Enter the class that they should be.")
     storage = locate(dataset, field)
-    root, listed = storage.label_root(storage.local(field))
+    path = storage.label_root(storage.local(field))
     sample_ids, ids = labels
     answers: list[Answer] = []
     stay: Counter[str] = Counter()
     for start in range(0, len(ids), _BATCH):
         rows = slice(start, start + _BATCH)
         pairs = list(zip(hex_ids(sample_ids[rows]), hex_ids(ids[rows]), strict=True))
-        documents = read_documents(storage, root, listed, pairs)
+        documents = read_documents(storage, path, pairs)
         for pair in pairs:
             document = documents.get(pair)
             if document is None:

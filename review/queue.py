@@ -190,7 +190,7 @@ def read_items(
         they were judged
     """
     storage = locate(dataset, kept.patches_field)
-    root, listed = storage.label_root(storage.local(kept.patches_field))
+    path = storage.label_root(storage.local(kept.patches_field))
     whole = is_of_whole_images(dataset, kept.patches_field)
     items: list[Item] = []
     questions = kept.questions if once else None
@@ -201,8 +201,8 @@ def read_items(
         if len(items) >= count or not len(rows):
             break
         ids = list(zip(hex_ids(kept.sample_ids[rows]), hex_ids(kept.ids[rows]), strict=True))
-        documents = read_documents(storage, root, listed, ids, _SHOWN)
-        masked = find_masked(storage, root, listed, ids)
+        documents = read_documents(storage, path, ids, _SHOWN)
+        masked = find_masked(storage, path, ids)
         for row, (sample_id, label_id) in zip(rows.tolist(), ids, strict=True):
             question = int(questions[row])
             if question in asked:

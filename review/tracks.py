@@ -33,7 +33,7 @@ def with_tracks(dataset: fo.Dataset, brain_key: str, answers: Sequence[Answer]) 
     if kept is None or questions is None or not given:
         return list(answers)
     storage = locate(dataset, kept.patches_field)
-    root, listed = storage.label_root(storage.local(kept.patches_field))
+    path = storage.label_root(storage.local(kept.patches_field))
     samples, ids = (
         parse_ids([getattr(one, name) for one in given]) for name in ("sample_id", "label_id")
     )
@@ -44,9 +44,7 @@ def with_tracks(dataset: fo.Dataset, brain_key: str, answers: Sequence[Answer]) 
         rows = np.flatnonzero(questions == questions[row])
         pairs = zip(hex_ids(kept.sample_ids[rows]), hex_ids(kept.ids[rows]), strict=True)
         asked += ((one, pair) for pair in pairs)
-    labels = read_documents(
-        storage, root, listed, [pair for _, pair in asked], ("label", "tags", "review")
-    )
+    labels = read_documents(storage, path, [pair for _, pair in asked], ("label", "tags", "review"))
     seen = {(one.sample_id, one.label_id) for one in answers}
     more: list[Answer] = []
     for one, pair in asked:
