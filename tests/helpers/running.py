@@ -10,6 +10,8 @@ import time
 from datetime import timedelta
 from pathlib import Path
 
+import psutil
+
 LABELVET = str(Path(sys.executable).with_name("labelvet"))
 # so that there is time to interfere
 SLOW = {"batch_size": 1, "num_workers": 1}
@@ -48,6 +50,18 @@ class WorkerProcess:
     def stop(self):
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait(PATIENCE)
+
+
+def run_process(worker):
+    """Returns the process of a worker's run, once its program is loaded: the worker waits for
+    that, so that who suspends it before suspends the worker as well."""
+
+    def loaded():
+        children = psutil.Process(worker).children()
+        return [child for child in children if "labelvet.workers.child" in child.cmdline()]
+
+    (process,) = wait_until(loaded)
+    return process
 
 
 class Trap:

@@ -9,7 +9,7 @@ import fiftyone.core.odm as foo
 import psutil
 from bson import ObjectId
 from labelvet.workers.operations import get_operation
-from running import age, schedule, wait_for_state, wait_until
+from running import age, run_process, schedule, wait_for_state, wait_until
 
 
 def test_a_busy_worker_notices_who_is_lost(coco128, start_worker):
@@ -18,7 +18,7 @@ def test_a_busy_worker_notices_who_is_lost(coco128, start_worker):
     for name, worker in workers.items():
         worker.wait_for("serves this database")
         ids[name] = schedule(coco128.limit(2), name, name)
-        (processes[name],) = wait_until(psutil.Process(worker.process.pid).children)
+        processes[name] = run_process(worker.process.pid)
         processes[name].suspend()  # its run lasts for as long as the test likes
     workers["killed"].kill()
     since = datetime.now(timezone.utc)

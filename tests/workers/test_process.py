@@ -11,7 +11,7 @@ import pytest
 from bson import ObjectId
 from labelvet.workers.claims import Claim
 from labelvet.workers.process import RunProcess
-from running import wait_until
+from running import run_process, wait_until
 
 pytestmark = pytest.mark.processes
 
@@ -26,7 +26,7 @@ def process(tmp_path):
 
 def test_a_process_that_stands_still_computes_nothing(process):
     wait_until(process.has_computed)
-    (child,) = [p for p in psutil.Process(os.getpid()).children() if _is_run(p)]
+    child = run_process(os.getpid())
     child.send_signal(signal.SIGSTOP)
     wait_until(lambda: child.status() == psutil.STATUS_STOPPED)
     process.has_computed()
@@ -39,7 +39,3 @@ def test_a_process_that_stands_still_computes_nothing(process):
 def test_its_last_words_are_kept(process):
     wait_until(lambda: not process.is_running)
     assert process.kill().startswith("exit code") and process.log
-
-
-def _is_run(process):
-    return "labelvet.workers.child" in process.cmdline()

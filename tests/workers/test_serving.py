@@ -14,7 +14,6 @@ from pathlib import Path
 import fiftyone.core.odm as foo
 import labelvet
 import numpy as np
-import psutil
 import pytest
 from bson import ObjectId
 from fiftyone.operators.delegated import DelegatedOperationService
@@ -22,7 +21,7 @@ from labelvet.core.mongod import free_port, private_mongod
 from labelvet.workers.child import CANCELLED
 from labelvet.workers.operations import cancel, get_operation
 from labelvet.workers.targets import list_targets
-from running import SLOW, age, save_trap, schedule, wait_for_state, wait_until
+from running import SLOW, age, run_process, save_trap, schedule, wait_for_state, wait_until
 
 
 def names():
@@ -81,14 +80,14 @@ def test_a_worker_outlives_every_end_of_a_run(coco128, start_worker, tmp_path):
 
     # cancelled: the work really stops
     id_ = begin(coco128, "cancelled")
-    (child,) = psutil.Process(worker.process.pid).children()
+    child = run_process(worker.process.pid)
     assert "Stopping" in cancel(id_)
     assert wait_for_state(id_, "failed").error == CANCELLED
     wait_until(lambda: not child.is_running())
 
     # its process is killed, as the system does when the memory is full
     id_ = begin(coco128, "killed")
-    (child,) = psutil.Process(worker.process.pid).children()
+    child = run_process(worker.process.pid)
     child.kill()
     assert "killed by signal 9" in wait_for_state(id_, "failed").error
 
@@ -140,7 +139,7 @@ def test_a_run_that_is_cancelled_while_it_saves_comes_to_its_end(coco128, start_
     id_ = schedule(coco128.limit(2), "saved", "shelf")
     saving = {"_id": ObjectId(id_), "status.label": "Saving"}
     asked = {"$set": {"labelvet.cancel": True}}
-    (child,) = wait_until(psutil.Process(worker.process.pid).children)
+    child = run_process(worker.process.pid)
     queue = foo.get_db_conn().delegated_ops
     wait_until(lambda: queue.update_one(saving, asked).matched_count, pause=0.001)
     child.suspend()
@@ -157,7 +156,7 @@ def test_a_run_that_is_cancelled_while_it_saves_comes_to_its_end(coco128, start_
     # one that does not answer before that is killed
     id_ = schedule(coco128.limit(2), "silent", "shelf")
     worker.wait_for(f"Run {id_} starts")
-    (child,) = wait_until(psutil.Process(worker.process.pid).children)
+    child = run_process(worker.process.pid)
     child.suspend()
     cancel(id_)
     began = time.monotonic()
@@ -172,7 +171,7 @@ def test_a_run_that_hangs_is_ended(coco128, start_worker, tmp_path, take_over):
     worker = start_worker("shelf", *options, env={"LABELVET_CACHE_DIR": str(tmp_path)})
     id_ = schedule(coco128.limit(60), "hangs", "shelf", overwrite_brain_key=True, **SLOW)
     wait_until(lambda: "patches · " in (get_operation(id_).line or ""))
-    (child,) = psutil.Process(worker.process.pid).children()
+    child = run_process(worker.process.pid)
     child.send_signal(signal.SIGSTOP)
     age(id_, moved=11)
     if take_over:
