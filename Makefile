@@ -14,7 +14,7 @@ help:
 	@echo "make bench  NAME=..., QUICK=1 for a smaller run; without NAME it lists them"
 	@echo "make setup  the virtual environment .venv that the others use"
 	@echo "make walkthrough  the pictures of docs/walkthrough.md, taken again"
-	@echo "make matrix  the fast tests on every Python and FiftyOne that is promised"
+	@echo "make matrix  the tests that need no browser, Ray, training or worker, on every Python and FiftyOne that is promised"
 	@echo "make constraints  the exact versions of constraints.txt, resolved again (needs uv)"
 	@echo "make clean  removes what make created"
 
@@ -60,15 +60,15 @@ web-checked: panels/node_modules
 	@cmp .cache/dist/index.umd.js dist/index.umd.js || \
 		{ echo "dist/index.umd.js is not what panels/ builds: run 'make web' and commit it" >&2; exit 1; }
 
-# several tests at a time, see tests/conftest.py: of all tests two, as three on two cores took as long; what
-# waited in vain for a page of the browser is tried once more, and told ("rerun")
-PYTEST = $(PY) -m pytest tests --dist loadscope --no-loadscope-reorder
+# as many tests at a time as there are processors, see tests/conftest.py; what waited in vain for a page of
+# the browser is tried once more, and told ("rerun")
+PYTEST = $(PY) -m pytest tests --dist loadscope --no-loadscope-reorder -n logical --maxprocesses 4
 
 test: lint web-check
-	@$(PYTEST) -n 2 --reruns 1 --only-rerun '^TimeoutError: (Locator|Page)' -rsR --durations 20
+	@$(PYTEST) --reruns 1 --only-rerun '^TimeoutError: (Locator|Page)' -rsR --durations 20
 
 test-fast: setup
-	@$(PYTEST) -n logical --maxprocesses 4 -m "not (slow or training or browser or ray or processes)"
+	@$(PYTEST) -m "not (slow or training or browser or ray or processes)"
 
 matrix:
 	@scripts/matrix

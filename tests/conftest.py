@@ -5,6 +5,7 @@ All of it is set before any test module imports FiftyOne, which reads it then.
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import sys
@@ -83,6 +84,13 @@ def _turn(item: pytest.Item) -> int:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=_turn)
+
+
+def pytest_collection_finish() -> None:
+    """What the libraries hold is not looked through for garbage again and again."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(100_000, 50, 100)
 
 
 @pytest.hookimpl(optionalhook=True)

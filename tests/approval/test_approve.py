@@ -797,6 +797,7 @@ def test_the_loop_counts_its_rounds_and_settles_the_run(predicted):
     assert progress(find_candidates(predicted, FIELD, "none")).found == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("evaluation", [False, True])
 def test_open_patches_views_follow(predicted, evaluation):
     if evaluation:

@@ -43,6 +43,7 @@ def raw(dataset):
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["renamed", "deleted"])
 @pytest.mark.parametrize("which", [FIELD, TRUTH])
 def test_an_undo_of_what_touched_it_is_refused(predicted, which, how):
@@ -149,6 +150,7 @@ def test_what_finalize_removes_meets_a_field_that_only_the_schema_has_yet(predic
     assert predicted.count(f"{FIELD}.detections") == 12
 
 
+@pytest.mark.slow
 def test_ground_truth_that_an_undo_deleted_is_not_written_again(predicted):
     """Two fields approved into a new one, the second all covered; undone in either order."""
     predicted.clone_sample_field(FIELD, "second")

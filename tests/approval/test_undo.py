@@ -41,6 +41,7 @@ def test_an_approval_that_a_later_one_counts_on_is_refused(predicted, how, did):
     assert not predicted.has_sample_field(TRUTH)
 
 
+@pytest.mark.slow
 def test_an_approval_that_begins_while_another_is_undone_waits(predicted, monkeypatch):
     predicted.clone_sample_field(FIELD, "second")
     first, check, later = approve_all(predicted), approving._check_later, []

@@ -367,6 +367,7 @@ def test_a_replacement_is_undone_once(scenes, detector_file):
     assert everything(scenes) == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("step", ["save_run", "write_checked", "close"])
 def test_undo_that_was_cut_off_is_finished_by_the_next(scenes, monkeypatch, step):
     first = label(scenes.limit(8), Corner()).run
@@ -385,6 +386,7 @@ def test_undo_that_was_cut_off_is_finished_by_the_next(scenes, monkeypatch, step
     check_opens(scenes)
 
 
+@pytest.mark.slow
 def test_a_replacement_that_was_cut_off_as_it_began_goes_on_as_one(judged, monkeypatch):
     """What was to be replaced is not taken for what has yet to be labeled."""
     label(judged, Corner())
@@ -402,6 +404,7 @@ def test_a_replacement_that_was_cut_off_as_it_began_goes_on_as_one(judged, monke
     assert everything(judged) == before
 
 
+@pytest.mark.slow
 def test_what_was_to_be_replaced_stays_where_that_was_cut_off(scenes, monkeypatch):
     """It was written down, and no image was marked for it yet."""
     label(scenes, Corner())
@@ -422,6 +425,7 @@ def interrupted(*_):
     raise KeyboardInterrupt
 
 
+@pytest.mark.slow
 def test_a_replacement_whose_labels_were_approved_is_not_undone(scenes):
     label(scenes, Corner())
     before = everything(scenes)
@@ -696,6 +700,7 @@ def test_a_run_that_began_while_the_model_was_loaded_is_not_replaced(scenes, mon
     assert scenes.count(ROOT) == 12 and get_run(scenes, RUN).confidence == 0.1
 
 
+@pytest.mark.slow
 def test_a_replacement_that_was_cancelled_goes_on_when_it_is_run_again(scenes):
     label(scenes, Corner())
     before, cancelled = everything(scenes), Event()
@@ -721,6 +726,7 @@ def test_a_replacement_that_was_cancelled_goes_on_when_it_is_run_again(scenes):
     check_opens(scenes)
 
 
+@pytest.mark.slow
 def test_answers_to_labels_of_a_replaced_run_leave_with_them(judged):
     label(judged, Corner())
     tag_view(judged.limit(2), FIELD, "needs-review")
@@ -766,6 +772,7 @@ def of_a_task(scenes, tmp_path, request):
     return file, roots[task]
 
 
+@pytest.mark.slow
 def test_models_of_every_task_label_and_are_replaced_and_approved(scenes, of_a_task):
     file, root = of_a_task
     some = scenes.limit(2)

@@ -170,6 +170,7 @@ def test_a_model_finds_what_its_task_is(tmp_path, scene_files, task, finds):
         assert load_detector(file, [best], confidence=0.0).detect([image])[0].label == best
 
 
+@pytest.mark.slow
 def test_an_open_vocabulary_needs_its_text_encoder(tmp_path):
     from ultralytics import YOLOWorld
 

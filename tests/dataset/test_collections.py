@@ -125,6 +125,7 @@ def test_a_slice_that_is_no_image_is_refused_with_those_that_are(groups):
         compute(groups)
 
 
+@pytest.mark.slow
 def test_frames_of_a_slice_of_videos_are_mapped_beside_images(groups, tmp_path):
     """The active slice is one of images."""
     for number, sample in enumerate(groups.select_group_slices("video")):
@@ -145,6 +146,7 @@ def test_frames_of_a_slice_of_videos_are_mapped_beside_images(groups, tmp_path):
     assert groups.get_field(f"{ROOT}.suspicion") is None
 
 
+@pytest.mark.slow
 def test_labels_of_frames_and_of_images_of_one_name_are_not_taken_for_each_other(groups, tmp_path):
     for sample in groups.select_group_slices("video"):
         path = tmp_path / f"{sample.id}.jpg"
@@ -240,6 +242,7 @@ def test_the_loop_on_a_slice_that_is_not_active(groups):
     assert both.count("det.detections") == done.approved
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("later", [False, True])
 def test_a_map_of_chosen_patches_stays_one_of_those(images, later):
     chosen = F("confidence") > 0.5
@@ -261,6 +264,7 @@ def test_a_map_of_chosen_patches_stays_one_of_those(images, later):
     assert sides(images) == {"a": 12, "b": 2} and not find_changes(images, "k")
 
 
+@pytest.mark.slow
 def test_a_map_of_evaluated_patches_stays_one_of_those(images):
     images.clone_sample_field("det", "truth")
     images.evaluate_detections("det", "truth", eval_key="eval")
@@ -278,6 +282,7 @@ def little_room(monkeypatch):
     monkeypatch.setattr(saving_runs, "_MAX_STAGES_BYTES", 1_000)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("patches", [False, True])
 def test_a_map_of_a_view_of_very_many_ids_stays_one_of_those(images, little_room, patches):
     view = images.select(images.limit(2).values("id") + ABSENT)

@@ -134,6 +134,7 @@ def test_a_map_of_frames_is_colored_cropped_and_selected(videos, frames):
     assert videos.load_brain_view("k").count("det.detections") == 24
 
 
+@pytest.mark.slow
 def test_two_fields_of_frames_on_one_map(videos):
     videos.clone_frame_field("det", "truth")
     frames, rows = videos.to_frames(), np.array([0, 5, 23, 24, 47])
@@ -160,6 +161,7 @@ def test_two_fields_of_frames_on_one_map(videos):
     assert videos.count_label_tags("frames.truth") == {}
 
 
+@pytest.mark.slow
 def test_a_map_of_frames_is_updated(videos, frames):
     assert not find_changes(videos, "k")
     frame = videos.first().frames[2]
@@ -186,6 +188,7 @@ def both_boxes(videos, frames):
     return [numbers[start : start + 4] for start in range(0, len(numbers), 4)]
 
 
+@pytest.mark.slow
 def test_issues_and_answers_are_written_into_frames_and_their_view(videos, frames):
     found = find_label_issues(videos, "k")
     assert found.patches_field == "frames.det" and found.checked == 24
@@ -247,6 +250,7 @@ def test_a_frame_that_lacks_labels_in_a_view_gets_no_issues_there_until_it_is_re
     assert None not in view.values("det.detections.suspicion", unwind=True)
 
 
+@pytest.mark.slow
 def test_tags_of_frames_labels_are_in_the_frames_and_every_view_of_them(videos, frames):
     patches = frames.to_patches("det")
     backup = videos.clone(videos.name + "-backup")
@@ -340,6 +344,7 @@ def test_the_form_of_a_tagged_view_has_the_fields_of_frames(videos):
     assert "needs-review" in [choice.value for choice in inputs["tag"].view.choices]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["det", "frames.det"])
 def test_labels_of_frames_become_ground_truth(videos, frames, name):
     assert list_candidate_fields(videos) == ["det"]
@@ -365,6 +370,7 @@ def test_labels_of_frames_become_ground_truth(videos, frames, name):
     assert both(videos, frames, "tags") == ["for-approval"] * 8
 
 
+@pytest.mark.slow
 def test_a_view_of_frames_without_a_field_gets_none(videos):
     """FiftyOne added ground truth after the view was made, which has no such field."""
     view = videos.to_frames()

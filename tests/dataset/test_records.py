@@ -47,6 +47,7 @@ def records():
     return fo.core.odm.get_db_conn()["labelvet_runs.files"].count_documents({})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["umap", "tsne", "pca"])
 def test_the_neighbor_graph_is_kept_with_every_run(boxes, method):
     compute(boxes, method=method, **fewest_steps(method))

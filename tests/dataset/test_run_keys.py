@@ -75,6 +75,7 @@ def test_of_many_that_save_one_key_at_once_one_gets_it(judged, monkeypatch, exis
     assert len(judged.load_brain_results(key).points) == 24
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", ["sklearn", "lancedb"])
 @pytest.mark.parametrize("exists", [True, False])
 def test_of_two_that_save_one_index_at_once_one_gets_its_key(

@@ -154,6 +154,7 @@ def test_no_operator_writes_over_it(flipped_labels, monkeypatch, write, field, n
     assert set(dataset.get_field_schema(flat=True)) == schema
 
 
+@pytest.mark.slow
 def test_an_attribute_that_another_process_declared_and_wrote_is_no_users_own(make_dataset):
     dataset = of_one_object(make_dataset(), {})
     code = (

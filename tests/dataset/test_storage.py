@@ -30,6 +30,7 @@ def twins(judged, make_dataset, tmp_path):
     imported.delete()
 
 
+@pytest.mark.slow
 def test_nothing_that_is_done_to_a_dataset_touches_its_clones_and_imports(judged, twins):
     opened = [twin.to_patches("predictions") for twin in twins]
     own, before = judged.to_patches("predictions"), [len(patches) for patches in opened]
@@ -64,6 +65,7 @@ def test_a_clones_own_patches_get_its_tags(twins):
         assert patches.count_label_tags() == {"needs-review": 24}
 
 
+@pytest.mark.slow
 def test_copies_of_others_are_not_opened(judged, twins, monkeypatch):
     opened = [twins[0].to_patches("predictions").limit(3) for _ in range(30)]
     own = judged.to_patches("predictions")
@@ -95,6 +97,7 @@ def test_clones_and_imports_have_the_embeddings_of_their_runs(embedded, twins):
     assert load_neighbor_graph(twins[0], "own") is not None
 
 
+@pytest.mark.slow
 def test_imports_of_another_database_find_their_embeddings_by_box_and_file(embedded, twins):
     own = load_embeddings(embedded, "own")
     foo.get_db_conn()["labelvet_runs"].files.delete_many({})

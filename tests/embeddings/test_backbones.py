@@ -41,6 +41,7 @@ def test_a_larger_one_whose_package_is_optional(crops, name):
             load_backbone(name)
 
 
+@pytest.mark.slow
 def test_reduced_precision_agrees(crops):
     exact = embed(load_backbone(precision="fp32"), crops[:2])
     reduced = embed(load_backbone(precision="bf16"), crops[:2])
@@ -64,6 +65,7 @@ def test_normalization_is_that_of_the_definition():
     np.testing.assert_allclose(backbone.embed([pixel])[0], expected, rtol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
 def test_a_checkpoint_of_the_users_own(tmp_path, crops, suffix):
     from safetensors.torch import save_file
@@ -124,6 +126,7 @@ def test_what_cannot_be_fetched_names_what_works_offline(monkeypatch, tmp_path):
             load_backbone(name)
 
 
+@pytest.mark.slow
 def test_an_ultralytics_model_from_its_definition(crops):
     pytest.importorskip("ultralytics")
     vectors = embed(load_backbone("yolo11n-cls.yaml"), crops)

@@ -187,6 +187,7 @@ def test_hooks_and_tensors_with_methods_are_refused(tmp_path):
             load_ultralytics(str(tmp_path / "best.pt"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "definition", ["yolo26n-seg", "yolo11n-cls", "yolov10n", "yolov8s-world", "yoloe-11s"]
 )

@@ -15,6 +15,7 @@ from torchvision.models import VisionTransformer
 pytest.importorskip("openvino", reason="pip install 'labelvet[openvino]'")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("precision", "least"), [("fp32", 0.99999), ("bf16", 0.98)])
 def test_it_agrees_with_torch(precision, least):
     backbone = load_backbone(precision=precision)
@@ -28,6 +29,7 @@ def test_it_agrees_with_torch(precision, least):
     assert found.dtype == np.float32 and found.flags.writeable
 
 
+@pytest.mark.slow
 def test_a_vision_transformer_is_converted():
     """Torch's check of a trace compares its two attention paths, and would refuse it."""
     vit = VisionTransformer(32, 8, num_layers=1, num_heads=2, hidden_dim=16, mlp_dim=32)
@@ -36,6 +38,7 @@ def test_a_vision_transformer_is_converted():
     assert backbone.precision == "float32, openvino"
 
 
+@pytest.mark.slow
 def test_the_next_run_of_a_process_converts_nothing_again(monkeypatch):
     first = load_backbone()
     monkeypatch.setattr(runtimes, "_compile", None)

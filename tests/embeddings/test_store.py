@@ -68,6 +68,7 @@ def small_shards(monkeypatch):
     monkeypatch.setattr(embedder, "SHARD_PATCHES", 8)
 
 
+@pytest.mark.slow
 def test_nothing_is_embedded_twice(table, backbone, small_shards):
     first = embed_patches(table, backbone)
     again = embed_patches(table, backbone)
@@ -79,6 +80,7 @@ def test_nothing_is_embedded_twice(table, backbone, small_shards):
     np.testing.assert_allclose(without.vectors, first.vectors, atol=0.05)
 
 
+@pytest.mark.slow
 def test_whatever_changes_the_result_is_part_of_the_key(table, backbone, tmp_path):
     embed_patches(table, backbone)
     boxes = table.boxes.copy()
@@ -160,6 +162,7 @@ def test_a_killed_run_loses_one_shard_at_most(table, backbone, small_shards, own
     assert np.array_equal(resumed.vectors, undisturbed)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seconds", [0.0, 60.0])
 def test_a_shard_comes_back_in_pieces(table, backbone, monkeypatch, seconds):
     """As from a process of a cluster, with an image that cannot be read and a bad embedding."""
@@ -191,6 +194,7 @@ def test_a_shard_comes_back_in_pieces(table, backbone, monkeypatch, seconds):
     np.testing.assert_array_equal(vectors, expected.vectors[np.isin(expected.rows, rows)])
 
 
+@pytest.mark.slow
 def test_two_runs_at_once_on_one_store(table, backbone, small_shards):
     results = []
     threads = [
@@ -282,6 +286,7 @@ def test_keys_do_not_collide(table):
     assert len(np.unique(patch_keys(table, np.arange(40)))) == 40
 
 
+@pytest.mark.slow
 def test_a_batch_that_the_gpu_cannot_hold_is_halved(table, backbone, monkeypatch):
     expected = embed_patches(table, backbone, use_store=False, hardware=BY_3).vectors
     embed, sizes = backbone.embed, []
@@ -305,6 +310,7 @@ def test_a_batch_that_the_gpu_cannot_hold_is_halved(table, backbone, monkeypatch
         embed_patches(table, backbone, use_store=False)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("size", "batches"), [(36, [36, 36]), (50, [50]), (300, [64])])
 def test_the_batches_of_a_gpu_have_few_sizes(table, backbone, monkeypatch, size, batches):
     hardware = Hardware(batch_size=size)

@@ -296,6 +296,7 @@ def test_what_was_written_before_the_field_went_is_told(boxes, monkeypatch):
         tool.bring_back(remove=True)
 
 
+@pytest.mark.slow
 def test_of_two_who_bring_it_back_at_once_one_adds_what_was_drawn(boxes, monkeypatch):
     tool, merging, done = Tool(boxes), bringing.merge, []
     tool.draw(of(boxes, 0), "cow", [0.0, 0.0, 0.2, 0.2])

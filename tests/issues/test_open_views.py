@@ -45,6 +45,7 @@ def opened(request, flipped_labels):
     return dataset, dataset.to_evaluation_patches("e"), flipped[0]
 
 
+@pytest.mark.slow
 def test_label_issues_outlive_an_edit_in_a_view_that_was_open(opened):
     dataset, view, wrong = opened
     find_label_issues(dataset, "map")
@@ -58,6 +59,7 @@ def test_label_issues_outlive_an_edit_in_a_view_that_was_open(opened):
     ]
 
 
+@pytest.mark.slow
 def test_removed_label_issues_do_not_come_back_with_an_edit(opened):
     dataset, view, wrong = opened
     find_label_issues(dataset, "map")
@@ -67,6 +69,7 @@ def test_removed_label_issues_do_not_come_back_with_an_edit(opened):
     assert after["label"] == "c9" and not set(after) & set(ATTRIBUTES)
 
 
+@pytest.mark.slow
 def test_what_is_found_anew_replaces_what_an_open_view_has(opened):
     dataset, view, wrong = opened
     find_label_issues(dataset, "map")
@@ -84,6 +87,7 @@ def test_what_is_found_anew_replaces_what_an_open_view_has(opened):
     assert {**stored(dataset, wrong), "label": right} == before
 
 
+@pytest.mark.slow
 def test_checked_boxes_outlive_an_edit_in_a_view_that_was_open(opened):
     dataset, view, wrong = opened
     for sample in dataset:

@@ -181,6 +181,7 @@ def test_a_class_without_a_name_is_suggested_too(flipped_labels):
     )
 
 
+@pytest.mark.slow
 def test_fields_in_a_dataset(flipped_labels):
     dataset, _ = flipped_labels
     dataset.clone_sample_field("labels", "second")

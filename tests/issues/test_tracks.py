@@ -158,6 +158,7 @@ def _read(dataset, field):
     return table, read_tracks(dataset, table)
 
 
+@pytest.mark.slow
 def test_tracks_are_read_of_indices_by_video_and_of_instances_anywhere(make_dataset):
     instances = [fo.Instance(), fo.Instance()]
 
@@ -221,6 +222,7 @@ def test_what_has_no_track_is_followed_from_frame_to_frame():
     assert linked((2, box, one, 0), (3, near, one, -1), (9, far, other, 0)) == [0, 1, 0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("indexed", [True, False])
 def test_label_issues_of_frames_say_what_their_tracks_are_called(make_dataset, indexed):
     vectors = 3 * np.eye(8, 16)
@@ -272,6 +274,7 @@ def test_what_is_followed_by_nobody_is_judged_as_ever(make_dataset):
     assert tracks(videos, "frames.light") is None
 
 
+@pytest.mark.slow
 def test_patches_of_one_frame_are_of_one_moment(make_dataset):
     def labels_of(video, number):
         return [fo.Detection(label="car", bounding_box=[0, 0, 0.5, 0.5]) for _ in range(2)]

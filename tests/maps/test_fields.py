@@ -82,6 +82,7 @@ def test_an_attribute_of_two_kinds_is_one_of_each_field(compared):
     assert column.categories == ("high",) and column.codes.nonzero()[0].tolist() == [24]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "make",
     [
@@ -101,6 +102,7 @@ def test_the_rows_of_a_view_are_the_labels_that_it_has_of_each_field(compared, m
         assert sorted(hex_ids(part.ids[own])) == (ids_of(view, field) if known else [])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("as_bits", [False, True])
 def test_the_grid_shows_exactly_the_selected_labels_of_both(compared, as_bits, monkeypatch):
     if as_bits:

@@ -62,6 +62,7 @@ def classes():
             yield {"values": list(names), "exclude": exclude, "isMatching": False}
 
 
+@pytest.mark.slow
 def test_the_sidebars_filters_find_what_the_database_finds(odd):
     shown, found = load_map(odd, "ours"), 0
     for confidence, label in itertools.product([None, *confidences()], [None, *classes()]):

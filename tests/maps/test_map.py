@@ -101,6 +101,7 @@ def test_an_unknown_key_is_refused(judged, key):
         load_map(judged, key)
 
 
+@pytest.mark.slow
 @given(st.lists(st.binary(min_size=12, max_size=12), max_size=20))
 def test_ids_survive_every_form(ids):
     array = np.frombuffer(b"".join(ids), np.uint8).reshape(-1, 12)

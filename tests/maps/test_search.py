@@ -77,6 +77,7 @@ def asking(dataset, key="patches"):
     return open_search(dataset, load_map(dataset, key))
 
 
+@pytest.mark.slow
 def test_the_crop_of_a_label_finds_that_label_first(pictured):
     find = asking(pictured)
     crops = cut_crops(pixels_of(pictured, 3), np.array(BOXES), CropSettings())
@@ -199,6 +200,7 @@ def compute_small(dataset, **options):
     search._backbones.clear()
 
 
+@pytest.mark.slow
 def test_a_checkpoint_of_ones_own_is_found_again_if_it_is_the_same(pictured, small, tmp_path):
     own = tmp_path / "own.pth"
     small(own)

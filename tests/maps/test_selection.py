@@ -98,6 +98,7 @@ def test_the_grid_shows_exactly_the_selected_labels(judged, kind):
     assert after.count() == len(images[kind])
 
 
+@pytest.mark.slow
 def test_evaluation_patches_and_patches_of_other_fields(judged):
     judged.clone_sample_field("predictions", "truth")
     judged.evaluate_detections("predictions", "truth", eval_key="eval")
@@ -119,6 +120,7 @@ def test_a_map_of_images_selects_images_or_their_patches(judged):
     assert after.count() == 6 and set(after.values("sample_id")) == set(ids)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["samples", "patches", "others"])
 @pytest.mark.parametrize("key", ["ours", "theirs"])
 def test_many_rows_travel_as_bits_and_show_the_same(judged, key, kind, monkeypatch):

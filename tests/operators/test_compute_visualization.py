@@ -55,6 +55,7 @@ def test_the_form_asks_for_a_key_and_offers_the_fields(dataset):
     assert inputs["estimate"].view.label == "6 images will be embedded"
 
 
+@pytest.mark.slow
 def test_the_form_takes_further_fields_on_the_same_map(dataset):
     assert "other_fields" not in form(dataset, patches_field="predictions")
     dataset.clone_sample_field("predictions", "truth")
@@ -129,6 +130,7 @@ def test_the_form_asks_before_it_overwrites(dataset):
     assert not form(dataset, brain_key="taken", overwrite_brain_key=True)["brain_key"].invalid
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("consent", ["overwrite_brain_key", "overwrite_similarity_key"])
 def test_consent_to_overwrite_one_key_is_none_to_overwrite_the_other(dataset, consent):
     compute = foo.get_operator(URI)
@@ -182,6 +184,7 @@ def test_a_map_is_told_of_where_its_label_issues_are_cancelled(dataset):
     assert dataset.get_field("predictions.detections.suspicion") is None
 
 
+@pytest.mark.slow
 def test_label_issues_on_request(dataset):
     assert "label_issues" in form(dataset, patches_field="predictions")
     assert "label_issues" not in form(dataset)

@@ -128,6 +128,7 @@ def test_a_run_that_a_script_filled_in_wrongly_does_not_hide_the_others(app, emp
     assert first["name"] == "first"
 
 
+@pytest.mark.slow
 def test_the_loop_is_walked(app, tmp_path):
     about = {"field": FIELD, "run": None}
     answer = app("review", **about)

@@ -121,6 +121,7 @@ def test_colors_crops_clusters_and_neighbors(app):
     assert len(similar["rows"]) == 2 and similar["source"] == "map"
 
 
+@pytest.mark.slow
 def test_an_image_finds_the_patches_that_look_like_it(app):
     from labelvet import compute_visualization
 
@@ -295,6 +296,7 @@ FORGED = [
 ]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_forged_arguments_are_answered_with_a_sentence_and_change_nothing(app):
     about = app.open()
     before = [sample.to_dict() for sample in app.dataset]
@@ -371,6 +373,7 @@ def test_pairs_of_classes_are_shown_and_merged(app):
     assert "Whole images" in app("merge_classes", label="cat", into="dog", **whole)["error"]
 
 
+@pytest.mark.slow
 def test_a_map_of_two_fields_is_judged_and_tagged_in_both(compared):
     app = App(compared)
     opened = app("open_run", key="both")

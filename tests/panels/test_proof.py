@@ -45,6 +45,7 @@ def execute(operator, dataset, **params):
     return operator.execute(ExecutionContext(request, executor=Executor()))
 
 
+@pytest.mark.slow
 def test_an_audit_is_asked_like_the_queue(dataset):
     review = Review(dataset)
     run = {"key": "map", "run": review("open_run", key="map")["run"]["run"]}
@@ -68,6 +69,7 @@ def test_an_audit_is_asked_like_the_queue(dataset):
     assert len(review("next_issues", **run, count=200, audit=True)["queue"]["items"]) == 90
 
 
+@pytest.mark.slow
 def test_a_target_is_proven_and_fills_the_basket(dataset):
     approval, review = Approval(dataset), Review(dataset)
     run = {"key": "map", "run": review("open_run", key="map")["run"]["run"]}

@@ -64,6 +64,7 @@ def test_the_compose_file_is_whole():
     assert services["worker"]["command"][:2] == ["labelvet", "worker"]
 
 
+@pytest.mark.slow
 def test_the_pages_build_to_a_site_with_a_search(tmp_path):
     """A link that leads nowhere on the site fails the build."""
     built = subprocess.run(

@@ -38,6 +38,7 @@ def test_an_audit_needs_label_issues(flipped_labels):
         begin_audit(dataset, "map")
 
 
+@pytest.mark.slow
 def test_answers_on_a_random_sample_say_how_many_are_wrong(judged):
     dataset, flipped = judged
     audit = begin_audit(dataset, "map", by="ada", seed=1)
@@ -61,6 +62,7 @@ def test_answers_on_a_random_sample_say_how_many_are_wrong(judged):
     assert sum(one.answers for one in found.classes) <= 40
 
 
+@pytest.mark.slow
 def test_all_answers_wrong_and_the_intervals_of_classes_hold_all_at_once(judged):
     dataset, _ = judged
     audit = begin_audit(dataset, "map", seed=1)
@@ -88,6 +90,7 @@ def test_it_goes_on_after_a_restart_and_a_new_one_takes_its_place(judged):
     assert current_audit(dataset, "map").id == new.id
 
 
+@pytest.mark.slow
 def test_answers_of_the_queue_are_no_sample(judged):
     dataset, _ = judged
     audit = begin_audit(dataset, "map", seed=1)
@@ -145,6 +148,7 @@ def test_labels_deleted_edited_or_skipped_are_not_known_and_what_was_answered_st
     assert "For 3 labels of the sample there is no answer" in found.sentence
 
 
+@pytest.mark.slow
 def test_an_answer_stays_where_its_class_is_renamed_later(judged):
     dataset, _ = judged
     audit = begin_audit(dataset, "map", 0.999, seed=1)
@@ -177,6 +181,7 @@ def test_two_reviewers_at_once_do_no_harm(judged):
     assert found.reviewers == {"ada": 1, "bob": 2}
 
 
+@pytest.mark.slow
 def test_nothing_left_to_audit_and_a_confidence_that_is_none(judged):
     dataset, _ = judged
     for value in (1.0, 0.2, float("nan"), "high"):
@@ -189,6 +194,7 @@ def test_nothing_left_to_audit_and_a_confidence_that_is_none(judged):
         begin_audit(dataset, "map")
 
 
+@pytest.mark.slow
 def test_how_far_a_reviewer_who_errs_carries(judged):
     dataset, _ = judged
     audit = begin_audit(dataset, "map", seed=1)

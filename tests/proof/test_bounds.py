@@ -11,6 +11,7 @@ def draws(guesses: np.ndarray, wrong: np.ndarray, order: np.ndarray) -> Draws:
     return Draws(Population(guesses), order, wrong[order].astype(float))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("guesses", [[0.5] * 6, [0.9, 0.7, 0.1, 0.2, 0.05, 0.01],
                                      [0.01, 0.05, 0.1, 0.3, 0.9, 0.99]])  # fmt: skip
 def test_wealth_against_the_truth_seldom_grows_whatever_the_guesses_are_worth(guesses):

@@ -11,6 +11,7 @@ def labels(seed: int, n: int = 1500, rate: float = 0.25, spread: float = 0.4):
     return p, (rng.random(n) < p).astype(float)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("target", [0.9, 0.95])
 @pytest.mark.parametrize("worth", ["calibrated", "too sure", "random"])
 def test_the_proven_set_meets_its_target_however_often_one_looks(target, worth):

@@ -34,6 +34,7 @@ def basket(dataset):
     return read_candidates(find_candidates(dataset, FIELD), Selection(), "basket")[1]
 
 
+@pytest.mark.slow
 def test_the_basket_becomes_the_proven_set_and_its_proof_stays_with_the_round(judged):
     dataset, flipped = judged
     audit = begin_audit(dataset, "map", target=0.8, by="ada", seed=1)
@@ -61,6 +62,7 @@ def test_the_basket_becomes_the_proven_set_and_its_proof_stays_with_the_round(ju
     assert proof_of_basket(candidates) == (done.sentence, True)
 
 
+@pytest.mark.slow
 def test_a_basket_that_is_changed_by_hand_has_no_proof(judged):
     dataset, flipped = judged
     audit = begin_audit(dataset, "map", target=0.8, seed=1)
@@ -104,6 +106,7 @@ def test_a_target_of_all_or_none_is_refused(judged):
             begin_audit(dataset, "map", target=target)
 
 
+@pytest.mark.slow
 def test_a_set_of_which_too_many_labels_left_is_not_proven_any_more(judged):
     dataset, flipped = judged
     audit = begin_audit(dataset, "map", target=0.8, seed=1)
@@ -187,6 +190,7 @@ def test_classes_share_the_error_and_those_with_few_labels_are_named(judged):
         assert one.proof == one.part.sets.prove(place, right, 1 - 0.05 / 3)
 
 
+@pytest.mark.slow
 def test_a_target_is_approved_in_one_call_once_it_is_proven(judged):
     dataset, flipped = judged
     asked = {"target": 0.8, "confidence": 0.9}

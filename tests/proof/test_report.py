@@ -41,6 +41,7 @@ def audited(judged):
     return dataset, audit, answers
 
 
+@pytest.mark.slow
 def test_its_numbers_are_those_of_the_answers(audited):
     dataset, audit, answers = audited
     save_run(dataset, AutoLabelRun("first", FIELD, "a.pt", None, 0.2))
@@ -59,6 +60,7 @@ def test_its_numbers_are_those_of_the_answers(audited):
     assert report["progress"]["found"] == 120 and len(report["map"]) == 120
 
 
+@pytest.mark.slow
 def test_a_target_has_no_interval_of_all_labels(audited):
     dataset, _, _ = audited
     begin_audit(dataset, "map", target=0.8, seed=1)
@@ -70,6 +72,7 @@ def test_a_target_has_no_interval_of_all_labels(audited):
     assert 0 < sampled["low"] < sampled["estimate"] < sampled["high"]
 
 
+@pytest.mark.slow
 def test_the_rounds_of_every_run_are_told(judged):
     dataset, _ = judged
     labels = dataset.values(f"{FIELD}.detections")
@@ -112,6 +115,7 @@ def test_what_is_left_is_shown_with_its_reasons(audited):
     assert report["expected"] in page and "most suspicious labels that are left" in page
 
 
+@pytest.mark.slow
 def test_the_page_says_the_same_and_whatever_names_hold_is_text(audited, tmp_path):
     dataset, audit, _ = audited
     page, data = write_report(dataset, "map", str(tmp_path / "labels.html"))

@@ -41,6 +41,7 @@ def say(dataset, items, verdict, user):
     return give_second_answers(dataset, current_audit(dataset, "map"), given, user)
 
 
+@pytest.mark.slow
 def test_another_reviewer_is_asked_and_no_label_changes(judged):
     dataset, _ = judged
     audit = begin_audit(dataset, "map", seed=1, twice=0.25)
@@ -74,6 +75,7 @@ def test_another_reviewer_is_asked_and_no_label_changes(judged):
     assert {item.id for item in asked_again(dataset, "bob")} == {item.id for item in asked[:2]}
 
 
+@pytest.mark.slow
 def test_one_reviewer_alone_is_asked_again_later_and_the_report_says_so(judged):
     dataset, _ = judged
     audit = begin_audit(dataset, "map", seed=1, twice=0.5)
@@ -98,6 +100,7 @@ def test_one_reviewer_alone_is_asked_again_later_and_the_report_says_so(judged):
     }
 
 
+@pytest.mark.slow
 def test_a_label_is_shown_again_as_it_was_and_only_while_its_first_answer_stands(judged):
     dataset, _ = judged
     audit = begin_audit(dataset, "map", seed=1, twice=0.5)
@@ -121,6 +124,7 @@ def test_a_label_is_shown_again_as_it_was_and_only_while_its_first_answer_stands
     assert {two.first, two.second} == {"ada", "cyd"}
 
 
+@pytest.mark.slow
 def test_what_errors_are_bounded_by_is_chosen_by_chance_alone(judged):
     dataset, _ = judged
     audit = begin_audit(dataset, "map", seed=1, twice=0.5)
@@ -137,6 +141,7 @@ def test_what_errors_are_bounded_by_is_chosen_by_chance_alone(judged):
     assert any("(95% each)" in note for note in found.notes)
 
 
+@pytest.mark.slow
 def test_a_target_says_how_sure_it_is_whether_or_not_reviewers_err(judged):
     dataset, _ = judged
     audit = begin_audit(dataset, "map", 0.9, seed=1, twice=0.5, target=0.6)
@@ -151,6 +156,7 @@ def test_a_target_says_how_sure_it_is_whether_or_not_reviewers_err(judged):
     assert said in page and "a reviewer errs" not in page
 
 
+@pytest.mark.slow
 def test_nothing_is_asked_twice_where_that_is_off_and_shares_that_are_none(judged):
     dataset, _ = judged
     audit = begin_audit(dataset, "map", seed=1, twice=0)

@@ -206,6 +206,7 @@ def test_flipped_labels_look_like_their_class_by_neighbors_then_by_scores(flippe
     assert _pairs(find_class_pairs(dataset, "map")).get((label, looks_like), 0) == before - 1
 
 
+@pytest.mark.slow
 def test_two_names_of_a_class_are_found_by_name_and_by_look(make_dataset):
     dataset, _ = labeled_dataset(make_dataset(), *clusters(480)[:3])
     for number, sample in enumerate(dataset):

@@ -173,6 +173,7 @@ def test_flags_say_what_comes_first_and_not_that_it_is_wrong(judged):
     assert {item.id: item.suspicion for item in rest.items}.items() <= was.items()
 
 
+@pytest.mark.slow
 def test_an_open_patches_view_follows(judged):
     dataset, _ = judged
     patches = dataset.to_patches(FIELD)
@@ -227,6 +228,7 @@ def states(dataset, item):
     return sorted(label(dataset, item.id).tags)
 
 
+@pytest.mark.slow
 def test_the_last_word_wins_and_undo_goes_back_one(judged):
     dataset, _ = judged
     item = next_issues(dataset, "map", 1).items[0]

@@ -80,6 +80,7 @@ def test_one_call_on_real_detections(coco128):
     assert sorted(results.label_ids.tolist()) == sorted(ids)
 
 
+@pytest.mark.slow
 def test_points_belong_to_their_labels(boxes):
     run = compute(boxes)
     by_label = dict(zip(run.results.label_ids.tolist(), run.results.points, strict=True))
@@ -90,6 +91,7 @@ def test_points_belong_to_their_labels(boxes):
     assert [owners[i] for i in run.results.label_ids.tolist()] == run.results.sample_ids.tolist()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["umap", "tsne", "pca"])
 @pytest.mark.parametrize("num_dims", [2, 3])
 def test_fiftyone_reads_renames_and_deletes_every_run(boxes, method, num_dims):
@@ -104,6 +106,7 @@ def test_fiftyone_reads_renames_and_deletes_every_run(boxes, method, num_dims):
     assert boxes.list_brain_runs() == []
 
 
+@pytest.mark.slow
 def test_views_are_kept_with_the_run(boxes):
     view = boxes.filter_labels("boxes", F("confidence") > 0.4).limit(4)
     assert compute(view).num_points == 8
@@ -126,6 +129,7 @@ def test_seeded_runs_repeat(boxes):
     np.testing.assert_array_equal(first, second)
 
 
+@pytest.mark.slow
 def test_batches_cross_images_without_changing_anything(boxes):
     first = compute(boxes, "one", precision="fp32", batch_size=1, num_workers=1).results.points
     second = compute(boxes, "two", precision="fp32", batch_size=7, num_workers=3).results.points
@@ -169,6 +173,7 @@ def test_patches_without_an_existing_embedding_are_left_out(boxes):
     assert run.num_points == 22 and len(run.skipped) == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", ["sklearn", "lancedb"])
 def test_sort_by_similarity_works_on_the_saved_index(boxes, backend, tmp_path, monkeypatch):
     if backend == "lancedb":

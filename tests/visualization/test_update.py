@@ -79,6 +79,7 @@ def by_id(results):
     return dict(zip(results.label_ids.tolist(), results.points, strict=True))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["umap", "tsne", "pca"])
 @pytest.mark.parametrize("num_dims", [2, 3])
 def test_what_is_new_is_placed_and_the_rest_stays(boxes, method, num_dims):
@@ -121,6 +122,7 @@ def test_a_run_that_is_replaced_while_it_is_read_is_not_mixed_with_the_new_one(b
     assert not find_changes(boxes, "map")
 
 
+@pytest.mark.slow
 def test_what_another_process_updated_is_read_anew(boxes):
     stale = compute(boxes)
     edit(boxes)
@@ -129,6 +131,7 @@ def test_what_another_process_updated_is_read_anew(boxes):
     assert find_label_issues(boxes, "map").checked == 41
 
 
+@pytest.mark.slow
 def test_only_what_is_new_is_embedded(boxes, monkeypatch):
     from labelvet.embeddings.torch_backbone import TorchBackbone
 
@@ -173,6 +176,7 @@ def test_the_run_keeps_its_view(boxes):
     assert boxes.load_brain_view("map") == view
 
 
+@pytest.mark.slow
 def test_a_spatial_index_follows(boxes, monkeypatch):
     compute(boxes, points_field="at")
     added, _, _ = edit(boxes)
@@ -235,6 +239,7 @@ def test_what_cannot_be_updated_says_what_to_do(boxes):
         find_changes(boxes, "map")
 
 
+@pytest.mark.slow
 def test_a_run_of_another_runtime_is_embedded_again(boxes, monkeypatch):
     """OpenVINO, say, is on the machine of the worker and not on this one."""
     pytest.importorskip("openvino", reason="pip install 'labelvet[openvino]'")
@@ -252,6 +257,7 @@ def test_a_run_of_another_runtime_is_embedded_again(boxes, monkeypatch):
     assert update(boxes).notes == []
 
 
+@pytest.mark.slow
 def test_a_run_of_before_images_were_turned_upright_keeps_its_embeddings(boxes):
     compute(boxes)
     info = boxes._doc.brain_methods["map"]
@@ -294,6 +300,7 @@ def test_other_weights_are_refused(boxes, tmp_path):
     assert update(boxes).changes.new == 2  # the run records the file
 
 
+@pytest.mark.slow
 def test_an_update_that_is_cancelled_while_it_saves_is_saved(boxes):
     compute(boxes)
     sample, cancelled = boxes.first(), threading.Event()
