@@ -61,7 +61,9 @@ def test_a_run_survives_its_ray_worker_and_its_worker_and_stops_when_told(
 ):
     store = {"LABELVET_CACHE_DIR": str(tmp_path / "store")}
     first = cluster_worker("--take-over", **store)
-    id_ = schedule(coco128, "taken_over", "gpu-cluster", **SLOW)
+    some = coco128.limit(64)
+    patches = some.count("predictions.detections")
+    id_ = schedule(some, "taken_over", "gpu-cluster", **SLOW)
     wait_until(lambda: embedding(id_) > 0)
     # a Ray worker dies, which costs its shard
     ray_cluster.workers[0].kill()
@@ -75,9 +77,9 @@ def test_a_run_survives_its_ray_worker_and_its_worker_and_stops_when_told(
     done = wait_for_state(id_, "completed", "failed")
     assert done.state == "completed", done.trace
     reused = int(re.search(r"(\d+) embeddings had been computed before", done.line)[1])
-    assert 0 < before <= reused < 628
+    assert 0 < before <= reused < patches
     coco128.reload()
-    assert len(coco128.load_brain_results("taken_over").points) == 628
+    assert len(coco128.load_brain_results("taken_over").points) == patches
 
     # cancelled, it leaves nothing running on the cluster
     id_ = schedule(coco128, "stopped", "gpu-cluster", **SLOW, alpha=0.1)
@@ -91,7 +93,7 @@ def test_a_run_survives_its_ray_worker_and_its_worker_and_stops_when_told(
 
 def test_a_node_that_joins_is_used(coco128, ray_cluster, cluster_worker, tmp_path):
     cluster_worker(LABELVET_CACHE_DIR=str(tmp_path / "store"))
-    id_ = schedule(coco128, "grown", "gpu-cluster", **SLOW, alpha=0.2)
+    id_ = schedule(coco128.limit(64), "grown", "gpu-cluster", **SLOW, alpha=0.2)
     wait_until(lambda: embedding(id_) > 0)
     busy = ray_cluster.workers
     for worker in busy:  # so that something is left to do when the node is there
@@ -147,20 +149,19 @@ def test_what_a_patch_weighs_on_its_way():
     assert round(len(pickle.dumps(table.extract(np.arange(2048)))) / 2048, -1) == 240
 
 
-def test_a_model_file_runs_no_code_on_the_cluster(coco128, cluster_worker, tmp_path):
-    sprung = tmp_path / "sprung"
-    file = save_trap(tmp_path / "yolo11n-cls.pt", sprung)
-    cluster_worker()
-    id_ = schedule(coco128.limit(2), "trapped", "gpu-cluster", model=file)
-    failed = wait_for_state(id_, "failed", "completed")
+def test_a_model_file_runs_no_code_on_the_cluster_unless_it_is_trusted(
+    coco128, cluster_worker, tmp_path
+):
+    (trusted := tmp_path / "trusted").mkdir()
+    sprung, opened = tmp_path / "sprung", tmp_path / "opened"
+    trap = save_trap(tmp_path / "yolo11n-cls.pt", sprung)
+    chosen = save_trap(trusted / "yolo11n-cls.pt", opened)
+    cluster_worker("--trust-models", str(trusted))
+    ids = [
+        schedule(coco128.limit(2), key, "gpu-cluster", model=file)
+        for key, file in (("trapped", trap), ("trusted", chosen))
+    ]
+    failed, other = (wait_for_state(id_, "failed", "completed") for id_ in ids)
     assert failed.state == "failed" and "could not be loaded" in failed.error
     assert "LABELVET_TRUSTED_MODELS" in failed.error and not sprung.exists()
-
-
-def test_a_trusted_model_file_is_opened_on_the_cluster(coco128, cluster_worker, tmp_path):
-    sprung = tmp_path / "sprung"
-    file = save_trap(tmp_path / "yolo11n-cls.pt", sprung)
-    cluster_worker("--trust-models", str(tmp_path))
-    id_ = schedule(coco128.limit(2), "trusted", "gpu-cluster", model=file)
-    failed = wait_for_state(id_, "failed", "completed")
-    assert sprung.exists(), failed.trace
+    assert opened.exists(), other.trace
