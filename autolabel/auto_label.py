@@ -63,11 +63,12 @@ from .runs import (
     save_run,
     taken,
 )
+from .tracking import INDEX_ATTRIBUTE, Tracked, check_trackable, track_labels
 
 _ATTRIBUTES = {RUN_ATTRIBUTE: Attribute(fo.StringField, "The run of auto labeling that found it")}
 _BATCH_CPU, _BATCH_GPU = 8, 32
 _DROPPED_AT_ONCE = 10_000
-_SHARE_LOAD, _SHARE_DETECT = 0.03, 0.97
+_SHARE_LOAD, _SHARE_DETECT, _SHARE_TRACK = 0.03, 0.97, 0.1
 _KEEP = "the images before it keep their labels"
 
 
@@ -80,12 +81,14 @@ class AutoLabeled:
         images: how many images were labeled now
         before: how many had been labeled by this run before
         unreadable: ``{filepath: reason}`` of the images that were skipped
+        tracked: which tracks the run has in the videos of these images, None where it follows none
     """
 
     run: AutoLabelRun
     images: int
     before: int
     unreadable: dict[str, str] = field(default_factory=dict)
+    tracked: Tracked | None = None
 
     def summary(self) -> str:
         """Returns a few sentences that tell how the run went."""
@@ -93,6 +96,12 @@ class AutoLabeled:
         sentences = [f"{labels} in '{self.run.label_field}', in {count(self.run.images, 'image')}."]
         if self.before:
             sentences.append(f"{count(self.before, 'image')} had been labeled before.")
+        if self.tracked:
+            tracks, videos = self.tracked.tracks, self.tracked.videos
+            were = agree(tracks, "was", "were")
+            sentences.append(
+                f"{count(tracks, 'track')} {were} followed in {count(videos, 'video')}."
+            )
         if self.unreadable:
             sentences.append(
                 f"{count(len(self.unreadable), 'image')} could not be read and "
@@ -129,6 +138,7 @@ def auto_label(
     classes: Sequence[str] | None = None,
     confidence: float = DEFAULT_CONFIDENCE,
     existing: str | None = None,
+    track: bool = False,
     device: str | None = None,
     batch_size: int | None = None,
     num_workers: int | None = None,
@@ -158,6 +168,8 @@ def auto_label(
         existing: where a run of this name has finished: ``"replace"`` its labels, which
             :func:`labelvet.autolabel.replacing.undo_replacement` brings back, or label
             ``"only_new"`` images
+        track: whether to follow objects through the frames of their videos, and give the labels of
+            each one ``index``; see :mod:`labelvet.autolabel.tracking`
         device: a torch device; by default a GPU where there is one
         batch_size: images per forward pass
         num_workers: threads that decode images
@@ -178,7 +190,9 @@ def auto_label(
     name = model if isinstance(model, str) else type(model).__name__
     wanted = tuple(dict.fromkeys(classes)) if classes else None
     hardware = Hardware(device, batch_size=batch_size, num_workers=num_workers)
-    run = AutoLabelRun(run_name, label_field, name, wanted, confidence, user=user)
+    run = AutoLabelRun(run_name, label_field, name, wanted, confidence, bool(track), user=user)
+    if run.track:
+        check_trackable(dataset)
     check_label_field(dataset, label_field)
     before = check_existing(dataset, run, existing)
 
@@ -190,21 +204,31 @@ def auto_label(
             detector = load_detector(model, wanted, confidence, device, several)
         check_label_field(dataset, label_field, detector.finds)
         of = LabelField(label_field, LABEL_TYPES[detector.finds])
+        if run.track and of.type.is_of_whole_images:
+            raise InvalidParameter(
+                f"'{name}' tells classes of whole images, which cannot be followed: leave the "
+                "tracks out, or choose a model that finds objects."
+            )
         with alone(dataset, f"begin {run_name}", taken(run_name)):
             # another process may have begun while the model was loaded
             earlier = check_existing(dataset, run, existing)
             if _moved(before, earlier):
                 raise InvalidParameter(taken(run_name))
-            _declare(dataset, of)
+            _declare(dataset, of, run)
             began = unique_moment(dataset).replace(tzinfo=timezone.utc)
             run = replace(run, created=began, seen=began)
             task = _Task(dataset, of, *_begin(dataset, run, earlier, existing))
+        tracked = None
         try:
             with heartbeat(dataset, task.run):
                 if task.run.replacing and task.moment is not None:
                     mark_replaced(dataset, task.run, task.moment)
                 labeled, done = _label_images(task, images, detector, hardware, tracker)
                 _drop_unmarked(task)
+                if task.run.track:
+                    tracked = track_labels(
+                        dataset, of, task.run, list(images), tracker, share=_SHARE_TRACK
+                    )
         except BaseException as error:
             raise_if_deleted(samples)
             reason = _reason(error, task.moment is not None)
@@ -214,7 +238,7 @@ def auto_label(
                 raise Cancelled(reason) from error
             raise
         run = _finish(task, state=RUN_IN_REVIEW)
-    return AutoLabeled(run, labeled, done, task.unreadable)
+    return AutoLabeled(run, labeled, done, task.unreadable, tracked)
 
 
 def _moved(before: AutoLabelRun | None, now: AutoLabelRun | None) -> bool:
@@ -272,13 +296,13 @@ def _label_images(
     done = {str(document["_id"]) for document in marked}
     missing = [(id_, path) for id_, path in images.items() if id_ not in done]
     size = hardware.batch_size or (_BATCH_CPU if detector.device == "cpu" else _BATCH_GPU)
-    labeled = 0
+    labeled, share = 0, _SHARE_DETECT - (_SHARE_TRACK if run.track else 0)
 
     def read(image: tuple[str, str]) -> Any:
         return detector.prepare(read_pixels(image[1]))
 
     with (
-        tracker.stage("Finding objects", _SHARE_DETECT, len(images), "images") as stage,
+        tracker.stage("Finding objects", share, len(images), "images") as stage,
         DecodingThreads(hardware.num_workers or num_workers_beside(detector.device)) as threads,
     ):
         stage.set(len(images) - len(missing))
@@ -403,8 +427,8 @@ def _finish(task: _Task, *, state: str, why: str | None = None) -> AutoLabelRun:
     return run
 
 
-def _declare(dataset: fo.Dataset, of: LabelField) -> None:
-    """Adds the field and the attribute of the run to the schema, where they are not there.
+def _declare(dataset: fo.Dataset, of: LabelField, run: AutoLabelRun) -> None:
+    """Adds the field and the attributes of the run to the schema, where they are not there.
 
     Raises:
         UnknownField: if another run made a field of another type of it meanwhile
@@ -412,7 +436,7 @@ def _declare(dataset: fo.Dataset, of: LabelField) -> None:
     dataset.reload()
     declare_labels(dataset, of.name, of.type.document)
     check_label_field(dataset, of.name, of.type.document)
-    declare_attributes(dataset, of.root, _ATTRIBUTES)
+    declare_attributes(dataset, of.root, _ATTRIBUTES | (INDEX_ATTRIBUTE if run.track else {}))
 
 
 def _is_unfinished(earlier: AutoLabelRun, run: AutoLabelRun) -> bool:

@@ -61,6 +61,7 @@ class AutoLabelRun:
         model: the name or file of the model
         classes: the classes that were asked for, None for all of the model
         confidence: the least confidence, in [0, 1]
+        track: whether its objects are followed from frame to frame of their videos
         state: one of ``RUN_STATES``; a run that is killed stays "generating", and is ``cut_off``
         created: when it was started, in UTC, by the database's clock
         seen: when its process was last alive, in UTC, by the database's clock; later states do not
@@ -79,6 +80,7 @@ class AutoLabelRun:
     model: str
     classes: tuple[str, ...] | None
     confidence: float
+    track: bool = False
     state: str = RUN_GENERATING
     created: datetime = field(default_factory=_now)
     seen: datetime = field(default_factory=_now)
@@ -181,7 +183,7 @@ def check_existing(
         )
     if existing != REPLACE and not asks_the_same(earlier, run):
         raise InvalidParameter(
-            f"The run '{run.name}' was made with {_settings(earlier)}: go on with the same, "
+            f"The run '{run.name}' was made with {_settings(earlier, run)}: go on with the same, "
             "replace it, or choose another name."
         )
     return earlier
@@ -201,8 +203,8 @@ def check_not_labeling(run: AutoLabelRun) -> None:
 
 def asks_the_same(one: AutoLabelRun, other: AutoLabelRun) -> bool:
     """Whether two runs ask the same of the same model."""
-    return (one.model, one.classes, one.confidence) == (
-        other.model, other.classes, other.confidence
+    return (one.model, one.classes, one.confidence, one.track) == (
+        other.model, other.classes, other.confidence, other.track
     )  # fmt: skip
 
 
@@ -337,6 +339,9 @@ def run_from(config: dict[str, Any]) -> AutoLabelRun:
     return AutoLabelRun(**values)
 
 
-def _settings(run: AutoLabelRun) -> str:
+def _settings(run: AutoLabelRun, other: AutoLabelRun) -> str:
     classes = f"the classes {', '.join(run.classes)}" if run.classes else "all its classes"
-    return f"'{run.model}', {classes} and a confidence of {run.confidence}"
+    tracks = ""
+    if run.track != other.track:
+        tracks = ", with tracks" if run.track else ", without tracks"
+    return f"'{run.model}', {classes} and a confidence of {run.confidence}{tracks}"

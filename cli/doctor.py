@@ -78,6 +78,7 @@ def examine() -> Iterator[Finding]:
     yield _guarded("backbone", _backbone)
     yield _optional("openvino", "two to three times the speed on a CPU", "pip install openvino")
     yield _optional("ultralytics", "YOLO detectors and backbones", "pip install ultralytics")
+    yield _optional("lap", "tracks of Auto label, by ultralytics", "pip install lap")
     yield _ffmpeg()
     yield _guarded("disk", _disk)
 

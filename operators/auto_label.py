@@ -12,6 +12,7 @@ import fiftyone.operators as foo
 import fiftyone.operators.types as types
 
 from ..approval.candidates import list_candidate_fields
+from ..autolabel.bytetrack import missing_packages
 from ..autolabel.replacing import count_elsewhere
 from ..autolabel.runs import (
     DEFAULT_CONFIDENCE,
@@ -29,7 +30,8 @@ from ..core.errors import LabelvetError
 from ..core.progress import Report
 from ..core.sentences import agree, count
 from ..dataset.patches import as_images, check_images, count_images
-from ..dataset.storage import home_of
+from ..dataset.storage import home_of, locate
+from ..dataset.tracks import is_of_videos
 from .forms import advanced_switch, batch_inputs, device_input, filled, problem, refuse
 from .long_operator import LongOperator, schedule_on
 from .summary import list_skipped, show_lines
@@ -76,6 +78,8 @@ class AutoLabel(LongOperator):
             problem(inputs, error)
             return
         _model(ctx, inputs)
+        if is_of_videos(locate(home_of(samples), None)):
+            _tracks(inputs)
         _field_and_run(ctx, inputs)
         if advanced_switch(ctx, inputs, "Device, batch size, workers"):
             _advanced(inputs)
@@ -135,6 +139,7 @@ class AutoLabel(LongOperator):
             classes=params.get("classes") or None,
             confidence=_confidence(ctx),
             existing=params.get("existing"),
+            track=bool(params.get("track")),
             user=scheduler.get("user"),
             progress=progress,
             cancelled=cancelled,
@@ -196,6 +201,20 @@ def _model(ctx: Any, inputs: types.Object) -> None:
     )
 
 
+def _tracks(inputs: types.Object) -> None:
+    missing = missing_packages()
+    inputs.bool(
+        "track",
+        default=missing is None,
+        label="Track objects",
+        description="Follow each object from frame to frame, and give its labels the same index: a "
+        "track is judged and reviewed as one. For models that find objects, not for classifiers",
+        view=types.SwitchView(),
+    )
+    if missing:
+        inputs.view("no_tracker", types.Warning(label=missing))
+
+
 def _field_and_run(ctx: Any, inputs: types.Object) -> None:
     fields = types.AutocompleteView(allow_user_input=True, space=6)
     view = ctx.target_view()
@@ -231,7 +250,14 @@ def _field_and_run(ctx: Any, inputs: types.Object) -> None:
             _existing(inputs, earlier, ctx.target_view())
     classes = tuple(dict.fromkeys(ctx.params.get("classes") or ())) or None
     try:
-        asked = AutoLabelRun(name, field, ctx.params.get("model") or "", classes, _confidence(ctx))
+        asked = AutoLabelRun(
+            name,
+            field,
+            ctx.params.get("model") or "",
+            classes,
+            _confidence(ctx),
+            bool(ctx.params.get("track")),
+        )
         check_existing(ctx.dataset, asked, ctx.params.get("existing"))
     except LabelvetError as error:
         refuse(run_input, str(error))

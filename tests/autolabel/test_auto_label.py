@@ -10,6 +10,7 @@ import textwrap
 from contextlib import ExitStack
 from dataclasses import replace
 from datetime import datetime, timezone
+from itertools import chain
 from threading import Barrier, Event, Thread
 
 import fiftyone as fo
@@ -260,7 +261,7 @@ def test_a_stale_record_is_not_another_runs(scenes, detector_file):
 
 
 def test_frames_of_videos_are_labeled_as_their_images_would_be(
-    scenes, make_dataset, scene_files, detector_file
+    scenes, make_dataset, scene_files, detector_file, tmp_path
 ):
     videos = make_dataset()
     for number in range(2):
@@ -269,15 +270,25 @@ def test_frames_of_videos_are_labeled_as_their_images_would_be(
             video.frames[place] = fo.Frame(filepath=file)
         videos.add_sample(video)
     frames = videos.to_frames()
-    done = label(frames, detector_file)
+    done = label(frames, detector_file, track=True)
     path = f"frames.{ROOT}"
     assert (done.images, done.run.labels) == (6, videos.count(path)) and done.run.labels > 6
+    found = videos.values(f"{path}.index")
+    for of_frame in chain.from_iterable(found):
+        followed = [index for index in of_frame if index is not None]
+        assert len(followed) == len(set(followed))
+    tracks = sum(len(set(chain.from_iterable(some)) - {None}) for some in found)
+    assert (done.tracked.tracks, done.tracked.videos) == (tracks, 2)
     assert frames._dataset.count(ROOT) == videos.to_frames().count(ROOT) == done.run.labels
     label(scenes.limit(6), detector_file)
     boxes = videos.values(f"{path}.bounding_box", unwind=True)
     assert boxes == scenes.values(f"{ROOT}.bounding_box", unwind=True)
-    again = label(frames, detector_file, existing="only_new")
+    again = label(frames, detector_file, existing="only_new", track=True)
     assert (again.images, again.before) == (0, 6)
+    assert videos.values(f"{path}.index") == found
+    with pytest.raises(InvalidParameter, match="tells classes of whole images"):
+        auto_label(frames, save_untrained("yolov8n-cls", tmp_path / "c.pt"), "c", "c", track=True)
+    assert not videos.has_frame_field("c")
     candidates = find_candidates(videos, FIELD, RUN)
     add_labels(candidates, Selection((0.5, None)), frames)
     assert approve(candidates, "truth").approved == videos.count("frames.truth.detections") > 0

@@ -17,6 +17,7 @@ from labelvet.autolabel.runs import (
     save_run,
 )
 from labelvet.core.errors import InvalidParameter, UnknownRun
+from labelvet.dataset.documents import collection_named
 
 RUN = AutoLabelRun("first_pass", "yolow_detections", "yolov8s-world.pt", ("car", "dog"), 0.2)
 
@@ -33,6 +34,9 @@ def test_a_run_is_written_changed_and_deleted(make_dataset):
     assert list_runs(dataset) == [second, RUN]
     done = replace(RUN, state=RUN_IN_REVIEW, labels=7, images=3, unreadable=1)
     save_run(dataset, done)
+    assert list_runs(dataset) == [second, done]
+    # as an earlier version wrote them
+    collection_named("runs").update_many({}, {"$unset": {"config.track": ""}})
     assert list_runs(dataset) == [second, done]
     dataset.delete_run("first_pass")
     assert list_runs(dataset) == [second]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import fiftyone as fo
 import fiftyone.operators as foo
 import pytest
@@ -85,6 +87,22 @@ def test_the_form_says_what_becomes_of_labels_that_the_view_does_not_show(scenes
     auto_label(patches, detector_file, "found", "first", confidence=0.05, existing="replace")
     assert scenes.count("found.detections") == sum(map(len, there[:2]))
     assert scenes.count("found_removed.detections") == sum(map(len, there))
+
+
+def test_tracks_are_offered_for_frames_where_what_they_need_is_installed(
+    make_dataset, scenes, monkeypatch
+):
+    videos = make_dataset()
+    videos.add_sample(fo.Sample("/nowhere/a.mp4"))
+    videos.first().frames[1] = fo.Frame(filepath=scenes.first().filepath)
+    videos.first().save()
+    view = videos.to_frames()._serialize()
+    assert "track" not in form(scenes)
+    assert form(videos, view)["track"].default and "no_tracker" not in form(videos, view)
+    monkeypatch.setitem(sys.modules, "lap", None)
+    inputs = form(videos, view)
+    assert not inputs["track"].default
+    assert inputs["no_tracker"].view.label == "Following objects needs pip install lap"
 
 
 def test_a_video_dataset_says_so(make_dataset):
