@@ -127,11 +127,6 @@ def number_tracks(
 ) -> NDArray[np.int64]:
     """Numbers the tracks of a video.
 
-    Example::
-
-        >>> number_tracks(np.array([7, 8, 9, 7, 8, 8]), np.array([-1, 4, -1, -1, 4, 2]), 5).tolist()
-        [5, 4, 6, 5, 4, 4]
-
     Args:
         tracks: (n,) the track of each label, -1 for none
         before: (n,) the index of each label, -1 for none

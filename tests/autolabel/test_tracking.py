@@ -76,8 +76,8 @@ def videos(make_dataset):
 
 
 def follow(dataset, **options):
-    home = home_of(dataset.to_frames())
-    ids = home.values(["id"])[0]
+    view = dataset.to_frames() if dataset.media_type == "video" else dataset.view()
+    home, ids = home_of(view), view.values("id")
     run, progress = get_run(dataset, RUN.name), Progress(**options)
     return tracking.track_labels(home, label_field(home, FIELD), run, ids, progress, share=1)
 
@@ -136,6 +136,39 @@ def test_what_was_cut_off_or_found_since_keeps_its_indexes(videos, monkeypatch):
     shown = view._dataset.values(f"{FIELD}.detections.index", unwind=True)
     assert shown == videos.values(f"{ROOT}.index", unwind=True)
     assert sorted(map(str, patches._dataset.values(f"{FIELD}.index"))) == sorted(map(str, shown))
+
+
+@pytest.mark.parametrize("of", ["polylines", "keypoints"])
+def test_lines_and_points_are_followed_by_the_box_around_them(make_dataset, of):
+    """In a dataset that was made of frames."""
+
+    def shown(x):
+        options = {"auto_label_run": RUN.name}
+        points = [(x, 0.1), (x + 0.2, 0.4)]
+        if of == "polylines":
+            return fo.Polyline(points=[points], confidence=0.9, **options)
+        return fo.Keypoint(points=points, confidence=[0.9, 0.8], **options)
+
+    kind = {"polylines": fo.Polylines, "keypoints": fo.Keypoints}[of]
+    video = fo.Sample("/nowhere/a.mp4")
+    for number in range(1, 5):
+        found = kind(**{of: [shown(0.1 + number / 100), shown(0.6)][:: (-1) ** number]})
+        video.frames[number] = fo.Frame(filepath=f"/{number}.jpg", found=found)
+    videos = make_dataset()
+    videos.add_sample(video, dynamic=True)
+    frames = videos.to_frames().clone()
+    try:
+        samples_of(frames).update_many({}, {"$set": {f"{FIELD}.{MARK}": [RUN.name]}})
+        save_run(frames, RUN)
+        follow(frames)
+        assert frames.values(f"{FIELD}.{of}.index") == [[1, 2], [2, 1]] * 2
+    finally:
+        frames.delete()
+
+
+def test_a_track_keeps_the_index_that_most_of_it_have():
+    tracks, before = np.array([7, 8, 9, 7, 8, -1, 8, 9]), np.array([-1, 4, 4, -1, 4, 3, 2, -1])
+    assert tracking.number_tracks(tracks, before, 5).tolist() == [5, 4, 6, 5, 4, -1, 4, 6]
 
 
 def test_frames_that_were_left_out_end_tracks_and_sampled_ones_do_not():
