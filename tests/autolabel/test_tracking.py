@@ -53,11 +53,13 @@ def street(number):
     return labels
 
 
-def make_videos(make_dataset, frames, path="/nowhere/{}.mp4"):
-    """A dataset of videos with a finished run, of one list of labels for each of their frames."""
+@pytest.fixture
+def videos(make_dataset):
+    """Two videos, of the street and of a dog, in which the run has labeled all frames."""
     dataset = make_dataset()
-    for number, of_video in enumerate(frames):
-        video = fo.Sample(path.format(number))
+    dog = [[seen("dog", 0.5, 0.3)] for _ in range(3)]
+    for number, of_video in enumerate([[street(number) for number in range(1, 21)], dog]):
+        video = fo.Sample(f"/nowhere/{number}.mp4")
         for place, labels in enumerate(of_video, 1):
             video.frames[place] = fo.Frame(
                 filepath=f"/{number}-{place}.jpg", found=fo.Detections(detections=labels)
@@ -66,13 +68,6 @@ def make_videos(make_dataset, frames, path="/nowhere/{}.mp4"):
     samples_of(Storage(dataset, True)).update_many({}, {"$set": {f"{FIELD}.{MARK}": [RUN.name]}})
     save_run(dataset, replace(RUN, state=RUN_IN_REVIEW))
     return dataset
-
-
-@pytest.fixture
-def videos(make_dataset):
-    """Two videos: the street, and a dog."""
-    dog = [[seen("dog", 0.5, 0.3)] for _ in range(3)]
-    return make_videos(make_dataset, [[street(number) for number in range(1, 21)], dog])
 
 
 def follow(dataset, **options):
@@ -129,8 +124,10 @@ def test_what_was_cut_off_or_found_since_keeps_its_indexes(videos, monkeypatch):
         follow(videos)
     assert indexes(videos)[0]["car"] == [7] * 12 + [None] * 7
     # an earlier pass took the flash for something
-    videos.first().frames[4].found.detections[-1].index = 3
-    videos.first().save()
+    frame = videos.first().frames[4]
+    frame[FIELD].detections[-1].index = 3
+    frame.save()
+    assert indexes(videos)[0]["flash"] == [3]
     follow(videos)
     assert indexes(videos) == EXPECTED
     shown = view._dataset.values(f"{FIELD}.detections.index", unwind=True)
@@ -250,7 +247,7 @@ class Street(fo.Model):
         found = [street(image.shape[1]) for image in images]
         for labels in found:
             for label in labels:
-                label.confidence = label.confidence or 0.5
+                label.confidence = label.confidence or 0.7
         return [
             fo.Detections(detections=[one for one in labels if one.label != "theirs"])
             for labels in found
@@ -281,7 +278,7 @@ def test_a_run_follows_what_it_found_and_a_replacement_is_undone(make_dataset, t
     assert (found["car"], found["dog"]) == ([1] * 19, [3] * 17)
     assert found["bus"] == [2] * 14 and found["flash"] == [None]
     before = list(samples_of(Storage(dataset, True)).find())
-    again = label(frames, existing="replace", confidence=0.6)
+    again = label(frames, existing="replace", confidence=0.8)
     (found,) = indexes(dataset)
     assert again.tracked.tracks == 2 and (found["car"], found["dog"]) == ([4] * 19, [5] * 17)
     (change,) = list_changes(Storage(dataset, True), ("replacement",))
