@@ -525,8 +525,9 @@ def _speed(folder: Path, n: int) -> dict[str, Any]:
     from labelvet.dataset.patches import read_patches
     from labelvet.issues.find import Judged, write_label_issues
     from labelvet.issues.reasons import Reasons
-    from labelvet.review.answers import Answer, give_answers
+    from labelvet.review.answers import give_answers
     from labelvet.review.queue import next_issues
+    from labelvet.review.verdicts import Answer
 
     from .panel_data import FIELD, KEY, make_dataset
 

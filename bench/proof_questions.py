@@ -17,7 +17,8 @@ from labelvet.issues.kinds import KINDS, RIGHT
 from labelvet.issues.suspicion import Suspicion
 from labelvet.proof.audits import Audit, begin_audit, current_audit
 from labelvet.proof.results import next_questions
-from labelvet.review.answers import Answer, give_answers
+from labelvet.review.answers import give_answers
+from labelvet.review.verdicts import Answer
 
 from .panel_data import FIELD, KEY, make_dataset
 

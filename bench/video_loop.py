@@ -86,8 +86,9 @@ def _loop(drawn: Drawn, num_frames: int, name: str) -> dict[str, float]:
     from labelvet.maps.selection import select_stages, visible_rows
     from labelvet.maps.thumbnails import ThumbnailSettings, make_thumbnails
     from labelvet.panels.label_embeddings.open_map import labels_of
-    from labelvet.review.answers import Answer, give_answers
+    from labelvet.review.answers import give_answers
     from labelvet.review.queue import next_issues
+    from labelvet.review.verdicts import Answer
     from labelvet.visualization.update import find_changes
 
     dataset = _dataset(drawn, num_frames, name)

@@ -33,15 +33,10 @@ from ..dataset.label_fields import label_field
 from ..dataset.schema import check_fields
 from ..dataset.states import APPROVED_TAG, REVIEWED_TAG
 from ..dataset.storage import LabelRoot, Storage, locate
-from ..review.answers import (
-    RIGHT,
-    declare_answers,
-    entry_of,
-    read_documents,
-    take_back_entries,
-    write_entries,
-)
+from ..review.answers import declare_answers, entry_of, take_back_entries, write_entries
 from ..review.boxes import checked_box
+from ..review.known import read_documents
+from ..review.verdicts import RIGHT
 from .merging import (
     LIST,
     POLICIES,

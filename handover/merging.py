@@ -15,8 +15,8 @@ from typing import Any
 
 from ..core.errors import InvalidParameter
 from ..dataset.states import APPROVED_TAG, REJECTED_TAG
-from ..review.answers import BADLY_PLACED, RIGHT, WRONG_CLASS, Answer
 from ..review.boxes import can_move, checked_box
+from ..review.verdicts import BADLY_PLACED, RIGHT, WRONG_CLASS, Answer
 from .records import SentLabel, State
 from .tools import Returned, Said
 

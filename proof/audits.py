@@ -31,7 +31,7 @@ from ..dataset.states import state_of
 from ..dataset.storage import locate
 from ..dataset.stores import open_store
 from ..issues.findings import Findings, load_findings
-from ..review.answers import CORRECTED, RIGHT
+from ..review.verdicts import CORRECTED, RIGHT
 from .bounds import Population
 from .nested_sets import NestedSets
 

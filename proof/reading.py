@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 
 from ..dataset.documents import hex_ids, pair_keys, read_labels
 from ..dataset.storage import locate
-from ..review.answers import FOUND_WRONG, RIGHT, SKIPPED, VERDICTS, read_documents
+from ..review.known import read_documents
+from ..review.verdicts import FOUND_WRONG, RIGHT, SKIPPED, VERDICTS
 from .audits import Audit, keep_answers, kept_answers
 
 _READ_AT_ONCE = 200

@@ -30,8 +30,8 @@ from ..dataset.storage import locate
 from ..issues.attributes import ISSUE
 from ..maps.map import Map, load_map
 from ..maps.thumbnails import ThumbnailSettings, make_thumbnails
-from ..review.answers import FOUND_WRONG, VERDICTS, WRONG_CLASS
 from ..review.queue import Item, next_issues
+from ..review.verdicts import FOUND_WRONG, VERDICTS, WRONG_CLASS
 from .audits import list_audits
 from .report_page import render
 from .results import read_result

@@ -19,7 +19,8 @@ from ..core.errors import InvalidParameter
 from ..dataset.changes import Change, begin, undone_once
 from ..dataset.documents import hex_ids
 from ..dataset.holds import check_held
-from ..review.answers import FOUND_WRONG, SKIPPED, VERDICTS, Answer, Answered
+from ..review.answers import Answered
+from ..review.verdicts import FOUND_WRONG, SKIPPED, VERDICTS, Answer
 from .audits import Audit, keep_answers, kept_answers
 from .reading import Given, Reading
 

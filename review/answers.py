@@ -7,57 +7,48 @@ down before (:mod:`labelvet.dataset.changes`), so that it can be undone after a 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 import fiftyone as fo
-import numpy as np
 from bson import ObjectId
-from numpy.typing import NDArray
 from pymongo import UpdateOne
 
 from ..core.errors import InvalidParameter, UnknownUndo
 from ..core.sentences import agree, count
 from ..dataset.changes import Change, begin, undone_once, unique_moment
-from ..dataset.documents import Ids, now, pack_ids
+from ..dataset.documents import now
 from ..dataset.expressions import each, retagged, without
 from ..dataset.holds import check_held
 from ..dataset.open_patches import write_patches
 from ..dataset.patches import is_of_whole_images
 from ..dataset.removed import describe_removed, find_removed
-from ..dataset.schema import Attribute, check_labels, declare_attributes
+from ..dataset.schema import check_labels, declare_attributes
 from ..dataset.states import (
     APPROVED_TAG,
-    BASKET_TAG,
     REJECTED_TAG,
     REVIEWED_TAG,
     TAGS,
     TAKES_AWAY,
-    state_of,
 )
 from ..dataset.storage import LabelRoot, Storage, locate
 from .boxes import check_can_move, checked_box
+from .known import read_documents
+from .verdicts import (
+    BADLY_PLACED,
+    REJECTING,
+    REVIEW_ATTRIBUTES,
+    RIGHT,
+    SKIPPED,
+    VERDICTS,
+    WRONG_CLASS,
+    Answer,
+    describe,
+    describe_many,
+    describe_moved,
+)
 
-RIGHT, WRONG_CLASS, BADLY_PLACED = "right", "wrong class", "badly placed"
-# TIDE's background, and its duplicates: there is an object, and another label shows it
-NOT_AN_OBJECT, NOT_NEEDED, SKIPPED = "not an object", "not needed", "skipped"
-VERDICTS = (RIGHT, WRONG_CLASS, BADLY_PLACED, NOT_AN_OBJECT, NOT_NEEDED, SKIPPED)
-# what a reviewer put right, what goes, and all that was found to be wrong
-CORRECTED = (WRONG_CLASS, BADLY_PLACED)
-REJECTING = (NOT_AN_OBJECT, NOT_NEEDED)
-FOUND_WRONG = (*CORRECTED, *REJECTING)
-
-REVIEW_ATTRIBUTES = {
-    "review": Attribute(fo.StringField, f"A reviewer's answer: {', '.join(VERDICTS)}"),
-    "reviewed_by": Attribute(fo.StringField, "Who answered"),
-    "reviewed_at": Attribute(fo.DateTimeField, "When"),
-    "label_before": Attribute(fo.StringField, "The class before the reviewer changed it"),
-    "box_before": Attribute(
-        fo.ListField, "The box before the reviewer changed it", items=fo.FloatField
-    ),
-}
 _OWNER = "review"
 _SAYS = {
     RIGHT: REVIEWED_TAG,
@@ -76,30 +67,6 @@ _BATCH = 5_000
 
 
 @dataclass(frozen=True)
-class Answer:
-    """What a reviewer says of one label.
-
-    Attributes:
-        sample_id, label_id: the label
-        seen: the class that the reviewer saw
-        verdict: one of ``VERDICTS``
-        label: the class that it should be, for a wrong one
-        box: where it should be, for a badly placed one, or one of a wrong class that is badly
-            placed, too: ``[x, y, width, height]`` relative to the image; what lies outside it is
-            cut off
-        seen_box: the box that the reviewer saw; None where that does not matter
-    """
-
-    sample_id: str
-    label_id: str
-    seen: str | None
-    verdict: str
-    label: str | None = None
-    box: Sequence[float] | None = None
-    seen_box: Sequence[float] | None = None
-
-
-@dataclass(frozen=True)
 class Answered:
     """What came of some answers.
 
@@ -114,27 +81,6 @@ class Answered:
     refused: int
     token: str | None
     sentence: str
-
-
-@dataclass(frozen=True, eq=False)
-class Known:
-    """What is known of m labels, from answers and from tags.
-
-    Attributes:
-        sample_ids, ids: (m, 12) the labels
-        wrong: (m,) whether each is wrong
-        learned: (m,) whether ``wrong`` is known at all. Of one that was skipped it is not; nor of
-            one that is flagged, or approved without an answer, as whole clusters and baskets are
-        asking: (m,) labels that are flagged for a review, and not answered yet
-        reviewed: how many have an answer in the queue, which a skip is not
-    """
-
-    sample_ids: Ids
-    ids: Ids
-    wrong: NDArray[np.bool_]
-    learned: NDArray[np.bool_]
-    asking: NDArray[np.bool_]
-    reviewed: int
 
 
 def give_answers(dataset: fo.Dataset, field: str, answers: list[Answer], user: str) -> Answered:
@@ -168,13 +114,13 @@ def give_answers(dataset: fo.Dataset, field: str, answers: list[Answer], user: s
         (answer, *more) = answers
         now_there = labels.get((answer.sample_id, answer.label_id))
         if not more and now_there is not None and _was_moved(answer, now_there):
-            return Answered(0, 1, None, _describe_moved(now_there))
-        return Answered(0, len(answers), None, _describe(answers, len(answers), whole))
+            return Answered(0, 1, None, describe_moved(now_there))
+        return Answered(0, len(answers), None, describe(answers, len(answers), whole))
     check_labels(storage, storage.local(field))
     declare_answers(storage, path.root)
     # of several it is known at the end how many there are
     several = len(entries) > 1
-    sentence = "Answers given." if several else _describe([one for one, _ in taken], 0, whole)
+    sentence = "Answers given." if several else describe([one for one, _ in taken], 0, whole)
     changed = 0
     with begin(dataset, REVIEW, sentence, user, field=field) as change:
         for start in range(0, len(entries), _BATCH):
@@ -185,10 +131,10 @@ def give_answers(dataset: fo.Dataset, field: str, answers: list[Answer], user: s
         if not changed:
             change.drop()
         elif several:
-            change.say(_describe_many([one for one, _ in taken], changed, whole))
+            change.say(describe_many([one for one, _ in taken], changed, whole))
     refused = len(answers) - changed
     return Answered(
-        changed, refused, change.token if changed else None, _describe(answers, refused, whole)
+        changed, refused, change.token if changed else None, describe(answers, refused, whole)
     )
 
 
@@ -281,106 +227,6 @@ def declare_answers(dataset: Any, root: str) -> None:
         InvalidParameter: if the labels have attributes of their own of these names
     """
     declare_attributes(dataset, root, REVIEW_ATTRIBUTES, _OWNER)
-
-
-def read_known(dataset: fo.Dataset, field: str) -> Known:
-    """Reads what is known of a field's labels: answers, and tags that were set anywhere."""
-    storage = locate(dataset, field)
-    root, listed = storage.label_root(storage.local(field))
-    tags = [tag for tag in TAGS.values() if tag != BASKET_TAG]
-    said = {
-        "$or": [
-            {f"{root}.tags": {"$in": tags}},
-            {f"{root}.review": {"$in": list(VERDICTS)}},
-        ]
-    }
-    one = "$$l" if listed else f"${root}"
-    of_label: dict[str, Any] = {
-        "i": f"{one}._id", "tags": f"{one}.tags", "review": f"{one}.review"
-    }  # fmt: skip
-    if listed:
-        some = {
-            "$or": [
-                {
-                    "$gt": [
-                        {"$size": {"$setIntersection": [{"$ifNull": ["$$l.tags", []]}, tags]}},
-                        0,
-                    ]
-                },
-                {"$in": ["$$l.review", list(VERDICTS)]},
-            ]
-        }
-        picked = {"$filter": {"input": f"${root}", "as": "l", "cond": some}}
-        content: Any = {"$map": {"input": picked, "as": "l", "in": of_label}}
-    else:
-        content = [of_label]
-    samples, ids, wrong, learned, asking, reviewed = [], [], [], [], [], 0
-    for document in storage.documents.aggregate([{"$match": said}, {"$project": {"l": content}}]):
-        for label in document["l"]:
-            verdict, state = label.get("review"), state_of(label.get("tags"))
-            skipped = verdict == SKIPPED
-            asks = state == "flagged" and not skipped
-            if not asks and not is_answered(label):
-                continue
-            samples.append(document["_id"])
-            ids.append(label["i"])
-            said_wrong = verdict in CORRECTED
-            wrong.append(said_wrong or state == "rejected")
-            learned.append(not skipped and not asks and (bool(verdict) or state != "approved"))
-            asking.append(asks)
-            reviewed += bool(verdict) and not asks and not skipped
-    columns = [np.array(column, dtype=bool) for column in (wrong, learned, asking)]
-    return Known(pack_ids(samples), pack_ids(ids), columns[0], columns[1], columns[2], reviewed)
-
-
-def is_answered(label: Mapping[str, Any]) -> bool:
-    """Whether a review does not ask about a label any more.
-
-    Args:
-        label: its ``tags`` and its ``review``
-    """
-    verdict, state = label.get("review"), state_of(label.get("tags"))
-    if verdict == SKIPPED:
-        return True
-    if state in ("basket", "open"):  # somebody may have taken the tag of an answer away
-        return verdict not in (None, *REJECTING)
-    # one that is flagged asks for an answer, whatever was answered before
-    return state != "flagged"
-
-
-def read_documents(
-    storage: Storage,
-    path: LabelRoot,
-    labels: list[tuple[str, str]],
-    names: Sequence[str] = (),
-) -> dict[tuple[str, str], dict[str, Any]]:
-    """Reads some labels as the database has them now.
-
-    Args:
-        storage: where the labels are
-        path: where they are in its documents
-        labels: the ids of their samples, and their own
-        names: the attributes that are wanted, by default all: of many labels some are read faster
-
-    Returns:
-        ``{(sample id, label id): document}`` of those that exist
-    """
-    root, listed = path
-    shown = {f"{root}.{name}": 1 for name in ("_id", *names)} if names else {root: 1}
-    wanted, ids = set(labels), {ObjectId(label_id) for _, label_id in labels}
-    samples = list({ObjectId(sample_id) for sample_id, _ in labels})
-    found: dict[tuple[str, str], dict[str, Any]] = {}
-    for document in storage.documents.find({"_id": {"$in": samples}}, shown):
-        value: Any = document
-        for name in root.split("."):
-            value = (value or {}).get(name)
-        for label in (value or []) if listed else [value] if value else []:
-            if label.get("_id") not in ids:
-                continue
-            pair = str(document["_id"]), str(label["_id"])
-            if pair in wanted:
-                found[pair] = label
-    return found
 
 
 def _check(storage: Storage, root: str, answer: Answer) -> None:
@@ -538,61 +384,3 @@ def _update(
     else:
         label = {"$let": {"vars": {"l": f"${root}"}, "in": changed}}
     return where, [{"$set": {root: label, "last_modified_at": now()}}]
-
-
-def _describe(answers: list[Answer], refused: int, whole: bool) -> str:
-    if refused == len(answers):
-        return (
-            "It was changed, approved or deleted since you saw it: nothing was written."
-            if refused == 1
-            else "All of them were changed, approved or deleted since you saw them: nothing was "
-            "written."
-        )
-    if len(answers) > 1:
-        said = _describe_many(answers, len(answers) - refused, whole)
-        if not refused:
-            return said
-        were = agree(refused, "was", "were")
-        left = agree(refused, "it was left as it is", "they were left as they are")
-        return f"{said} {refused:,} {were} changed, approved or deleted since: {left}."
-    (answer,) = answers
-    moved = f", with a new box{_cut_off(answer)}" if answer.box is not None else ""
-    return {
-        RIGHT: f"'{answer.seen}' is right.",
-        WRONG_CLASS: f"'{answer.seen}' is now '{answer.label}'{moved}.",
-        BADLY_PLACED: f"'{answer.seen}' has a new box{_cut_off(answer)}.",
-        NOT_AN_OBJECT: f"'{answer.seen}' is rejected: {_nothing(whole)}.",
-        NOT_NEEDED: f"'{answer.seen}' is rejected: not needed, as another label shows the object.",
-        SKIPPED: "Skipped.",
-    }[answer.verdict]
-
-
-def _nothing(whole: bool) -> str:
-    """What is not there: a class that is said of a whole image is no object."""
-    return "not in the image" if whole else NOT_AN_OBJECT
-
-
-def _describe_many(answers: list[Answer], given: int, whole: bool) -> str:
-    alike = {(answer.verdict, answer.label) for answer in answers}
-    rejected = all(verdict in REJECTING for verdict, _ in alike)
-    verdict, label = alike.pop()
-    labels = f"{count(given, 'label')} {agree(given, 'is', 'are')}"
-    if not alike and verdict == WRONG_CLASS:
-        return f"{labels} now '{label}'."
-    if rejected:
-        why = _nothing(whole) if verdict == NOT_AN_OBJECT else verdict
-        return f"{labels} rejected{'' if alike else f': {why}'}."
-    return f"{count(given, 'answer')} saved."
-
-
-def _cut_off(answer: Answer) -> str:
-    cut = answer.box is not None and checked_box(answer.box) != list(answer.box)
-    return ", cut at the border of the image" if cut else ""
-
-
-def _describe_moved(label: dict[str, Any]) -> str:
-    who = label.get("reviewed_by")
-    return (
-        f"Its box was changed after you saw it{f', by {who}' if who else ''}: nothing was written. "
-        "Correct it the next time it comes up, or undo that change."
-    )

@@ -18,17 +18,10 @@ from ..dataset.documents import LabelIds, hex_ids
 from ..dataset.states import APPROVED_TAG
 from ..dataset.storage import locate
 from ..issues.attributes import DUPLICATE, ISSUE, MISLABELED, MISPLACED, SUGGESTED, SUGGESTED_BOX
-from .answers import (
-    BADLY_PLACED,
-    NOT_AN_OBJECT,
-    NOT_NEEDED,
-    WRONG_CLASS,
-    Answer,
-    Answered,
-    give_answers,
-    read_documents,
-)
+from .answers import Answered, give_answers
 from .boxes import can_move
+from .known import read_documents
+from .verdicts import BADLY_PLACED, NOT_AN_OBJECT, NOT_NEEDED, WRONG_CLASS, Answer
 
 RELABEL, REJECT, SUGGESTION = "relabel", "reject", "suggestion"
 WAYS = (RELABEL, REJECT, SUGGESTION)

@@ -18,9 +18,10 @@ from ..dataset.patches import is_of_whole_images
 from ..dataset.storage import locate
 from ..issues.attributes import DUPLICATE, ISSUE, MISPLACED, REASON, SUGGESTED_BOX
 from ..issues.findings import Findings, load_findings
-from .answers import BADLY_PLACED, Known, read_documents, read_known
 from .boxes import why_fixed
+from .known import Known, read_documents, read_known
 from .learning import Estimate, Learned, learn
+from .verdicts import BADLY_PLACED
 
 _SHOWN = (
     "label",

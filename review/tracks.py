@@ -12,7 +12,8 @@ import numpy as np
 from ..dataset.documents import hex_ids, parse_ids
 from ..dataset.storage import locate
 from ..issues.findings import load_findings
-from .answers import BADLY_PLACED, Answer, is_answered, read_documents
+from .known import is_answered, read_documents
+from .verdicts import BADLY_PLACED, Answer
 
 
 def with_tracks(dataset: fo.Dataset, brain_key: str, answers: Sequence[Answer]) -> list[Answer]:

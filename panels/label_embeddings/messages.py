@@ -9,9 +9,9 @@ from pydantic import AfterValidator, Field
 from ...dataset.documents import parse_ids
 from ...dataset.label_views import LEVELS
 from ...dataset.tags import check_tag
-from ...review.answers import VERDICTS
 from ...review.class_pairs import REASONS, SOURCES
 from ...review.many import WAYS
+from ...review.verdicts import VERDICTS
 from ..binary import Codes, Counts, FileContent, Floats, Mask, RowSet
 from ..message import ClassName, Id, Moment, OneOf, Reply, Request, Text
 

@@ -12,10 +12,11 @@ from ...dataset.documents import LabelIds
 from ...proof.audits import begin_audit, current_audit
 from ...proof.results import next_questions, read_result
 from ...proof.second_answers import give_second_answers
-from ...review.answers import Answer, give_answers
+from ...review.answers import give_answers
 from ...review.many import answer_many, plan_answers
 from ...review.queue import next_issues
 from ...review.tracks import with_tracks
+from ...review.verdicts import Answer
 from ..web_panel import exposed
 from . import messages
 from .open_map import labels_of, open_map

@@ -21,8 +21,9 @@ from labelvet.issues import writing
 from labelvet.issues.find import find_label_issues
 from labelvet.panels.undoing import undo
 from labelvet.review import answers
-from labelvet.review.answers import Answer, give_answers
+from labelvet.review.answers import give_answers
 from labelvet.review.merging import merge_classes
+from labelvet.review.verdicts import Answer
 from leaving_fields import leaving
 
 FIELD, TRUTH = "predictions", "truth"

@@ -52,7 +52,8 @@ from labelvet.dataset.stores import open_store
 from labelvet.dataset.tags import tag_view
 from labelvet.embeddings.loader import using_loader
 from labelvet.panels.undoing import undo
-from labelvet.review.answers import Answer, give_answers
+from labelvet.review.answers import give_answers
+from labelvet.review.verdicts import Answer
 from leaving_fields import leaving
 from untrained import save_untrained
 

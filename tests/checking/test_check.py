@@ -27,7 +27,8 @@ from pathlib import Path
 path = sys.argv[1]
 enter(Path(path).stem, repr(["YOLO", path, "None", "None", "None"]))
 import fiftyone as fo
-from labelvet.review.answers import Answer, give_answers
+from labelvet.review.answers import give_answers
+from labelvet.review.verdicts import Answer
 dataset = fo.load_dataset("check")
 """
 

@@ -21,8 +21,9 @@ from labelvet.dataset.run_keys import this_writer
 from labelvet.dataset.tags import tag_view
 from labelvet.panels.undoing import undo, undoable
 from labelvet.review import answers
-from labelvet.review.answers import Answer, give_answers, take_back_change
+from labelvet.review.answers import give_answers, take_back_change
 from labelvet.review.merging import merge_classes
+from labelvet.review.verdicts import Answer
 from pymongo.errors import AutoReconnect
 
 FIELD = "predictions"

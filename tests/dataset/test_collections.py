@@ -30,9 +30,10 @@ from labelvet.maps.selection import select_stages, visible_rows
 from labelvet.maps.thumbnails import ThumbnailSettings, make_thumbnails
 from labelvet.operators import SaveTaggedView, TagLabels
 from labelvet.proof.report import label_report
-from labelvet.review.answers import Answer, give_answers
+from labelvet.review.answers import give_answers
 from labelvet.review.merging import check_merge, merge_classes, undo_merge
 from labelvet.review.queue import next_issues
+from labelvet.review.verdicts import Answer
 from labelvet.visualization.update import find_changes, update_visualization
 from PIL import Image
 

@@ -30,8 +30,9 @@ from labelvet.maps.thumbnails import ThumbnailSettings, make_thumbnails
 from labelvet.operators import SaveTaggedView, TagLabels
 from labelvet.panels.label_embeddings import LabelEmbeddings
 from labelvet.panels.label_embeddings.open_map import labels_of
-from labelvet.review.answers import Answer, give_answers
+from labelvet.review.answers import give_answers
 from labelvet.review.queue import next_issues
+from labelvet.review.verdicts import Answer
 from labelvet.visualization.update import find_changes, update_visualization
 from panel_app import PanelApp
 from PIL import Image

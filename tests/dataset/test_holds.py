@@ -22,8 +22,9 @@ from labelvet.dataset.stores import begin_record, record_of
 from labelvet.dataset.tags import tag_view
 from labelvet.panels.undoing import undo
 from labelvet.review import answers, merging
-from labelvet.review.answers import Answer, give_answers
+from labelvet.review.answers import give_answers
 from labelvet.review.merging import merge_classes
+from labelvet.review.verdicts import Answer
 
 ELSEWHERE = "another-machine_1"
 

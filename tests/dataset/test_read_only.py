@@ -15,8 +15,9 @@ from labelvet.issues.box_checks import check_boxes
 from labelvet.issues.find import find_label_issues
 from labelvet.issues.writing import remove_label_issues
 from labelvet.panels.undoing import undo
-from labelvet.review.answers import Answer, give_answers
+from labelvet.review.answers import give_answers
 from labelvet.review.merging import merge_classes
+from labelvet.review.verdicts import Answer
 
 FIELD = "predictions"
 

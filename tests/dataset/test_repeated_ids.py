@@ -20,7 +20,9 @@ from labelvet.maps.columns import load_column
 from labelvet.maps.map import load_map
 from labelvet.maps.selection import select_stages, visible_rows
 from labelvet.maps.thumbnails import ThumbnailSettings, make_thumbnails
-from labelvet.review.answers import Answer, give_answers, read_known
+from labelvet.review.answers import give_answers
+from labelvet.review.known import read_known
+from labelvet.review.verdicts import Answer
 from labelvet.visualization.update import find_changes
 
 FIELD = "predictions"

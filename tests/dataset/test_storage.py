@@ -14,7 +14,8 @@ from labelvet.dataset.records import drop_orphaned_records
 from labelvet.dataset.storage import locate
 from labelvet.dataset.stored_embeddings import load_embeddings
 from labelvet.dataset.tags import tag_view
-from labelvet.review.answers import Answer, give_answers
+from labelvet.review.answers import give_answers
+from labelvet.review.verdicts import Answer
 from labelvet.visualization.update import find_changes
 
 

@@ -21,7 +21,8 @@ from labelvet.operators import ApproveToTarget
 from labelvet.panels.label_embeddings import LabelEmbeddings
 from labelvet.proof.audits import begin_audit, current_target
 from labelvet.proof.proven_basket import fill_basket
-from labelvet.review.answers import Answer, give_answers
+from labelvet.review.answers import give_answers
+from labelvet.review.verdicts import Answer
 from labelvet.visualization.update import update_visualization
 from packed import array
 from panel_app import PanelApp

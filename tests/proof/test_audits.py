@@ -13,9 +13,10 @@ from labelvet.dataset.documents import hex_ids
 from labelvet.proof.audits import begin_audit, current_audit
 from labelvet.proof.bounds import Draws, Population
 from labelvet.proof.results import percent, read_result
-from labelvet.review.answers import Answer, give_answers
+from labelvet.review.answers import give_answers
 from labelvet.review.merging import merge_classes
 from labelvet.review.queue import next_issues
+from labelvet.review.verdicts import Answer
 from taking_back import take_back
 
 FIELD = "labels"

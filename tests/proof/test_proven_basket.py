@@ -14,7 +14,8 @@ from labelvet.panels.undoing import undo
 from labelvet.proof.audits import begin_audit, current_audit
 from labelvet.proof.proven_basket import approve_to_target, fill_basket, proof_of_basket
 from labelvet.proof.results import read_result
-from labelvet.review.answers import Answer, give_answers
+from labelvet.review.answers import give_answers
+from labelvet.review.verdicts import Answer
 
 FIELD = "labels"
 

@@ -18,7 +18,8 @@ from labelvet.dataset.documents import hex_ids
 from labelvet.proof.audits import begin_audit
 from labelvet.proof.report import label_report, report_page, write_report
 from labelvet.proof.results import read_result
-from labelvet.review.answers import Answer, give_answers
+from labelvet.review.answers import give_answers
+from labelvet.review.verdicts import Answer
 from labelvet.visualization.compute import compute_visualization
 from PIL import Image
 

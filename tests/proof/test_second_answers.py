@@ -12,7 +12,8 @@ from labelvet.proof.audits import begin_audit, current_audit
 from labelvet.proof.report import label_report, report_page
 from labelvet.proof.results import next_questions, read_result
 from labelvet.proof.second_answers import give_second_answers
-from labelvet.review.answers import Answer, give_answers
+from labelvet.review.answers import give_answers
+from labelvet.review.verdicts import Answer
 from taking_back import take_back
 
 FIELD = "labels"

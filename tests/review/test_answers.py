@@ -1,6 +1,7 @@
 import pytest
 from labelvet.core.errors import InvalidParameter
-from labelvet.review.answers import Answer, give_answers
+from labelvet.review.answers import give_answers
+from labelvet.review.verdicts import Answer
 
 
 @pytest.mark.parametrize("name", ["", "x" * 600, "a\nb"])

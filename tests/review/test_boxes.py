@@ -8,9 +8,10 @@ import pytest
 from labelvet.core.errors import InvalidParameter
 from labelvet.dataset.changes import list_changes
 from labelvet.issues.find import find_label_issues
-from labelvet.review.answers import Answer, give_answers
+from labelvet.review.answers import give_answers
 from labelvet.review.boxes import checked_box
 from labelvet.review.queue import next_issues
+from labelvet.review.verdicts import Answer
 from labelvet.visualization.update import find_changes, update_visualization
 from taking_back import take_back
 

@@ -16,8 +16,9 @@ from labelvet.issues.find import find_label_issues
 from labelvet.issues.findings import load_findings
 from labelvet.issues.writing import remove_label_issues
 from labelvet.panels.undoing import undo
-from labelvet.review.answers import Answer, give_answers
+from labelvet.review.answers import give_answers
 from labelvet.review.queue import next_issues
+from labelvet.review.verdicts import Answer
 from taking_back import take_back
 
 FIELD = "labels"

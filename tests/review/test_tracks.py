@@ -13,10 +13,11 @@ from labelvet.issues.find import find_label_issues
 from labelvet.issues.suspicion import find_suspects
 from labelvet.panels.label_embeddings.panel import LabelEmbeddings
 from labelvet.panels.undoing import undo
-from labelvet.review.answers import Answer, give_answers
+from labelvet.review.answers import give_answers
 from labelvet.review.learning import learn
 from labelvet.review.queue import next_issues
 from labelvet.review.tracks import with_tracks
+from labelvet.review.verdicts import Answer
 from panel_app import PanelApp
 
 FIELD, TRACKS, IMAGES = "labels", 12, 7
