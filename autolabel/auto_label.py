@@ -190,7 +190,9 @@ def auto_label(
     name = model if isinstance(model, str) else type(model).__name__
     wanted = tuple(dict.fromkeys(classes)) if classes else None
     hardware = Hardware(device, batch_size=batch_size, num_workers=num_workers)
-    run = AutoLabelRun(run_name, label_field, name, wanted, confidence, bool(track), user=user)
+    run = AutoLabelRun(
+        run_name, label_field, name, wanted, confidence, track=bool(track), user=user
+    )
     if run.track:
         check_trackable(dataset)
     check_label_field(dataset, label_field)

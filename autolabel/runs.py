@@ -80,7 +80,7 @@ class AutoLabelRun:
     model: str
     classes: tuple[str, ...] | None
     confidence: float
-    track: bool = False
+    track: bool = field(default=False, kw_only=True)
     state: str = RUN_GENERATING
     created: datetime = field(default_factory=_now)
     seen: datetime = field(default_factory=_now)

@@ -256,7 +256,7 @@ def _field_and_run(ctx: Any, inputs: types.Object) -> None:
             ctx.params.get("model") or "",
             classes,
             _confidence(ctx),
-            bool(ctx.params.get("track")),
+            track=bool(ctx.params.get("track")),
         )
         check_existing(ctx.dataset, asked, ctx.params.get("existing"))
     except LabelvetError as error:
