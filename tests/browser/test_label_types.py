@@ -1,4 +1,4 @@
-"""Maps of classes of whole images, of keypoints and of masks: seen, lassoed, answered."""
+"""Maps of classes of whole images, of keypoints, lines and masks: seen, lassoed, answered."""
 
 from __future__ import annotations
 
@@ -16,8 +16,13 @@ IMAGES = 48
 
 MASK = np.tile([True, False], (3, 1))
 # Left, top, right and bottom of what is drawn, in parts of the picture: the points in what it shows
-# of the image, [0, 0, 1, 0.9], and the left half of the box that the mask has.
-DRAWN = {"keypoints": [0.2, 0.1 / 0.9, 0.6, 0.5 / 0.9], "detections": [0.25, 0.25, 0.5, 0.75]}
+# of the image, [0, 0, 1, 0.9], the line of two points in [0, 0, 0.9, 1], and the left half of the
+# box that the mask has.
+DRAWN = {
+    "keypoints": [0.2, 0.1 / 0.9, 0.6, 0.5 / 0.9],
+    "polylines": [0.1 / 0.9, 0.2, 0.5 / 0.9, 0.4],
+    "detections": [0.25, 0.25, 0.5, 0.75],
+}
 
 # the bounds of the lines over a picture, and its width and height, in pixels of the page
 BOUNDS = """picture => {
@@ -32,7 +37,7 @@ BOUNDS = """picture => {
 }"""
 
 
-@pytest.fixture(params=["classification", "keypoints", "detections"])
+@pytest.fixture(params=["classification", "keypoints", "polylines", "detections"])
 def mapped(make_dataset, tmp_path, request):
     """A dataset whose first labels are wrong, and its field of labels of one type."""
     dataset = make_dataset()
