@@ -123,11 +123,13 @@ def _masked(label: Mapping[str, Any], _: Edges) -> Shape | None:
 
 
 def _lined(label: Mapping[str, Any], _: Edges) -> Shape | None:
-    lines = [_there(_points(line)) for line in label.get("points") or ()]
-    lines = [line for line in lines if len(line)]
-    if not lines:
+    there = [_there(_points(line)) for line in label.get("points") or ()]
+    points = np.concatenate([line for line in there if len(line) == 1] or [np.empty((0, 2))])
+    lines = [line for line in there if len(line) > 1]
+    if not lines and not len(points):
         return None
-    return Shape(lines=lines, closed=bool(label.get("closed")), filled=bool(label.get("filled")))
+    closed, filled = bool(label.get("closed")), bool(label.get("filled"))
+    return Shape(lines=lines, closed=closed, filled=filled, points=points)
 
 
 def _pointed(label: Mapping[str, Any], edges: Edges) -> Shape | None:

@@ -278,7 +278,7 @@ def _cut_image(
     height, width = pixels.shape[:2]
     scale = np.array([width, height] * 2)
     own, shown = (np.stack(some) for some in zip(*(boxes[place] for place in missing), strict=True))
-    tight = pixel_windows(own, width, height, CropSettings()) / scale
+    tight = np.clip(np.column_stack([own[:, :2], own[:, :2] + own[:, 2:]]), 0, 1)
     windows = pixel_windows(shown, width, height, CropSettings(alpha=2 * settings.margin))
     for place, window, box in zip(missing, windows, tight, strict=True):
         start, end = np.split(window / scale, 2)

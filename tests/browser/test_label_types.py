@@ -16,11 +16,11 @@ IMAGES = 48
 
 MASK = np.tile([True, False], (3, 1))
 # Left, top, right and bottom of what is drawn, in parts of the picture: the points in what it shows
-# of the image, [0, 0, 1, 0.9], the line of two points in [0, 0, 0.9, 1], and the left half of the
-# box that the mask has.
+# of the image, [0, 0, 1, 0.9], a line and a point in [0, 0, 0.9, 1], and the left half of the box
+# that the mask has.
 DRAWN = {
     "keypoints": [0.2, 0.1 / 0.9, 0.6, 0.5 / 0.9],
-    "polylines": [0.1 / 0.9, 0.2, 0.5 / 0.9, 0.4],
+    "polylines": [0.1 / 0.9, 0.2, 0.5 / 0.9, 0.9],
     "detections": [0.25, 0.25, 0.5, 0.75],
 }
 

@@ -56,7 +56,7 @@ def rows(*chosen, n=48):
 
 
 SHAPES = {
-    "polyline": ([[[0.1, 0.2], [0.5, 0.4]], [[0.3, 0.9]]], []),
+    "polyline": ([[[0.1, 0.2], [0.5, 0.4]]], [[0.3, 0.9]]),
     # of the skeleton what joins two points that are there
     "keypoint": ([[[0.6, 0.5], [0.2, 0.1]]], [[0.2, 0.1], [0.6, 0.5]]),
 }
