@@ -59,8 +59,9 @@ class Estimate:
         """One sentence for the reviewer."""
         known = f"About {count(round(self.left), 'issue is', 'issues are')} left"
         rough = self.high - self.low > max(_PAGE, _SAYS_NOTHING * self.among)
-        if not rough:
-            known += f" ({self.low:,.0f} to {self.high:,.0f})"
+        low, high = (f"{end:,.0f}" for end in (self.low, self.high))
+        if not rough and low != high:
+            known += f" ({low} to {high})"
         if self.stop:
             return f"{known}, hardly any of them among the next {_PAGE} labels: you can stop here."
         guess = " That is a rough guess until more labels have an answer." if rough else ""

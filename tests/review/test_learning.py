@@ -14,6 +14,7 @@ from labelvet.review.learning import Estimate, learn
     "left, high, stop, sentence",
     [
         (1.2, 3.4, False, "About 1 issue is left (0 to 3), 1 of them among the next 50."),
+        (0.2, 0.3, False, "About 0 issues are left, 0 of them among the next 50."),
         (
             1.2,
             90,
