@@ -11,6 +11,8 @@ import sys
 import traceback
 from collections.abc import Sequence
 
+from labelvet.core.versions import command
+
 from . import cache, check, correction, datasets, doctor, install, runs, worker
 
 _COMMANDS = (check, datasets, correction, install, doctor, worker, runs, cache)
@@ -24,7 +26,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """
     parsed = make_parser().parse_args(arguments)
     from labelvet.core.errors import LabelvetError
-    from pymongo.errors import ConnectionFailure
 
     # what a command that others call in a script exits with where its input is at fault
     status = getattr(parsed, "bad_input", 1)
@@ -34,8 +35,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except LabelvetError as error:
         print(error, file=sys.stderr)
         sys.exit(status)
-    except ConnectionFailure as error:
+    except _connection_failures() as error:
         print(f"FiftyOne's database does not answer: {error}", file=sys.stderr)
+        sys.exit(status)
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] == "labelvet":
+            raise
+        print(
+            f"'{error.name}' is not installed for '{sys.executable}': is that the Python that has "
+            f"FiftyOne? '{command()} doctor' says what is missing.",
+            file=sys.stderr,
+        )
         sys.exit(status)
     except KeyboardInterrupt:
         sys.exit(130)
@@ -49,6 +59,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(status)
 
 
+def _connection_failures() -> tuple[type[Exception], ...]:
+    """Returns the class of the database's client, which a Python without FiftyOne lacks."""
+    errors = sys.modules.get("pymongo.errors")
+    return () if errors is None else (errors.ConnectionFailure,)
+
+
 def make_parser() -> argparse.ArgumentParser:
     """Returns what reads the arguments, with every command."""
     parser = argparse.ArgumentParser(
@@ -57,6 +73,6 @@ def make_parser() -> argparse.ArgumentParser:
         epilog="'labelvet COMMAND --help' describes each.",
     )
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    for command in _COMMANDS:
-        command.add(commands)
+    for module in _COMMANDS:
+        module.add(commands)
     return parser

@@ -16,7 +16,7 @@ from labelvet.core.errors import LabelvetError
 from labelvet.core.sentences import count, first_line
 from labelvet.core.versions import PLUGIN, PLUGIN_NAME, check_fiftyone, command
 
-from .install import installed_plugins, plugins_folder
+from .install import installed_plugins, plugins_folder, removal
 
 GOOD, OPTIONAL, BAD = "ok", "--", "!!"
 
@@ -67,8 +67,8 @@ def examine() -> Iterator[Finding]:
     fiftyone = _fiftyone()
     yield fiftyone
     yield from _requirements()
-    yield _bundle()
     if fiftyone.state == GOOD:
+        yield _guarded("bundle", _bundle)
         database = _guarded("database", _database)
         yield database
         if database.state == GOOD:
@@ -106,8 +106,12 @@ def _fiftyone() -> Finding:
 
 
 def _requirements() -> Iterator[Finding]:
-    from packaging.requirements import Requirement
-
+    try:
+        from packaging.requirements import Requirement
+    except ModuleNotFoundError:
+        file = PLUGIN / "requirements.txt"
+        yield Finding(BAD, "requirements", "packaging is missing", f"pip install -r '{file}'")
+        return
     wrong = []
     for line in (PLUGIN / "requirements.txt").read_text().split():
         needed = Requirement(line)
@@ -148,8 +152,16 @@ def _database() -> Finding:
     import fiftyone as fo
     import fiftyone.core.odm as foo
 
-    told = foo.get_db_conn().client.server_info()["version"]
     where = fo.config.database_uri or "FiftyOne's own"
+    try:
+        told = foo.get_db_conn().client.server_info()["version"]
+    except Exception as error:
+        return Finding(
+            BAD, "database", f"{where}: {first_line(error)}",
+            "Start it, or correct FIFTYONE_DATABASE_URI, or database_uri in FiftyOne's config."
+            if fo.config.database_uri
+            else "'python -c \"import fiftyone as fo; fo.list_datasets()\"' says why.",
+        )  # fmt: skip
     return Finding(GOOD, "database", f"{where}, MongoDB {told}")
 
 
@@ -168,7 +180,7 @@ def _plugin() -> Finding:
             BAD,
             "plugin",
             f"'{found[0]}' is another labelvet than this one",
-            "Run 'labelvet uninstall' and 'labelvet install', or use that one's command.",
+            f"Run '{removal(found[0])}' and '{command()} install', or use that one's command.",
         )
     if PLUGIN_NAME not in fop.list_enabled_plugins():
         return Finding(BAD, "plugin", "disabled", f"Run 'fiftyone plugins enable {PLUGIN_NAME}'.")

@@ -9,22 +9,26 @@ import argparse
 import json
 import os
 import re
-import site
 import subprocess
 import sys
-import sysconfig
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from labelvet.core.errors import NotInstalled
-from labelvet.core.versions import PLUGIN, PLUGIN_NAME, check_fiftyone, command
+from labelvet.core.versions import (
+    PATH_FILE,
+    PLUGIN,
+    PLUGIN_NAME,
+    check_fiftyone,
+    command,
+    path_file,
+    site_folders,
+)
 
 _LINK = "labelvet"
 _METADATA = ("fiftyone.yml", "fiftyone.yaml")
-# makes `python -m labelvet` work where FiftyOne downloaded the plugin and pip installed nothing
-_PATH_FILE = "labelvet-plugin.pth"
 
 
 def add(commands: Any) -> None:
@@ -48,8 +52,7 @@ def _install(arguments: argparse.Namespace) -> None:
     others = [folder for folder in installed_plugins(plugins) if folder.resolve() != PLUGIN]
     if others:
         raise NotInstalled(
-            f"Another labelvet is in '{others[0]}': remove it first, as with 'labelvet uninstall' "
-            f"or 'fiftyone plugins delete {PLUGIN_NAME}'."
+            f"Another labelvet is in '{others[0]}': remove it first, with '{removal(others[0])}'."
         )
     if _is_inside(plugins):
         print(f"The plugin is in '{PLUGIN}', where FiftyOne looks for it.")
@@ -84,17 +87,17 @@ def _make_importable() -> None:
     if path_file() is None and _is_importable():
         return
     last: OSError | None = None
-    for folder in _site_folders():
+    for folder in site_folders():
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            (folder / _PATH_FILE).write_text(f"{PLUGIN / 'importable'}\n")
+            (folder / PATH_FILE).write_text(f"{PLUGIN / 'importable'}\n")
         except OSError as error:
             last = error
             continue
-        print("'python -m labelvet' is this command now, and 'import labelvet' works, anywhere.")
+        print(f"'{command()}' is this command now, and 'import labelvet' works, anywhere.")
         return
     raise NotInstalled(
-        f"'{_PATH_FILE}' cannot be written into this Python's site-packages: {last}. The command "
+        f"'{PATH_FILE}' cannot be written into this Python's site-packages: {last}. The command "
         f"works without it: {command()}."
     )
 
@@ -126,7 +129,7 @@ def _uninstall(arguments: argparse.Namespace) -> None:
         print(f"Removed '{each}'.")
     left = list(installed_plugins(plugins))
     if left:
-        print(f"'{left[0]}' is not a link: 'fiftyone plugins delete {PLUGIN_NAME}' removes it.")
+        print(f"'{left[0]}' is not a link: '{removal(left[0])}' removes it.")
     elif not removed:
         print(f"There is no labelvet in '{plugins}'.")
     else:
@@ -164,19 +167,11 @@ def installed_plugins(plugins: Path) -> Iterator[Path]:
                 yield folder
 
 
-def path_file() -> Path | None:
-    """Returns the file that makes a downloaded plugin importable, None where there is none."""
-    for folder in _site_folders():
-        if (folder / _PATH_FILE).exists():
-            return folder / _PATH_FILE
-    return None
-
-
-def _site_folders() -> list[Path]:
-    folders = [Path(sysconfig.get_path("purelib"))]
-    if site.ENABLE_USER_SITE:
-        folders.append(Path(site.getusersitepackages()))
-    return folders
+def removal(plugin: Path) -> str:
+    """Returns what to type to remove a labelvet from FiftyOne's plugins folder."""
+    if plugin.is_symlink():
+        return f"{command()} uninstall"
+    return f"fiftyone plugins delete {PLUGIN_NAME}"
 
 
 def _is_labelvet(metadata: Path) -> bool:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import shlex
 import shutil
+import site
 import sys
 import sysconfig
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-
-from packaging.specifiers import SpecifierSet
 
 from .errors import UnsupportedFiftyOne
 
@@ -23,6 +22,11 @@ PLUGIN_NAME = "@labelvet/labelvet"
 """What FiftyOne calls it, and what the URIs of its operators begin with."""
 
 
+PATH_FILE = "labelvet-plugin.pth"
+"""Makes ``python -m labelvet`` work where FiftyOne downloaded the plugin and pip installed
+nothing."""
+
+
 def check_fiftyone() -> str:
     """Returns the version of FiftyOne that is installed.
 
@@ -33,9 +37,11 @@ def check_fiftyone() -> str:
         found = version("fiftyone")
     except PackageNotFoundError:
         raise UnsupportedFiftyOne(
-            f"labelvet needs FiftyOne, which is not installed here: pip install "
-            f"'fiftyone{FIFTYONE}'."
+            f"labelvet needs FiftyOne, which '{sys.executable}' does not have: run labelvet with "
+            f"the Python that has it, or pip install 'fiftyone{FIFTYONE}'."
         ) from None
+    from packaging.specifiers import SpecifierSet  # the doctor runs where nothing is installed
+
     if not SpecifierSet(FIFTYONE).contains(found, prereleases=True):
         raise UnsupportedFiftyOne(
             f"labelvet does not run with FiftyOne {found}: pip install 'fiftyone{FIFTYONE}', then "
@@ -47,8 +53,29 @@ def check_fiftyone() -> str:
 def command() -> str:
     """Returns what to type for ``labelvet`` here.
 
-    A plugin that FiftyOne downloaded has no console script; its folder can be run from anywhere.
+    A plugin that FiftyOne downloaded has no console script; its folder can be run from anywhere,
+    and ``labelvet install`` makes it a module.
     """
     if shutil.which("labelvet") or (Path(sysconfig.get_path("scripts")) / "labelvet").exists():
         return "labelvet"
+    if path_file() is not None:
+        found = shutil.which("python")
+        python = "python" if found == sys.executable else shlex.quote(sys.executable)
+        return f"{python} -m labelvet"
     return f"{shlex.quote(sys.executable)} {shlex.quote(str(PLUGIN))}"
+
+
+def path_file() -> Path | None:
+    """Returns the file that makes a downloaded plugin importable, None where there is none."""
+    for folder in site_folders():
+        if (folder / PATH_FILE).exists():
+            return folder / PATH_FILE
+    return None
+
+
+def site_folders() -> list[Path]:
+    """Returns where packages of this Python are, and those of this user."""
+    folders = [Path(sysconfig.get_path("purelib"))]
+    if site.ENABLE_USER_SITE:
+        folders.append(Path(site.getusersitepackages()))
+    return folders

@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import subprocess
+import venv
 import zipfile
 from pathlib import Path
 
@@ -99,7 +100,7 @@ def test_installing_beside_another_one_is_refused(run, tmp_path):
     (plugins / "@labelvet" / "labelvet").mkdir(parents=True)
     shutil.copy(ROOT / "fiftyone.yml", plugins / "@labelvet" / "labelvet")
     said = run("labelvet", "install", status=1, FIFTYONE_PLUGINS_DIR=str(plugins))
-    assert "Another labelvet is in" in said and "fiftyone plugins delete" in said
+    assert "Another labelvet is in" in said and "with 'fiftyone plugins delete" in said
     (tmp_path / "in the way").touch()
     said = run("labelvet", "install", status=1, FIFTYONE_PLUGINS_DIR=str(tmp_path / "in the way"))
     assert "cannot be made" in said and "FIFTYONE_PLUGINS_DIR" in said
@@ -143,12 +144,41 @@ def test_a_downloaded_plugin_has_the_command(run, environment, wheel, tmp_path):
         assert f"{environment}/bin/python {downloaded} worker --name NAME" in notice
         assert "python -m labelvet" in run("python", downloaded, "install")
         assert "embeddings" in run("python", "-m", "labelvet", "cache")
+        notice = run("python", "-m", "labelvet", "doctor")
+        assert f"{environment}/bin/python -m labelvet worker --name NAME" in notice
         assert "is not a link" in run("python", "-m", "labelvet", "uninstall")
         assert "No module named labelvet" in run("python", "-m", "labelvet", "cache", status=1)
     finally:
         shutil.move(hidden / "script", environment / "bin" / "labelvet")
         for installed in hidden.iterdir():
             shutil.move(installed, packages)
+
+
+def test_a_python_without_fiftyone_is_told_so(tmp_path):
+    """As whoever runs a downloaded plugin's folder with another Python than FiftyOne's."""
+    venv.create(tmp_path / "bare")
+
+    def run(*arguments):
+        result = subprocess.run(
+            [tmp_path / "bare" / "bin" / "python", ROOT, *arguments],
+            env={"PATH": "/usr/bin:/bin", "HOME": str(tmp_path)},
+            capture_output=True,
+            text=True,
+        )
+        assert "Traceback" not in result.stderr, result.stderr
+        return result.returncode, result.stdout + result.stderr
+
+    status, said = run("doctor")
+    assert status == 1 and "the Python that has it" in said and "pip install 'fiftyone" in said
+    assert "the Python that has it" in run("install")[1]
+    status, said = run("check", ROOT / "mkdocs.yml")
+    assert status == 2 and "is not installed for" in said
+
+
+def test_a_database_that_does_not_answer_is_told_with_its_mend(run):
+    nowhere = "mongodb://127.0.0.1:1/?serverSelectionTimeoutMS=100"
+    said = run("labelvet", "doctor", status=1, FIFTYONE_DATABASE_URI=nowhere)
+    assert re.search(rf"!!  database +{re.escape(nowhere)}: .*\n +Start it, or correct", said)
 
 
 @pytest.mark.parametrize("version, refused", [("1.20.1", True), ("1.21.0", False), ("2.0", True)])
