@@ -6,6 +6,7 @@ import argparse
 import json
 import signal
 from dataclasses import asdict
+from functools import partial
 from threading import Event
 from typing import Any
 
@@ -74,4 +75,5 @@ def _worker(arguments: argparse.Namespace) -> None:
         cluster=json.dumps(asdict(cluster)) if cluster else None,
         take_over=arguments.take_over,
         stall_limit=None if arguments.stall_limit is None else 60 * arguments.stall_limit,
+        say=partial(print, flush=True),  # a log or a service's journal is read while it runs
     )

@@ -28,7 +28,7 @@ class WorkerProcess:
         with open(log, "wb") as file:
             self.process = subprocess.Popen(
                 [LABELVET, "worker", "--name", name, *options],
-                env={**os.environ, "PYTHONUNBUFFERED": "1", **(env or {})},
+                env={**os.environ, **(env or {})},
                 stdout=file,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
