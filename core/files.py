@@ -32,7 +32,8 @@ def write_whole(texts: Mapping[Path, str]) -> None:
                 f"Several files lead to '{file}', as '{given}', and each would write another text "
                 "to it, so nothing was written: make them files of their own."
             )
-    beside = {file: file.with_name(f".{file.name}-{os.getpid()}") for file in whole}
+    # always the same name, so that what a killed process leaves is used up by the next
+    beside = {file: file.with_name(f".{file.name}.unfinished") for file in whole}
     try:
         for file, text in whole.items():
             beside[file].write_text(text, encoding="utf-8", newline="")

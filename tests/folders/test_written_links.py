@@ -1,6 +1,12 @@
-"""Files of labels that are links, as data sets that share a pool have them."""
+"""Files of labels that are links, as data sets that share a pool have them, and what a process
+that was killed left."""
 
 from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
 
 import pytest
 from labelvet.core.errors import InvalidParameter
@@ -30,3 +36,17 @@ def test_two_texts_for_one_file_are_refused(tmp_path):
     assert pool.read_text() == "old"
     write_whole(dict.fromkeys(links, "the same"))
     assert pool.read_text() == "the same"
+
+
+def test_what_a_killed_process_leaves_is_used_up_by_the_next(tmp_path):
+    killed = (
+        "import os, pathlib, signal, sys; from labelvet.core.files import write_whole; "
+        "pathlib.Path.replace = lambda *_: os.kill(os.getpid(), signal.SIGKILL); "
+        "write_whole({pathlib.Path(sys.argv[1]): 'half'})"
+    )
+    file = tmp_path / "a.txt"
+    file.write_text("old")
+    ended = subprocess.run([sys.executable, "-c", killed, file], env=dict(os.environ))
+    assert ended.returncode == -signal.SIGKILL and file.read_text() == "old"
+    write_whole({file: "new"})
+    assert file.read_text() == "new" and list(tmp_path.iterdir()) == [file]
