@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -209,10 +210,12 @@ def _compute(arguments: argparse.Namespace) -> None:
 
 def _update(arguments: argparse.Namespace) -> None:
     samples = chosen_samples(arguments)
-    if arguments.delegate:
+    from labelvet.visualization.update import recent_changes, update_visualization
+
+    # what needs no update is told at once
+    if arguments.delegate and recent_changes(samples, arguments.brain_key):
         _delegate(arguments, "update_visualization", samples, brain_key=arguments.brain_key)
         return
-    from labelvet.visualization.update import update_visualization
 
     print(update_visualization(samples, arguments.brain_key, progress=True).summary())
 
@@ -277,6 +280,7 @@ def _merge(arguments: argparse.Namespace) -> None:
 
 
 def _approve(arguments: argparse.Namespace) -> None:
+    _check_confidences(arguments)
     if arguments.target is not None:
         print(_approve_to_target(arguments))
         return
@@ -322,6 +326,7 @@ def _tag(arguments: argparse.Namespace) -> None:
     from labelvet.dataset.label_views import filter_labels
     from labelvet.dataset.tags import describe, tag_view
 
+    _check_confidences(arguments)
     samples = chosen_samples(arguments)
     confidence = (arguments.min_confidence, arguments.max_confidence)
     if confidence != (None, None) or arguments.classes:
@@ -333,6 +338,14 @@ def _tag(arguments: argparse.Namespace) -> None:
     print(describe(done, arguments.tag, what, arguments.remove))
     if done.token is not None:
         print(UNDO)
+
+
+def _check_confidences(arguments: argparse.Namespace) -> None:
+    from labelvet.core.checks import check_number
+
+    for name in ("min_confidence", "max_confidence"):
+        if (value := getattr(arguments, name)) is not None:
+            check_number(f"--{name.replace('_', '-')}", value, 0, 1)
 
 
 def _add_brain_key(parser: argparse.ArgumentParser) -> None:
@@ -378,8 +391,13 @@ def _operator(name: str) -> Any:
 
 
 def _delegate(arguments: argparse.Namespace, name: str, samples: Any, **parameters: Any) -> None:
-    """Queues an operator as the App does."""
+    """Queues an operator as the App does.
+
+    Raises:
+        InvalidParameter: if no worker has that name, or the operator's form refuses a parameter
+    """
     import fiftyone.operators as foo
+    from fiftyone.operators.executor import ExecutionError
     from labelvet.core.errors import InvalidParameter
     from labelvet.workers.targets import list_targets
 
@@ -393,7 +411,16 @@ def _delegate(arguments: argparse.Namespace, name: str, samples: Any, **paramete
                 f"{arguments.delegate}', or choose one of: {', '.join(names) or 'none'}."
             )
         context["delegation_target"] = arguments.delegate
-    queued = foo.execute_operator(operator.uri, ctx=context)
+    try:
+        queued = foo.execute_operator(operator.uri, ctx=context)
+    except ExecutionError as error:  # it names the parameter and says what the form says of it
+        refused = re.search(r"Path: (\w+)\. Reason: (.+)", str(error), re.DOTALL)
+        if refused is None:
+            raise
+        name, reason = refused.groups()
+        if reason == "Invalid enum value":
+            reason = f"'{parameters.get(name)}' cannot be chosen as {name} of this dataset."
+        raise InvalidParameter(reason) from error
     id_ = queued.result["id"]
     where = "" if names else " No worker runs yet: 'labelvet worker --name NAME' starts one."
     print(f"Scheduled: 'labelvet runs show {id_}' says how far it is.{where}")

@@ -291,6 +291,8 @@ def _numbered(others: tuple[str, ...]) -> Iterator[tuple[int, str]]:
 
 def describe(tagged: Tagged, tag: str, what: str, remove: bool) -> str:
     """Says what a change of tags did; ``what`` is "label" or "sample"."""
+    if not tagged.changed and not tagged.unchanged:
+        return f"Nothing changed: no {what} is among those that were chosen."
     if not tagged.changed:
         had = "did not have" if remove else "already had"
         return f"Nothing changed: {count(tagged.unchanged, what)} {had} the tag '{tag}'."

@@ -75,3 +75,27 @@ def test_boxes_are_checked_and_classes_compared_and_merged(judged, labelvet, cap
     with pytest.raises(SystemExit):
         labelvet("merge", judged.name, "bird", "cat", "--field", "predictions")
     assert "no labels of the class 'bird'" in capsys.readouterr().err
+
+
+def test_what_a_delegated_operator_refuses_is_a_sentence(judged, labelvet, capsys):
+    fields = ("--field", "predictions", "--delegate")
+    for arguments, said in (
+        (("compute", judged.name, "--brain-key", "ours", *fields), "'ours' is in use"),
+        (("issues", judged.name, "--brain-key", "no", "--delegate"), "'no' cannot be chosen"),
+        (("issues", judged.name, "--brain-key", "ours", "--delegate", "no"), "serves 'no'"),
+    ):
+        with pytest.raises(SystemExit):
+            labelvet(*arguments)
+        assert said in capsys.readouterr().err
+    pca = ("--field", "predictions", "--set", "method=pca")
+    labelvet("compute", judged.name, "--brain-key", "new", *pca)
+    updated = labelvet("update", judged.name, "--brain-key", "new", "--delegate")
+    assert "Nothing has changed" in updated
+
+
+def test_no_label_is_tagged_by_a_mistake(judged, labelvet, capsys):
+    tag = ("tag", judged.name, "odd", "--field", "predictions")
+    with pytest.raises(SystemExit):
+        labelvet(*tag, "--max-confidence", "25")
+    assert "--max-confidence must be a number of at least 0" in capsys.readouterr().err
+    assert labelvet(*tag, "--class", "dgo").startswith("Nothing changed: no label is among")
