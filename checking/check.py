@@ -62,6 +62,12 @@ class CheckSettings:
             "fiftyone": check_fiftyone(),
         }
 
+    def tells_missed(self) -> bool:
+        """Whether objects without a label can be found: only uncertain labels tell of them."""
+        return bool(self.seconds) or any(
+            label.confidence is not None for image in self.source.images for label in image.labels
+        )
+
     def is_as(self, kept: dict[str, Any]) -> bool:
         """Whether a dataset that was made of ``kept`` is one of the same."""
         sources = (self.source, *self.seconds)

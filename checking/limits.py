@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..core.errors import InvalidParameter
-from ..issues.attributes import ISSUES
+from ..issues.attributes import ISSUES, MISSED
 
 WRONG = "wrong"
 """Labels with any issue; an object that has no label is none of them."""
@@ -54,3 +55,17 @@ def parse_limit(text: str) -> Limit:
             f"{', '.join(names[:-1])} or {names[-1]}: for example 'wrong > 2%', not '{text}'."
         )
     return Limit(found[1], float(found[3]), found[4] == "%", found[2] == ">=")
+
+
+def refuse_missed(limits: Sequence[Limit]) -> None:
+    """Refuses rules on missed objects, where nothing tells of any: they would never be met.
+
+    Raises:
+        InvalidParameter: if one of the rules is
+    """
+    for limit in limits:
+        if limit.issue == MISSED:
+            raise InvalidParameter(
+                f"'{limit}' can never be met here: which objects have no label is told by a "
+                "detector's predictions, which --second gives."
+            )

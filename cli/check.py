@@ -121,13 +121,16 @@ def _check(arguments: argparse.Namespace) -> None:
 
         raise InvalidParameter("Name a file for the report that ends in .html.")
     settings = _settings(arguments)
+    _check_apart(settings.source, arguments.second, arguments.json, arguments.report)
     # limits come with the issues' names, which load FiftyOne; they are checked before anything is
     # computed, but not before the database is entered
     from labelvet.checking.check import run_check
-    from labelvet.checking.limits import parse_limit
+    from labelvet.checking.limits import parse_limit, refuse_missed
     from labelvet.core.progress import terminal_report
 
     limits = [parse_limit(rule) for rule in arguments.fail_if]
+    if not settings.tells_missed():
+        refuse_missed(limits)
     with terminal_report() as report:
         dataset, result = run_check(settings, report)
     for line in result.table(arguments.worst):
@@ -204,6 +207,7 @@ def _export(arguments: argparse.Namespace) -> None:
             "A dataset of FiftyOne is corrected there: find its label issues and review them in "
             "the App, then export it with FiftyOne's own exporters."
         )
+    _check_apart(source, [], arguments.diff)
     _enter(arguments, source)
     from labelvet.checking.check import checked_dataset, mark_exported, unwritten, write_back
     from labelvet.checking.export import find_corrections, lines, write_folder
@@ -275,6 +279,18 @@ def _enter(arguments: argparse.Namespace, source: LabelSource) -> None:
     os.environ.setdefault("FIFTYONE_SHOW_PROGRESS_BARS", "false")
     what = (source.format, source.path, arguments.images, arguments.split, arguments.field)
     enter(source.path.stem, repr([str(each) for each in what]))
+
+
+def _check_apart(source: LabelSource, seconds: list[Path], *outputs: Path | None) -> None:
+    """Checks that nothing is written over what is read."""
+    from labelvet.core.errors import InvalidParameter
+
+    read = {os.path.realpath(file) for file in (source.path, *source.files, *seconds)}
+    for file in outputs:
+        if file is not None and os.path.realpath(file) in read:
+            raise InvalidParameter(
+                f"'{file}' is one of the files that are read: name another file to write."
+            )
 
 
 def _check_writable(file: Path | None) -> None:

@@ -228,6 +228,9 @@ def test_a_second_detector_is_asked(checked, truth, run, home, coco128_folder):
     [
         (["check", "nowhere"], "There is no 'nowhere'"),
         (["check", "{file}", "--fail-if", "many"], "for example 'wrong > 2%'"),
+        (["check", "{file}", "--fail-if", "missed > 0"], "which --second gives"),
+        (["check", "{file}", "--json", "{file}"], "is one of the files that are read"),
+        (["export", "{file}", "--diff", "{file}"], "is one of the files that are read"),
         (["check", "{file}", "--worst", "-1"], "--worst must be a whole number"),
         (["check", "{file}", "--json", "nowhere/x.json"], "cannot be written"),
         (["check", "{file}", "--report", "nowhere/x.html"], "cannot be written"),
