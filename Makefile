@@ -36,9 +36,10 @@ types: setup
 reference: setup
 	@$(PY) -m labelvet.cli.reference
 
-# Material says with each build that its successor is on its way
+# Material says with each build that its successor is on its way; mkdocs counts what it warns of only where
+# it is not told to be quiet
 site: setup
-	@NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --strict --quiet && echo "open .cache/site/index.html"
+	@NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --strict && echo "open .cache/site/index.html"
 
 panels/node_modules: panels/package-lock.json
 	@$(NPM) ci --silent
