@@ -13,6 +13,11 @@ from ..core.environment import claim, use_private_fiftyone
 from ..embeddings.store import store_folder
 
 
+def checks_folder() -> Path:
+    """Returns where each dataset that was checked has a folder."""
+    return store_folder() / "checks"
+
+
 def enter(name: str, what: str) -> Path:
     """Points FiftyOne at the database of a check, which this process holds until it ends.
 
@@ -28,7 +33,7 @@ def enter(name: str, what: str) -> Path:
         RuntimeError: if there is no mongod, or it does not start
     """
     plain = re.sub(r"[^\w-]+", "-", name).strip("-")[:40] or "dataset"
-    folder = store_folder() / "checks" / f"{plain}-{sha256(what.encode()).hexdigest()[:12]}"
+    folder = checks_folder() / f"{plain}-{sha256(what.encode()).hexdigest()[:12]}"
     claim(folder, "This dataset is being checked or is open in another terminal: end that first.")
     use_private_fiftyone(folder)
     return folder

@@ -1,4 +1,4 @@
-"""``labelvet cache``: the embeddings that are kept on disk."""
+"""``labelvet cache``: the embeddings and the checks that are kept on disk."""
 
 from __future__ import annotations
 
@@ -8,12 +8,34 @@ from typing import Any
 
 def add(commands: Any) -> None:
     """Adds the command."""
-    cache = commands.add_parser("cache", help="show or clear the embeddings that are kept on disk")
-    cache.add_argument("--clear", action="store_true", help="remove them all")
+    cache = commands.add_parser(
+        "cache", help="show the embeddings and checks that are kept on disk, or clear embeddings"
+    )
+    cache.add_argument("--clear", action="store_true", help="remove all embeddings")
     cache.set_defaults(run=_cache)
 
 
 def _cache(arguments: argparse.Namespace) -> None:
+    _embeddings(arguments)
+    if not arguments.clear:
+        _checks()
+
+
+def _checks() -> None:
+    from labelvet.checking.place import checks_folder
+    from labelvet.core.sentences import count
+
+    checks = [folder for folder in checks_folder().glob("*") if folder.is_dir()]
+    if checks:
+        files = (file for folder in checks for file in folder.rglob("*") if file.is_file())
+        size = _megabytes(sum(file.stat().st_size for file in files))
+        print(
+            f"{count(len(checks), 'checked dataset')}, {size}, in '{checks_folder()}': to forget "
+            "one, with the answers that were not exported, remove its folder."
+        )
+
+
+def _embeddings(arguments: argparse.Namespace) -> None:
     from labelvet.embeddings.store import DEFAULT_MAX_BYTES, clear_store, summarize_store
 
     if arguments.clear:

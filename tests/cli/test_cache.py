@@ -35,5 +35,9 @@ def test_shows_and_clears_what_is_kept(tmp_path):
     store.write(keys.view("V16").reshape(-1), np.zeros((300, 1024), dtype=np.float32))
     shown = labelvet(tmp_path, "cache")
     assert "300 embeddings, 1.2 MB" in shown and "some-backbone" in shown
+    check = tmp_path / "checks" / "dataset-0123456789ab"
+    check.mkdir(parents=True)
+    (check / "database").write_bytes(bytes(3 << 20))
+    assert f"1 checked dataset, 3.0 MB, in '{check.parent}'" in labelvet(tmp_path, "cache")
     assert "Freed 1.2 MB" in labelvet(tmp_path, "cache", "--clear")
     assert "No embeddings are kept" in labelvet(tmp_path, "cache")
