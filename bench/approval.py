@@ -108,7 +108,7 @@ def _python(dataset: Any) -> dict[str, Any]:
 
 def _in_the_app(folder: Path, labels: int) -> dict[str, Any]:
     """Seconds that a person waits, in headless Chromium."""
-    from labelvet.core.mongod import free_port
+    from labelvet.core.ports import free_port
 
     from .panel_data import FIELD
 

@@ -20,7 +20,7 @@ from typing import Any
 
 import fiftyone as fo
 import numpy as np
-from labelvet.core.mongod import free_port
+from labelvet.core.ports import free_port
 from labelvet.issues.find import find_label_issues
 from labelvet.visualization.compute import compute_visualization
 

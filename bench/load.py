@@ -17,7 +17,7 @@ from statistics import median
 from threading import Barrier
 from typing import Any
 
-from labelvet.core.mongod import free_port
+from labelvet.core.ports import free_port
 
 from . import browser
 from .report import Aim, quick, write

@@ -133,7 +133,7 @@ def _python(judged: Any, large: Any) -> dict[str, Any]:
 
 def _in_the_app(folder: Path, points: int) -> dict[str, Any]:
     """Seconds that a person waits, in headless Chromium."""
-    from labelvet.core.mongod import free_port
+    from labelvet.core.ports import free_port
 
     figures: dict[str, Any] = {"picture": {}}
     pictures: dict[str, list[float]] = {"ours": [], "native": []}

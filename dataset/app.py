@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import fiftyone as fo
 
-from ..core.mongod import free_port
+from ..core.ports import check_port, free_port, is_free
 
 _USUAL_PORT = 5151
 
@@ -25,7 +24,12 @@ def app(dataset: fo.Dataset, port: int | None = None, review: bool = False) -> I
 
     Yields:
         the address
+
+    Raises:
+        InvalidParameter: if the port cannot be used
     """
+    if port is not None:
+        check_port(port)
     port = port or free_usual_port()
     # the state of a panel as FiftyOne keeps it: what the panel reads lies under "state"
     state: dict[str, Any] = {"state": {"page": "review"}} if review else {}
@@ -51,10 +55,4 @@ def app(dataset: fo.Dataset, port: int | None = None, review: bool = False) -> I
 
 def free_usual_port() -> int:
     """Returns FiftyOne's usual port, or a free one where that is taken."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", _USUAL_PORT))
-        except OSError:
-            return free_port()
-    return _USUAL_PORT
+    return _USUAL_PORT if is_free(_USUAL_PORT) else free_port()

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from labelvet.bench.browser import FLAGS, server
-from labelvet.core.mongod import free_port
+from labelvet.core.ports import free_port
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 ARTIFACTS = Path(__file__).resolve().parents[1] / "artifacts"

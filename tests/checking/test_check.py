@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -237,12 +238,16 @@ def test_a_second_detector_is_asked(checked, truth, run, home, coco128_folder):
         (["check", "{file}", "--report", "x.txt"], "ends in .html"),
         (["check", "{file}", "--split", "val"], "has no 'val'"),
         (["open", "nowhere"], "There is no 'nowhere'"),
+        (["open", "{file}", "--port", "65536"], "--port must be a whole number from 1 to 65535"),
+        (["open", "{file}", "--port", "{taken}"], "is taken: give another one"),
         (["export", "nowhere"], "There is no 'nowhere'"),
     ],
 )
 def test_what_cannot_be_checked_is_a_sentence_and_2(arguments, sentence, checked, run, home):
     before = sorted(home.rglob("*.json"))
-    said = run(*(each.format(file=checked[0]) for each in arguments), status=2)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        named = {"file": checked[0], "taken": server.getsockname()[1]}
+        said = run(*(each.format(**named) for each in arguments), status=2)
     assert sentence in said.stderr.splitlines()[-1]
     assert sorted(home.rglob("*.json")) == before
 

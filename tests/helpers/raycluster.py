@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import psutil
-from labelvet.core.mongod import free_port
+from labelvet.core.ports import free_port
 
 RAY = str(Path(sys.executable).with_name("ray"))
 # Nodes need neither FiftyOne nor labelvet, and have none here: Python imports this as it starts.
