@@ -35,7 +35,7 @@ def compute(dataset, key, **options):
 
 def lance_tables(monkeypatch, folder):
     """Has LanceDB keep its tables in a folder; returns what lists them."""
-    pytest.importorskip("lancedb", reason="pip install 'labelvet[lancedb]'")
+    pytest.importorskip("lancedb", reason="pip install lancedb")
     monkeypatch.setitem(fob.brain_config.similarity_backends["lancedb"], "uri", str(folder / "db"))
     return lambda: {table.stem for table in (folder / "db").iterdir()}
 

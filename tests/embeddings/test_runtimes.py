@@ -12,7 +12,7 @@ from sklearn.metrics.pairwise import paired_cosine_distances
 from torch import nn
 from torchvision.models import VisionTransformer
 
-pytest.importorskip("openvino", reason="pip install 'labelvet[openvino]'")
+pytest.importorskip("openvino", reason="pip install openvino")
 
 
 @pytest.mark.slow

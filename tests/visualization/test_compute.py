@@ -177,7 +177,7 @@ def test_patches_without_an_existing_embedding_are_left_out(boxes):
 @pytest.mark.parametrize("backend", ["sklearn", "lancedb"])
 def test_sort_by_similarity_works_on_the_saved_index(boxes, backend, tmp_path, monkeypatch):
     if backend == "lancedb":
-        pytest.importorskip("lancedb", reason="pip install 'labelvet[lancedb]'")
+        pytest.importorskip("lancedb", reason="pip install lancedb")
         backends = fob.brain_config.similarity_backends
         monkeypatch.setitem(backends["lancedb"], "uri", str(tmp_path / "lancedb"))
     compute(boxes, similarity_key="similar", similarity_backend=backend)

@@ -242,7 +242,7 @@ def test_what_cannot_be_updated_says_what_to_do(boxes):
 @pytest.mark.slow
 def test_a_run_of_another_runtime_is_embedded_again(boxes, monkeypatch):
     """OpenVINO, say, is on the machine of the worker and not on this one."""
-    pytest.importorskip("openvino", reason="pip install 'labelvet[openvino]'")
+    pytest.importorskip("openvino", reason="pip install openvino")
     from labelvet.embeddings import torch_backbone
 
     compute(boxes)

@@ -137,7 +137,7 @@ def run_quietly(code, watched, environment, *arguments):
 
 @pytest.mark.processes
 def test_a_run_forks_nobody_and_calls_nobody(judged, watched):
-    pytest.importorskip("openvino", reason="pip install 'labelvet[openvino]'")
+    pytest.importorskip("openvino", reason="pip install openvino")
     env, _ = watched
     run_quietly(COMPUTE, watched, os.environ, judged.name)
     assert not os.path.exists(os.path.join(env["HOME"], "intel"))
