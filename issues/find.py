@@ -30,6 +30,7 @@ from .reasons import Reasons
 from .suspicion import Suspicion, find_suspects
 from .tags import MissedTag, TagReasons, find_tag_suspects, has_tags
 from .writing import (
+    MARKS,
     issue_columns,
     name_issues,
     of_all,
@@ -99,6 +100,7 @@ class Judged:
         reasons: what speaks against them
         missed: the classes that their images probably miss, where these have several
         others: the labels of the second fields, with the images of ``table``
+        asked: those second fields that say anything
     """
 
     table: PatchTable
@@ -106,6 +108,7 @@ class Judged:
     reasons: Reasons | TagReasons
     missed: Sequence[MissedTag] = ()
     others: Sequence[PatchTable] = ()
+    asked: Sequence[str] = ()
 
 
 def find_label_issues(
@@ -150,7 +153,7 @@ def find_label_issues(
         for name in (field, *names):
             storage = locate(dataset, name)
             root = label_path(storage, storage.local(name))
-            check_attributes(storage, root, ATTRIBUTES, OWNER)
+            check_attributes(storage, root, ATTRIBUTES if name == field else MARKS, OWNER)
         if tagged:
             _check_tags(dataset, field, names)
         tracks = None if tagged else follow_labels(dataset, table, vectors)
@@ -163,7 +166,9 @@ def find_label_issues(
             table, vectors, rejected, graph=graph, opinions=opinions, progress=tracker, share=0.5,
             tracks=tracks,
         )  # fmt: skip
-        judged = Judged(table, found, Reasons(table, found, opinions), others=others)
+        judged = Judged(
+            table, found, Reasons(table, found, opinions), others=others, asked=opinions.names
+        )
     issues = write_label_issues(dataset, brain_key, judged, tracker, 0.3)
     raise_if_deleted(dataset)
     notes = [*issues.notes, *first_field_notes(dataset, brain_key, "was judged")]
@@ -256,7 +261,10 @@ def write_label_issues(
         columns = of_all(issue_columns(found, table, issues, judged.reasons), table, every)
         columns[GEOMETRY] = name_geometry(geometry)
         write_columns(dataset, every, columns, stage.advance)
-        elsewhere = sum(write_missed(dataset, other, table, found) for other in judged.others)
+        elsewhere = sum(
+            write_missed(dataset, other, table, found, other.patches_field in judged.asked)
+            for other in judged.others
+        )
         missed = write_missed_tags(dataset, field, judged.missed)
         save_findings(dataset, brain_key, table, found)
     counts = {name: int((issues == name).sum()) for name in ISSUES}

@@ -20,7 +20,14 @@ from ..dataset.alone import alone
 from ..dataset.documents import now
 from ..dataset.holds import check_held
 from ..dataset.open_patches import WrittenLabel, remove_attributes, write_attributes
-from ..dataset.patches import PatchTable, label_path, list_stored_fields, match_ids
+from ..dataset.patches import (
+    PatchTable,
+    label_path,
+    list_stored_fields,
+    match_ids,
+    read_attribute,
+    read_stored,
+)
 from ..dataset.schema import Attribute, check_labels, check_writable, declare_attributes, is_owned
 from ..dataset.storage import Storage, locate
 from .attributes import (
@@ -52,6 +59,9 @@ from .tags import TagReasons
 _ISSUE_OF = {
     WRONG_CLASS: MISLABELED, BADLY_PLACED: MISPLACED, BACKGROUND: SPURIOUS, REPEATED: DUPLICATE,
 }  # fmt: skip
+# what is written into labels of other fields, and how its reason begins
+MARKS = {name: ATTRIBUTES[name] for name in (ISSUE, REASON, MISSED)}
+_MARK = "It may show an object that no accepted label of '"
 # a reason is written for these, the others have none to speak of
 _WORTH_A_REASON = 0.2
 _SAMPLES_PER_WRITE = 2000
@@ -117,21 +127,53 @@ def _numbers(values: NDArray[np.float32]) -> list[float | None]:
 
 
 def write_missed(
-    dataset: fo.Dataset, second: PatchTable, table: PatchTable, found: Suspicion
+    dataset: fo.Dataset, second: PatchTable, table: PatchTable, found: Suspicion, asked: bool = True
 ) -> int:
-    """Marks the labels of another field that no accepted label covers, and returns how many."""
+    """Marks the labels of another field that no accepted label covers, and returns how many.
+
+    Marks of an earlier call go. What was found of the other field's labels by themselves stays, and
+    what speaks against one of them by itself does not become a mark.
+
+    Args:
+        dataset: the dataset
+        second: labels of the other field
+        table: the labels that were judged
+        found: what was found of these
+        asked: whether the other field said anything; one that did not has no marks
+    """
     accepted = table.take(np.flatnonzero(~np.isfinite(found.missed)))
-    scores = score_uncovered(second, accepted)
-    rows = np.flatnonzero(scores >= LIKELY_MISSED)
-    chosen = second.take(rows)
-    reason = f"It may show an object that no accepted label of '{table.patches_field}' shows."
-    columns: dict[str, list[Any]] = {
-        ISSUE: [MISSED] * len(rows),
-        REASON: [reason] * len(rows),
-        MISSED: _numbers(scores[rows]),
+    scores = score_uncovered(second, accepted) if asked else np.zeros(len(second), np.float32)
+    likely = scores >= LIKELY_MISSED
+    score_of = dict(
+        zip(second.pairs[likely].tolist(), map(float, scores[likely].tolist()), strict=True)
+    )
+    storage = locate(dataset, second.patches_field)
+    field = storage.local(str(second.patches_field))
+    root = label_path(storage, field)
+    before = {
+        name: read_attribute(storage, field, name)
+        for name in MARKS
+        if is_owned(storage.get_field(f"{root}.{name}"), OWNER)
     }
-    write_columns(dataset, chosen, columns, lambda count: None)
-    return len(rows)
+    marks = {pair for pair, why in before.get(REASON, {}).items() if why and why.startswith(_MARK)}
+    if not score_of and not marks:
+        return 0
+    every = read_stored(storage, str(second.patches_field))
+    pairs, marked = every.pairs.tolist(), 0
+    columns: dict[str, list[Any]] = {
+        name: [before.get(name, {}).get(pair) for pair in pairs] for name in MARKS
+    }
+    for row, pair in enumerate(pairs):
+        own = pair not in marks and (columns[ISSUE][row], columns[REASON][row]) != (None, None)
+        if own or (pair not in marks and pair not in score_of):
+            continue
+        score = score_of.get(pair)
+        said = (None, None) if score is None else (MISSED, f"{_MARK}{table.patches_field}' shows.")
+        for name, value in zip(MARKS, (*said, score), strict=True):
+            columns[name][row] = value
+        marked += score is not None
+    write_columns(dataset, every, columns, lambda count: None, MARKS)
+    return marked
 
 
 def write_columns(

@@ -6,10 +6,12 @@ from dataclasses import replace
 from types import SimpleNamespace
 
 import fiftyone as fo
+import labelvet
 import numpy as np
 import pytest
 from clusters import clusters
 from labelvet.core.errors import InvalidParameter
+from labelvet.issues.attributes import ATTRIBUTES
 from labelvet.issues.evidence import gather
 from labelvet.issues.find import find_label_issues
 from labelvet.issues.kinds import BACKGROUND, BADLY_PLACED, DUPLICATE, WRONG_CLASS
@@ -207,3 +209,49 @@ def test_fields_in_a_dataset(flipped_labels):
     for bad in ("labels", "nothing", "filepath"):
         with pytest.raises(InvalidParameter):
             find_label_issues(dataset, "map", second_fields=[bad])
+
+
+def _of_all(values):
+    return [value for of_sample in values for value in of_sample]
+
+
+def test_what_was_found_of_a_field_stays_when_it_is_asked(flipped_labels):
+    """Two fields are judged, each with the other as a second opinion."""
+    dataset, _ = flipped_labels
+    dataset.clone_sample_field("labels", "second")
+    for sample in dataset.iter_samples(autosave=True):
+        sample.labels.detections = sample.labels.detections[:-1]
+    labelvet.compute_visualization(
+        dataset, "second", "other", embeddings="vector", method="pca", progress=False
+    )
+    names = [f"second.detections.{name}" for name in ATTRIBUTES]
+    find_label_issues(dataset, "other", second_fields="labels")
+    own = dict(zip(names, map(_of_all, dataset.values(names)), strict=True))
+    assert (found := find_label_issues(dataset, "map", second_fields="second").elsewhere)
+    kept = dict(zip(names, map(_of_all, dataset.values(names)), strict=True))
+    assert kept["second.detections.issue"].count("missed") == found
+    marks = [f"second.detections.{name}" for name in ("issue", "issue_reason", "missed")]
+    issues, reasons = (own[name] for name in marks[:2])
+    alone = [one is None and why is None for one, why in zip(issues, reasons, strict=True)]
+    assert not all(alone)
+    for name in names:
+        if name not in marks:
+            assert kept[name] == own[name], name
+        elif name != marks[2]:
+            assert [new for new, free in zip(kept[name], alone, strict=True) if not free] == [
+                old for old, free in zip(own[name], alone, strict=True) if not free
+            ]
+
+
+def test_a_field_that_was_not_used_has_no_missed_objects(flipped_labels):
+    dataset, _ = flipped_labels
+    dataset.clone_sample_field("labels", "copy")
+    for sample in dataset.iter_samples(autosave=True):
+        sample.labels.detections[0].tags = ["rejected"]
+        sample["plates"] = fo.Detections(
+            detections=[fo.Detection(label="plate", bounding_box=[0.9, 0.9, 0.05, 0.05])]
+        )
+    issues = find_label_issues(dataset, "map", second_fields=["copy", "plates"])
+    assert sum("was not used" in note for note in issues.notes) == 2
+    assert issues.elsewhere == 0
+    assert dataset.get_field("plates.detections.issue") is None
