@@ -71,7 +71,7 @@ class Reasons:
         much = f"covers more than {covered:.0%} of" if covered >= SOME_OVERLAP else "lies on"
         parts = [f"no accepted {own} {much} it"]
         count, among = self._neighbors(row, int(self._table.codes[row]))
-        if 2 * count > among:
+        if 2 * count > among and self._table.codes[row] >= 0:
             parts.append(
                 f"{count} of {among} neighbors {agree(count, 'is', 'are')} {self._own(row)}"
             )
@@ -88,12 +88,15 @@ class Reasons:
 
     def _wrong_class(self, row: int) -> list[str]:
         code = int(self._found.suggested[row, 0])
-        if code < 0:
-            return [f"it hardly looks like {self._own(row)}"]
+        if code < 0:  # nothing was compared
+            unnamed = self._table.codes[row] < 0
+            return ["it has no class" if unnamed else f"it may not be {self._own(row)}"]
         if told := self._track(row, code):
             return [told]
         count, among = self._neighbors(row, code)
         named, field = self._named(code), self._field_with(row, code)
+        if self._table.codes[row] < 0:
+            return ["it has no class", *([f"{field} has {named} here"] if field else [])]
         if field and not count:  # nothing but the field speaks of that class
             rather = "as well as" if self._agrees(row) else "rather than"
             return [f"{field} has {named} here, {rather} {self._own(row)}"]
@@ -138,20 +141,20 @@ class Reasons:
             field = opinions.names[opinions.agreeing[row]]
             overlap = opinions.agreement[row]
             if overlap >= SAME_OBJECT:  # which would speak for the box
-                return [f"the box may not fit the {self._own(row)}", *self._box(row)]
+                return [f"the box may not fit the {self._object(row)}", *self._box(row)]
             told = f"'{field}' has {self._own(row)} here, but its box overlaps by {overlap:.0%}"
             if self._found.holder[row] >= 0:
                 return [told, "another label fits that box better, so this one may not be needed"]
             return [told]
-        return [f"the box may not fit the {self._own(row)}", *self._box(row)]
+        return [f"the box may not fit the {self._object(row)}", *self._box(row)]
 
     def _background(self, row: int) -> list[str]:
         opinions = self._opinions
         if opinions is not None and opinions.asked[row] and opinions.agreeing[row] < 0:
             fields = [f"'{opinions.names[i]}'" for i in np.flatnonzero(opinions.known[row])]
             have = agree(len(fields), "has", "have")
-            return [f"there may be no {self._own(row)} here: {' and '.join(fields)} {have} none"]
-        return [f"there may be no {self._own(row)} here", *self._box(row)]
+            return [f"there may be no {self._object(row)} here: {' and '.join(fields)} {have} none"]
+        return [f"there may be no {self._object(row)} here", *self._box(row)]
 
     def _duplicate(self, row: int) -> list[str]:
         if self._found.original[row] < 0:
@@ -178,6 +181,9 @@ class Reasons:
     def _neighbors(self, row: int, code: int) -> tuple[int, int]:
         near = self._table.codes[self._found.neighbors[row]]
         return int((near == code).sum()), len(near)
+
+    def _object(self, row: int) -> str:
+        return self._own(row) if self._table.codes[row] >= 0 else "object"
 
     def _own(self, row: int) -> str:
         return self._named(int(self._table.codes[row]))

@@ -60,7 +60,8 @@ class Suspicion:
         kinds: (n, 5) float32 probability of each of :data:`labelvet.issues.kinds.KINDS`; rows add
             up to 1. What cannot be known in this dataset has none
         known: (5,) whether each kind can be known
-        class_known: (n,) whether anything is known of the label's class
+        class_known: (n,) whether anything speaks for or against the label's class: labels of other
+            classes, another field or, of whole images, the confidence
         suggested: (n, 3) int32 codes of the classes that it should be, the likeliest first, -1
             where there are no more
         missed: (n,) float32 probability that a label which is not accepted shows an object that no
@@ -242,15 +243,21 @@ def _judge(
     kinds, known = _kinds(own, opinions, fit, sure)
     if looks.tracks is not None:
         _blame_class(kinds, fit.wrong, looks.tracks.differ(table.codes))
+    # other fields may have another class there
+    class_known = np.isfinite(fit.wrong) | (opinions.opposed >= 0)
     if table.of_whole_images:
         kinds, known = _without_places(kinds, known)
-    elif not known.all():
+        class_known |= kinds[:, WRONG_CLASS] > 0  # the confidence speaks against it
+    else:
+        # where no other class is known, what shows another object shows none of the known one
+        kinds[~class_known, BACKGROUND] += kinds[~class_known, WRONG_CLASS]
+        kinds[~class_known, WRONG_CLASS] = 0
+    if not table.of_whole_images and not known.all():
         notes.append(
             "The labels have no confidence, so false positives cannot be told from true ones: "
             "only wrong classes and duplicates are looked for."
         )
     notes += opinions.notes
-    class_known = np.isfinite(fit.wrong)
     suggested = _suggest(fit, opinions, table)
     missed = score_missed(table, neighbors, fit.wrong, rejected)
     if table.of_whole_images:
@@ -383,7 +390,7 @@ def _fit_classes(
     used, codes = np.unique(table.codes[labeled], return_inverse=True)
     if len(used) < 2 or labeled.sum() < 3:
         notes.append(
-            f"All {thing}s are of one class, so a wrong class cannot be told from a right one."
+            f"All {thing}s are of one class: no look tells a wrong class from a right one."
             if labeled.sum() >= 3
             else f"There are too few {thing}s to compare."
         )

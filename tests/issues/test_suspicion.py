@@ -13,6 +13,7 @@ from clusters import clusters
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from labelvet.core.errors import Cancelled, InvalidParameter
+from labelvet.core.table import WHOLE_IMAGE
 from labelvet.issues.attributes import ATTRIBUTES
 from labelvet.issues.find import find_label_issues
 from labelvet.issues.kinds import BACKGROUND, DUPLICATE, RIGHT, WRONG_CLASS
@@ -68,6 +69,33 @@ def test_one_class_says_what_it_cannot_know(n):
     found = find_suspects(table, vectors)
     assert np.isnan(found.mislabeled).all() and (found.suggested == -1).all()
     assert np.isfinite(found.suspicion).all() and found.notes
+
+
+def test_of_one_class_no_label_is_of_another_one_unless_a_field_says_so():
+    table, vectors, _, _ = clusters(60, 1, confidence=True)
+    confidences = np.random.default_rng(0).uniform(0.2, 1, 60).astype("f4")
+    codes = np.where(np.arange(60) == 7, -1, 0).astype("i4")
+    table = replace(table, confidences=confidences, codes=codes)
+    found = find_suspects(table, vectors)
+    assert np.isnan(found.mislabeled).all() and (found.kinds[:, WRONG_CLASS] == 0).all()
+    np.testing.assert_allclose(found.suspicion, found.kinds[:, 1:].sum(axis=1), atol=1e-6)
+    reasons = Reasons(table, found)
+    said = " ".join(map(reasons.reason, range(60)))
+    assert "looks like" not in said and "without a class" not in said
+    assert reasons.reason(7).startswith(("There may be no object here", "The box may not fit the"))
+    names = np.array([table.classes[0], "dog"], dtype=object)
+    few = replace(table.take(np.arange(1, 3)), classes=names, codes=np.array([0, 1], "i4"))
+    table = replace(table, classes=names)
+    opinions = ask(table, [replace(few, patches_field="second")])
+    asked = find_suspects(table, vectors, opinions=opinions)
+    assert np.flatnonzero(np.isfinite(asked.mislabeled)).tolist() == [2]
+    assert names[asked.suggested[2, 0]] == "dog"
+    whole = replace(table, boxes=np.tile(WHOLE_IMAGE, (60, 1)), media=np.arange(60, dtype="i4"))
+    judged = find_suspects(whole, vectors)
+    assert np.isfinite(judged.mislabeled).all()
+    np.testing.assert_allclose(judged.suspicion, judged.kinds[:, 1:].sum(axis=1), atol=1e-6)
+    assert Reasons(whole, judged).reason(0).startswith("It may not be c0")
+    assert Reasons(whole, judged).reason(7).startswith("It has no class")
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
