@@ -91,6 +91,7 @@ def learn(
     skipped: NDArray[np.int64] | None = None,
     asking: NDArray[np.int64] | None = None,
     *,
+    gone: NDArray[np.int64] | None = None,
     questions: NDArray[np.int64] | None = None,
     seed: int = 51,
 ) -> Learned:
@@ -103,6 +104,7 @@ def learn(
         skipped: rows to leave out of the queue, though nothing is known of them
         asking: rows that someone flagged for a review: nothing is learned from that, but they come
             first in the queue
+        gone: rows of labels that are no more what they were: they are not among those that are left
         questions: (n,) the number of the question that each label is part of, None where each is
             its own: the answers for one question count as one
         seed: of the interval
@@ -129,6 +131,8 @@ def learn(
     order = np.argsort(-scores, kind="stable")
     done = np.zeros(n, dtype=bool)
     done[rows] = True
+    if gone is not None:
+        done[gone] = True
     left = order[~done[order]]
     if asking is not None and len(asking):
         flagged = np.isin(left, asking)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ..core.sentences import agree, count
 from ..dataset.brain_runs import first_field_notes
-from ..dataset.documents import Ids, hex_ids
+from ..dataset.documents import Ids, hex_ids, read_labels
 from ..dataset.label_shapes import find_masked
 from ..dataset.label_types import mean_confidence
 from ..dataset.patches import is_of_whole_images
@@ -90,7 +90,7 @@ class Queue:
         left: how many labels nobody answered for
         reviewed: how many have an answer
         estimate: how many issues are expected to be left
-        passed: how many were passed over, as they were changed or deleted since they were judged
+        passed: how many of those without an answer were changed or deleted since they were judged
         classes: the names of all classes
         notes: what cannot be known in this dataset, or is not asked about
     """
@@ -130,18 +130,46 @@ def next_issues(dataset: fo.Dataset, brain_key: str, count: int) -> Queue | None
     if kept is None:
         return None
     known = read_known(dataset, kept.patches_field)
-    learned, asking = rank(kept, known)
-    items, passed = read_items(
-        dataset, kept, learned.queue, learned.suspicion, count, asking=asking, once=True
-    )
+
+    def read(gone: NDArray[np.int64] | None = None) -> tuple[Learned, list[Item], int]:
+        learned, asking = rank(kept, known, gone)
+        items, passed = read_items(
+            dataset, kept, learned.queue, learned.suspicion, count, asking=asking, once=True
+        )
+        return learned, items, passed
+
+    learned, items, passed = read()
+    if passed:  # all are read only then, as that takes longer than to rank them
+        gone = np.setdiff1d(learned.queue, _find_unchanged(dataset, kept))
+        learned, items, again = read(gone)
+        passed = len(gone) + again
     notes = [*first_field_notes(dataset, brain_key, "is reviewed"), *kept.found.notes]
     return Queue(
         items, len(learned.queue), known.reviewed, learned.estimate, passed, kept.classes, notes
     )
 
 
-def rank(kept: Findings, known: Known) -> tuple[Learned, NDArray[np.bool_]]:
+def _find_unchanged(dataset: fo.Dataset, kept: Findings) -> NDArray[np.int64]:
+    """Returns the rows of the labels that are there with the class that was judged."""
+    storage = locate(dataset, kept.patches_field)
+    root, listed = storage.label_root(storage.local(kept.patches_field))
+    samples, ids, labels = read_labels(storage.documents, [], root, not listed, "label")
+    rows = kept.rows_of(samples, ids)
+    code_of: dict[str | None, int] = {name: code for code, name in enumerate(kept.classes)}
+    code_of[None] = -1
+    codes = np.array([code_of.get(label, -2) for label in labels], dtype=np.int64)
+    return rows[(rows >= 0) & (kept.codes[rows] == codes)]
+
+
+def rank(
+    kept: Findings, known: Known, gone: NDArray[np.int64] | None = None
+) -> tuple[Learned, NDArray[np.bool_]]:
     """Ranks the labels by what is known; those that are flagged for a review come first.
+
+    Args:
+        kept: what was found of n labels
+        known: the answers
+        gone: rows of labels that were changed or deleted since, which are not asked about
 
     Returns:
         a tuple of what was learned and which of the n labels are flagged
@@ -156,6 +184,7 @@ def rank(kept: Findings, known: Known) -> tuple[Learned, NDArray[np.bool_]]:
         known.wrong[taught],
         skipped,
         rows[there & known.asking],
+        gone=gone,
         questions=kept.questions,
     )
     asking = np.zeros(len(kept), dtype=bool)

@@ -137,6 +137,24 @@ def test_what_others_changed_meanwhile_stays(judged):
     assert label(dataset, kept.id).label == "c9"
 
 
+def test_labels_that_are_gone_are_not_expected_to_be_wrong(judged):
+    dataset, _ = judged
+    first = next_issues(dataset, "map", 200)
+    dataset.delete_samples(dataset.take(20, seed=51).values("id"))
+    left = dataset.count(f"{FIELD}.detections")
+    # more than a page of the most suspicious ones are passed over
+    ids = [item.id for item in first.items if dataset.select_labels(ids=[item.id]).count()][:30]
+    ids = set(ids)
+    for sample in dataset.iter_samples(autosave=True):
+        for one in sample[FIELD].detections:
+            one.label = "c9" if one.id in ids else one.label
+    queue = next_issues(dataset, "map", 1)
+    assert len(queue.items) == 1 and queue.items[0].id not in ids
+    assert queue.left == queue.estimate.among == left - 30
+    assert queue.passed == first.left - queue.left
+    assert queue.estimate.left < first.estimate.left
+
+
 def test_it_learns_from_tags_set_anywhere(judged):
     dataset, _ = judged
     before = next_issues(dataset, "map", 200)
