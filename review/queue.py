@@ -158,7 +158,8 @@ def _find_unchanged(dataset: fo.Dataset, kept: Findings) -> NDArray[np.int64]:
     code_of: dict[str | None, int] = {name: code for code, name in enumerate(kept.classes)}
     code_of[None] = -1
     codes = np.array([code_of.get(label, -2) for label in labels], dtype=np.int64)
-    return rows[(rows >= 0) & (kept.codes[rows] == codes)]
+    unchanged = (rows >= 0) & (kept.codes[rows] == codes)
+    return np.asarray(rows[unchanged])
 
 
 def rank(
