@@ -48,12 +48,14 @@ class PartProof:
         part: its labels
         answers: how many of them were answered
         found: how many of these were wrong
+        all_asked: whether nothing of it is left to ask
     """
 
     part: Part
     answers: int
     found: int
     proof: Proof
+    all_asked: bool
 
 
 @dataclass(frozen=True)
@@ -265,7 +267,7 @@ def _result(audit: Audit, read: Reading) -> AuditResult:
     quarter = (1 / n - 1 / size) / 4 + 1 / size if n else 1.0
     return AuditResult(
         size + audit.sure,
-        n,
+        _known(wrong),
         int(np.nansum(wrong)),
         int(np.isnan(wrong).sum()),
         bounds,
@@ -312,6 +314,11 @@ def next_questions(dataset: fo.Dataset, brain_key: str, count: int, user: str) -
     return Questions(items[:count], result, findings.classes, notes)
 
 
+def _known(wrong: NDArray[np.float64]) -> int:
+    """How many answers say right or wrong: what was skipped, edited or deleted has none."""
+    return int(np.isfinite(wrong).sum())
+
+
 def _of_part(
     audit: Audit, part: Part, rows: NDArray[np.int64], wrong: NDArray[np.float64]
 ) -> PartProof:
@@ -320,7 +327,9 @@ def _of_part(
     error = (1 - audit.confidence) / len(audit.parts)
     place = np.searchsorted(part.rows, rows[inside])
     proof = part.sets.prove(place, wrong[inside], 1 - error)
-    return PartProof(part, int(inside.sum()), int(np.nansum(wrong[inside])), proof)
+    said = wrong[inside]
+    all_asked = len(said) >= part.sets.sizes[-1]
+    return PartProof(part, _known(said), int(np.nansum(said)), proof, all_asked)
 
 
 def _together(proofs: list[Proof]) -> Proof | None:
@@ -337,14 +346,15 @@ def _of_classes(
     # that many can be told of at most, which is known before the first answer
     error /= max(1, int((np.bincount(audit.codes[audit.codes >= 0]) >= OF_A_CLASS).sum()))
     found = []
-    for code, answers in zip(*np.unique(codes, return_counts=True), strict=True):
-        if answers < OF_A_CLASS or code < 0:
+    for code, drawn_of_it in zip(*np.unique(codes, return_counts=True), strict=True):
+        if drawn_of_it < OF_A_CLASS or code < 0:
             continue
         members, population = audit.of_class(int(code))
         place = np.searchsorted(members, rows[codes == code])
         drawn = Draws(population, place, wrong[codes == code])
         name = audit.classes[code]
-        found.append(ClassBounds(name, len(members), int(answers), drawn.bounds(error)))
+        given = _known(wrong[codes == code])
+        found.append(ClassBounds(name, len(members), given, drawn.bounds(error)))
     return sorted(found, key=lambda one: -one.labels)
 
 
@@ -400,7 +410,7 @@ def _of_class(result: AuditResult, one: PartProof) -> str:
         )
     if one.answers >= OF_A_CLASS and one.found > 2 * (1 - target) * one.answers:
         helps = "so many are wrong that a lower target, or better label issues, would help more"
-    elif one.answers >= one.part.sets.sizes[-1]:
+    elif one.all_asked:
         helps = "nothing is left to ask: lower the target"
     else:
         helps = f"{way} of the way, and more answers would help"
