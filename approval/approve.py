@@ -232,7 +232,9 @@ def _undo(change: Change) -> str:
 def _went_back(number: int, into: str, edited: int = 0) -> str:
     sentence = f"{count(number, 'label')} went back from '{into}' into the basket."
     if edited:
-        sentence += f" {count(edited, 'label')} there changed since the approval, and stayed too."
+        differ = agree(edited, "is no longer like what was approved, and stays", "are no longer "
+                       "like what was approved, and stay")  # fmt: skip
+        sentence += f" {count(edited, 'label')} there {differ}."
     return sentence
 
 

@@ -405,7 +405,7 @@ def test_masks_are_approved_with_their_labels(make_dataset, tmp_path):
     assert on_disk.mask_path == str(path) and on_disk.mask is None
     drawn.mask = ~drawn.mask  # in the same box
     sample.save()
-    assert "1 label there changed since the approval" in undo(dataset, done.token)
+    assert "1 label there is no longer like what was approved" in undo(dataset, done.token)
     (left,) = dataset.first()["truth"].detections
     assert left.id == drawn.id and (left.mask != mask).all()
 
