@@ -25,7 +25,7 @@ from .findings import save_findings
 from .geometry import count_geometry, name_geometry
 from .missed_tags import check_missed_field, missed_field, write_missed_tags
 from .opinions import align, ask
-from .reading import follow_labels, read_rejected, read_run, read_second
+from .reading import follow_labels, read_accepted, read_rejected, read_run, read_second
 from .reasons import Reasons
 from .suspicion import Suspicion, find_suspects
 from .tags import MissedTag, TagReasons, find_tag_suspects, has_tags
@@ -99,8 +99,9 @@ class Judged:
         found: what is suspected of them
         reasons: what speaks against them
         missed: the classes that their images probably miss, where these have several
-        others: the labels of the second fields, with the images of ``table``
+        others: the labels of the second fields
         asked: those second fields that say anything
+        accepted: the accepted labels of the field, judged or not, with the images of ``others``
     """
 
     table: PatchTable
@@ -109,6 +110,7 @@ class Judged:
     missed: Sequence[MissedTag] = ()
     others: Sequence[PatchTable] = ()
     asked: Sequence[str] = ()
+    accepted: PatchTable | None = None
 
 
 def find_label_issues(
@@ -157,8 +159,12 @@ def find_label_issues(
         if tagged:
             _check_tags(dataset, field, names)
         tracks = None if tagged else follow_labels(dataset, table, vectors)
-        table, others = align(table, [read_second(dataset, name, table) for name in names])
+        seconds = [read_second(dataset, name, table) for name in names]
+        table, others = align(table, seconds)
         opinions = ask(table, others)
+        accepted = table
+        if not table.of_whole_images and names:
+            accepted, others = read_accepted(dataset, brain_key, table, seconds)
     if tagged:
         judged = _judge_tags(dataset, table, vectors, every, tracker)
     else:
@@ -167,8 +173,9 @@ def find_label_issues(
             tracks=tracks,
         )  # fmt: skip
         judged = Judged(
-            table, found, Reasons(table, found, opinions), others=others, asked=opinions.names
-        )
+            table, found, Reasons(table, found, opinions), others=others, asked=opinions.names,
+            accepted=accepted,
+        )  # fmt: skip
     issues = write_label_issues(dataset, brain_key, judged, tracker, 0.3)
     raise_if_deleted(dataset)
     notes = [*issues.notes, *first_field_notes(dataset, brain_key, "was judged")]
@@ -261,10 +268,10 @@ def write_label_issues(
         columns = of_all(issue_columns(found, table, issues, judged.reasons), table, every)
         columns[GEOMETRY] = name_geometry(geometry)
         write_columns(dataset, every, columns, stage.advance)
-        elsewhere = sum(
-            write_missed(dataset, other, table, found, other.patches_field in judged.asked)
-            for other in judged.others
-        )
+        elsewhere = 0
+        for other in judged.others:
+            asked = other.patches_field in judged.asked
+            elsewhere += write_missed(dataset, other, judged.accepted if asked else None, field)
         missed = write_missed_tags(dataset, field, judged.missed)
         save_findings(dataset, brain_key, table, found)
     counts = {name: int((issues == name).sum()) for name in ISSUES}

@@ -6,6 +6,7 @@ confidence lie on a label of their class.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -77,15 +78,20 @@ class Opinions:
         )  # fmt: skip
 
 
-def align(table: PatchTable, others: list[PatchTable]) -> tuple[PatchTable, list[PatchTable]]:
+def align(
+    table: PatchTable, others: list[PatchTable], samples: Iterable[str] = ()
+) -> tuple[PatchTable, list[PatchTable]]:
     """Gives tables the images and the classes of the first one, whose classes grow by theirs.
 
     Images are told apart by their samples, as each table counts them on its own; what lies in
-    other samples is left out.
+    other samples is left out, but for those that are given.
     """
     classes = list(table.classes)
     code = {name: number for number, name in enumerate(classes)}
     image = dict(zip(table.sample_ids.tolist(), table.media.tolist(), strict=True))
+    free = len(table.filepaths)
+    for number, sample in enumerate(samples):
+        image.setdefault(sample, free + number)
     aligned = []
     for other in others:
         for name in other.classes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 
 import fiftyone as fo
@@ -10,13 +11,28 @@ from numpy.typing import NDArray
 
 from ..core.errors import InvalidParameter, NoPatches, StaleRun
 from ..core.table import pair_ids
-from ..dataset.brain_runs import find_run, load_neighbor_graph, run_field, visualization_results
-from ..dataset.patches import PatchTable, match_ids, read_stored, read_tags
+from ..dataset.brain_runs import (
+    find_run,
+    load_neighbor_graph,
+    load_visualization,
+    run_field,
+    visualization_results,
+)
+from ..dataset.patches import (
+    PatchTable,
+    match_ids,
+    read_stored,
+    read_tags,
+    sample_id_path,
+    whole_groups,
+)
 from ..dataset.states import REJECTED_TAG
 from ..dataset.storage import locate
 from ..dataset.stored_embeddings import load_embeddings
 from ..dataset.tracks import read_moments, read_tracks
 from ..embeddings.neighbors import NeighborGraph
+from .missed import ACCEPTED_CONFIDENCE
+from .opinions import align
 from .tracks import link_frames
 
 
@@ -89,6 +105,36 @@ def read_rejected(dataset: fo.Dataset, table: PatchTable) -> NDArray[np.bool_]:
     storage = locate(dataset, table.patches_field)
     tags = read_tags(storage, storage.local(str(table.patches_field)))
     return np.array([REJECTED_TAG in tags.get(pair, ()) for pair in table.pairs.tolist()], bool)
+
+
+def read_accepted(
+    dataset: fo.Dataset, brain_key: str, table: PatchTable, seconds: list[PatchTable]
+) -> tuple[PatchTable, list[PatchTable]]:
+    """Reads what may cover the labels of other fields: the accepted labels of a run's field.
+
+    They are those that the run does not have, too, as they were added since.
+
+    Args:
+        dataset: the dataset
+        brain_key: the run
+        table: the labels that are judged
+        seconds: the labels of the other fields
+
+    Returns:
+        the accepted labels, and those of ``seconds`` that are in images of the run, whether these
+        have a label of its field or none; see :func:`~.opinions.align`
+    """
+    field = str(table.patches_field)
+    every = read_stored(locate(dataset, field), field)
+    every = every.take(every.usable())
+    images = set(table.sample_ids.tolist())
+    if any(not images.issuperset(second.sample_ids.tolist()) for second in seconds):
+        with suppress(InvalidParameter):  # a view that cannot be made again, as a field is gone
+            view = whole_groups(load_visualization(dataset, brain_key)[0])
+            images.update(view.values(sample_id_path(view)))
+    accepted = np.isin(every.sample_ids, list(images)) & ~read_rejected(dataset, every)
+    accepted &= ~(every.confidences < ACCEPTED_CONFIDENCE)
+    return align(every.take(np.flatnonzero(accepted)), seconds, sorted(images))
 
 
 def follow_labels(

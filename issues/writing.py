@@ -127,7 +127,7 @@ def _numbers(values: NDArray[np.float32]) -> list[float | None]:
 
 
 def write_missed(
-    dataset: fo.Dataset, second: PatchTable, table: PatchTable, found: Suspicion, asked: bool = True
+    dataset: fo.Dataset, second: PatchTable, accepted: PatchTable | None, field: str
 ) -> int:
     """Marks the labels of another field that no accepted label covers, and returns how many.
 
@@ -137,21 +137,22 @@ def write_missed(
     Args:
         dataset: the dataset
         second: labels of the other field
-        table: the labels that were judged
-        found: what was found of these
-        asked: whether the other field said anything; one that did not has no marks
+        accepted: the accepted labels of the field that was judged, with the same images and
+            classes; None where the other field said nothing, and gets no marks
+        field: the field that was judged
     """
-    accepted = table.take(np.flatnonzero(~np.isfinite(found.missed)))
-    scores = score_uncovered(second, accepted) if asked else np.zeros(len(second), np.float32)
+    scores = np.zeros(len(second), np.float32)
+    if accepted is not None:
+        scores = score_uncovered(second, accepted)
     likely = scores >= LIKELY_MISSED
     score_of = dict(
         zip(second.pairs[likely].tolist(), map(float, scores[likely].tolist()), strict=True)
     )
     storage = locate(dataset, second.patches_field)
-    field = storage.local(str(second.patches_field))
-    root = label_path(storage, field)
+    local = storage.local(str(second.patches_field))
+    root = label_path(storage, local)
     before = {
-        name: read_attribute(storage, field, name)
+        name: read_attribute(storage, local, name)
         for name in MARKS
         if is_owned(storage.get_field(f"{root}.{name}"), OWNER)
     }
@@ -168,7 +169,7 @@ def write_missed(
         if own or (pair not in marks and pair not in score_of):
             continue
         score = score_of.get(pair)
-        said = (None, None) if score is None else (MISSED, f"{_MARK}{table.patches_field}' shows.")
+        said = (None, None) if score is None else (MISSED, f"{_MARK}{field}' shows.")
         for name, value in zip(MARKS, (*said, score), strict=True):
             columns[name][row] = value
         marked += score is not None

@@ -255,3 +255,27 @@ def test_a_field_that_was_not_used_has_no_missed_objects(flipped_labels):
     assert sum("was not used" in note for note in issues.notes) == 2
     assert issues.elsewhere == 0
     assert dataset.get_field("plates.detections.issue") is None
+
+
+def test_objects_are_missed_in_images_without_a_label_and_not_where_one_was_added(flipped_labels):
+    dataset, _ = flipped_labels
+    empty, added, outside = dataset.values("id")[:3]
+    view = dataset.exclude(outside)
+    labelvet.compute_visualization(
+        view, "labels", "some", embeddings="vector", method="pca", progress=False
+    )
+    for sample in dataset.iter_samples(autosave=True):
+        there = [[*label.bounding_box] for label in sample.labels.detections]
+        sample["truth"] = fo.Detections(
+            detections=[fo.Detection(label="c0", bounding_box=box) for box in there]
+        )
+        if sample.id in (empty, outside):
+            sample.labels = None
+        if sample.id == added:
+            box = [0.9, 0.9, 0.05, 0.05]
+            sample.truth.detections.append(fo.Detection(label="c1", bounding_box=box))
+            sample.labels.detections.append(fo.Detection(label="c1", bounding_box=box))
+    found = find_label_issues(dataset, "some", second_fields="truth")
+    issues = dict(zip(*dataset.values(["id", "truth.detections.issue"]), strict=True))
+    assert issues[empty] == ["missed"] * 3 and found.elsewhere == 3
+    assert issues[added] == [None] * 4 and issues[outside] == [None] * 3
