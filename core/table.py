@@ -65,11 +65,19 @@ class PatchTable:
     @property
     def pairs(self) -> NDArray[np.str_]:
         """(n,) what tells every patch from all others, see :func:`pair_ids`."""
-        pairs = pair_ids(self.sample_ids, self.label_ids)
+        return self._marked(pair_ids(self.sample_ids, self.label_ids))
+
+    @property
+    def names(self) -> NDArray[np.str_]:
+        """(n,) the ids, those of a further field of the table followed by that field: one that was
+        cloned has labels of the same ids."""
+        return self._marked(self.ids)
+
+    def _marked(self, ids: NDArray[np.str_]) -> NDArray[np.str_]:
         if self.field_codes is None:
-            return pairs
+            return ids
         marks = np.array(["", *map(mark_of, self.other_fields)])
-        return np.char.add(pairs, marks[self.field_codes])
+        return np.char.add(ids, marks[self.field_codes])
 
     @property
     def fields(self) -> tuple[str, ...]:
@@ -116,8 +124,9 @@ class PatchTable:
         )
 
     def box_problems(self) -> dict[str, str]:
-        """Returns ``{id: reason}`` for every patch whose box cannot be cropped."""
-        return {str(self.ids[row]): reason for row, reason in self.unusable_boxes().items()}
+        """Returns ``{name: reason}`` for every patch whose box cannot be cropped."""
+        names = self.names
+        return {str(names[row]): reason for row, reason in self.unusable_boxes().items()}
 
     def unusable_boxes(self) -> dict[int, str]:
         """Returns ``{row: reason}`` for every patch whose box cannot be cropped."""

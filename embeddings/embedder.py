@@ -255,7 +255,7 @@ class _Work:
     def _embed_batch(self, rows: NDArray[np.int64], inputs: list[Any]) -> tuple[int, Embeddings]:
         vectors = _embed_within_memory(self.backbone, inputs)[: len(rows)]
         good = are_comparable(vectors)
-        failed = {str(id_): _NOT_A_NUMBER for id_ in self.table.ids[rows[~good]]}
+        failed = {str(id_): _NOT_A_NUMBER for id_ in self.table.names[rows[~good]]}
         return len(rows), Embeddings(rows[good], vectors[good], failed=failed)
 
     def _cut(self, image: _Image) -> list[Any]:

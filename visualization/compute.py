@@ -62,7 +62,8 @@ class Visualization:
             the first
         others: the points and ids of the further fields
         unreadable: ``{filepath: reason}`` of the images that were skipped
-        skipped: ``{id: reason}`` of the patches that were skipped for another reason
+        skipped: ``{id: reason}`` of the patches that were skipped for another reason; ids of labels
+            of further fields are followed by ``/`` and their field
         reused: how many embeddings an earlier run had left in the store
         notes: sentences on what was done otherwise than asked
         seconds: ``{stage: seconds}``

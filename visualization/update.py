@@ -118,7 +118,8 @@ class Update:
             the first
         changes: what was new, changed and deleted
         unreadable: ``{filepath: reason}`` of the images that were skipped
-        skipped: ``{id: reason}`` of the patches that were skipped for another reason
+        skipped: ``{id: reason}`` of the patches that were skipped for another reason; ids of labels
+            of further fields are followed by ``/`` and their field
         notes: sentences on what was done otherwise than asked
     """
 

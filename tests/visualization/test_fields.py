@@ -77,6 +77,17 @@ def test_the_patches_of_all_fields_are_embedded_and_the_graph_joins_them(two):
     assert alone.others == [] and load_map(two, "alone").info.fields == ("truth",)
 
 
+def test_what_is_skipped_of_a_field_and_of_its_clone_is_counted_twice(two):
+    sample = two.first()
+    sample.truth.detections[0].bounding_box = [0.1, 0.1, 0, 0]
+    sample.save()
+    two.clone_sample_field("truth", "twin")
+    run = compute_visualization(two, ["truth", "twin"], "twins", progress=False)
+    assert run.num_points == 62 and "2 patches could not be embedded" in run.summary()
+    bad = sample.truth.detections[0].id
+    assert set(run.skipped) == {bad, f"{bad}/twin"}
+
+
 def test_fiftyones_own_panel_shows_the_first_field_whole(two):
     compute(two)
     asked = {"datasetName": two.name, "brainKey": "map", "indices": [3, 7]}
