@@ -253,8 +253,9 @@ def _judge(
         kinds[~class_known, BACKGROUND] += kinds[~class_known, WRONG_CLASS]
         kinds[~class_known, WRONG_CLASS] = 0
     if not table.of_whole_images and not known.all():
+        have = "all the same" if np.isfinite(table.confidences).any() else "no"
         notes.append(
-            "The labels have no confidence, so false positives cannot be told from true ones: "
+            f"The labels have {have} confidence, so false positives cannot be told from true ones: "
             "only wrong classes and duplicates are looked for."
         )
     notes += opinions.notes

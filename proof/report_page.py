@@ -6,7 +6,7 @@ from typing import Any
 
 from jinja2 import Environment
 
-from ..core.sentences import whole_percent
+from ..core.sentences import count, whole_percent
 
 _PAGE = """<!doctype html>
 <html lang="en">
@@ -108,7 +108,8 @@ same person, so habits that are wrong do not show.</p>{% endfor %}
 fill-opacity="0.6"/>{% endfor %}</svg>{% endif %}
 
 {% if answers %}<h2>The answers</h2>
-<details><summary>{{ "{:,}".format(answers|length) }} labels that were answered for</summary>
+<details><summary>{{ count(answers|length, "label that was", "labels that were") }} answered
+for</summary>
 <table><tr><th>Label<th>Class<th>Answer<th>By<th>When</tr>{% for one in answers %}<tr>
 <td>{{ where(one) }}<td>{{ one.label }}<td>{{ one.verdict }}{% if one.before %}, was
 {{ one.before }}{% endif %}<td>{{ one.by }}<td>{{ one.at }}</tr>{% endfor %}</table></details>
@@ -122,5 +123,5 @@ def render(report: dict[str, Any]) -> str:
     return (
         Environment(autoescape=True)
         .from_string(_PAGE)
-        .render(**report, whole_percent=whole_percent)
+        .render(**report, whole_percent=whole_percent, count=count)
     )

@@ -57,15 +57,19 @@ class Estimate:
     @property
     def sentence(self) -> str:
         """One sentence for the reviewer."""
+        if not self.among:
+            return "No label is left to ask about."
         known = f"About {count(round(self.left), 'issue is', 'issues are')} left"
         rough = self.high - self.low > max(_PAGE, _SAYS_NOTHING * self.among)
         low, high = (f"{end:,.0f}" for end in (self.low, self.high))
         if not rough and low != high:
             known += f" ({low} to {high})"
+        page = min(_PAGE, self.among)
         if self.stop:
-            return f"{known}, hardly any of them among the next {_PAGE} labels: you can stop here."
+            said = f"hardly any of them among the next {count(page, 'label')}"
+            return f"{known}, {said}: you can stop here."
         guess = " That is a rough guess until more labels have an answer." if rough else ""
-        return f"{known}, {self.next_page:.0f} of them among the next {_PAGE}.{guess}"
+        return f"{known}, {self.next_page:.0f} of them among the next {page}.{guess}"
 
 
 @dataclass(frozen=True, eq=False)

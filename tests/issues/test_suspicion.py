@@ -98,6 +98,14 @@ def test_of_one_class_no_label_is_of_another_one_unless_a_field_says_so():
     assert Reasons(whole, judged).reason(7).startswith("It has no class")
 
 
+def test_confidences_that_are_all_the_same_are_not_said_to_be_missing():
+    table, vectors, _, _ = clusters(60)
+    for confidence, said in ((1.0, "all the same"), (np.nan, "no")):
+        same = replace(table, confidences=np.full(60, confidence, "f4"))
+        notes = find_suspects(same, vectors).notes
+        assert any(note.startswith(f"The labels have {said} confidence") for note in notes)
+
+
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 def test_embeddings_that_are_no_numbers_are_refused(value):
     table, vectors, _, _ = clusters(20, 2)

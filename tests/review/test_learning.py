@@ -35,6 +35,14 @@ def test_the_sentence(left, high, stop, sentence):
     assert Estimate(left, 0.2, high, left, stop, 100).sentence == sentence
 
 
+def test_the_sentence_speaks_of_no_more_labels_than_are_left():
+    few = Estimate(1.2, 0.2, 3.4, 1.2, False, 7)
+    assert few.sentence.endswith("1 of them among the next 7.")
+    assert "the next 1 label:" in Estimate(0.0, 0.0, 0.4, 0.0, True, 1).sentence
+    none = Estimate(0.0, 0.0, 0.0, 0.0, True, 0)
+    assert none.sentence == "No label is left to ask about."
+
+
 @pytest.mark.parametrize("answers", [0, 10, 60])
 @pytest.mark.parametrize("confidence", [True, False])
 def test_duplicates_count_in_the_number_and_in_its_interval(confidence, answers):
