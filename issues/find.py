@@ -25,7 +25,14 @@ from .findings import save_findings
 from .geometry import count_geometry, name_geometry
 from .missed_tags import check_missed_field, missed_field, write_missed_tags
 from .opinions import align, ask
-from .reading import follow_labels, read_accepted, read_rejected, read_run, read_second
+from .reading import (
+    follow_labels,
+    read_accepted,
+    read_labels_of,
+    read_rejected,
+    read_run,
+    read_second,
+)
 from .reasons import Reasons
 from .suspicion import Suspicion, find_suspects
 from .tags import MissedTag, TagReasons, find_tag_suspects, has_tags
@@ -143,12 +150,13 @@ def find_label_issues(
     """
     dataset = samples._root_dataset
     tracker = Progress(progress, cancelled)
+    read: list[str] = []
     with tracker.stage("Reading labels and embeddings", 0.2):
-        table, vectors, graph, missing = read_run(dataset, brain_key)
+        table, vectors, graph, missing = read_run(dataset, brain_key, read)
         field = str(table.patches_field)
         every = table
         if table.of_whole_images:
-            every = read_stored(locate(dataset, field), field)
+            every = read_labels_of(dataset, field, [])
         tagged = has_tags(every)
         names = _second_fields(dataset, field, second_fields)
         rejected = None if tagged else read_rejected(dataset, table)
@@ -159,7 +167,7 @@ def find_label_issues(
         if tagged:
             _check_tags(dataset, field, names)
         tracks = None if tagged else follow_labels(dataset, table, vectors)
-        seconds = [read_second(dataset, name, table) for name in names]
+        seconds = [read_second(dataset, name, table, read) for name in names]
         table, others = align(table, seconds)
         opinions = ask(table, others)
         accepted = table
@@ -176,6 +184,7 @@ def find_label_issues(
             table, found, Reasons(table, found, opinions), others=others, asked=opinions.names,
             accepted=accepted,
         )  # fmt: skip
+    judged.found.notes.extend(read)
     issues = write_label_issues(dataset, brain_key, judged, tracker, 0.3)
     raise_if_deleted(dataset)
     notes = [*issues.notes, *first_field_notes(dataset, brain_key, "was judged")]

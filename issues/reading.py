@@ -31,15 +31,30 @@ from ..dataset.storage import locate
 from ..dataset.stored_embeddings import load_embeddings
 from ..dataset.tracks import read_moments, read_tracks
 from ..embeddings.neighbors import NeighborGraph
+from .confidences import as_shares
 from .missed import ACCEPTED_CONFIDENCE
 from .opinions import align
 from .tracks import link_frames
 
 
+def read_labels_of(dataset: fo.Dataset, field: str, notes: list[str]) -> PatchTable:
+    """Reads all labels of a field, with confidences in [0, 1]; see :func:`~.confidences.as_shares`.
+
+    Raises:
+        NoPatches: if there are none
+    """
+    return as_shares(read_stored(locate(dataset, field), field), notes)
+
+
 def read_run(
-    dataset: fo.Dataset, brain_key: str
+    dataset: fo.Dataset, brain_key: str, notes: list[str]
 ) -> tuple[PatchTable, NDArray[np.float32], NeighborGraph | None, int]:
     """Reads the labels of a run as they are now, and their embeddings.
+
+    Args:
+        dataset: the dataset
+        brain_key: the run
+        notes: gets sentences on their confidences
 
     Returns:
         a tuple of the table of n labels, (n, d) embeddings, their neighbor graph where the run has
@@ -68,7 +83,7 @@ def read_run(
             "again, then its labels can be checked."
         )
     wanted = pair_ids(results.sample_ids, results.label_ids)[embeddings.rows]
-    table = read_stored(locate(dataset, field), field)
+    table = read_labels_of(dataset, field, notes)
     # a single box that is no number would make all that is said of the others none
     table = table.take(table.usable())
     rows, vectors = match_ids(table.pairs, wanted)
@@ -90,11 +105,11 @@ def read_run(
     return table.take(rows), embeddings.vectors[vectors], graph, missing
 
 
-def read_second(dataset: fo.Dataset, name: str, table: PatchTable) -> PatchTable:
+def read_second(dataset: fo.Dataset, name: str, table: PatchTable, notes: list[str]) -> PatchTable:
     """Reads the labels of another field that can be compared with those of a table; none where it
-    has none."""
+    has none. ``notes`` gets sentences on their confidences."""
     try:
-        second = read_stored(locate(dataset, name), name)
+        second = read_labels_of(dataset, name, notes)
         return second.take(second.usable())
     except NoPatches:
         return replace(table.take(np.zeros(0, dtype=np.int64)), patches_field=name)
@@ -125,7 +140,7 @@ def read_accepted(
         have a label of its field or none; see :func:`~.opinions.align`
     """
     field = str(table.patches_field)
-    every = read_stored(locate(dataset, field), field)
+    every = read_labels_of(dataset, field, [])
     every = every.take(every.usable())
     images = set(table.sample_ids.tolist())
     if any(not images.issuperset(second.sample_ids.tolist()) for second in seconds):

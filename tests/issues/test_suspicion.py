@@ -296,3 +296,30 @@ def test_whenever_it_is_cut_off_every_label_has_scores(flipped_labels, monkeypat
     after = scores(dataset)
     added = unjudged["labels"].detections[-1].id
     assert [id_ for id_, score in after.items() if score is None] == [added]
+
+
+def test_percent_are_read_as_percent_and_other_numbers_are_no_confidence(flipped_labels):
+    dataset, _ = flipped_labels
+    path = "labels.detections.confidence"
+    rng = np.random.default_rng(0)
+    shares = [rng.uniform(0.1, 1, 3).tolist() for _ in range(40)]
+    dataset.set_values(path, shares)
+    dataset.clone_sample_field("labels", "second")
+    dataset.set_values("second.detections.label", [["c0", "c1", "c2"]] * 40)
+
+    def judge(factor):
+        for field in ("labels", "second"):
+            values = [[factor * one for one in some] for some in shares]
+            dataset.set_values(f"{field}.detections.confidence", values)
+        notes = find_label_issues(dataset, "map", second_fields="second").notes
+        said = {note for note in notes if note.startswith(("The confidences", "Most confidences"))}
+        return said, np.array(dataset.values("labels.detections.suspicion", unwind=True))
+
+    nothing, before = judge(1.0)
+    percent, same = judge(100.0)
+    assert not nothing and percent == {
+        f"The confidences of '{field}' are taken for percent." for field in ("labels", "second")
+    }
+    np.testing.assert_allclose(same, before, atol=1e-3)
+    scores, _ = judge(1e5)
+    assert "Most confidences of 'labels' are above 100 and say nothing." in scores
