@@ -48,6 +48,8 @@ SHOWN_EXAMPLES = 5
 _COMPARED = 2048  # patches of a class that examples are looked for among
 # a class that other fields have on a label counts so much beside the chance that the look gives it
 _SAID = 2.0
+# of fewer labels, wrong classes are ranked well, and the fit may take all of them for right
+_FEW = 200
 # without a confidence or other fields: how fast a label that covers another becomes its duplicate
 _DUPLICATE_SLOPE, _DUPLICATE_OVERLAP = 20.0, 0.6
 
@@ -259,6 +261,11 @@ def _judge(
             "only wrong classes and duplicates are looked for."
         )
     notes += opinions.notes
+    if np.isfinite(fit.wrong).any() and len(looks.table) < _FEW and not opinions.names:
+        notes.append(
+            f"{count(len(looks.table), thing)} are too few to tell how many have a wrong class: "
+            "what is said of the most suspicious ones may be far too low."
+        )
     suggested = _suggest(fit, opinions, table)
     missed = score_missed(table, neighbors, fit.wrong, rejected)
     if table.of_whole_images:

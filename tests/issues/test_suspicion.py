@@ -98,6 +98,13 @@ def test_of_one_class_no_label_is_of_another_one_unless_a_field_says_so():
     assert Reasons(whole, judged).reason(7).startswith("It has no class")
 
 
+@pytest.mark.parametrize("n, few", [(120, True), (210, False)])
+def test_few_labels_are_said_to_tell_little_of_how_many_are_wrong(n, few):
+    table, vectors, _, _ = clusters(n)
+    notes = find_suspects(table, vectors).notes
+    assert any(note.startswith("120 labels are too few to tell") for note in notes) == few
+
+
 def test_confidences_that_are_all_the_same_are_not_said_to_be_missing():
     table, vectors, _, _ = clusters(60)
     for confidence, said in ((1.0, "all the same"), (np.nan, "no")):
