@@ -17,7 +17,8 @@ import numpy as np
 import pytest
 from bson import ObjectId
 from fiftyone.operators.delegated import DelegatedOperationService
-from labelvet.core.ports import free_port, private_mongod
+from labelvet.core.mongod import private_mongod
+from labelvet.core.ports import free_port
 from labelvet.workers.child import CANCELLED
 from labelvet.workers.operations import cancel, get_operation
 from labelvet.workers.targets import list_targets
