@@ -876,7 +876,7 @@ def test_a_copy_whose_label_was_changed_outlives_the_undo(predicted, labels_with
     changed = sample[FIELD].detections[0]
     changed.label = "bird"
     sample.save()
-    assert "1 label there changed since" in undo(predicted, done.token)
+    assert "1 label there is no longer like" in undo(predicted, done.token)
     assert predicted.values(f"{TRUTH}.detections.approved_from", unwind=True) == [changed.id]
     assert labels_with("for-approval") == [*range(24)]
 
