@@ -209,7 +209,7 @@ def test_what_was_edited_in_ground_truth_outlives_the_undo(predicted, labels_wit
     tagged.tags.append("seen")
     sample.save()
     said = undo(predicted, done.token)
-    assert "24 labels went back" in said and "2 labels there changed" in said
+    assert "24 labels went back" in said and "2 labels there are no longer like" in said
     predicted.reload()
     assert [label.id for label in predicted.first()[TRUTH].detections] == [relabeled.id, redrawn.id]
     assert predicted.count(f"{TRUTH}.detections") == 2
