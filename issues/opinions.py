@@ -130,7 +130,7 @@ def ask(table: PatchTable, others: list[PatchTable]) -> Opinions:
             continue
         known = np.isin(table.codes, np.unique(other.codes[other.codes >= 0]))
         if not known.any():
-            notes.append(f"{name} has none of these classes: it was asked for missed objects only.")
+            notes.append(f"{name} has none of these classes and was not used.")
             continue
         pairs = overlapping(table.media, table.boxes, other.media, other.boxes)
         equal = table.codes[pairs.rows] == other.codes[pairs.others]
