@@ -149,10 +149,11 @@ class CropsRequest(RunRequest):
     around: list[Box | None] = Field([], max_length=100)
 
 
-class RowRequest(RunRequest):
-    """One row of a run."""
+class OpenSampleRequest(RunRequest):
+    """A row of a run whose image is opened, and whether to annotate it."""
 
     row: Row
+    annotate: bool = False
 
 
 class SaveTaggedViewRequest(RunRequest):

@@ -189,7 +189,7 @@ class LabelEmbeddings(ReviewMethods, ClassMethods, SearchMethods, Undoing, WebPa
         )
 
     @exposed
-    def open_sample(self, ctx: Any, request: messages.RowRequest) -> Nothing:
+    def open_sample(self, ctx: Any, request: messages.OpenSampleRequest) -> Nothing:
         """Opens a row's image, or its patch in a patches view, in the modal."""
         shown = open_map(ctx, request)
         (row,) = check_rows([request.row], shown)
@@ -202,7 +202,9 @@ class LabelEmbeddings(ReviewMethods, ClassMethods, SearchMethods, Undoing, WebPa
         (id_,) = hex_ids(ids[row : row + 1])
         if is_patches_view(view) and not own:
             id_ = view.select_by(sample_id_path(view), id_).first().id
-        ctx.ops.open_sample(id=id_)
+        # as ctx.ops.open_sample does, which knows nothing of the mode; older Apps have none
+        mode = "annotate" if request.annotate else "explore"
+        ctx.trigger("open_sample", {"id": id_, "mode": mode})
         return Nothing()
 
 

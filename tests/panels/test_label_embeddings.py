@@ -191,7 +191,9 @@ def test_tag_save_exclude_undo(app):
 def test_a_row_opens_in_the_modal(app):
     about, results = app.open(), app.dataset.load_brain_results("ours")
     app("open_sample", row=7, **about)
-    assert app.triggered["open_sample"]["id"] == results.sample_ids[7]
+    assert app.triggered["open_sample"] == {"id": results.sample_ids[7], "mode": "explore"}
+    app("open_sample", row=7, annotate=True, **about)
+    assert app.triggered["open_sample"]["mode"] == "annotate"
     app.request["view"] = app.dataset.to_patches("predictions")._serialize()
     app("open_sample", row=7, **about)
     assert app.triggered["open_sample"]["id"] == results.label_ids[7]

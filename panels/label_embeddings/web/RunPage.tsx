@@ -108,8 +108,8 @@ export function RunPage({
     if (classesOpen) closeClusters();
   }, [classesOpen, closeClusters]);
 
-  const openRow = (row: number) =>
-    run.openSample(row).catch((error: Error) => report.fail(error.message));
+  const openRow = (row: number, annotate = false) =>
+    run.openSample(row, annotate).catch((error: Error) => report.fail(error.message));
   const audit = useAudit(run, report, reviewing && openReview.sample);
   const startReview = useCallback(() => {
     if (hasLabels) openReviews.set(datasetName, { run: opened.run.run, sample: audit.open });

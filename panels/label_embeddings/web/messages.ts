@@ -241,13 +241,14 @@ export interface OpenedRun {
   confidencePath: string | null;
 }
 
-/** One row of a run. */
-export interface RowRequest {
+/** A row of a run whose image is opened, and whether to annotate it. */
+export interface OpenSampleRequest {
   /** its brain key */
   key: string;
   /** its identity, see `Run` */
   run: string;
   row: number;
+  annotate?: boolean;
 }
 
 /** What one answer for many labels would do. */
@@ -629,7 +630,7 @@ export interface Methods {
   /** The points of a run, and what they can be colored by. */
   open_run: { request: OpenRunRequest; answer: OpenedRun };
   /** Opens a row's image, or its patch in a patches view, in the modal. */
-  open_sample: { request: RowRequest; answer: Nothing };
+  open_sample: { request: OpenSampleRequest; answer: Nothing };
   /** What one answer for the selected labels would do. */
   plan_many: { request: AnswerManyRequest; answer: Plan };
   /** Saves the view of what has a tag. */
@@ -653,4 +654,4 @@ export interface Methods {
 }
 
 /** The version of these messages, which a page and the server must share. */
-export const CONTRACT = "097d06bbfbbf2bfa";
+export const CONTRACT = "4ffcfc2e4e2bc0d2";

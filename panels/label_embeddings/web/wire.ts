@@ -271,7 +271,8 @@ export class RunWire {
     return telling(this.call("answer_many", { ...this.about, rows: packRows(rows), way, label }));
   }
 
-  openSample(row: number): Promise<object> {
-    return this.call("open_sample", { ...this.about, row });
+  /** Opens a row's image in the App, to annotate it where the App can. */
+  openSample(row: number, annotate: boolean): Promise<object> {
+    return this.call("open_sample", { ...this.about, row, annotate });
   }
 }

@@ -12,7 +12,7 @@ export const PAGE = 24;
 /** Which label of the queue is looked at, what can be said of it, and the keys for that. */
 export function useReviewer(
   { items, answer: giveAnswer }: ReviewQueue,
-  onOpen: (row: number) => void,
+  onOpen: (row: number, annotate?: boolean) => void,
   report: Report,
 ) {
   const [paged, setPaged] = useState(false);
@@ -57,6 +57,7 @@ export function useReviewer(
     setPicking(false);
     if (label !== null) isA(label);
   };
+  const annotate = () => item && onOpen(item.row, true);
   const togglePaged = () => setPaged(!paged);
   const toggleTracks = () => setWholeTracks(!wholeTracks);
   const keys: Shortcut[] = [
@@ -75,6 +76,7 @@ export function useReviewer(
     { key: "n", does: "Not an object, or not needed", run: verdicts.reject },
     { key: "k", does: "Skip", run: verdicts.skip },
     { key: "e", does: "Open the image", run: () => item && onOpen(item.row) },
+    { key: "E", does: "Annotate the image in FiftyOne", run: annotate },
     { key: "g", does: "One at a time, or a page", run: togglePaged },
   ];
   if (items.some(({ along }) => along > 0))
@@ -89,7 +91,7 @@ export function useReviewer(
   const tracks = { wholeTracks, toggleTracks };
   return {
     ...{ paged, togglePaged, current, setIndex, item, picking, draft, verdicts, pick, keys },
-    ...tracks,
+    ...{ annotate, ...tracks },
   };
 }
 

@@ -63,6 +63,15 @@ export function ReviewPage({
           active={audit.open}
           onClick={audit.toggle}
         />
+        {item && (
+          <IconButton
+            icon="edit"
+            label="Annotate the image"
+            hint="Open it in FiftyOne's own annotation"
+            shortcut="E"
+            onClick={reviewer.annotate}
+          />
+        )}
         <IconButton
           icon={paged ? "crop_portrait" : "grid_view"}
           label={paged ? "One at a time" : "A page of crops"}
