@@ -11,6 +11,7 @@ import sys
 import traceback
 from collections.abc import Sequence
 
+import labelvet
 from labelvet.core.versions import command
 
 from . import cache, check, correction, datasets, doctor, install, runs, worker
@@ -72,6 +73,8 @@ def make_parser() -> argparse.ArgumentParser:
         description="Find wrong labels in FiftyOne: the commands that run outside the App.",
         epilog="'labelvet COMMAND --help' describes each.",
     )
+    said = f"labelvet {labelvet.__version__}"
+    parser.add_argument("--version", action="version", version=said, help="say which one this is")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     for module in _COMMANDS:
         module.add(commands)

@@ -10,6 +10,7 @@ import venv
 import zipfile
 from pathlib import Path
 
+import labelvet
 import pytest
 from labelvet.bench.wheel import build_wheel, install_wheel
 
@@ -84,6 +85,7 @@ def test_from_the_wheel_to_a_loaded_plugin(run, environment, tmp_path):
     (package,) = environment.glob("lib/python*/site-packages/labelvet")
     assert link.resolve() == package
     run("labelvet", "install")  # once more is no fault
+    assert run("labelvet", "--version").strip() == f"labelvet {labelvet.__version__}"
     said = run("labelvet", "doctor")
     assert f"loaded from '{link}'" in said and "Nothing to fix" in said
     listed = run("python", "-c", "import labelvet, fiftyone.operators as foo; "
