@@ -46,6 +46,7 @@ def test_a_range_of_edges_counts_what_the_filter_finds(predicted, low, high):
     assert open_within(found, low, high) == expected
 
 
+@pytest.mark.slow
 @given(st.lists(st.floats(-1, 2, width=32) | st.integers(0, 100).map(lambda k: k / 100)))
 def test_every_confidence_has_the_column_of_its_place_among_the_edges(dataset_of, values):
     found = count_candidates(dataset_of(values))

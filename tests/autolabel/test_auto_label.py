@@ -453,6 +453,7 @@ def test_a_replacement_whose_labels_were_approved_is_not_undone(scenes):
     assert everything(scenes) == before
 
 
+@pytest.mark.slow
 def test_images_that_cannot_be_read_keep_what_they_had(scenes):
     label(scenes, Corner())
     hidden = scenes.first()
@@ -471,6 +472,7 @@ def test_images_that_cannot_be_read_keep_what_they_had(scenes):
     assert again.images == 0 and scenes.values(ROOT)[0] == hidden[FIELD].detections
 
 
+@pytest.mark.slow
 def test_a_replacement_of_an_earlier_version_is_undone(scenes):
     """Its images have no mark of the new run, and its record does not say that they have."""
     label(scenes, Corner())
@@ -486,6 +488,7 @@ def test_a_replacement_of_an_earlier_version_is_undone(scenes):
     assert everything(scenes) == before
 
 
+@pytest.mark.slow
 def test_what_another_process_labeled_meanwhile_is_not_labeled_again(scenes):
     tagged = []
 
@@ -575,6 +578,7 @@ class Corner(fo.Model):
         return [fo.Detections(detections=[fo.Detection(label="a", **box)]) for _ in images]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["renamed", "deleted"])
 @pytest.mark.parametrize("existing", ["only_new", "replace"])
 @pytest.mark.parametrize("when", ["before", "between batches"])
@@ -628,6 +632,7 @@ def test_of_two_runs_that_make_a_field_at_once_one_gives_it_its_type(judged, mon
     assert list_runs(judged) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("existing", [None, "replace"])
 def test_of_two_that_begin_a_run_at_once_one_labels(judged, monkeypatch, existing):
     if existing:
@@ -670,6 +675,7 @@ def test_a_process_that_wakes_after_it_was_replaced_writes_no_more(judged):
     assert judged.count(ROOT) == 4
 
 
+@pytest.mark.slow
 def test_more_unreadable_images_than_a_query_can_name_keep_what_they_had(judged):
     run = label(judged, Corner()).run
     unreadable = dict.fromkeys(
@@ -684,6 +690,7 @@ def test_more_unreadable_images_than_a_query_can_name_keep_what_they_had(judged)
     assert judged.values(f"{ROOT}.auto_label_run") == [[RUN], *([[]] * 7)]
 
 
+@pytest.mark.slow
 def test_a_process_that_died_as_it_began_keeps_nobody_waiting(judged):
     command = [sys.executable, "-c", "import os; print(os.getpid())"]
     died = subprocess.run(command, capture_output=True, check=True)

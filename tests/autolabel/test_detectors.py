@@ -203,6 +203,7 @@ def test_a_detector_of_fiftyones_own(scene_files):
         load_detector(model, ["horse"])
 
 
+@pytest.mark.slow
 def test_a_classifier_of_the_zoo_finds_the_classes_that_are_named(
     scene_files, tmp_path, monkeypatch
 ):

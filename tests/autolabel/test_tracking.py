@@ -108,6 +108,7 @@ def test_each_object_gets_one_index_that_no_other_has(videos):
     assert indexes(videos) == EXPECTED and videos.values("frames.last_modified_at") == moments
 
 
+@pytest.mark.slow
 def test_what_was_cut_off_or_found_since_keeps_its_indexes(videos, monkeypatch):
     """Also in an open view, whose copies are written too."""
     view, patches = videos.to_frames(), videos.to_frames().to_patches(FIELD)
@@ -201,6 +202,7 @@ def test_it_ends_where_it_may_not_go_on(videos, monkeypatch, how):
         follow(videos, report=go, cancelled=cancelled)
 
 
+@pytest.mark.slow
 def test_what_cannot_be_followed_is_refused_before_any_work(videos, judged, monkeypatch):
     with pytest.raises(InvalidParameter, match="only be followed in frames of videos"):
         auto_label(judged, "no model", FIELD, "second", track=True)
@@ -215,6 +217,7 @@ def test_what_cannot_be_followed_is_refused_before_any_work(videos, judged, monk
         )
 
 
+@pytest.mark.slow
 def test_ultralytics_does_not_install_what_is_missing():
     """It would as its tracker is imported, where there is internet."""
     code = """
@@ -254,6 +257,7 @@ class Street(fo.Model):
         ]
 
 
+@pytest.mark.slow
 def test_a_run_follows_what_it_found_and_a_replacement_is_undone(make_dataset, tmp_path):
     from PIL import Image
 

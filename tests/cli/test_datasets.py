@@ -77,6 +77,7 @@ def test_boxes_are_checked_and_classes_compared_and_merged(judged, labelvet, cap
     assert "no labels of the class 'bird'" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_what_a_delegated_operator_refuses_is_a_sentence(judged, labelvet, capsys):
     fields = ("--field", "predictions", "--delegate")
     for arguments, said in (

@@ -68,6 +68,7 @@ def test_what_was_cut_off_does_not_say_how_many_it_answered(judged, monkeypatch)
     assert list_changes(judged)[0].sentence == "3 answers saved."
 
 
+@pytest.mark.slow
 def test_what_can_be_undone_is_listed_newest_first_with_who_and_when(judged):
     candidates = find_candidates(judged, FIELD)
     sample = judged.first()
@@ -99,6 +100,7 @@ def test_what_can_be_undone_is_listed_newest_first_with_who_and_when(judged):
     assert judged.count_label_tags(FIELD) == {}
 
 
+@pytest.mark.slow
 def test_the_order_of_changes_is_the_databases_whatever_the_clock_of_a_machine_says(
     judged, monkeypatch
 ):
@@ -129,6 +131,7 @@ class Behind(datetime):
         return datetime.now(tz) - timedelta(days=1)
 
 
+@pytest.mark.slow
 def test_a_removal_is_listed_however_many_answers_came_after_it(judged):
     finalize(find_candidates(judged, FIELD))
     for number in range(201):
@@ -144,6 +147,7 @@ def test_another_datasets_changes_are_not_listed(judged, make_dataset):
     assert list_changes(make_dataset()) == []
 
 
+@pytest.mark.slow
 def test_what_holds_labels_that_are_nowhere_else_never_expires(judged):
     candidates = find_candidates(judged, FIELD)
     add_labels(candidates, Selection((0.5, None)))
@@ -305,6 +309,7 @@ def test_what_was_undone_is_forgotten_after_thirty_days_and_rounds_that_stand_ar
     assert expires == [True, False]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["deleted", "renamed"])
 def test_records_live_as_long_as_the_labels_that_they_are_about(judged, how):
     judged.clone_sample_field(FIELD, "other")

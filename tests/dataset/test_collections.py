@@ -86,6 +86,7 @@ def sides(dataset, key="k"):
     return {name: names.count(name) for name in sorted(set(names))}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["selected", "active", "several", "patches"])
 def test_runs_on_slices_stay_on_them(groups, how):
     if how == "selected":
@@ -217,6 +218,7 @@ def test_what_is_done_to_dynamic_groups_is_done_to_all_that_they_hold(images):
     assert images.count_label_tags("det") == {"for-approval": 9, "mine": 9}
 
 
+@pytest.mark.slow
 def test_the_loop_on_a_slice_that_is_not_active(groups):
     """Issues, an answer, a tag, an approval, and what is not approved removed."""
     right = groups.select_group_slices("right")
@@ -383,6 +385,7 @@ def cuboids(make_dataset):
     return dataset
 
 
+@pytest.mark.slow
 def test_cuboids_beside_boxes_are_no_part_of_the_loop(cuboids):
     pcd = cuboids.select_group_slices("pcd")
     before = pcd.values(ROOT)

@@ -95,6 +95,7 @@ def test_a_map_of_very_many_frames_stays_one_of_frames(videos, monkeypatch):
     assert find_label_issues(videos, "k").checked == 9
 
 
+@pytest.mark.slow
 def test_a_map_of_frames_is_colored_cropped_and_selected(videos, frames):
     (info,) = list_maps(videos)
     assert info.frames and info.field == "frames.det" and info.patches_field == "det"
@@ -225,6 +226,7 @@ def test_issues_and_answers_are_written_into_frames_and_their_view(videos, frame
     assert frames._dataset.get_field("det.detections.suspicion") is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("patches", [False, True])
 def test_an_edit_in_the_view_of_frames_keeps_what_was_written(videos, frames, patches):
     view = frames.to_patches("det") if patches else frames
@@ -239,6 +241,7 @@ def test_an_edit_in_the_view_of_frames_keeps_what_was_written(videos, frames, pa
     assert label["suspicion"] is not None
 
 
+@pytest.mark.slow
 def test_a_frame_that_lacks_labels_in_a_view_gets_no_issues_there_until_it_is_reloaded(
     videos, frames
 ):
@@ -276,6 +279,7 @@ def test_tags_of_frames_labels_are_in_the_frames_and_every_view_of_them(videos, 
         tag_view(frames, None, "seen")
 
 
+@pytest.mark.slow
 def test_what_clips_and_trajectories_show_is_of_their_videos(videos):
     for video in videos:
         for frame in video.frames.values():

@@ -38,6 +38,7 @@ def held_by(dataset, step, writer, **ago):
     collection_named("execution_store").update_one(record, {"$set": {"value.held": held}})
 
 
+@pytest.mark.slow
 def test_a_step_is_held_for_as_long_as_it_takes(make_dataset, monkeypatch):
     monkeypatch.setattr(holds, "_SAID_EVERY_SECONDS", 0.1)
     monkeypatch.setattr(holds, "_LOST_AFTER_SECONDS", 0.5)

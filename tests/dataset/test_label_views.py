@@ -141,6 +141,7 @@ def test_patches_leave_alone_or_with_their_image(tagged):
     assert "patches are hidden: their images have the tag" in sentence
 
 
+@pytest.mark.slow
 def test_patches_of_an_evaluation_stay_for_their_other_label(compared):
     compared.evaluate_detections("predictions", "truth", eval_key="eval")
     sample = compared.first()

@@ -77,6 +77,7 @@ def test_rows_are_the_rows_of_the_points(boxes):
     np.testing.assert_allclose(load_embeddings(boxes, "map").vectors, expected)
 
 
+@pytest.mark.slow
 def test_embeddings_come_back_as_far_as_they_exist(boxes):
     fob.compute_similarity(
         boxes, patches_field="boxes", embeddings="embedding", brain_key="index", backend="sklearn"
@@ -103,6 +104,7 @@ def test_embeddings_come_back_as_far_as_they_exist(boxes):
             load_embeddings(boxes, key)
 
 
+@pytest.mark.slow
 def test_a_record_survives_renaming_and_leaves_with_its_run(boxes):
     drop_orphaned_records()
     before = records()

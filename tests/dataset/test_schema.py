@@ -25,6 +25,7 @@ from labelvet.issues.find import find_label_issues
 from labelvet.review.many import REJECT, answer_many
 
 
+@pytest.mark.slow
 def test_no_field_is_lost_where_several_are_added_and_the_schema_is_reloaded(make_dataset):
     dataset = make_dataset()
     dataset.add_sample(fo.Sample("/one.png"))

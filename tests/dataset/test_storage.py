@@ -59,6 +59,7 @@ def test_nothing_that_is_done_to_a_dataset_touches_its_clones_and_imports(judged
         assert twin.count_label_tags() == {}
 
 
+@pytest.mark.slow
 def test_a_clones_own_patches_get_its_tags(twins):
     for twin in twins:
         patches = twin.to_patches("predictions")
@@ -85,6 +86,7 @@ def embedded(judged):
     return judged
 
 
+@pytest.mark.slow
 def test_clones_and_imports_have_the_embeddings_of_their_runs(embedded, twins):
     own = load_embeddings(embedded, "own")
     graph = load_neighbor_graph(embedded, "own")

@@ -81,6 +81,7 @@ def test_labels_that_were_deleted_are_passed_over(judged):
     assert undo(judged, done.token).changed == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("evaluation", [False, True])
 def test_open_patches_views_get_the_tags_too(judged, evaluation):
     if evaluation:

@@ -59,6 +59,7 @@ class Odd(nn.Module):
         return torch.from_numpy(np.sort(x.detach().numpy().mean((2, 3))))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("module", [Fixed(), Odd()])
 def test_what_it_cannot_convert_torch_computes(module):
     backbone = TorchBackbone("odd", module, 8, (0.5,) * 3, (0.5,) * 3)
@@ -66,6 +67,7 @@ def test_what_it_cannot_convert_torch_computes(module):
     assert backbone.embed(list(np.zeros((3, 8, 8, 3), dtype=np.uint8))).shape == (3, 3)
 
 
+@pytest.mark.slow
 def test_what_openvino_computes_otherwise_is_not_converted_again(monkeypatch):
     module = Fixed()
     assert TorchBackbone("odd", module, 8, (0.4,) * 3, (0.5,) * 3).precision == "float32"

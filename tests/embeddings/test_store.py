@@ -329,6 +329,7 @@ def test_the_batches_of_a_gpu_have_few_sizes(table, backbone, monkeypatch, size,
     np.testing.assert_allclose(embedded.vectors, expected, atol=0.05)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("use_store", [True, False])
 def test_an_embedding_that_is_no_number_is_left_out_and_not_kept(
     table, backbone, monkeypatch, own_store, use_store

@@ -82,6 +82,7 @@ def stored(dataset):
     return [[label.to_dict() for label in sample[FIELD].detections] for sample in dataset]
 
 
+@pytest.mark.slow
 def test_what_one_side_changed_is_taken_and_undone(boxes):
     before, tool = stored(boxes), Tool(boxes)
     sample, other = of(boxes, 0), of(boxes, 1)

@@ -102,6 +102,7 @@ def test_checked_boxes_outlive_an_edit_in_a_view_that_was_open(opened):
     assert stored(dataset, wrong)[GEOMETRY] == before
 
 
+@pytest.mark.slow
 def test_of_two_calls_at_once_one_writes(flipped_labels, monkeypatch):
     dataset, _ = flipped_labels
     write, refused = writing.write_attributes, []

@@ -215,6 +215,7 @@ def _of_all(values):
     return [value for of_sample in values for value in of_sample]
 
 
+@pytest.mark.slow
 def test_what_was_found_of_a_field_stays_when_it_is_asked(flipped_labels):
     """Two fields are judged, each with the other as a second opinion."""
     dataset, _ = flipped_labels
@@ -243,6 +244,7 @@ def test_what_was_found_of_a_field_stays_when_it_is_asked(flipped_labels):
             ]
 
 
+@pytest.mark.slow
 def test_a_field_that_was_not_used_has_no_missed_objects(flipped_labels):
     dataset, _ = flipped_labels
     dataset.clone_sample_field("labels", "copy")
@@ -257,6 +259,7 @@ def test_a_field_that_was_not_used_has_no_missed_objects(flipped_labels):
     assert dataset.get_field("plates.detections.issue") is None
 
 
+@pytest.mark.slow
 def test_objects_are_missed_in_images_without_a_label_and_not_where_one_was_added(flipped_labels):
     dataset, _ = flipped_labels
     empty, added, outside = dataset.values("id")[:3]

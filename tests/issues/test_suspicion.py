@@ -282,6 +282,7 @@ def test_once_it_writes_it_comes_to_its_end(flipped_labels, monkeypatch):
         find_label_issues(dataset, "map", progress=lambda *_: cancelled.set(), cancelled=cancelled)
 
 
+@pytest.mark.slow
 def test_whenever_it_is_cut_off_every_label_has_scores(flipped_labels, monkeypatch):
     dataset, _ = flipped_labels
     find_label_issues(dataset, "map")
@@ -305,6 +306,7 @@ def test_whenever_it_is_cut_off_every_label_has_scores(flipped_labels, monkeypat
     assert [id_ for id_, score in after.items() if score is None] == [added]
 
 
+@pytest.mark.slow
 def test_percent_are_read_as_percent_and_other_numbers_are_no_confidence(flipped_labels):
     dataset, _ = flipped_labels
     path = "labels.detections.confidence"

@@ -50,6 +50,7 @@ def test_a_mask_lies_in_its_box():
     assert nothing.lines == []
 
 
+@pytest.mark.slow
 def test_a_large_mask_is_drawn_to_half_a_pixel():
     """A disc with a hole, of more cells than are looked at."""
     y, x = np.indices((2500, 3000)) + 0.5

@@ -16,6 +16,7 @@ def form(dataset, **params):
     return ApproveLabels().resolve_input(context).to_json()
 
 
+@pytest.mark.slow
 def test_labels_are_approved_by_confidence_and_class(judged):
     approve_labels = foo.get_operator(URI)
     view = judged.match(F("checked") == True)  # noqa: E712
@@ -36,6 +37,7 @@ def test_what_is_refused_leaves_nothing_in_the_basket(judged):
         assert "for-approval" not in judged.count_label_tags("predictions")
 
 
+@pytest.mark.slow
 def test_a_field_that_samples_and_frames_have_is_that_of_the_view(make_dataset):
     video = fo.Sample("/a.mp4", both=fo.Detections(detections=[fo.Detection(label="video")]))
     video.frames[1] = fo.Frame(filepath="/1.jpg")

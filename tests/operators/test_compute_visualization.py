@@ -158,6 +158,7 @@ def test_advanced_shows_the_parameters_of_the_method(dataset, method):
     assert {"device", "batch_size", "num_workers", "similarity_key"} < set(advanced)
 
 
+@pytest.mark.slow
 def test_runs_from_python(dataset):
     compute_visualization = foo.get_operator(URI)
     compute_visualization(dataset, "map", patches_field="predictions", method="pca")

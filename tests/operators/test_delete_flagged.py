@@ -63,6 +63,7 @@ def test_no_form_offers_the_field_of_what_was_removed(turned_down):
     assert find_candidates(dataset, f"{FIELD}_removed").field == f"{FIELD}_removed"
 
 
+@pytest.mark.slow
 def test_nor_that_of_frames(make_dataset):
     dataset, sample = make_dataset(), fo.Sample("/one.mp4")
     box = fo.Detection(label="cat", bounding_box=[0.1, 0.1, 0.5, 0.5], tags=["needs-review"])

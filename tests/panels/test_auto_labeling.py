@@ -175,6 +175,7 @@ def test_the_loop_is_walked(app, tmp_path):
     assert app.dataset.count(f"{TRUTH}.detections") == app.dataset.count(f"{FIELD}.detections") == 6
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("field", PATCHES)
 def test_labels_of_every_type_are_reviewed(make_dataset, field):
     dataset = make_dataset()

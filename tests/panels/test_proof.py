@@ -95,6 +95,7 @@ def test_a_target_is_proven_and_fills_the_basket(dataset):
     assert approval("review", **source)["progress"]["rounds"][0]["proof"] is None
 
 
+@pytest.mark.slow
 def test_second_answers_are_asked_and_given_and_undone_like_others(dataset):
     review = Review(dataset)
     run = {"key": "map", "run": review("open_run", key="map")["run"]["run"]}
@@ -115,6 +116,7 @@ def test_second_answers_are_asked_and_given_and_undone_like_others(dataset):
     assert review("next_issues", **run, audit=True)["queue"]["items"][0]["id"] == first["id"]
 
 
+@pytest.mark.slow
 def test_each_class_can_be_asked_to_meet_the_target(dataset):
     approval, review = Approval(dataset), Review(dataset)
     source = {"field": FIELD, "run": None}
@@ -127,6 +129,7 @@ def test_each_class_can_be_asked_to_meet_the_target(dataset):
     assert {note.split(":")[0] for note in progress["targetNotes"][:4]} == {"c0", "c1", "c2", "c3"}
 
 
+@pytest.mark.slow
 def test_the_operator_begins_a_target_and_fills_the_basket(dataset):
     with pytest.raises(InvalidParameter, match="Set a target first"):
         execute(ApproveToTarget(), dataset, brain_key="map", step="fill")

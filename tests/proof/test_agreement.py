@@ -37,6 +37,7 @@ def test_who_was_asked_again_alone_bounds_nothing():
     assert most_errors(pairs("ada", "ada", [0, 1], [0, 0]), 100, 0.05) is None
 
 
+@pytest.mark.slow
 def test_the_bound_on_errors_holds_at_all_times_at_once():
     rng = np.random.default_rng(3)
     n, missed, runs = 600, 0, 60

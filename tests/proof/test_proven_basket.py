@@ -83,6 +83,7 @@ def test_a_basket_that_is_changed_by_hand_has_no_proof(judged):
     assert proof_of_basket(candidates) == (done.sentence, True)
 
 
+@pytest.mark.slow
 def test_nothing_is_proven_by_no_answers_or_wrong_ones(judged):
     dataset, _ = judged
     with pytest.raises(InvalidParameter, match="Set a target first"):

@@ -103,6 +103,7 @@ def test_labels_of_frames_have_their_progress(make_dataset, tmp_path):
     assert label_report(dataset, "map")["progress"]["found"] == 6
 
 
+@pytest.mark.slow
 def test_what_is_left_is_shown_with_its_reasons(audited):
     dataset, _, answers = audited
     report = label_report(dataset, "map")

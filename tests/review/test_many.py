@@ -114,6 +114,7 @@ def test_nothing_to_change_and_what_is_not_valid_get_a_sentence(judged):
             answer_many(judged, FIELD, rows, way, label, user="ada")
 
 
+@pytest.mark.slow
 def test_an_undo_waits_for_labels_that_were_removed(judged):
     rows = selected(judged)
     done = answer_many(judged, FIELD, rows, "relabel", "eel", user="ada")

@@ -55,6 +55,7 @@ def test_nothing_is_asked_before_issues_were_looked_for(flipped_labels):
     assert next_issues(dataset, "map", 5) is None
 
 
+@pytest.mark.slow
 def test_the_most_suspicious_comes_first_with_its_evidence(judged):
     dataset, flipped = judged
     queue = next_issues(dataset, "map", 40)
@@ -70,6 +71,7 @@ def test_the_most_suspicious_comes_first_with_its_evidence(judged):
     assert estimate.low <= estimate.left <= estimate.high and queue.sentence
 
 
+@pytest.mark.slow
 def test_answers_are_kept_with_who_and_when_and_undone(judged):
     dataset, _ = judged
     wrong, spurious, fine, skipped = next_issues(dataset, "map", 4).items
@@ -287,6 +289,7 @@ def test_the_last_word_wins_and_undo_goes_back_one(judged):
     assert not hasattr(label(dataset, item.id), "review")
 
 
+@pytest.mark.slow
 def test_a_word_that_others_followed_is_not_taken_back(judged):
     dataset, _ = judged
     item = next_issues(dataset, "map", 1).items[0]
@@ -303,6 +306,7 @@ def test_a_word_that_others_followed_is_not_taken_back(judged):
     assert states(dataset, item) == ["for-approval", "reviewed"] and added.changed == 1
 
 
+@pytest.mark.slow
 def test_what_is_approved_is_changed_in_ground_truth(judged):
     dataset, _ = judged
     item = next_issues(dataset, "map", 1).items[0]

@@ -123,6 +123,7 @@ def test_whole_images(boxes):
     assert stored(boxes).sample_ids.tolist() == boxes.values("id")
 
 
+@pytest.mark.slow
 def test_seeded_runs_repeat(boxes):
     first = compute(boxes, "one", method="umap", seed=51).results.points
     second = compute(boxes, "two", method="umap", seed=51).results.points
@@ -233,6 +234,7 @@ def test_a_key_that_is_too_long_gets_its_own_sentence(boxes):
         compute(boxes, "a" * 201)
 
 
+@pytest.mark.slow
 def test_a_spatial_index_is_written_and_leaves_with_its_run(boxes):
     compute(boxes, points_field="map_points")
     points = np.array(boxes.values("boxes.detections.map_points")).reshape(24, 2)
@@ -275,6 +277,7 @@ def test_one_patch_and_fewer_than_neighbors(boxes):
     assert few.num_points == 8 and "7 instead of 15" in few.summary()
 
 
+@pytest.mark.slow
 def test_brain_keys_are_guarded(boxes):
     for key in ("1st", "a-b", "a b", "a.b", "$a", "", 3):
         with pytest.raises(InvalidParameter, match="brain key"):
@@ -291,6 +294,7 @@ def test_brain_keys_are_guarded(boxes):
         compute(boxes, "x", similarity_key="x")
 
 
+@pytest.mark.slow
 def test_overwriting_leaves_nothing_behind(boxes):
     from fiftyone.core.odm.runs import RunDocument
 

@@ -107,6 +107,7 @@ def test_what_is_new_is_placed_and_the_rest_stays(boxes, method, num_dims):
     assert find_run(boxes, "map") == (update(boxes) and find_run(boxes, "map"))
 
 
+@pytest.mark.slow
 def test_a_run_that_is_replaced_while_it_is_read_is_not_mixed_with_the_new_one(boxes, monkeypatch):
     compute(boxes)
     load_record = updating.load_record
@@ -151,6 +152,7 @@ def test_only_what_is_new_is_embedded(boxes, monkeypatch):
     assert sum(seen) == 3 + 40
 
 
+@pytest.mark.slow
 def test_a_replaced_image_is_noticed(boxes, monkeypatch):
     compute(boxes)
     Path(boxes.last().filepath).rename(boxes.last().filepath + ".away")
@@ -164,6 +166,7 @@ def test_a_replaced_image_is_noticed(boxes, monkeypatch):
     assert update(boxes).changes == changes
 
 
+@pytest.mark.slow
 def test_the_run_keeps_its_view(boxes):
     view = boxes.filter_labels("boxes", F("confidence") > 0.4)
     compute(view)
@@ -220,6 +223,7 @@ def test_embeddings_from_elsewhere(boxes):
         update(boxes, "array")
 
 
+@pytest.mark.slow
 def test_what_cannot_be_updated_says_what_to_do(boxes):
     with pytest.raises(InvalidParameter, match="compute it first"):
         update(boxes, "absent")
@@ -314,6 +318,7 @@ def test_an_update_that_is_cancelled_while_it_saves_is_saved(boxes):
     assert len(boxes.load_brain_results("map").points) == 39
 
 
+@pytest.mark.slow
 def test_a_cancelled_update_changes_nothing(boxes):
     compute(boxes)
     run = find_run(boxes, "map")

@@ -376,6 +376,7 @@ def test_a_repeated_run_replaces_no_labels_that_another_made_since(coco128, clai
         coco128.delete_run("first")
 
 
+@pytest.mark.slow
 def test_a_run_whose_process_cannot_start_is_queued_again(claimed, monkeypatch, capsys):
     claim, id_ = claimed
 
