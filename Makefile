@@ -61,15 +61,15 @@ web-checked: panels/node_modules
 	@cmp .cache/dist/index.umd.js dist/index.umd.js || \
 		{ echo "dist/index.umd.js is not what panels/ builds: run 'make web' and commit it" >&2; exit 1; }
 
-# as many tests at a time as there are processors, see tests/conftest.py; what waited in vain for a page of
-# the browser is tried once more, and told ("rerun")
-PYTEST = $(PY) -m pytest tests --dist loadscope --no-loadscope-reorder -n logical --maxprocesses 4
+# several tests at a time, see tests/conftest.py: of all tests two, as three on two cores took as long; what
+# waited in vain for a page of the browser is tried once more, and told ("rerun")
+PYTEST = $(PY) -m pytest tests --dist loadscope --no-loadscope-reorder
 
 test: lint web-check
-	@$(PYTEST) --reruns 1 --only-rerun '^TimeoutError: (Locator|Page)' -rsR --durations 20
+	@$(PYTEST) -n 2 --reruns 1 --only-rerun '^TimeoutError: (Locator|Page)' -rsR --durations 20
 
 test-fast: setup
-	@$(PYTEST) -m "not (slow or training or browser or ray or processes)"
+	@$(PYTEST) -n logical --maxprocesses 4 -m "not (slow or training or browser or ray or processes)"
 
 matrix:
 	@scripts/matrix
