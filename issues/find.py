@@ -25,14 +25,7 @@ from .findings import save_findings
 from .geometry import count_geometry, name_geometry
 from .missed_tags import check_missed_field, missed_field, write_missed_tags
 from .opinions import align, ask
-from .reading import (
-    follow_labels,
-    read_accepted,
-    read_labels_of,
-    read_rejected,
-    read_run,
-    read_second,
-)
+from .reading import find_accepted, follow_labels, read_rejected, read_run, read_second
 from .reasons import Reasons
 from .suspicion import Suspicion, find_suspects
 from .tags import MissedTag, TagReasons, find_tag_suspects, has_tags
@@ -152,11 +145,8 @@ def find_label_issues(
     tracker = Progress(progress, cancelled)
     read: list[str] = []
     with tracker.stage("Reading labels and embeddings", 0.2):
-        table, vectors, graph, missing = read_run(dataset, brain_key, read)
+        table, vectors, graph, missing, every = read_run(dataset, brain_key, read)
         field = str(table.patches_field)
-        every = table
-        if table.of_whole_images:
-            every = read_labels_of(dataset, field, [])
         tagged = has_tags(every)
         names = _second_fields(dataset, field, second_fields)
         rejected = None if tagged else read_rejected(dataset, table)
@@ -172,7 +162,7 @@ def find_label_issues(
         opinions = ask(table, others)
         accepted = table
         if not table.of_whole_images and names:
-            accepted, others = read_accepted(dataset, brain_key, table, seconds)
+            accepted, others = find_accepted(dataset, brain_key, every, table, seconds)
     if tagged:
         judged = _judge_tags(dataset, table, vectors, every, tracker)
     else:

@@ -48,7 +48,7 @@ def read_labels_of(dataset: fo.Dataset, field: str, notes: list[str]) -> PatchTa
 
 def read_run(
     dataset: fo.Dataset, brain_key: str, notes: list[str]
-) -> tuple[PatchTable, NDArray[np.float32], NeighborGraph | None, int]:
+) -> tuple[PatchTable, NDArray[np.float32], NeighborGraph | None, int, PatchTable]:
     """Reads the labels of a run as they are now, and their embeddings.
 
     Args:
@@ -58,8 +58,8 @@ def read_run(
 
     Returns:
         a tuple of the table of n labels, (n, d) embeddings, their neighbor graph where the run has
-        one of all of them, and how many of the run are left out, as they were deleted, their
-        embeddings were, or their boxes cannot be compared
+        one of all of them, how many of the run are left out, as they were deleted, their
+        embeddings were, or their boxes cannot be compared, and the table of all labels of the field
 
     Raises:
         InvalidParameter: if there is no such visualization, or it shows whole images
@@ -83,9 +83,9 @@ def read_run(
             "again, then its labels can be checked."
         )
     wanted = pair_ids(results.sample_ids, results.label_ids)[embeddings.rows]
-    table = read_labels_of(dataset, field, notes)
+    every = read_labels_of(dataset, field, notes)
     # a single box that is no number would make all that is said of the others none
-    table = table.take(table.usable())
+    table = every.take(every.usable())
     rows, vectors = match_ids(table.pairs, wanted)
     if not len(rows):
         raise NoPatches(
@@ -102,7 +102,7 @@ def read_run(
             f"The visualization '{brain_key}' was computed, updated or deleted in the meantime: "
             "try again."
         )
-    return table.take(rows), embeddings.vectors[vectors], graph, missing
+    return table.take(rows), embeddings.vectors[vectors], graph, missing, every
 
 
 def read_second(dataset: fo.Dataset, name: str, table: PatchTable, notes: list[str]) -> PatchTable:
@@ -122,27 +122,30 @@ def read_rejected(dataset: fo.Dataset, table: PatchTable) -> NDArray[np.bool_]:
     return np.array([REJECTED_TAG in tags.get(pair, ()) for pair in table.pairs.tolist()], bool)
 
 
-def read_accepted(
-    dataset: fo.Dataset, brain_key: str, table: PatchTable, seconds: list[PatchTable]
+def find_accepted(
+    dataset: fo.Dataset,
+    brain_key: str,
+    every: PatchTable,
+    judged: PatchTable,
+    seconds: list[PatchTable],
 ) -> tuple[PatchTable, list[PatchTable]]:
-    """Reads what may cover the labels of other fields: the accepted labels of a run's field.
+    """Finds what may cover the labels of other fields: the accepted labels of a run's field.
 
     They are those that the run does not have, too, as they were added since.
 
     Args:
         dataset: the dataset
         brain_key: the run
-        table: the labels that are judged
+        every: all labels of its field
+        judged: those of them that are judged
         seconds: the labels of the other fields
 
     Returns:
         the accepted labels, and those of ``seconds`` that are in images of the run, whether these
         have a label of its field or none; see :func:`~.opinions.align`
     """
-    field = str(table.patches_field)
-    every = read_labels_of(dataset, field, [])
     every = every.take(every.usable())
-    images = set(table.sample_ids.tolist())
+    images = set(judged.sample_ids.tolist())
     if any(not images.issuperset(second.sample_ids.tolist()) for second in seconds):
         with suppress(InvalidParameter):  # a view that cannot be made again, as a field is gone
             view = whole_groups(load_visualization(dataset, brain_key)[0])

@@ -254,12 +254,12 @@ def _judge(
         # where no other class is known, what shows another object shows none of the known one
         kinds[~class_known, BACKGROUND] += kinds[~class_known, WRONG_CLASS]
         kinds[~class_known, WRONG_CLASS] = 0
-    if not table.of_whole_images and not known.all():
-        have = "all the same" if np.isfinite(table.confidences).any() else "no"
-        notes.append(
-            f"The labels have {have} confidence, so false positives cannot be told from true ones: "
-            "only wrong classes and duplicates are looked for."
-        )
+        if not known.all():
+            have = "all the same" if np.isfinite(table.confidences).any() else "no"
+            notes.append(
+                f"The labels have {have} confidence, so false positives cannot be told from true "
+                "ones: only wrong classes and duplicates are looked for."
+            )
     notes += opinions.notes
     if np.isfinite(fit.wrong).any() and len(looks.table) < _FEW and not opinions.names:
         notes.append(
