@@ -7,25 +7,18 @@ drawing functions are wrapped, and each waits for its result. That slows both pa
 
 from __future__ import annotations
 
-import os
 import shutil
-import signal
-import subprocess
-import sys
-import tempfile
 import time
-import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from pathlib import Path
+from contextlib import contextmanager
 from typing import Any
+
+from ..core.app_server import app_server
 
 FLAGS = (
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
 )
-
-_START_SECONDS = 300
 
 _CLOCK = """
 localStorage["fiftyone-enterprise-tooltip-seen"] = "true";
@@ -61,52 +54,9 @@ _START = """() => {
 @contextmanager
 def app(dataset_name: str, port: int) -> Iterator[str]:
     """Runs the App's server and yields the address of a dataset's page."""
-    with server(port):
+    with app_server(port) as server:
+        server.wait()
         yield f"http://127.0.0.1:{port}/datasets/{dataset_name}"
-
-
-@contextmanager
-def server(port: int) -> Iterator[None]:
-    """Runs the App's server as ``fo.launch_app`` does, which gives it ten seconds to start."""
-    import fiftyone.constants as foc
-
-    command = [sys.executable, str(Path(foc.SERVER_DIR, "main.py"))]
-    command += ["--port", str(port), "--address", "127.0.0.1"]
-    with _running(command, port, cwd=foc.SERVER_DIR):
-        yield
-
-
-@contextmanager
-def _running(command: list[str], port: int, cwd: str | None = None) -> Iterator[None]:
-    """Runs a process that answers at a port, and ends it with all that it started.
-
-    Raises:
-        RuntimeError: if it ends, or does not answer in time; with the end of what it printed
-    """
-    with tempfile.TemporaryFile("w+") as printed:
-        process = subprocess.Popen(
-            command, cwd=cwd, start_new_session=True, stdout=printed, stderr=subprocess.STDOUT
-        )
-        try:
-            if not _is_up(process, f"http://127.0.0.1:{port}/fiftyone"):
-                printed.seek(0)
-                raise RuntimeError(f"The App did not start: {printed.read()[-2000:]}")
-            yield
-        finally:
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGTERM)
-            process.wait(60)
-
-
-def _is_up(process: subprocess.Popen[bytes], address: str) -> bool:
-    deadline = time.monotonic() + _START_SECONDS
-    while time.monotonic() < deadline and process.poll() is None:
-        try:
-            urllib.request.urlopen(address, timeout=5).close()
-            return True
-        except OSError:
-            time.sleep(0.5)
-    return False
 
 
 @contextmanager

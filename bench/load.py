@@ -17,9 +17,7 @@ from statistics import median
 from threading import Barrier
 from typing import Any
 
-from labelvet.core.ports import free_port
-
-from . import browser
+from ..core.app_server import app_server
 from .report import Aim, quick, write
 
 _CLIENTS = 20
@@ -105,9 +103,10 @@ def run(folder: Path) -> None:
     images, calls = (2_500, 5) if quick() else (25_000, 15)
     dataset = make_dataset(folder / "images", "load", images, 4)
     _fill_queue(dataset._doc.id)
-    id_, port = str(dataset._doc.id), free_port()
-    with browser.server(port):
-        clients = [Client(port, dataset.name, id_, seed) for seed in range(_CLIENTS)]
+    id_ = str(dataset._doc.id)
+    with app_server() as server:
+        server.wait()
+        clients = [Client(server.port, dataset.name, id_, seed) for seed in range(_CLIENTS)]
         first = clients[0].ask(_MAP, "LabelEmbeddings", "open_run", key=KEY)
         opened = {"key": KEY, "run": first["run"]["run"]}
         alone = _together(clients[:1], lambda client: client.filter(opened), calls)

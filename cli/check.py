@@ -151,9 +151,10 @@ def _check(arguments: argparse.Namespace) -> None:
 
 
 def _open(arguments: argparse.Namespace) -> None:
-    if arguments.port is not None:
-        from labelvet.core.ports import check_port
+    from labelvet.core.app_server import app_server
+    from labelvet.core.ports import check_port
 
+    if arguments.port is not None:
         check_port(arguments.port)
     settings = _settings(arguments, mapped=True)
     from labelvet.checking.check import run_check
@@ -166,7 +167,7 @@ def _open(arguments: argparse.Namespace) -> None:
         dataset, result = run_check(settings, report)
     for line in result.table(0):
         print(line)
-    with app(dataset, arguments.port, review=True) as address:
+    with app_server(arguments.port) as server, app(dataset, server, review=True) as address:
         print(
             f"\nThe review is open: {address}\n"
             f"Press Ctrl-C to close it. {_what_becomes(arguments)}",

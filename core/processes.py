@@ -3,19 +3,30 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import IO
+from typing import IO, Any
 
 _STOP_SECONDS = 20
+
+# a function that the child calls first would need a fork, which is not safe beside threads
+_END_WITH_PARENT = """
+import os, sys
+from ctypes import CDLL
+CDLL(None).prctl(int(sys.argv[1]), int(sys.argv[2]))
+if os.getppid() == int(sys.argv[3]):
+    os.execvp(sys.argv[4], sys.argv[4:])
+"""
+_PR_SET_PDEATHSIG = 1
 
 
 @contextmanager
 def running(
-    command: Sequence[str], output: IO[str] | int = subprocess.DEVNULL
+    command: Sequence[str], output: IO[Any] | int = subprocess.DEVNULL
 ) -> Iterator[subprocess.Popen[bytes]]:
     """Runs a process, and ends it with the block or with this process, whichever ends first.
 
@@ -24,13 +35,12 @@ def running(
         output: where what it prints goes, errors too where it is a file
     """
     process = subprocess.Popen(
-        command,
+        [*_ending_with_parent(), *command],
         stdin=subprocess.DEVNULL,
         stdout=output,
         stderr=None if output == subprocess.DEVNULL else subprocess.STDOUT,
         # Ctrl-C in the terminal is for the one who started it, who then stops it
         start_new_session=True,
-        preexec_fn=end_with_parent if sys.platform == "linux" else None,
     )
     try:
         yield process
@@ -43,11 +53,18 @@ def running(
             process.wait()
 
 
-def end_with_parent(number: int = signal.SIGTERM) -> None:
+def end_with_parent(number: int) -> None:
     """Asks Linux to send this process a signal when its parent dies, even of SIGKILL.
 
     Args:
         number: the signal
     """
-    pr_set_pdeathsig = 1
-    ctypes.CDLL(None).prctl(pr_set_pdeathsig, number)
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, number)
+
+
+def _ending_with_parent() -> list[str]:
+    """Returns what makes a program that follows end with this process."""
+    if sys.platform != "linux":
+        return []
+    asked = (_PR_SET_PDEATHSIG, int(signal.SIGTERM), os.getpid())
+    return [sys.executable, "-IS", "-c", _END_WITH_PARENT, *map(str, asked)]

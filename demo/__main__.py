@@ -5,10 +5,12 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from ..core.app_server import AppServer, app_server
 from ..core.environment import claim, use_private_fiftyone
 from ..core.errors import LabelvetError
 from ..core.processes import running
@@ -35,9 +37,17 @@ def main() -> None:
             "it is already running in another terminal; end that one with Ctrl-C first.",
         )
         use_private_fiftyone(arguments.folder)
-        dataset = prepare(arguments.folder, arguments.composed)
-        if not arguments.check:
-            _show(dataset, arguments.port, arguments.folder)
+        with ExitStack() as stack:
+            prepared = arguments.folder / "prepared"
+            server = None
+            # a database is made, or brought to another version, by one process alone
+            if _reads(prepared) == version("fiftyone") and not arguments.check:
+                server = stack.enter_context(app_server(arguments.port))
+            dataset = prepare(arguments.folder, arguments.composed)
+            prepared.write_text(version("fiftyone"))
+            if not arguments.check:
+                server = server or stack.enter_context(app_server(arguments.port))
+                _show(dataset, server, arguments.folder)
     except KeyboardInterrupt:
         print("\nStopped. 'make demo' opens it again in seconds.")
     except (LabelvetError, RuntimeError) as error:
@@ -91,11 +101,11 @@ def prepare(folder: Path, composed: bool = False) -> Any:
     return dataset
 
 
-def _show(dataset: Any, port: int | None, folder: Path) -> None:
+def _show(dataset: Any, server: AppServer, folder: Path) -> None:
     """Shows the dataset in the App until Ctrl-C, with a worker of its own."""
     from ..dataset.app import app
 
-    with app(dataset, port, review=True) as address:
+    with app(dataset, server, review=True) as address:
         print(
             f"\nThe demo is open: {address}\nIt begins with the review of what is probably wrong, "
             "beside the map; q goes back to the map. Ctrl-C here ends the demo.",
@@ -103,6 +113,10 @@ def _show(dataset: Any, port: int | None, folder: Path) -> None:
         )
         with _worker(folder / "worker.log"):
             wait_for_interrupt()
+
+
+def _reads(file: Path) -> str | None:
+    return file.read_text() if file.exists() else None
 
 
 @contextmanager

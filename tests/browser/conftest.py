@@ -12,7 +12,8 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from labelvet.bench.browser import FLAGS, server
+from labelvet.bench.browser import FLAGS
+from labelvet.core.app_server import app_server
 from labelvet.core.ports import free_port
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
@@ -22,9 +23,9 @@ ARTIFACTS = Path(__file__).resolve().parents[1] / "artifacts"
 @pytest.fixture(scope="package")
 def _server() -> Iterator[str]:
     """The address of one App for all tests: each would start for seconds."""
-    port = free_port()
-    with server(port):
-        yield f"http://127.0.0.1:{port}"
+    with app_server(free_port()) as server:
+        server.wait()
+        yield f"http://127.0.0.1:{server.port}"
 
 
 @pytest.fixture
