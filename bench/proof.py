@@ -17,13 +17,12 @@ from scipy.stats import beta
 
 from .proof_data import Scored, scored_sets
 from .proof_questions import time_questions
-from .proof_strata import stratified_width
 from .report import Aim, quick, write
 
 _ERROR = 0.05
 _ANSWERS = 140
-_LOOKS = (60, 90, 130, 180, 250, 350, 500, 700, 1000)
-_FEW = 20  # of what takes long
+_LOOK_EVERY = 10
+_PEEKS = 12
 _SOME = 60  # repetitions of what is compared, not promised to hold
 _TARGETS = (0.9, 0.95, 0.98)
 _WRONG_ANSWERS = 0.05
@@ -88,32 +87,36 @@ def _audit(scored: Scored, repetitions: int) -> dict[str, Any]:
         order = rng.permutation(n)
         answers = scored.wrong[order].astype(np.float64)
         # what speaks against the truth is the most that ever spoke against it
-        ever = Draws(guessed, order[: n // 2], answers[: n // 2])
+        ever = Draws(guessed, order[: n // 2], answers[: n // 2], count)
         limit = 2 / _ERROR
-        held.append(ever.against_fewer(total) < limit and ever.against_more(total) < limit)
+        held.append(
+            ever.against_fewer(total, limit) < limit and ever.against_more(total, limit) < limit
+        )
         if seed >= min(_SOME, repetitions):
             continue
         rows = order[:count]
-        ours = Draws(guessed, rows, answers[:count]).bounds(_ERROR)
-        alone = Draws(blind, rows, answers[:count]).bounds(_ERROR)
+        ours, alone, early, late = (
+            Draws(known, order[:look], answers[:look], count).bounds(_ERROR)
+            for known, look in (
+                (guessed, count), (blind, count), (guessed, count // 2), (guessed, 2 * count),
+            )
+        )  # fmt: skip
         low, high = _binomial(int(answers[:count].sum()), count)
-        widths.append(((ours.high - ours.low) / n, (alone.high - alone.low) / n, high - low))
+        binomials = [high - low]
+        for look in (count // 2, 2 * count):
+            low, high = _binomial(int(answers[:look].sum()), look)
+            binomials.append(high - low)
+        ends = [(one.high - one.low) / n for one in (ours, alone, early, late)]
+        widths.append([*ends, *binomials])
         estimates.append(ours.estimate / n)
         slips = rng.random(count) < _WRONG_ANSWERS
-        said = Draws(guessed, rows, np.where(slips, 1 - answers[:count], answers[:count]))
+        said = Draws(guessed, rows, np.where(slips, 1 - answers[:count], answers[:count]), count)
         seen = said.bounds(_ERROR)
         added = _WRONG_ANSWERS * n
         erred.append(
             (seen.low <= total <= seen.high, seen.low - added <= total <= seen.high + added)
         )
     mean = np.mean(widths, axis=0)
-    stratified = {
-        strata: np.mean([
-            stratified_width(scored, count, strata, _ERROR, seed)
-            for seed in range(min(_FEW, repetitions))
-        ])
-        for strata in (2, 3)
-    }  # fmt: skip
     return {
         "labels": n,
         "wrong": total / n,
@@ -122,13 +125,11 @@ def _audit(scored: Scored, repetitions: int) -> dict[str, Any]:
         "coverage": float(np.mean(held)),
         "width": float(mean[0]),
         "width without guesses": float(mean[1]),
-        "width of a binomial sample, which holds at one moment": float(mean[2]),
-        "width by strata, times ours": {
-            strata: float(width / np.mean([ours for ours, _, _ in widths[:_FEW]]))
-            for strata, width in stratified.items()
-        },
+        "width of a binomial sample, which holds at one moment": float(mean[4]),
         "times no guesses": float(mean[0] / mean[1]),
-        "times binomial": float(mean[0] / mean[2]),
+        "times binomial": float(mean[0] / mean[4]),
+        "times binomial, after half of the planned answers": float(mean[2] / mean[5]),
+        "times binomial, after twice the planned answers": float(mean[3] / mean[6]),
         "error of the estimate": float(np.sqrt(np.mean((np.array(estimates) - total / n) ** 2))),
         "reviewer wrong in 5 %": {
             "coverage": float(np.mean([plain for plain, _ in erred])),
@@ -160,15 +161,14 @@ def _target(scored: Scored, target: float, repetitions: int) -> dict[str, Any]:
     for seed in range(repetitions):
         rng = np.random.default_rng(seed)
         rows = rng.permutation(largest)
-        # what is proven at any moment is so at the end: the wealth is the most there ever was
-        proven = sets.prove(rows, wrong[rows], 1 - _ERROR).size
-        met.append(proven == 0 or 1 - wrong[:proven].mean() >= target)
-        approved.append(sets.prove(rows[:fifth], wrong[rows[:fifth]], 1 - _ERROR).size)
+        looks = np.unique(np.geomspace(20, largest, _PEEKS).astype(int))
+        seen = [_approved(sets, rows[:look], wrong[rows[:look]], wrong) for look in looks]
+        met.append(all(right >= target for _, right in seen))
+        approved.append(_approved(sets, rows[:fifth], wrong[rows[:fifth]], wrong)[0])
         if seed < min(_SOME, repetitions):
             slips = rng.random(largest) < _WRONG_ANSWERS
             said = np.where(slips, 1 - wrong[rows], wrong[rows])
-            size = sets.prove(rows, said, 1 - _ERROR).size
-            erred.append(size == 0 or 1 - wrong[:size].mean() >= target - _WRONG_ANSWERS)
+            erred.append(_approved(sets, rows, said, wrong)[1] >= target - _WRONG_ANSWERS)
             if wanted and target == _COMPARED:
                 enough.append(_answers_for(sets, rows, wrong, wanted))
         if confident:
@@ -194,13 +194,20 @@ def _answers_for(
     sets: NestedSets, rows: NDArray[np.int64], wrong: NDArray[np.float64], wanted: int
 ) -> int:
     """How many answers, of some numbers of them, prove a set of as many labels as are wanted."""
-    for look in _LOOKS:
-        if (
-            look < len(rows)
-            and sets.prove(rows[:look], wrong[rows[:look]], 1 - _ERROR).size >= wanted
-        ):
+    for look in range(_LOOK_EVERY, len(rows), _LOOK_EVERY):
+        if _approved(sets, rows[:look], wrong[rows[:look]], wrong)[0] >= wanted:
             return look
     return len(rows)
+
+
+def _approved(
+    sets: NestedSets, rows: NDArray[np.int64], said: NDArray[np.float64], wrong: NDArray[np.float64]
+) -> tuple[int, float]:
+    """How many labels are approved, as those that are said to be wrong are not, and what share of
+    them is right."""
+    size = sets.prove(rows, said, 1 - _ERROR).size
+    left = np.setdiff1d(np.arange(size), rows[said == 1])
+    return len(left), float(1 - wrong[left].mean()) if len(left) else 1.0
 
 
 def _largest(wrong: NDArray[Any], target: float) -> int:

@@ -9,7 +9,13 @@ import fiftyone.operators.types as types
 from ..approval.candidates import find_candidates
 from ..core.errors import LabelvetError
 from ..dataset.brain_runs import first_field_notes, run_field
-from ..proof.audits import DEFAULT_CONFIDENCE, DEFAULT_TWICE, begin_audit, current_audit
+from ..proof.audits import (
+    DEFAULT_CONFIDENCE,
+    DEFAULT_PLANNED,
+    DEFAULT_TWICE,
+    begin_audit,
+    current_audit,
+)
 from ..proof.proven_basket import fill_basket
 from ..proof.results import read_result
 from .form_operator import FormOperator
@@ -42,6 +48,13 @@ class AuditLabels(FormOperator):
         if restart or not _says(ctx, inputs, key, None):
             _confidence(inputs, "Confidence level of the interval")
             _twice(inputs)
+            inputs.int(
+                "planned",
+                min=1,
+                label="Planned answers",
+                description="The interval is narrowest after about that many, and holds at any "
+                f"time. Leave empty for {DEFAULT_PLANNED}, or a quarter of fewer labels",
+            )
 
     def __call__(
         self,
@@ -50,6 +63,8 @@ class AuditLabels(FormOperator):
         restart: bool = False,
         confidence: float = DEFAULT_CONFIDENCE,
         twice: float = DEFAULT_TWICE,
+        *,
+        planned: int | None = None,
     ) -> Any:
         """Begins an audit, or goes on with the one that there is.
 
@@ -59,6 +74,7 @@ class AuditLabels(FormOperator):
             restart: whether to start a new audit in place of the current one
             confidence: of a new one, how sure its bounds are to hold
             twice: of a new one, the share of the labels that are asked a second time
+            planned: of a new one, about how many answers there will be, None for the default
 
         Returns:
             a :class:`labelvet.proof.results.AuditResult`
@@ -68,7 +84,7 @@ class AuditLabels(FormOperator):
         """
         audit = None if restart else current_audit(dataset, brain_key)
         if audit is None or audit.target is not None:
-            audit = begin_audit(dataset, brain_key, confidence, twice=twice)
+            audit = begin_audit(dataset, brain_key, confidence, twice=twice, planned=planned)
         return read_result(dataset, audit)
 
     def execute(self, ctx: Any) -> dict[str, Any]:
@@ -79,6 +95,7 @@ class AuditLabels(FormOperator):
             params.get("which") == "restart",
             params.get("confidence", 100 * DEFAULT_CONFIDENCE) / 100,
             params.get("twice", 100 * DEFAULT_TWICE) / 100,
+            planned=params.get("planned"),
         )
         only = first_field_notes(ctx.dataset, params["brain_key"], "is asked about")
         lines = [result.sentence, *result.notes, *only, _ASK]

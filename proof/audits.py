@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from ..approval.candidates import find_candidates
 from ..autolabel.runs import RUN_ATTRIBUTE
-from ..core.checks import check_number
+from ..core.checks import check_number, check_whole
 from ..core.errors import InvalidParameter, UnknownRun
 from ..core.user import current_user
 from ..dataset.brain_runs import run_field
@@ -37,6 +37,7 @@ from .nested_sets import NestedSets
 
 DEFAULT_CONFIDENCE = 0.95
 DEFAULT_TWICE = 0.1
+DEFAULT_PLANNED = 140
 # of a class, so that something can be said of it alone
 OF_A_CLASS = 20
 
@@ -80,6 +81,7 @@ class Audit:
             None for one of all labels
         run: the auto labeling run whose labels are approved to the target, None for all
         per_class: whether each class is to meet the target by itself
+        planned: after how many answers the interval is narrowest
     """
 
     id: str
@@ -99,6 +101,7 @@ class Audit:
     target: float | None
     run: str | None
     per_class: bool
+    planned: int
     population: Population
 
     @cached_property
@@ -143,6 +146,7 @@ def begin_audit(
     target: float | None = None,
     run: str | None = None,
     per_class: bool = False,
+    planned: int | None = None,
 ) -> Audit:
     """Begins an audit of the labels of a visualization, in place of the one before.
 
@@ -161,6 +165,8 @@ def begin_audit(
         target: the share that should be right, in [0.5, 0.999], to look for the largest such set
         run: with a target, the auto labeling run whose labels are approved, None for all
         per_class: with a target, whether each class is to meet it by itself
+        planned: without a target, about how many answers there will be: the interval is narrowest
+            then, and holds at any other time, too. By default 140, or a quarter of the labels
 
     Raises:
         UnknownRun: if label issues were not looked for yet
@@ -176,6 +182,8 @@ def begin_audit(
     if target is not None:
         _check_percent("The target", target)
     _check_percent("The share of labels that are asked twice", twice, 0, 50)
+    if planned is not None:
+        check_whole("The number of answers that are planned", planned, 1)
     findings = load_findings(dataset, brain_key)
     if findings is None:
         raise UnknownRun(
@@ -221,6 +229,7 @@ def begin_audit(
         "target": target,
         "run": run,
         "per_class": target is not None and per_class,
+        "planned": planned,
         "closed": False,
         "answers": {},
     }
@@ -423,6 +432,7 @@ def _audit(record: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Audit:
         target=record["target"],
         run=record["run"],
         per_class=record.get("per_class", False),
+        planned=record.get("planned") or min(DEFAULT_PLANNED, max(1, len(arrays["ids"]) // 4)),
         population=Population(arrays["guesses"]),
         **{"twice": np.zeros(len(arrays["order"]), dtype=np.uint8), **arrays},
     )

@@ -16,6 +16,11 @@ are worth, as the mean of h over all that are left is known. Against "no less th
 ``(h(p) - v y) / (mean of h - v m)``. The h that grows fastest where the guesses are true has a
 closed form. The wealth is an average over several v and several ways to read the guesses, so none
 has to be chosen.
+
+Where it is known about how many answers there will be, most of the wealth is bet otherwise: before
+each draw, at the v whose growth has the best chance to reach what is aimed at in the draws that are
+left until then (Voracek and Orabona, "STaR-Bets: sequential target-recalculating bets for tighter
+confidence intervals", 2025). The bounds are narrowest then, and hold at all other times, too.
 """
 
 from __future__ import annotations
@@ -27,13 +32,23 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit, logit, logsumexp
+from scipy.stats import norm
 
 # By which factor the odds of a wrong label are other than what is bet against.
-_MORE = np.array([1.1, 1.25, 1.5, 1.9, 2.5, 3.5, 6.0, 12.0, 40.0, 200.0])
-_FEWER = np.array([0.9, 0.8, 0.67, 0.53, 0.4, 0.28, 0.16, 0.08, 0.03, 0.005])
+_MORE = np.array([*np.geomspace(1.08, 6, 16), 12.0, 40.0, 200.0])
+_FEWER = np.array([*1 / np.geomspace(1.08, 12, 17), 0.03, 0.005])
 # By which factor the odds of a guess are multiplied, 0 for no guess at all; what each begins with.
 _READINGS = np.array([0.0, 0.3, 1.0, 3.0])
 _BEGINS = np.array([0.2, 0.15, 0.5, 0.15])
+_AS_GUESSED = 2
+# What part of the wealth is bet for how many times the planned number of answers.
+_PLANNED = {1: 0.85, 3: 0.07}
+# The variance by which a logarithm of wealth should grow in all draws that are left, by how many
+# tenths it is short of its aim: of a Brownian motion this has the best chance to get there in time.
+_TENTHS = 10
+_SHORT = np.exp(-np.maximum(np.arange(20 * _TENTHS), 0.01) / _TENTHS)
+_VARIANCES = ((2 * norm.pdf(norm.ppf(_SHORT / 2)) / _SHORT) ** 2).tolist()
+_TYPICAL = 64
 _AT_ONCE = 20_000
 
 
@@ -90,11 +105,12 @@ class Population:
 
     def stakes(self, rows: NDArray[np.int64], odds: NDArray[np.float64]) -> NDArray[np.float64]:
         """Returns the h of each reading and odds for some rows, (readings, odds, n)."""
-        with np.errstate(divide="ignore"):
-            read = expit(logit(self.guesses[rows]) + np.log(_READINGS)[:, None])[:, None, :]
-        v = (odds - 1)[None, :, None]
-        root = np.sqrt(np.maximum((1 - v) ** 2 + 4 * (1 - read) * v, 0.0))
-        return np.asarray(((1 - v) + root) / 2)
+        return _stakes(self.guesses[rows], odds)
+
+    @cached_property
+    def typical(self) -> NDArray[np.float64]:
+        """Some guesses that stand for all."""
+        return np.quantile(self.guesses, (np.arange(_TYPICAL) + 0.5) / _TYPICAL)
 
     @property
     def sums(self) -> _Sums:
@@ -113,7 +129,11 @@ class Draws:
     """Labels in the order in which they were drawn, and the answers on them."""
 
     def __init__(
-        self, population: Population, rows: NDArray[np.int64], wrong: NDArray[np.float64]
+        self,
+        population: Population,
+        rows: NDArray[np.int64],
+        wrong: NDArray[np.float64],
+        planned: int | None = None,
     ) -> None:
         """Takes the first draws of a random order.
 
@@ -122,7 +142,10 @@ class Draws:
             rows: (n,) distinct rows in the order in which they were drawn
             wrong: (n,) 1 for wrong, 0 for right, NaN where that is not known: the bounds then hold
                 whatever it is
+            planned: after how many draws the bounds are to be narrowest, fixed before the first;
+                None for no such number
         """
+        self._planned = planned
         self._size = len(population)
         self._left = self._size - np.arange(len(rows), dtype=np.float64)
         self._least = np.where(np.isnan(wrong), 0.0, wrong)
@@ -135,34 +158,43 @@ class Draws:
         first, last = int(self._least.sum()), self._size - int((1 - self._most).sum())
         against = 2 / error  # each end may be wrong in half of the cases
         totals = range(first, last)
-        low = first + bisect(totals, -against, key=lambda total: -self.against_fewer(total))
+        low = first + bisect(
+            totals, -against, key=lambda total: -self.against_fewer(total, against)
+        )
         high = first + bisect(
-            totals, False, key=lambda total: self.against_more(total + 1) >= against
+            totals, False, key=lambda total: self.against_more(total + 1, against) >= against
         )
         return Bounds(low, float(np.clip(self._estimate, low, max(low, high))), high)
 
-    def against_fewer(self, total: int) -> float:
-        """Returns what speaks against ``total`` or fewer wrong labels: where they are no more, it
-        comes to x or more, at any time, with a probability of at most 1/x."""
+    def against_fewer(self, total: int, aim: float) -> float:
+        """Returns what speaks against ``total`` or fewer wrong labels.
+
+        Args:
+            total: that many
+            aim: what it should come to. Where they are no more, it does so, at any time, with a
+                probability of at most 1/aim
+        """
         if total < self._least.sum():
             return np.inf
-        return self._for_more.wealth(self._least, (total - _before(self._least)) / self._left)
+        return self._for_more.wealth(self._least, self._share(total, self._least), aim)
 
-    def against_more(self, total: int) -> float:
+    def against_more(self, total: int, aim: float) -> float:
         """Returns what speaks against ``total`` or more wrong labels, likewise."""
         if total > self._size - (1 - self._most).sum():
             return np.inf
-        return self._for_fewer.wealth(self._most, (total - _before(self._most)) / self._left)
+        return self._for_fewer.wealth(self._most, self._share(total, self._most), aim)
+
+    def _share(self, total: int, wrong: NDArray[np.float64]) -> NDArray[np.float64]:
+        """What part of the labels that were left before each draw is wrong, of so many in all."""
+        return np.asarray((total - _before(wrong)) / self._left)
 
     @cached_property
     def _for_more(self) -> _Bets:
-        stakes = self._population.stakes(self._rows, _MORE)
-        return _Bets(stakes, self._population.sums[0], _MORE, self._left)
+        return _Bets(self._population, self._rows, _MORE, self._planned)
 
     @cached_property
     def _for_fewer(self) -> _Bets:
-        stakes = self._population.stakes(self._rows, _FEWER)
-        return _Bets(stakes, self._population.sums[1], _FEWER, self._left)
+        return _Bets(self._population, self._rows, _FEWER, self._planned)
 
 
 class _Bets:
@@ -170,37 +202,110 @@ class _Bets:
 
     def __init__(
         self,
-        stakes: NDArray[np.float64],
-        totals: NDArray[np.float64],
+        population: Population,
+        rows: NDArray[np.int64],
         odds: NDArray[np.float64],
-        left: NDArray[np.float64],
+        planned: int | None,
     ) -> None:
-        self._stakes, self._values = stakes, (odds - 1)[None, :, None]
+        stakes = self._stakes = population.stakes(rows, odds)
+        totals = population.sums[0 if odds is _MORE else 1]
+        self._values, self._planned = (odds - 1)[None, :, None], planned
         n = stakes.shape[2]
         gone = np.concatenate([np.zeros((*totals.shape, 1)), stakes.cumsum(axis=2)], axis=2)
         # the mean of h over those that were left before each draw
-        self._means = (totals[:, :, None] - gone[:, :, :n]) / left
+        self._means = (totals[:, :, None] - gone[:, :, :n]) / (len(population) - np.arange(n))
+        self._guesses = population.typical
+        self._typical = _stakes(population.typical, odds)[_AS_GUESSED]
 
-    def wealth(self, wrong: NDArray[np.float64], share: NDArray[np.float64]) -> float:
-        """Returns the most that the gambler ever had, who began with 1; see :meth:`grown`."""
-        if not len(wrong):
-            return 1.0
-        most = max(float(self.grown(wrong, share).max()), 0.0)
-        return float(np.exp(min(most, 700.0)))
-
-    def grown(self, wrong: NDArray[np.float64], share: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Returns the logarithm of what the gambler has after each draw, (n,).
+    def wealth(self, wrong: NDArray[np.float64], share: NDArray[np.float64], aim: float) -> float:
+        """Returns the most that the gambler ever had, who began with 1.
 
         Args:
             wrong: (n,) whether each draw was wrong
             share: (n,) what part of the labels that were left before it is said to be wrong
+            aim: what the gambler would like to have
         """
+        if not len(wrong):
+            return 1.0
         paid = self._stakes + self._values * wrong
         expected = self._means + self._values * share
         # of the last label everything is known, and rounding makes 0 of it
-        grown = np.log(np.maximum(paid, 1e-12) / np.maximum(expected, 1e-12)).cumsum(axis=2)
-        begins = np.log(_BEGINS / grown.shape[1])[:, None, None]
-        return np.asarray(logsumexp(grown + begins, axis=(0, 1)))
+        grows = np.log(np.maximum(paid, 1e-12) / np.maximum(expected, 1e-12))
+        begins = np.log(_BEGINS / grows.shape[1])[:, None, None]
+        has = logsumexp(grows.cumsum(axis=2) + begins, axis=(0, 1))
+        if self._planned is not None:
+            bets, between = grows[_AS_GUESSED].T.tolist(), self._between(share[0])
+            parts = [has + np.log(1 - sum(_PLANNED.values()))]
+            for times, part in _PLANNED.items():
+                end = max(times * self._planned, 1)
+                parts.append(_reach(np.log(aim), np.log(part), bets, between, end))
+            has = logsumexp(parts, axis=0)
+        return float(np.exp(np.clip(has.max(), 0.0, 700.0)))
+
+    def _between(self, share: float) -> list[float]:
+        """Between which variances, per draw, the bet at one of the odds and at the next lie."""
+        variances = np.maximum.accumulate(self._variances(share))
+        return list(np.sqrt(variances[:-1] * variances[1:]))
+
+    def _variances(self, share: float) -> NDArray[np.float64]:
+        """The variance of what the logarithm of a bet at each odds grows by, (odds,)."""
+        share = float(np.clip(share, 1e-4, 1 - 1e-4))
+        wrong = _with_mean(self._guesses, share)
+        values = self._values[0]
+        expected = self._typical.mean(axis=1, keepdims=True) + values * share
+        grows = [
+            np.log(np.maximum(self._typical + values * said, 1e-12) / np.maximum(expected, 1e-12))
+            for said in (1, 0)
+        ]
+        first, second = (
+            (wrong * grows[0] ** power + (1 - wrong) * grows[1] ** power).mean(axis=1)
+            for power in (1, 2)
+        )
+        return np.asarray(np.maximum(second - first**2, 1e-12))
+
+
+def _reach(
+    aim: float, has: float, bets: list[list[float]], between: list[float], end: int
+) -> NDArray[np.float64]:
+    """Bets so as to reach an aim in time, and anew for twice the time where it does not.
+
+    Args:
+        aim: what is to be reached, a logarithm as all of these
+        has: what there is at first
+        bets: (n, odds) by how much a bet at each odds grows with each draw
+        between: (odds - 1,) see :meth:`_Bets._between`
+        end: after how many draws
+
+    Returns:
+        (n,) what there is after each draw
+    """
+    last, history = len(_VARIANCES) - 1, []
+    for draw, bet in enumerate(bets):
+        if draw >= end:
+            end *= 2
+        if has < aim:
+            wanted = _VARIANCES[min(int((aim - has) * _TENTHS), last)]
+            has += bet[bisect(between, wanted / (end - draw))]
+        history.append(has)
+    return np.array(history)
+
+
+def _stakes(guesses: NDArray[np.float64], odds: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The h of each reading and odds for some guesses, (readings, odds, n)."""
+    with np.errstate(divide="ignore"):
+        read = expit(logit(guesses) + np.log(_READINGS)[:, None])[:, None, :]
+    v = (odds - 1)[None, :, None]
+    root = np.sqrt(np.maximum((1 - v) ** 2 + 4 * (1 - read) * v, 0.0))
+    return np.asarray(((1 - v) + root) / 2)
+
+
+def _with_mean(guesses: NDArray[np.float64], mean: float) -> NDArray[np.float64]:
+    """Multiplies the odds of some guesses by the factor with which they have a mean."""
+    low, high, odds = -12.0, 12.0, logit(guesses)
+    for _ in range(20):
+        middle = (low + high) / 2
+        low, high = (middle, high) if expit(odds + middle).mean() < mean else (low, middle)
+    return np.asarray(expit(odds + middle))
 
 
 def _difference(

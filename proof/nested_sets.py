@@ -1,11 +1,11 @@
 """The largest set of labels of which a share is right, as answers on some of them prove.
 
 Labels are ordered by how suspicious they are, before any of the answers is given, and a few sets of
-the least suspicious ones are looked at, each inside the next. They are tested from the smallest on,
-until one is not proven yet (a fixed sequence, as in Angelopoulos et al., "Learn then Test", 2021):
-so all of them share one error, and nothing is to be corrected for. Each test is a bet that may be
-looked at after every answer (:mod:`.bounds`). That the order is a good one is not assumed: a poor
-one proves less.
+the least suspicious ones are looked at, each inside the next. Each has an upper bound on its wrong
+labels that may be looked at after every answer (:mod:`.bounds`); they share the error, so that all
+of them hold at once. A set meets the target where what may be wrong beyond what was found is few
+enough of the rest: what was found wrong does not stay in it. That the order is a good one is not
+assumed: a poor one proves less.
 """
 
 from __future__ import annotations
@@ -15,12 +15,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .bounds import Bounds, Draws, Population
+from .bounds import Draws, Population
 
-_SETS = 16
+_SETS = 4
 # The share of wrong labels that is guessed of the smallest set, and of the largest, beside the one
 # that the target allows.
 _SMALLEST, _LARGEST = 0.25, 1.0
+_LEAST_PLANNED = 140
 
 
 @dataclass(frozen=True)
@@ -28,12 +29,15 @@ class Proof:
     """What answers prove.
 
     Attributes:
-        size: how many labels are in the set that meets the target; 0 where none is proven
-        next_size: how many are in the next set, 0 where the largest one is proven
-        evidence: how far the next set is proven, in [0, 1)
+        size: how many labels are in the set that meets the target without those that were found
+            wrong; 0 where none is proven
+        most: how many labels of it are wrong at most, those that were found among them
+        next_size: how many are in the larger set that is closest to be proven, 0 for none
+        evidence: how far that set is proven, in [0, 1)
     """
 
     size: int
+    most: int
     next_size: int
     evidence: float
 
@@ -41,18 +45,18 @@ class Proof:
 class NestedSets:
     """Sets of the least suspicious labels, each inside the next."""
 
-    def __init__(self, guesses: NDArray[np.floating], target: float, sure: int = 0) -> None:
+    def __init__(self, guesses: NDArray[np.floating], target: float) -> None:
         """Chooses the sets.
 
         Args:
             guesses: (N,) the probabilities that the labels are wrong, ascending
             target: the share that should be right, in (0, 1)
-            sure: how many labels are in every set of which it is known that they are right
         """
-        self.target, self.sure = target, sure
-        shares = np.cumsum(guesses) / (np.arange(1, len(guesses) + 1) + sure) / (1 - target)
+        self.target, self._labels = target, len(guesses)
+        shares = np.cumsum(guesses) / np.arange(1, len(guesses) + 1) / (1 - target)
         # the guesses ascend, and so do the shares but for the first few
         smallest, largest = (max(int((shares <= part).sum()), 1) for part in (_SMALLEST, _LARGEST))
+        smallest = max(smallest, largest // _SETS)
         # of each how many labels, ascending
         self.sizes = sorted({int(size) for size in np.linspace(smallest, largest, _SETS)})
         self._populations = Population(guesses).first(self.sizes)
@@ -67,22 +71,26 @@ class NestedSets:
             wrong: (n,) whether each is wrong, as in :class:`labelvet.proof.bounds.Draws`
             confidence: how sure it should be, in (0, 1)
         """
-        size, following, part = 0, 0, 0.0
-        for following, population in zip(self.sizes, self._populations, strict=True):
-            inside = rows < following
-            draws = Draws(population, rows[inside], wrong[inside])
-            # the least number of wrong labels that is too many
-            many = int(np.floor((1 - self.target) * (following + self.sure) + 1e-9)) + 1
-            part = np.log(max(draws.against_more(many), 1.0)) / -np.log(1 - confidence)
-            if part < 1:
-                return Proof(size, following, float(part))
-            size = following
-        return Proof(size, 0, 0.0)
+        aim = len(self.sizes) / (1 - confidence)
+        planned = self._planned(aim)
+        closest, following = 0.0, 0
+        for size, population in zip(self.sizes[::-1], self._populations[::-1], strict=True):
+            inside = rows < size
+            found = int((wrong[inside] == 1).sum())
+            if found == size:
+                continue  # nothing of it is left
+            draws = Draws(population, rows[inside], wrong[inside], planned * size // self.sizes[-1])
+            # what was found does not stay
+            most = found + int((1 - self.target) * (size - found) + 1e-9)
+            evidence = float(np.log(draws.against_more(most + 1, aim)) / np.log(aim))
+            if evidence >= 1:
+                return Proof(size, most, following, closest)
+            if evidence >= closest:
+                closest, following = evidence, size
+        return Proof(0, 0, following, closest)
 
-    def bounds(
-        self, size: int, rows: NDArray[np.int64], wrong: NDArray[np.float64], confidence: float
-    ) -> Bounds:
-        """Returns how many labels of one of the sets are wrong; parameters as for :meth:`prove`."""
-        inside = rows < size
-        population = self._populations[self.sizes.index(size)]
-        return Draws(population, rows[inside], wrong[inside]).bounds(1 - confidence)
+    def _planned(self, aim: float) -> int:
+        """After how many answers most should be proven: two and a half times as many as right ones
+        would do, but not most of the labels."""
+        enough = int(2.5 * np.log(aim) / -np.log(self.target))
+        return min(max(_LEAST_PLANNED, enough), max(self._labels // 5, self.sizes[-1] // 2))

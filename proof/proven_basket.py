@@ -27,7 +27,7 @@ from .audits import (
 from .reading import read_judged
 from .results import AuditResult, read_result, sureness
 
-METHOD = "fixed sequence of sets, betting e-values"
+METHOD = "nested sets, betting e-values"
 _REVIEW = "Answer in the review of Label embeddings (q, then a), and approve again."
 VOID = "The basket has changed since it was proven, so the proof no longer holds."
 
@@ -49,7 +49,7 @@ def fill_basket(dataset: fo.Dataset, audit: Audit | None) -> Chosen:
     candidates = find_candidates(dataset, audit.field, audit.run)
     judged = read_judged(dataset, audit)
     proven = _proven(audit, result)
-    inside = set(chain(*proven))
+    inside = set(chain(*(part for part, _ in proven)))
     opened, basket = (
         read_candidates(candidates, Selection(), state) for state in ("open", "basket")
     )
@@ -57,9 +57,9 @@ def fill_basket(dataset: fo.Dataset, audit: Audit | None) -> Chosen:
     member = [key in inside and key not in judged.edited for key in pair_keys(samples, ids)]
     samples, ids = samples[member], ids[member]
     left = set(pair_keys(samples, ids))
-    for part in proven:
+    for part, most in proven:
         # so many of the set may be wrong, and those that were found are out, or right by now
-        wrong = int((1 - audit.target) * len(part) + 1e-9) - len(judged.wrong & part)
+        wrong = most - len(judged.wrong & part)
         if wrong > (1 - audit.target) * len(left & part) + 1e-9:
             gone = len(part) - len(left & part)
             raise InvalidParameter(
@@ -132,13 +132,14 @@ def describe(audit: Audit, result: AuditResult, labels: int) -> str:
     )
 
 
-def _proven(audit: Audit, result: AuditResult) -> list[set[tuple[bytes, bytes]]]:
-    """Returns the keys of the labels of each proven set."""
-    sizes = [one.proof.size for one in result.parts]
-    if not sizes:
-        sizes = [result.proof.size if result.proof else 0]
-    rows = [part.rows[:size] for part, size in zip(audit.parts, sizes, strict=True)]
-    return [set(pair_keys(audit.sample_ids[some], audit.ids[some])) for some in rows]
+def _proven(audit: Audit, result: AuditResult) -> list[tuple[set[tuple[bytes, bytes]], int]]:
+    """Returns the keys of the labels of each proven set, and how many of them may be wrong."""
+    proofs = [one.proof for one in result.parts] or [result.proof] if result.proof else []
+    found = []
+    for part, proof in zip(audit.parts, proofs, strict=True):
+        rows = part.rows[: proof.size]
+        found.append((set(pair_keys(audit.sample_ids[rows], audit.ids[rows])), proof.most))
+    return found
 
 
 def proof_of_basket(candidates: Candidates) -> tuple[str | None, bool]:

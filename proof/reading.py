@@ -111,7 +111,7 @@ class Judged:
     """What became of an audit's labels since it began, by the keys of their samples and their own.
 
     Attributes:
-        wrong: those that a reviewer found wrong
+        wrong: those that a reviewer found wrong, whether or not they are still there
         edited: those that have another class, but for those that a reviewer found wrong
     """
 
@@ -127,7 +127,7 @@ def read_judged(dataset: fo.Dataset, audit: Audit) -> Judged:
     row_of = {key: row for row, key in enumerate(pair_keys(audit.sample_ids, audit.ids))}
     judged = Judged(set(), set())
     for key, value in zip(pair_keys(samples, ids), values, strict=True):
-        if (row := row_of.get(key)) is None:
+        if (row := row_of.pop(key, None)) is None:
             continue
         label = dict(zip(_READ, value, strict=True))
         answer = _answer(audit, row, label, None)
@@ -137,6 +137,9 @@ def read_judged(dataset: fo.Dataset, audit: Audit) -> Judged:
             judged.wrong.add(key)
         elif label["label"] != audit.class_of(row):
             judged.edited.add(key)
+    kept, _ = kept_answers(dataset, audit.id)
+    # what is left are labels that are not there any more
+    judged.wrong.update(key for key, row in row_of.items() if kept.get(row, {}).get("wrong"))
     return judged
 
 

@@ -32,7 +32,7 @@ def test_audit(app, page, mapped, screenshot):  # noqa: F811
     said = page.locator(".lv-expected").inner_text()
     assert re.match(
         r"[\d.]+% of 628 labels are wrong, [\d.]+% to [\d.]+% \(95%\), after 24 answers; "
-        r"[\d,]+ more would halve the interval\.",
+        r"about [\d,]+ more would halve the interval\.",
         said,
     )
     page.locator(".lv-beside img").first.wait_for()

@@ -4,26 +4,27 @@ from itertools import permutations
 
 import numpy as np
 import pytest
-from labelvet.proof.bounds import Draws, Population
+from labelvet.proof.bounds import _AS_GUESSED, Draws, Population, _reach
 
 
-def draws(guesses: np.ndarray, wrong: np.ndarray, order: np.ndarray) -> Draws:
-    return Draws(Population(guesses), order, wrong[order].astype(float))
+def draws(guesses: np.ndarray, wrong: np.ndarray, order: np.ndarray, planned=None) -> Draws:
+    return Draws(Population(guesses), order, wrong[order].astype(float), planned)
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("planned", [None, 3])
 @pytest.mark.parametrize("guesses", [[0.5] * 6, [0.9, 0.7, 0.1, 0.2, 0.05, 0.01],
                                      [0.01, 0.05, 0.1, 0.3, 0.9, 0.99]])  # fmt: skip
-def test_wealth_against_the_truth_seldom_grows_whatever_the_guesses_are_worth(guesses):
+def test_wealth_against_the_truth_seldom_grows_whatever_the_guesses_are_worth(guesses, planned):
     wrong = np.array([1, 1, 0, 0, 0, 0])
     orders = [np.array(order) for order in permutations(range(6))]
     for side in ("against_fewer", "against_more"):
         for length in (2, 4, 6):
-            wealth = np.array([
-                getattr(draws(np.array(guesses), wrong, order[:length]), side)(2)
-                for order in orders
-            ])  # fmt: skip
-            for x in (1.5, 2.0, 5.0, 20.0):  # Ville's inequality, over all orders there are
+            for x in (1.5, 5.0, 20.0):  # Ville's inequality, over all orders there are
+                wealth = np.array([
+                    getattr(draws(np.array(guesses), wrong, order[:length], planned), side)(2, x)
+                    for order in orders
+                ])  # fmt: skip
                 assert (wealth >= x).mean() <= 1 / x + 1e-12
 
 
@@ -46,9 +47,29 @@ def test_what_a_bet_pays_against_the_truth_is_1_on_average():
         assert np.mean(ends[1::2], axis=0) == pytest.approx(1)
 
 
+@pytest.mark.parametrize("aim", [2.0, 40.0])
+@pytest.mark.parametrize("planned", [1, 3, 9])
+def test_what_is_bet_for_the_planned_number_is_kept_on_average(planned, aim):
+    guesses, wrong = np.array([0.9, 0.7, 0.1, 0.2, 0.05, 0.01]), np.array([1, 0, 0, 1, 0, 0])
+    ends = []
+    for order in permutations(range(6), 5):  # of the last label everything is known
+        one = draws(guesses, wrong, np.array(order), planned)
+        for bets in (one._for_more, one._for_fewer):
+            share = one._share(2, one._least)
+            paid = bets._stakes + bets._values * one._least
+            grows = np.log(paid / (bets._means + bets._values * share))[_AS_GUESSED]
+            between = bets._between(share[0])
+            ends.append(np.exp(_reach(np.log(aim), 0.0, grows.T.tolist(), between, planned)[-1]))
+    assert np.mean(ends[::2]) == pytest.approx(1)
+    assert np.mean(ends[1::2]) == pytest.approx(1)
+    assert np.ptp(ends) > 0
+
+
 @pytest.mark.parametrize("worth", ["calibrated", "reversed", "overconfident", "none"])
-@pytest.mark.parametrize("rate", [0.0, 0.02, 0.2, 1.0])
-def test_bounds_hold_at_all_times_at_once(rate, worth):
+@pytest.mark.parametrize(
+    ("rate", "planned"), [(0.0, 70), (0.02, 70), (0.2, None), (0.2, 70), (1.0, 70)]
+)
+def test_bounds_hold_at_all_times_at_once(rate, planned, worth):
     rng = np.random.default_rng(5)
     n, missed, runs = 400, 0, 100
     for run in range(runs):
@@ -62,9 +83,9 @@ def test_bounds_hold_at_all_times_at_once(rate, worth):
         }[worth]
         order = np.random.default_rng(run).permutation(n)
         # the wealth is a maximum over time, so one look at the end sees all of them
-        found = draws(guesses, wrong, order[:150])
+        found = draws(guesses, wrong, order[:150], planned)
         total = int(wrong.sum())
-        missed += found.against_fewer(total) >= 40 or found.against_more(total) >= 40
+        missed += found.against_fewer(total, 40) >= 40 or found.against_more(total, 40) >= 40
     assert missed <= 0.05 * runs + 3 * np.sqrt(0.05 * 0.95 * runs)
 
 
@@ -114,6 +135,24 @@ def test_good_guesses_narrow_the_bounds_by_a_quarter_and_bad_ones_cost_little():
     good, none, bad = (np.mean(widths[name]) for name in ("good", "none", "bad"))
     assert good < 0.75 * none
     assert bad < 1.25 * none
+
+
+def test_bounds_are_narrowest_after_the_planned_number():
+    rng = np.random.default_rng(8)
+    p = rng.beta(0.3, 0.7, 2000)
+    wrong = rng.random(2000) < p
+    widths = {}
+    for planned in (None, 50, 200):
+        for answers in (50, 200):
+            found = [
+                draws(p, wrong, np.random.default_rng(run).permutation(2000)[:answers], planned)
+                for run in range(10)
+            ]
+            ends = [one.bounds(0.05) for one in found]
+            widths[planned, answers] = np.mean([one.high - one.low for one in ends])
+    for planned, other in ((50, 200), (200, 50)):
+        assert widths[planned, planned] < 0.9 * widths[None, planned]
+        assert widths[planned, planned] < 0.9 * widths[other, planned]
 
 
 def test_the_populations_of_the_first_labels_are_what_they_are_alone():

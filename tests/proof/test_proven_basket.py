@@ -121,6 +121,22 @@ def test_a_set_of_which_too_many_labels_left_is_not_proven_any_more(judged):
         fill_basket(dataset, current_audit(dataset, "map"))
 
 
+def test_what_was_found_wrong_and_deleted_since_does_not_count_against_the_rest(judged):
+    dataset, flipped = judged
+    audit = begin_audit(dataset, "map", target=0.8, seed=1)
+    wrong = {*flipped, *hex_ids(audit.ids[audit.order[:3]])}
+    answer_all(dataset, audit, wrong, most=60)
+    found = read_result(dataset, audit)
+    size = found.proof.size
+    assert size and found.proof.most > int(0.2 * size)
+    fill_basket(dataset, audit)
+    before = hex_ids(basket(dataset))
+    gone = wrong & set(hex_ids(audit.ids[audit.order[:60]]))
+    dataset.delete_labels(ids=list(gone), fields=FIELD)
+    fill_basket(dataset, audit)
+    assert hex_ids(basket(dataset)) == before and not gone & set(before)
+
+
 def test_a_label_that_is_renamed_after_its_answer_stays_out_of_the_basket(judged):
     dataset, flipped = judged
     audit = begin_audit(dataset, "map", target=0.8, seed=1)
