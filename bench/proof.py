@@ -86,12 +86,9 @@ def _audit(scored: Scored, repetitions: int) -> dict[str, Any]:
         rng = np.random.default_rng(seed)
         order = rng.permutation(n)
         answers = scored.wrong[order].astype(np.float64)
-        # what speaks against the truth is the most that ever spoke against it
-        ever = Draws(guessed, order[: n // 2], answers[: n // 2], count)
-        limit = 2 / _ERROR
-        held.append(
-            ever.against_fewer(total, limit) < limit and ever.against_more(total, limit) < limit
-        )
+        # of what speaks against a number the most that ever spoke against it counts
+        ever = Draws(guessed, order[: n // 2], answers[: n // 2], count).bounds(_ERROR)
+        held.append(ever.low <= total <= ever.high)
         if seed >= min(_SOME, repetitions):
             continue
         rows = order[:count]

@@ -20,7 +20,9 @@ has to be chosen.
 Where it is known about how many answers there will be, most of the wealth is bet otherwise: before
 each draw, at the v whose growth has the best chance to reach what is aimed at in the draws that are
 left until then (Voracek and Orabona, "STaR-Bets: sequential target-recalculating bets for tighter
-confidence intervals", 2025). The bounds are narrowest then, and hold at all other times, too.
+confidence intervals", 2025). The bounds are narrowest then, and hold at all other times, too. Close
+numbers of wrong labels are bet against in the same way, so that what is said against one is said
+against all that are further off.
 """
 
 from __future__ import annotations
@@ -49,6 +51,8 @@ _TENTHS = 10
 _SHORT = np.exp(-np.maximum(np.arange(20 * _TENTHS), 0.01) / _TENTHS)
 _VARIANCES = ((2 * norm.pdf(norm.ppf(_SHORT / 2)) / _SHORT) ** 2).tolist()
 _TYPICAL = 64
+# As many plans there are for all totals, each for those about as close as can be told apart.
+_CELLS = 256
 _AT_ONCE = 20_000
 
 
@@ -110,7 +114,8 @@ class Population:
     @cached_property
     def typical(self) -> NDArray[np.float64]:
         """Some guesses that stand for all."""
-        return np.quantile(self.guesses, (np.arange(_TYPICAL) + 0.5) / _TYPICAL)
+        places = (np.arange(_TYPICAL) + 0.5) / _TYPICAL
+        return np.quantile(self.guesses, places) if len(self) else np.full(1, 0.5)
 
     @property
     def sums(self) -> _Sums:
@@ -150,51 +155,42 @@ class Draws:
         self._left = self._size - np.arange(len(rows), dtype=np.float64)
         self._least = np.where(np.isnan(wrong), 0.0, wrong)
         self._most = np.where(np.isnan(wrong), 1.0, wrong)
+        self._first, self._last = int(self._least.sum()), self._size - int((1 - self._most).sum())
         self._population, self._rows = population, rows
         self._estimate = _difference(population.guesses, rows, (self._least + self._most) / 2)
 
     def bounds(self, error: float) -> Bounds:
         """Returns how many of the N labels are wrong, but for a probability of ``error``."""
-        first, last = int(self._least.sum()), self._size - int((1 - self._most).sum())
-        against = 2 / error  # each end may be wrong in half of the cases
-        totals = range(first, last)
-        low = first + bisect(
-            totals, -against, key=lambda total: -self.against_fewer(total, against)
-        )
-        high = first + bisect(
-            totals, False, key=lambda total: self.against_more(total + 1, against) >= against
-        )
+        aim = 2 / error  # each end may be wrong in half of the cases
+        totals = range(self._first, self._last)
+        low, high = _first_left(self._for_more, totals, self._ends, aim), self.most(aim)
         return Bounds(low, float(np.clip(self._estimate, low, max(low, high))), high)
 
-    def against_fewer(self, total: int, aim: float) -> float:
-        """Returns what speaks against ``total`` or fewer wrong labels.
-
-        Args:
-            total: that many
-            aim: what it should come to. Where they are no more, it does so, at any time, with a
-                probability of at most 1/aim
-        """
-        if total < self._least.sum():
-            return np.inf
-        return self._for_more.wealth(self._least, self._share(total, self._least), aim)
+    def most(self, aim: float) -> int:
+        """Returns how many labels are wrong at most, but for a probability of 1/aim."""
+        totals = range(self._last, self._first, -1)
+        return _first_left(self._for_fewer, totals, self._ends[::-1], aim)
 
     def against_more(self, total: int, aim: float) -> float:
-        """Returns what speaks against ``total`` or more wrong labels, likewise."""
-        if total > self._size - (1 - self._most).sum():
+        """Returns what speaks against ``total`` or more wrong labels: where they are as many, it
+        comes to the aim, at any time, with a probability of at most 1/aim."""
+        if total > self._last:
             return np.inf
-        return self._for_fewer.wealth(self._most, self._share(total, self._most), aim)
+        return self._for_fewer.wealth(total, aim, total)
 
-    def _share(self, total: int, wrong: NDArray[np.float64]) -> NDArray[np.float64]:
-        """What part of the labels that were left before each draw is wrong, of so many in all."""
-        return np.asarray((total - _before(wrong)) / self._left)
+    @property
+    def _ends(self) -> list[int]:
+        """The totals that end the cells in which one plan is followed."""
+        ends = np.sin(np.linspace(0, np.pi / 2, _CELLS + 1)) ** 2 * self._size
+        return list(np.unique(ends.astype(np.int64)).tolist())
 
     @cached_property
     def _for_more(self) -> _Bets:
-        return _Bets(self._population, self._rows, _MORE, self._planned)
+        return _Bets(self._population, self._rows, self._least, _MORE, self._planned)
 
     @cached_property
     def _for_fewer(self) -> _Bets:
-        return _Bets(self._population, self._rows, _FEWER, self._planned)
+        return _Bets(self._population, self._rows, self._most, _FEWER, self._planned)
 
 
 class _Bets:
@@ -204,48 +200,77 @@ class _Bets:
         self,
         population: Population,
         rows: NDArray[np.int64],
+        wrong: NDArray[np.float64],
         odds: NDArray[np.float64],
         planned: int | None,
     ) -> None:
-        stakes = self._stakes = population.stakes(rows, odds)
+        stakes = population.stakes(rows, odds)
         totals = population.sums[0 if odds is _MORE else 1]
-        self._values, self._planned = (odds - 1)[None, :, None], planned
+        self._values, self._planned, self._wrong = (odds - 1)[None, :, None], planned, wrong
         n = stakes.shape[2]
+        self._size, self._left = len(population), len(population) - np.arange(n)
         gone = np.concatenate([np.zeros((*totals.shape, 1)), stakes.cumsum(axis=2)], axis=2)
         # the mean of h over those that were left before each draw
-        self._means = (totals[:, :, None] - gone[:, :, :n]) / (len(population) - np.arange(n))
+        self._means = (totals[:, :, None] - gone[:, :, :n]) / self._left
+        self._paid = stakes + self._values * wrong
         self._guesses = population.typical
         self._typical = _stakes(population.typical, odds)[_AS_GUESSED]
+        self._chosen: dict[tuple[int, float, int], NDArray[np.int64]] = {}
 
-    def wealth(self, wrong: NDArray[np.float64], share: NDArray[np.float64], aim: float) -> float:
+    def wealth(self, total: int, aim: float, plan: int | None) -> float:
         """Returns the most that the gambler ever had, who began with 1.
 
         Args:
-            wrong: (n,) whether each draw was wrong
-            share: (n,) what part of the labels that were left before it is said to be wrong
+            total: against how many wrong labels bets are made
             aim: what the gambler would like to have
+            plan: against how many they are chosen; None for those alone that need no choice
         """
-        if not len(wrong):
+        if not len(self._wrong):
             return 1.0
-        paid = self._stakes + self._values * wrong
-        expected = self._means + self._values * share
-        # of the last label everything is known, and rounding makes 0 of it
-        grows = np.log(np.maximum(paid, 1e-12) / np.maximum(expected, 1e-12))
+        grows = self.grows(total)
         begins = np.log(_BEGINS / grows.shape[1])[:, None, None]
         has = logsumexp(grows.cumsum(axis=2) + begins, axis=(0, 1))
         if self._planned is not None:
-            bets, between = grows[_AS_GUESSED].T.tolist(), self._between(share[0])
-            parts = [has + np.log(1 - sum(_PLANNED.values()))]
-            for times, part in _PLANNED.items():
-                end = max(times * self._planned, 1)
-                parts.append(_reach(np.log(aim), np.log(part), bets, between, end))
-            has = logsumexp(parts, axis=0)
+            has = has + np.log(1 - sum(_PLANNED.values()))
+            if plan is not None:
+                draws = np.arange(len(self._wrong))
+                # the last place is for no bet
+                bets = np.vstack([grows[_AS_GUESSED], np.zeros(len(draws))])
+                parts = [
+                    np.log(part) + bets[self.choice(plan, aim, times), draws].cumsum()
+                    for times, part in _PLANNED.items()
+                ]
+                has = logsumexp([has, *parts], axis=0)
         return float(np.exp(np.clip(has.max(), 0.0, 700.0)))
 
-    def _between(self, share: float) -> list[float]:
-        """Between which variances, per draw, the bet at one of the odds and at the next lie."""
-        variances = np.maximum.accumulate(self._variances(share))
-        return list(np.sqrt(variances[:-1] * variances[1:]))
+    def grows(self, total: int) -> NDArray[np.float64]:
+        """Returns by how much the logarithm of each bet against a total grows with each draw,
+        (readings, odds, n)."""
+        expected = self._means + self._values * (total - _before(self._wrong)) / self._left
+        # of the last label everything is known, and rounding makes 0 of it
+        return np.asarray(np.log(np.maximum(self._paid, 1e-12) / np.maximum(expected, 1e-12)))
+
+    def choice(self, plan: int, aim: float, times: int) -> NDArray[np.int64]:
+        """Returns which odds are bet at each draw so as to reach an aim against a total.
+
+        Args:
+            plan: the total
+            aim: what is to be reached
+            times: in how many times the planned number of draws
+
+        Returns:
+            (n,) places of the odds, -1 for no bet
+        """
+        known = self._chosen.get((plan, aim, times))
+        if known is None:
+            variances = np.maximum.accumulate(self._variances(plan / self._size))
+            known = self._chosen[plan, aim, times] = _reach(
+                np.log(aim) - np.log(_PLANNED[times]),
+                self.grows(plan)[_AS_GUESSED].T.tolist(),
+                np.sqrt(variances[:-1] * variances[1:]).tolist(),
+                max(times * (self._planned or 1), 1),
+            )
+        return known
 
     def _variances(self, share: float) -> NDArray[np.float64]:
         """The variance of what the logarithm of a bet at each odds grows by, (odds,)."""
@@ -264,30 +289,65 @@ class _Bets:
         return np.asarray(np.maximum(second - first**2, 1e-12))
 
 
+def _first_left(bets: _Bets, totals: range, ends: list[int], aim: float) -> int:
+    """Returns the first of some totals against which bets do not come to their aim.
+
+    Args:
+        bets: against these totals, of which they say the less the later they stand
+        totals: consecutive ones, ascending or descending
+        ends: the totals, in that direction, that end the cells in which one plan is followed
+        aim: what speaks against a total
+    """
+    if not totals:
+        return totals.start
+    step, last = totals.step, totals[-1]
+
+    def is_left(total: int, plan: int | None) -> bool:
+        return bets.wealth(total, aim, plan) < aim
+
+    cells = [end for end in ends if (end - totals.start) * step >= 0]
+    del cells[sum((end - last) * step < 0 for end in cells) + 1 :]
+    # of what needs no plan more speaks against a total that stands before another
+    begin = bisect(cells, False, key=lambda end: is_left(_nearer(end, last, step), None))
+    start = totals.start if begin == 0 else cells[begin - 1] + step
+    for end in cells[begin:]:
+        if is_left(_nearer(end, last, step), end):
+            cell = range(start, _nearer(end, last, step) + step, step)
+            return cell[bisect(cell, False, key=lambda total: is_left(total, end))]
+        start = end + step
+    return last + step
+
+
+def _nearer(end: int, last: int, step: int) -> int:
+    return min(end, last) if step > 0 else max(end, last)
+
+
 def _reach(
-    aim: float, has: float, bets: list[list[float]], between: list[float], end: int
-) -> NDArray[np.float64]:
+    missing: float, bets: list[list[float]], between: list[float], end: int
+) -> NDArray[np.int64]:
     """Bets so as to reach an aim in time, and anew for twice the time where it does not.
 
     Args:
-        aim: what is to be reached, a logarithm as all of these
-        has: what there is at first
+        missing: by how much the logarithm of the wealth should grow
         bets: (n, odds) by how much a bet at each odds grows with each draw
-        between: (odds - 1,) see :meth:`_Bets._between`
+        between: (odds - 1,) variances per draw that lie between those of a bet at one of the odds
+            and at the next
         end: after how many draws
 
     Returns:
-        (n,) what there is after each draw
+        (n,) the place of the odds at each draw, -1 for no bet
     """
-    last, history = len(_VARIANCES) - 1, []
+    last, chosen = len(_VARIANCES) - 1, []
     for draw, bet in enumerate(bets):
         if draw >= end:
             end *= 2
-        if has < aim:
-            wanted = _VARIANCES[min(int((aim - has) * _TENTHS), last)]
-            has += bet[bisect(between, wanted / (end - draw))]
-        history.append(has)
-    return np.array(history)
+        if missing <= 0:
+            chosen.append(-1)
+            continue
+        wanted = _VARIANCES[min(int(missing * _TENTHS), last)]
+        chosen.append(bisect(between, wanted / (end - draw)))
+        missing -= bet[chosen[-1]]
+    return np.array(chosen, dtype=np.int64)
 
 
 def _stakes(guesses: NDArray[np.float64], odds: NDArray[np.float64]) -> NDArray[np.float64]:

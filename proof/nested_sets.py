@@ -83,8 +83,9 @@ class NestedSets:
             # what was found does not stay
             most = found + int((1 - self.target) * (size - found) + 1e-9)
             evidence = float(np.log(draws.against_more(most + 1, aim)) / np.log(aim))
-            if evidence >= 1:
+            if evidence >= 1 and draws.most(aim) <= most:
                 return Proof(size, most, following, closest)
+            evidence = min(evidence, 0.999)
             if evidence >= closest:
                 closest, following = evidence, size
         return Proof(0, 0, following, closest)

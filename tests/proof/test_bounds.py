@@ -4,7 +4,7 @@ from itertools import permutations
 
 import numpy as np
 import pytest
-from labelvet.proof.bounds import _AS_GUESSED, Draws, Population, _reach
+from labelvet.proof.bounds import _AS_GUESSED, Draws, Population
 
 
 def draws(guesses: np.ndarray, wrong: np.ndarray, order: np.ndarray, planned=None) -> Draws:
@@ -12,17 +12,21 @@ def draws(guesses: np.ndarray, wrong: np.ndarray, order: np.ndarray, planned=Non
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("planned", [None, 3])
+@pytest.mark.parametrize(("planned", "plan"), [(None, 2), (3, 2), (3, 4)])
 @pytest.mark.parametrize("guesses", [[0.5] * 6, [0.9, 0.7, 0.1, 0.2, 0.05, 0.01],
                                      [0.01, 0.05, 0.1, 0.3, 0.9, 0.99]])  # fmt: skip
-def test_wealth_against_the_truth_seldom_grows_whatever_the_guesses_are_worth(guesses, planned):
+def test_wealth_against_the_truth_seldom_grows_whatever_the_guesses_are_worth(
+    guesses, planned, plan
+):
     wrong = np.array([1, 1, 0, 0, 0, 0])
     orders = [np.array(order) for order in permutations(range(6))]
-    for side in ("against_fewer", "against_more"):
+    for side in ("_for_more", "_for_fewer"):
         for length in (2, 4, 6):
             for x in (1.5, 5.0, 20.0):  # Ville's inequality, over all orders there are
                 wealth = np.array([
-                    getattr(draws(np.array(guesses), wrong, order[:length], planned), side)(2, x)
+                    getattr(
+                        draws(np.array(guesses), wrong, order[:length], planned), side
+                    ).wealth(2, x, plan)
                     for order in orders
                 ])  # fmt: skip
                 assert (wealth >= x).mean() <= 1 / x + 1e-12
@@ -35,31 +39,24 @@ def test_what_a_bet_pays_against_the_truth_is_1_on_average():
         ends = []
         for order in rows:
             one = Draws(population, order, wrong[order].astype(float))
-            for bets, side in ((one._for_more, one._least), (one._for_fewer, one._most)):
-                before = np.concatenate([[0], np.cumsum(side)[:-1]])
-                share = (2 - before) / one._left
-                paid = bets._stakes + bets._values * side
-                ratio = paid / np.where(abs(bets._means + bets._values * share) < 1e-9, 1,
-                                        bets._means + bets._values * share)  # fmt: skip
+            for bets in (one._for_more, one._for_fewer):
                 # of the last label everything is known
-                ends.append(np.where(paid < 1e-9, 1, ratio).prod(axis=2))
+                ends.append(np.exp(bets.grows(2)[:, :, :5].sum(axis=2)))
         assert np.mean(ends[::2], axis=0) == pytest.approx(1)
         assert np.mean(ends[1::2], axis=0) == pytest.approx(1)
 
 
 @pytest.mark.parametrize("aim", [2.0, 40.0])
-@pytest.mark.parametrize("planned", [1, 3, 9])
-def test_what_is_bet_for_the_planned_number_is_kept_on_average(planned, aim):
+@pytest.mark.parametrize(("planned", "plan"), [(1, 2), (3, 2), (9, 2), (3, 4)])
+def test_what_is_bet_for_the_planned_number_is_kept_on_average(planned, plan, aim):
     guesses, wrong = np.array([0.9, 0.7, 0.1, 0.2, 0.05, 0.01]), np.array([1, 0, 0, 1, 0, 0])
     ends = []
     for order in permutations(range(6), 5):  # of the last label everything is known
         one = draws(guesses, wrong, np.array(order), planned)
         for bets in (one._for_more, one._for_fewer):
-            share = one._share(2, one._least)
-            paid = bets._stakes + bets._values * one._least
-            grows = np.log(paid / (bets._means + bets._values * share))[_AS_GUESSED]
-            between = bets._between(share[0])
-            ends.append(np.exp(_reach(np.log(aim), 0.0, grows.T.tolist(), between, planned)[-1]))
+            chosen = bets.choice(plan, aim, 1)
+            grows = np.append(bets.grows(2)[_AS_GUESSED], np.zeros((1, 5)), axis=0)
+            ends.append(np.exp(grows[chosen, np.arange(5)].sum()))
     assert np.mean(ends[::2]) == pytest.approx(1)
     assert np.mean(ends[1::2]) == pytest.approx(1)
     assert np.ptp(ends) > 0
@@ -83,10 +80,27 @@ def test_bounds_hold_at_all_times_at_once(rate, planned, worth):
         }[worth]
         order = np.random.default_rng(run).permutation(n)
         # the wealth is a maximum over time, so one look at the end sees all of them
-        found = draws(guesses, wrong, order[:150], planned)
-        total = int(wrong.sum())
-        missed += found.against_fewer(total, 40) >= 40 or found.against_more(total, 40) >= 40
+        found = draws(guesses, wrong, order[:150], planned).bounds(0.05)
+        missed += not found.low <= wrong.sum() <= found.high
     assert missed <= 0.05 * runs + 3 * np.sqrt(0.05 * 0.95 * runs)
+
+
+@pytest.mark.parametrize("size", [60, 3000])
+def test_all_that_is_further_off_is_ruled_out_too(size):
+    rng = np.random.default_rng(size)
+    p = rng.beta(0.3, 0.7, size)
+    wrong = (rng.random(size) < p).astype(float)
+    for planned in (None, 20):
+        found = draws(p, wrong, rng.permutation(size)[:30], planned)
+        bounds = found.bounds(0.05)
+        assert bounds.low < bounds.high
+        for total in range(0, bounds.low, max(1, size // 100)):
+            assert total < found._least.sum() or any(
+                found._for_more.wealth(total, 40, plan) >= 40
+                for plan in range(total, bounds.low + size // 50)
+            )
+        assert found._for_more.wealth(bounds.low, 40, None) < 40
+        assert found._for_fewer.wealth(bounds.high, 40, None) < 40
 
 
 def test_everything_drawn_is_everything_known():
