@@ -31,7 +31,8 @@ _GIVEN_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
 _MAX_GIVEN_PIXELS = 50_000_000
 
 _JPEG = b"\xff\xd8\xff"
-_SAMPLE_FORMAT = 339  # TIFF's: 1 for unsigned integers, the default
+# TIFF's tags; of sample formats 1 is for unsigned integers, the default
+_BITS, _PHOTOMETRIC, _PLANES, _SAMPLE_FORMAT = 258, 262, 284, 339
 _MAX_WORKERS = 16
 # so many images are decoded for each thread before the first of them is needed
 _AHEAD = 4
@@ -121,31 +122,23 @@ def _read_jpeg(path: str) -> NDArray[np.uint8]:
 
 
 def _read_any(path: str) -> NDArray[np.uint8]:
-    """Decodes by Pillow, and by OpenCV what has more bits of a color than Pillow reads."""
+    """Decodes by Pillow, and by others what has more bits of a color than Pillow reads."""
     alpha: NDArray[Any] | None = None
     orientation = 1
-    try:
-        image = Image.open(path)
-    # ultralytics replaces Image.open by one that wants another package for what is not identified
-    except (UnidentifiedImageError, ModuleNotFoundError):
-        values, alpha = _read_by_opencv(path, f"cannot identify image file {path!r}")
-    else:
-        with image:
-            _check_size(*image.size)
-            if image.mode == "F" or image.mode.startswith("I"):
-                values = np.asarray(image)
-                if image.mode == "I" and image.format == "TIFF" and _is_unsigned(image):
-                    values = values.view(np.uint32)  # Pillow knows integers with a sign alone
-            elif any(";16" in str(tile[3]) for tile in getattr(image, "tile", ())):
-                values, alpha = _read_by_opencv(path, "it cannot be read with 16-bit channels")
-            elif image.has_transparency_data:
-                values = np.asarray(image.convert("RGBA"))
-                values, alpha = values[..., :3], values[..., 3:]
-            else:
-                values = np.asarray(image.convert("RGB"))
-            # both turn a TIFF upright; Pillow then forgets that it was not
-            if image.format != "TIFF":
-                orientation = orientation_of(image)
+    # an open file, as of a path Pillow 13 maps into memory a turned TIFF with its sides swapped
+    with open(path, "rb") as file:
+        try:
+            image = Image.open(file)
+        # ultralytics replaces Image.open by one that wants another package for what is not known
+        except (UnidentifiedImageError, ModuleNotFoundError):
+            values, alpha = _read_deep(path, f"cannot identify image file {path!r}")
+        else:
+            with image:
+                _check_size(*image.size)
+                values, alpha = _values_of(image, path)
+                # both turn a TIFF upright; Pillow then forgets that it was not
+                if image.format != "TIFF":
+                    orientation = orientation_of(image)
     pixels = values if values.dtype == np.uint8 else _in_eight_bits(values)
     if alpha is not None and (most := _opaque(alpha)) != alpha.min():
         pixels = (pixels * (alpha / np.float32(most))).round().astype(np.uint8)
@@ -153,6 +146,65 @@ def _read_any(path: str) -> NDArray[np.uint8]:
         pixels = np.repeat(pixels[..., None], 3, axis=2)
     # a copy, as what Pillow gives cannot be written to, which torch warns of
     return np.array(_upright(pixels, orientation), order="C")
+
+
+def _values_of(image: Image.Image, path: str) -> tuple[NDArray[Any], NDArray[Any] | None]:
+    """Returns values and opacity of an image that Pillow opened; see :func:`_read_by_opencv`."""
+    tags = dict(getattr(image, "tag_v2", {}))
+    most_bits = max(np.ravel(tags.get(_BITS, 8)))
+    if most_bits > 8 and tags.get(_PLANES) == 2:  # of which Pillow reads the first half
+        return _read_deep(path, "it cannot be read with its colors apart")
+    if image.mode == "F" or image.mode.startswith("I"):
+        values = np.asarray(image)
+        if image.mode == "I" and tags and _is_unsigned(tags):
+            values = values.view(np.uint32)  # Pillow knows integers with a sign alone
+        return (_inverted(values) if tags.get(_PHOTOMETRIC) == 0 else values), None
+    if any(";16" in str(tile[3]) for tile in getattr(image, "tile", ())):
+        return _read_deep(path, "it cannot be read with 16-bit channels")
+    if image.mode == "L" and tags and not _is_unsigned(tags):
+        return np.asarray(image).view(np.int8), None
+    if image.has_transparency_data:
+        values = np.asarray(image.convert("RGBA"))
+        return values[..., :3], values[..., 3:]
+    return np.asarray(image.convert("RGB")), None
+
+
+def _read_deep(path: str, reason: str) -> tuple[NDArray[Any], NDArray[Any] | None]:
+    """Reads values by what knows more formats than Pillow; see :func:`_read_by_opencv`."""
+    from tifffile import TiffFile, TiffFileError
+
+    try:
+        with TiffFile(path) as file:
+            return _read_tiff(file.pages[0])
+    except (TiffFileError, ValueError):
+        return _read_by_opencv(path, reason)
+
+
+def _read_tiff(page: Any) -> tuple[NDArray[Any], NDArray[Any] | None]:
+    """Reads values of a page of a TIFF, upright; see :func:`_read_by_opencv`.
+
+    Raises:
+        ValueError: if it is compressed in a way that tifffile does not know by itself
+    """
+    _check_size(page.imagewidth, page.imagelength)
+    apart = page.planarconfig == 2 and page.samplesperpixel > 1
+    try:
+        values = page.asarray()
+    except ValueError as error:
+        if apart:  # of which OpenCV reads the first alone
+            raise UnreadableImage("its colors are stored apart, and compressed") from error
+        raise
+    if apart:
+        values = np.moveaxis(values, 0, 2)
+    tag = page.tags.get("Orientation")
+    values = _upright(values, 1 if tag is None else int(tag.value))
+    if page.photometric == 0:
+        values = _inverted(values)
+    if values.dtype.kind not in "iuf" or values.shape[2:] not in ((), (1,), (3,), (4,)):
+        raise UnreadableImage(f"it has {page.samplesperpixel} channels of {values.dtype}")
+    if values.ndim == 2 or values.shape[2] == 1:
+        return values.reshape(values.shape[:2]), None
+    return values[..., :3], values[..., 3:] if values.shape[2] == 4 else None
 
 
 def _read_by_opencv(path: str, reason: str) -> tuple[NDArray[Any], NDArray[Any] | None]:
@@ -180,9 +232,13 @@ def _read_by_opencv(path: str, reason: str) -> tuple[NDArray[Any], NDArray[Any] 
     return read[..., 2::-1], read[..., 3:] if read.shape[2] == 4 else None
 
 
-def _is_unsigned(tiff: Any) -> bool:
-    formats = tiff.tag_v2.get(_SAMPLE_FORMAT, 1)
-    return bool(np.all(np.asarray(formats) == 1))
+def _is_unsigned(tags: dict[int, Any]) -> bool:
+    return bool(np.all(np.asarray(tags.get(_SAMPLE_FORMAT, 1)) == 1))
+
+
+def _inverted(values: NDArray[Any]) -> NDArray[Any]:
+    """Values of which the least is white, of a type in which they have a range of their own."""
+    return -values if values.dtype.kind == "f" else ~values
 
 
 def _opaque(alpha: NDArray[Any]) -> float:
@@ -236,7 +292,7 @@ def _in_eight_bits(values: NDArray[Any]) -> NDArray[np.uint8]:
     return scaled(values)
 
 
-def _upright(pixels: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
+def _upright(pixels: NDArray[Any], orientation: int) -> NDArray[Any]:
     """Turns pixels as one of the eight EXIF orientations says."""
     if is_turned(orientation):
         pixels = pixels.swapaxes(0, 1)

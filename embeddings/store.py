@@ -44,7 +44,7 @@ DEFAULT_MAX_BYTES = 20 * 2**30
 
 _SUFFIX = ".safetensors"
 # What labelvet.embeddings.decoding makes of a file: embeddings of other pixels are not reused.
-DECODED = "upright, eight bits by the range of the image, black where transparent"
+DECODED = "upright, eight bits by the range of the image, black where transparent, any TIFF"
 # above this size, gathered vectors live in a file that the system pages in and out
 _MAX_IN_MEMORY = 2**28
 _ZEROS = 2**20

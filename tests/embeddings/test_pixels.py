@@ -93,6 +93,18 @@ def test_deep_colors_are_upright(saved, orientation):
     np.testing.assert_array_equal(pixels, np.asarray(ImageOps.exif_transpose(stored)))
 
 
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_grays_that_are_not_compressed_are_upright(saved, orientation, dtype):
+    gray = np.linspace(0, np.iinfo(dtype).max, 6 * 4).reshape(4, 6).astype(dtype)
+    pixels = saved(gray, "a.tiff", extratags=[(ORIENTATION, "H", 1, orientation, True)])
+    stored = Image.fromarray((gray >> (gray.itemsize * 8 - 8)).astype(np.uint8))
+    stored.getexif()[ORIENTATION] = orientation
+    expected = np.asarray(ImageOps.exif_transpose(stored).convert("RGB"))
+    assert pixels.shape == expected.shape
+    assert np.abs(pixels.astype(int) - expected).max() <= 1
+
+
 def test_an_orientation_that_is_none_turns_nothing(saved):
     for value in (0, 9, 400):
         exif = Image.Exif()
@@ -128,6 +140,8 @@ def ramp(least, most, dtype):
         ("a.tiff", ramp(-(2**31), 2**31 - 1, np.int32)),
         ("a.tiff", ramp(10**9, 10**9 + 400, np.int32)),
         ("a.tiff", ramp(0, 2**32 - 1, np.uint32)),
+        ("a.tiff", ramp(-128, 127, np.int8)),
+        ("a.tiff", ramp(0, 2048, np.float16)),
         ("a.tiff", ramp(0.2, 0.7, np.float32)),
         ("a.tiff", ramp(-1e38, 1e38, np.float32)),
         ("a.tiff", ramp(20.5, 36.75, np.float64)),
@@ -167,10 +181,29 @@ def test_an_image_of_one_value_is_black(saved, name, values):
 def test_deep_colors_are_scaled_together(saved):
     deep = np.stack([ramp(100, 300, np.uint16), ramp(100, 200, np.uint16),
                      np.full((32, 64), 100, np.uint16)], axis=2)  # fmt: skip
-    for pixels in (saved(deep[..., ::-1], "a.png"), saved(deep, "a.tiff", photometric="rgb")):
+    planes = deep.transpose(2, 0, 1)
+    for pixels in (
+        saved(deep[..., ::-1], "a.png"),
+        saved(deep, "a.tiff"),
+        saved(planes, "b.tiff", planarconfig="separate"),
+        saved(planes.astype(np.float32), "c.tiff", planarconfig="separate"),
+    ):
         red, green, blue = pixels.reshape(-1, 3).max(0).tolist()
         assert (red, blue) == (255, 0) and green in (127, 128)
         assert pixels.min() == 0
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.int32, np.float32, np.float64])
+def test_the_least_is_white_where_a_tiff_says_so(saved, dtype):
+    pixels = saved(ramp(0, 255, dtype), "a.tiff", photometric="miniswhite")
+    expected = np.linspace(255, 0, 64 * 32).reshape(32, 64)
+    assert np.abs(pixels - expected[..., None]).max() <= 1
+
+
+def test_colors_that_are_neither_gray_nor_rgb_are_said(saved):
+    bands = np.zeros((8, 8, 5), np.uint16)
+    with pytest.raises(UnreadableImage, match="it has 5 channels of uint16"):
+        saved(bands, "a.tiff", photometric="minisblack", planarconfig="contig")
 
 
 def test_what_is_transparent_is_black(tmp_path, saved):
