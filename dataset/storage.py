@@ -21,7 +21,7 @@ import fiftyone as fo
 import fiftyone.core.media as fom
 import fiftyone.core.odm as foo
 from bson import ObjectId
-from pymongo import UpdateOne
+from pymongo import UpdateMany, UpdateOne
 
 from ..core.errors import UnknownField
 
@@ -286,15 +286,12 @@ class _CopiedDocuments:
     def update_many(self, which: Any, update: Any, **kwargs: Any) -> Any:
         return self._update("update_many", which, update, **kwargs)
 
-    def bulk_write(self, updates: list[UpdateOne], **kwargs: Any) -> Any:
+    def bulk_write(self, updates: list[UpdateOne | UpdateMany], **kwargs: Any) -> Any:
         done = self._documents.bulk_write(updates, **kwargs)
         if done.matched_count:
             for name, copies in self._storage._copies_of_frames():
                 known = _fields_of(name)
-                kept = [
-                    (_asked_of(one._filter, known), _of_fields(one._doc, known)) for one in updates
-                ]
-                copied = [UpdateOne(which, update) for which, update in kept if update]
+                copied = [copy for one in updates if (copy := _of_copies(one, known))]
                 if copied:
                     copies.bulk_write(copied, **kwargs)
         return done
@@ -305,8 +302,24 @@ class _CopiedDocuments:
             for name, copies in self._storage._copies_of_frames():
                 known = _fields_of(name)
                 if copied := _of_fields(update, known):
-                    getattr(copies, how)(_asked_of(which, known), copied, **kwargs)
+                    filters = _filters_of(copied, kwargs.get("array_filters"))
+                    asked = {**kwargs, "array_filters": filters}
+                    getattr(copies, how)(_asked_of(which, known), copied, **asked)
         return done
+
+
+def _of_copies(one: UpdateOne | UpdateMany, known: set[str]) -> UpdateOne | UpdateMany | None:
+    """Returns what an update is to documents that have some fields, None for none."""
+    update = _of_fields(one._doc, known)
+    if not update:
+        return None
+    filters = _filters_of(update, one._array_filters)
+    return type(one)(_asked_of(one._filter, known), update, array_filters=filters)
+
+
+def _filters_of(update: Any, filters: list[Any] | None) -> list[Any] | None:
+    """Returns the filters of lists of an update, if it is of lists yet: MongoDB takes no others."""
+    return filters if filters and "$[" in str(update) else None
 
 
 def _fields_of(name: str) -> set[str]:

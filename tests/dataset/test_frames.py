@@ -17,6 +17,7 @@ from labelvet.approval.undo import undo
 from labelvet.autolabel.runs import check_label_field
 from labelvet.core.errors import InvalidParameter, UnknownField
 from labelvet.dataset import saving_runs, storage, tags
+from labelvet.dataset.changes import find_change
 from labelvet.dataset.label_views import exclude_tagged, save_tagged_view
 from labelvet.dataset.storage import home_of
 from labelvet.dataset.stored_embeddings import load_embeddings
@@ -31,6 +32,7 @@ from labelvet.operators import SaveTaggedView, TagLabels
 from labelvet.panels.label_embeddings import LabelEmbeddings
 from labelvet.panels.label_embeddings.open_map import labels_of
 from labelvet.review.answers import give_answers
+from labelvet.review.merging import merge_classes, undo_merge
 from labelvet.review.queue import next_issues
 from labelvet.review.verdicts import Answer
 from labelvet.visualization.update import find_changes, update_visualization
@@ -224,6 +226,25 @@ def test_issues_and_answers_are_written_into_frames_and_their_view(videos, frame
     assert "frames.det.detections.issue" in remove_label_issues(videos)
     assert videos.get_field(f"{FIELD}.suspicion") is None
     assert frames._dataset.get_field("det.detections.suspicion") is None
+
+
+@pytest.mark.parametrize("without", [[], ["det"]])
+def test_classes_and_tags_of_frames_are_changed_where_a_view_of_them_is_open(videos, without):
+    frames = videos.to_frames()
+    frames._dataset.delete_sample_fields(without)
+    cats = videos.count_values(f"{FIELD}.label")["cat"]
+    merged = merge_classes(videos, "frames.det", "cat", "dog")
+    tagged = tag_view(videos.to_frames(), "det", "seen")
+    assert (merged.changed, tagged.changed) == (cats, 24)
+    of_views = [] if without else [(frames, "det.detections")]
+    for seen, path in [(videos, FIELD), *of_views]:
+        assert seen.count_values(f"{path}.label") == {"car": 7, "dog": 17}
+        assert seen.count_values(f"{path}.tags") == {"seen": 24}
+    tags.undo(videos, tagged.token)
+    undo_merge(find_change(videos, merged.token))
+    for seen, path in [(videos, FIELD), *of_views]:
+        assert seen.count_values(f"{path}.label") == {"car": 7, "cat": 16, "dog": 1}
+        assert seen.count_values(f"{path}.tags") == {}
 
 
 @pytest.mark.slow
