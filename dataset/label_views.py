@@ -178,7 +178,7 @@ def save_tagged_view(
         )
     try:
         dataset.save_view(name, view)
-    except ValueError as error:  # names that differ in case or punctuation alone collide too
+    except ValueError as error:  # somebody took the name meanwhile
         raise InvalidParameter(f"The view cannot be saved as '{name}': {error}.") from error
     return SavedView(name, True, sentence)
 
@@ -190,9 +190,7 @@ def _storage(dataset: fo.Dataset, field: str | Sequence[str] | None) -> Storage:
 
 def _savable(dataset: fo.Dataset, name: str, view: Any) -> str:
     """Returns a name that FiftyOne can save a view under: it tells names apart by their Latin
-    letters and digits alone, which those of other scripts have not or share."""
-    if name.isascii():
-        return name
+    letters and digits alone, in whichever case, which others have not or share."""
     taken = {to_slug(there): there for there in dataset.list_saved_views()}
     for more in ("", *(f" (view {number})" for number in range(1, len(taken) + 2))):
         try:

@@ -174,37 +174,48 @@ def align_vectors(table: PatchTable, vectors: Any) -> Embeddings:
     """Takes an array whose rows are the rows of the table.
 
     Raises:
-        InvalidParameter: if it has another number of rows
+        InvalidParameter: if it has another number of rows, or they are no vectors of real numbers
     """
-    array = np.asarray(vectors, dtype=np.float32)
+    try:
+        array = np.asarray(vectors)
+        if array.dtype.kind == "c":
+            raise TypeError
+        with np.errstate(over="ignore"):  # what is too large is said of each
+            array = array.astype(np.float32)
+    except (TypeError, ValueError) as error:
+        raise InvalidParameter(
+            "The embeddings are no array of real numbers: one row of numbers each is needed."
+        ) from error
     if array.ndim != 2 or len(array) != len(table):
         raise InvalidParameter(
             f"The embeddings have shape {array.shape}, but there are {len(table)} patches: one "
             "row each is needed."
         )
-    return _align(table, dict(zip(table.pairs.tolist(), array, strict=True)), "The embeddings")
+    return _align(
+        table, dict(zip(table.pairs.tolist(), array, strict=True)), "The array of embeddings"
+    )
 
 
 def _align(table: PatchTable, by_pair: dict[str, Any], source: str) -> Embeddings:
     pairs = table.pairs
     present = np.fromiter((pair in by_pair for pair in pairs.tolist()), bool, len(table))
     if not present.any():
-        raise NoPatches(f"{source} holds an embedding of none of the {len(table)} patches.")
+        raise NoPatches(f"{source} has an embedding of none of the {len(table)} patches.")
     rows = np.flatnonzero(present)
     try:
         vectors: NDArray[np.float32] = np.array(
             [by_pair[pair] for pair in pairs[rows].tolist()], dtype=np.float32
         )
     except (TypeError, ValueError) as error:
-        raise InvalidParameter(f"{source} holds vectors of different lengths.") from error
-    if vectors.ndim != 2:
-        raise InvalidParameter(f"{source} holds no vectors of numbers.")
+        raise InvalidParameter(f"{source} has vectors of different lengths.") from error
+    if vectors.ndim != 2 or not vectors.shape[1]:
+        raise InvalidParameter(f"{source} has no vectors of numbers.")
     failed = {str(id_): _MISSING for id_ in table.ids[~present]}
     good = are_comparable(vectors)
     failed.update({str(id_): _INCOMPARABLE for id_ in table.ids[rows[~good]]})
     if not good.any():
         raise NoPatches(
-            f"{source} holds no vectors that can be compared: their numbers are not finite, or "
+            f"{source} has no vectors that can be compared: their numbers are not finite, or "
             "above 1e15. Scale them."
         )
     return Embeddings(rows[good], vectors[good], failed=failed)

@@ -103,7 +103,7 @@ def test_a_dollar_is_only_a_letter(judged):
     assert exclude_tagged(judged, "$tags", "predictions", "images")[0].count() == 7
 
 
-@pytest.mark.parametrize("name", ["a" * 101, " ", "a\nb", "!!!", 3])
+@pytest.mark.parametrize("name", ["a" * 101, " ", "a\nb", 3])
 def test_names_that_no_view_can_have_are_refused(judged, name):
     with pytest.raises(InvalidParameter):
         save_tagged_view(judged, "a", None, name)
@@ -171,12 +171,12 @@ def test_levels_that_are_none_are_refused(judged, field, level):
 
 
 def test_tags_of_every_script_become_views_of_their_own(judged):
-    tags = ["要確認", "要修正", "مراجعة", "проверить"]
+    tags = ["要確認", "要修正", "مراجعة", "проверить", "?!", "to do", "To-do"]
     for tag in tags:
         tag_view(judged.limit(1), "predictions", tag)
     names = [save_tagged_view(judged, tag, "predictions").name for tag in tags]
     assert all(name.startswith(tag) for name, tag in zip(names, tags, strict=True))
-    assert len(set(names)) == 4 and set(judged.list_saved_views()) == set(names)
+    assert len(set(names)) == len(tags) and set(judged.list_saved_views()) == set(names)
     tag_view(judged.skip(1).limit(1), "predictions", tags[1])
     again = save_tagged_view(judged, tags[1], "predictions")
     assert not again.created and again.name == names[1] and f"'{again.name}'" in again.sentence

@@ -162,6 +162,9 @@ def test_existing_embeddings_are_reused(boxes):
         compute(boxes, "x", embeddings=vectors[:3])
     with pytest.raises(InvalidParameter, match="vectors"):
         compute(boxes, "x", embeddings="label")
+    for none in (vectors[:, :0], vectors * 1j, [["a", "b"]] * 24, [[1.0], *[[1.0, 2.0]] * 23]):
+        with pytest.raises(InvalidParameter, match="numbers"):
+            compute(boxes, "x", embeddings=none)
     assert "x" not in boxes.list_brain_runs()
 
 
