@@ -187,7 +187,7 @@ def _compute(arguments: argparse.Namespace) -> None:
             brain_key=arguments.brain_key,
             patches_field=first,
             other_fields=others,
-            overwrite=arguments.overwrite,
+            overwrite_brain_key=arguments.overwrite,
             **parameters,
         )
         return

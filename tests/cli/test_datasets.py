@@ -78,7 +78,7 @@ def test_boxes_are_checked_and_classes_compared_and_merged(judged, labelvet, cap
 
 
 @pytest.mark.slow
-def test_what_a_delegated_operator_refuses_is_a_sentence(judged, labelvet, capsys):
+def test_what_a_delegated_operator_refuses_is_a_sentence(judged, labelvet, empty_queue, capsys):
     fields = ("--field", "predictions", "--delegate")
     for arguments, said in (
         (("compute", judged.name, "--brain-key", "ours", *fields), "'ours' is in use"),
@@ -88,6 +88,8 @@ def test_what_a_delegated_operator_refuses_is_a_sentence(judged, labelvet, capsy
         with pytest.raises(SystemExit):
             labelvet(*arguments)
         assert said in capsys.readouterr().err
+    again = labelvet("compute", judged.name, "--brain-key", "ours", *fields, "--overwrite")
+    assert again.startswith("Scheduled:")
     pca = ("--field", "predictions", "--set", "method=pca")
     labelvet("compute", judged.name, "--brain-key", "new", *pca)
     updated = labelvet("update", judged.name, "--brain-key", "new", "--delegate")
