@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock
+from typing import Any
 
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 _EXIF_ORIENTATION = 0x0112
 _TIFF_WIDTH, _TIFF_HEIGHT = 256, 257
@@ -32,14 +33,33 @@ def upright_size(path: Path) -> tuple[int, int]:
     """Returns the width and height of an image as people see it, however large it is.
 
     Raises:
-        OSError: if there is no such file, or Pillow knows no such image; its readers raise errors
-            of other kinds, too, of a file that is broken
+        OSError: if there is no such file, or it is no image that is known; readers raise errors of
+            other kinds, too, of a file that is broken
     """
-    with pillows_limit_lifted(), Image.open(path) as image:
-        width, height = image.size
-        if image.format == "TIFF":  # whose size is turned already, by Pillow 13 and above
-            width, height = (image.tag_v2[tag] for tag in (_TIFF_WIDTH, _TIFF_HEIGHT))  # type: ignore[attr-defined]
-        return (height, width) if is_turned(orientation_of(image)) else (width, height)
+    try:
+        with pillows_limit_lifted(), Image.open(path) as image:
+            width, height = image.size
+            if image.format == "TIFF":  # whose size is turned already, by Pillow 13 and above
+                width, height = (image.tag_v2[tag] for tag in (_TIFF_WIDTH, _TIFF_HEIGHT))  # type: ignore[attr-defined]
+            orientation = orientation_of(image)
+    # ultralytics replaces Image.open by one that wants another package for what is not known
+    except (UnidentifiedImageError, ModuleNotFoundError):
+        width, height, orientation = _size_of_tiff(path)
+    return (height, width) if is_turned(orientation) else (width, height)
+
+
+def _size_of_tiff(path: Path) -> tuple[int, int, int]:
+    """Returns width and height as they are stored, and the orientation, of a TIFF that Pillow does
+    not know."""
+    from tifffile import TiffFile, TiffFileError
+
+    try:
+        with TiffFile(path) as file:
+            page: Any = file.pages[0]
+            tag = page.tags.get("Orientation")
+            return page.imagewidth, page.imagelength, 1 if tag is None else int(tag.value)
+    except TiffFileError as error:
+        raise OSError(f"cannot identify image file '{path}'") from error
 
 
 @contextmanager

@@ -7,7 +7,9 @@ import json
 import os
 import re
 
+import numpy as np
 import pytest
+import tifffile
 from label_files import WRITERS, write_coco, write_voc, write_yolo
 from labelvet.core.errors import BadDataset, InvalidParameter
 from labelvet.embeddings.decoding import read_pixels
@@ -317,6 +319,18 @@ def test_the_size_of_an_image_is_that_of_its_upright_pixels(tmp_path, name, orie
     Image.new("RGB", (40, 20)).save(tmp_path / name, exif=exif)
     height, width = read_pixels(str(tmp_path / name)).shape[:2]
     assert image_size(tmp_path / name, Faults()) == (width, height)
+
+
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_a_tiff_that_pillow_does_not_know_has_a_size(tmp_path, orientation):
+    path = tmp_path / "a.tiff"
+    extra = [(0x0112, "H", 1, orientation, True)]
+    tifffile.imwrite(path, np.zeros((20, 40, 3), np.float32), photometric="rgb", extratags=extra)
+    height, width = read_pixels(str(path)).shape[:2]
+    assert image_size(path, Faults()) == (width, height)
+    path.write_bytes(b"II*\0 and nothing else")
+    faults = Faults()
+    assert image_size(path, faults) is None and faults
 
 
 def test_an_image_above_pillows_limit_has_a_size(tmp_path, monkeypatch):
