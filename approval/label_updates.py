@@ -7,11 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from ..core.sentences import count
-from ..dataset.checked_writes import write_checked
+from ..dataset.checked_writes import check_before, write_checked
 from ..dataset.documents import reload_samples
 from ..dataset.expressions import Expression, each, keep
 from ..dataset.label_fields import label_field
-from ..dataset.schema import check_fields
 from ..dataset.storage import Patches, locate
 from .candidates import Candidates
 
@@ -47,7 +46,7 @@ def update_labels(
     collection = storage.documents
     samples = [document["_id"] for document in collection.find(which, {"_id": 1})]
     fields = sorted({path.split(".")[0] for path in update} - {"last_modified_at"})
-    check_fields(dataset, fields, before)
+    check_before(dataset, fields, before, removing)
     for start in range(0, len(samples), _BATCH):
         batch = samples[start : start + _BATCH]
         done = _had_been_changed(start) if start else before

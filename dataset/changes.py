@@ -26,9 +26,9 @@ from pymongo import ReturnDocument
 
 from ..core.errors import UnknownUndo
 from ..core.user import current_user
-from .documents import Ids, collection_named
+from .documents import Ids
 from .holds import Hold
-from .storage import Storage
+from .storage import Storage, collection_named
 from .stores import begin_record, open_store, record_of
 
 _STORE, _CLOCK = "labelvet_undo", "clock"

@@ -57,17 +57,33 @@ def write_checked(
     """
     names = list(names)
     storage = locate(dataset, None)
-    check_fields(storage, names, before)
+    check_before(storage, names, before, removing)
     check_held(before)
     _write(storage, names, which, write, before=before, after=after or before)
-    missing = missing_fields(storage, names)
-    if removing is not None and missing == [removed.removed_field(removing)]:
-        storage.reload()
-        removed.prepare(storage, removing)
+    if _make_again(storage, names, removing):
         _write(storage, names, which, write, before=before, after=after or before)
-        missing = missing_fields(storage, names)
+    missing = missing_fields(storage, names)
     if missing:
         raise FieldGone(gone(missing[0], after or before))
+
+
+def check_before(
+    dataset: fo.Dataset | Storage, names: list[str], before: str, removing: str | None
+) -> None:
+    """Checks that fields of labels can be written; arguments and errors are those of
+    :func:`write_checked`."""
+    _make_again(locate(dataset, None), names, removing)
+    check_fields(dataset, names, before)
+
+
+def _make_again(storage: Storage, names: list[str], removing: str | None) -> bool:
+    """Makes the field for removed labels again where it alone is lost: somebody brought back all
+    that was in it. Returns whether it did."""
+    if removing is None or missing_fields(storage, names) != [removed.removed_field(removing)]:
+        return False
+    storage.reload()
+    removed.prepare(storage, removing)
+    return True
 
 
 def _write(

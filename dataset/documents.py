@@ -68,11 +68,6 @@ def samples_of(dataset: fo.Dataset | Storage) -> Any:
     return locate(dataset, None).documents
 
 
-def collection_named(name: str) -> Any:
-    """Returns a MongoDB collection by its name."""
-    return foo.get_db_conn()[name]
-
-
 def slices_of(dataset: fo.Dataset, sample_ids: Ids) -> list[str]:
     """Returns the names of the slices of a grouped dataset that some samples are in."""
     which = {"_id": {"$in": object_ids(sample_ids)}}

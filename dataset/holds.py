@@ -18,8 +18,8 @@ from bson import ObjectId
 from pymongo.errors import PyMongoError
 
 from ..core.errors import TakenOver
-from .documents import collection_named
 from .run_keys import has_ended, this_writer
+from .storage import collection_named
 
 _SAID_EVERY_SECONDS = 5.0
 _LOST_AFTER_SECONDS = 60.0

@@ -18,9 +18,8 @@ from typing import Any
 import fiftyone as fo
 
 from ..core.errors import DatasetDeleted, FieldGone, InvalidParameter
-from .documents import collection_named
 from .expressions import each, label_list
-from .storage import Storage, locate
+from .storage import Storage, collection_named, locate
 
 _INFO = "labelvet"
 

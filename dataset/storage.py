@@ -22,6 +22,7 @@ import fiftyone.core.media as fom
 import fiftyone.core.odm as foo
 from bson import ObjectId
 from pymongo import UpdateMany, UpdateOne
+from pymongo.write_concern import WriteConcern
 
 from ..core.errors import UnknownField
 
@@ -33,6 +34,18 @@ _PATCHES, _PATCHES_OF_FRAMES = ("patches.", "_sample_id"), ("patches.frames.", "
 # of the copies that a view holds, as many are looked for first, and each time ten times as many
 # where all of these were deleted since
 _SOME = 100
+
+
+def collection_named(name: str) -> Any:
+    """Returns a MongoDB collection by its name.
+
+    What is written to it is told to be written once it is in the journal: a server that dies takes
+    back the last tenth of a second else, which its client, who goes on once it is up again, counts
+    on, as where labels came back and the record of their removal is closed.
+    """
+    collection = foo.get_db_conn()[name]
+    concern = {"w": "majority", **collection.write_concern.document, "j": True}
+    return collection.with_options(write_concern=WriteConcern(**concern))
 
 
 class LabelRoot(NamedTuple):
@@ -77,7 +90,7 @@ class Storage:
     @property
     def documents(self) -> Any:
         """The MongoDB collection. What is written to frames is written to their copies, too."""
-        documents = foo.get_db_conn()[self.collection]
+        documents = collection_named(self.collection)
         return _CopiedDocuments(documents, self) if self.frames else documents
 
     @property

@@ -11,7 +11,7 @@ import fiftyone as fo
 from fiftyone.operators.store import ExecutionStore
 from pymongo.errors import DuplicateKeyError
 
-from .documents import collection_named
+from .storage import collection_named
 
 
 def open_store(dataset: fo.Dataset, name: str) -> ExecutionStore:

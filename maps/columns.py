@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.errors import UnknownField
-from ..dataset.documents import collection_named, object_ids, read_labels, revision
+from ..dataset.documents import object_ids, read_labels, revision
 from ..dataset.memory import Memory
 from ..dataset.patches import label_path
-from ..dataset.storage import Storage
+from ..dataset.storage import Storage, collection_named
 from .map import Map, MapInfo
 
 # codes are sent as two bytes, and a legend of more could not be read

@@ -24,11 +24,11 @@ from ..core.errors import InvalidParameter, UnknownRun
 from ..core.user import current_user
 from ..dataset.brain_runs import run_field
 from ..dataset.changes import unique_moment
-from ..dataset.documents import Ids, collection_named, read_labels
+from ..dataset.documents import Ids, read_labels
 from ..dataset.memory import Memory
 from ..dataset.records import delete_tensors, read_tensors, write_tensors
 from ..dataset.states import state_of
-from ..dataset.storage import locate
+from ..dataset.storage import collection_named, locate
 from ..dataset.stores import open_store
 from ..issues.findings import Findings, load_findings
 from ..review.verdicts import CORRECTED, RIGHT

@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.errors import InvalidParameter
-from ..dataset.documents import collection_named, revision
+from ..dataset.documents import revision
 from ..dataset.memory import Memory
+from ..dataset.storage import collection_named
 from ..issues.class_names import PLURAL, SPELLING, TYPO, find_similar_names
 from ..issues.confusion import (
     ASKED,

@@ -5,6 +5,7 @@ from contextlib import ExitStack
 import fiftyone as fo
 import pytest
 from invariants import check_opens
+from labelvet.approval import finalize as finalizing
 from labelvet.approval import label_updates
 from labelvet.approval.approve import approve
 from labelvet.approval.basket import add_labels
@@ -80,14 +81,14 @@ def test_it_goes_while_an_approval_is_going_on(predicted, monkeypatch, which, wh
     candidates = find_candidates(predicted, FIELD)
     add_labels(candidates, Selection())
     monkeypatch.setattr(label_updates, "_BATCH", 2)
-    checks, check_fields = [], schema.check_fields
+    checks, check_fields = [], schema.check_fields  # once for all, and for each batch
 
     def go(dataset, names, done=""):
         checks.append(done)
-        if when == "before a batch" and len(checks) == 2:
+        if when == "before a batch" and len(checks) == 3:
             gone(predicted, which, "deleted")
         check_fields(dataset, names, done)
-        if when == "after its check" and len(checks) == 2:
+        if when == "after its check" and len(checks) == 3:
             gone(predicted, which, "deleted")
 
     monkeypatch.setattr(checked_writes, "check_fields", go)
@@ -113,12 +114,12 @@ def test_an_approval_meets_a_field_that_only_the_schema_has_yet(
                 approve(candidates, TRUTH)
         else:
             monkeypatch.setattr(label_updates, "_BATCH", 2)
-            checks, check_fields = [], schema.check_fields
+            checks, check_fields = [], schema.check_fields  # for all, and each batch
 
             def go(*args):
                 check_fields(*args)
                 checks.append(1)
-                if len(checks) == 2:
+                if len(checks) == 3:
                     stack.enter_context(leaving(predicted, which, how))
 
             monkeypatch.setattr(checked_writes, "check_fields", go)
@@ -184,16 +185,33 @@ def test_a_field_that_another_change_moves_labels_to_is_not_deleted_as_empty(pre
     assert not predicted.has_sample_field(f"{FIELD}_removed")
 
 
+def test_a_field_that_another_undo_empties_is_made_again(predicted, monkeypatch):
+    """Somebody brings all back that was removed, as another one begins to remove the rest."""
+    first = finalize(find_candidates(predicted, FIELD, "first"))
+    begin_change = finalizing.begin
+
+    def begin_late(*args, **kwargs):
+        undo(predicted, first.token)
+        return begin_change(*args, **kwargs)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(finalizing, "begin", begin_late)
+        done = finalize(find_candidates(predicted, FIELD))
+    assert done.removed == 24
+    undo(predicted, done.token)
+    assert predicted.count(f"{FIELD}.detections") == 24 and list_changes(predicted) == []
+
+
 @pytest.mark.parametrize("how", ["renamed", "deleted"])
 def test_what_was_just_removed_is_not_lost_where_its_field_goes(predicted, monkeypatch, how):
     """The field for what is removed goes between the check of a batch and its update."""
     monkeypatch.setattr(label_updates, "_BATCH", 2)
-    checks, check_fields = [], schema.check_fields
+    checks, check_fields = [], schema.check_fields  # once for all, and for each batch
 
     def go(dataset, names, done=""):
         check_fields(dataset, names, done)
         checks.append(done)
-        if len(checks) == 2:
+        if len(checks) == 3:
             gone(predicted, f"{FIELD}_removed", how)
 
     with monkeypatch.context() as patched:

@@ -147,3 +147,55 @@ def kill_while_it_writes(dataset, step):
 
 def written(dataset, step):
     return samples_of(dataset).count_documents(WRITTEN[step])
+
+
+# the database dies as soon as the last batch of an undo was written, before its record is closed
+DATABASE = """
+import os, sys
+from contextlib import ExitStack
+from pathlib import Path
+
+import psutil
+from labelvet.core.mongod import private_mongod
+from labelvet.core.ports import free_port
+
+folder, port, servers = Path(sys.argv[1]), free_port(), ExitStack()
+os.environ["FIFTYONE_DATABASE_URI"] = servers.enter_context(private_mongod(folder, port))
+
+import fiftyone as fo
+import fiftyone.core.odm as foo
+from labelvet.approval import finalize
+from labelvet.approval.candidates import find_candidates
+from labelvet.dataset.changes import list_changes
+from labelvet.panels.undoing import undo
+from pymongo.write_concern import WriteConcern
+
+dataset = fo.Dataset("killed", persistent=True)
+cats = fo.Detections(detections=[fo.Detection(label="cat", bounding_box=[0.1, 0.1, 0.2, 0.2])])
+dataset.add_samples([fo.Sample(f"/{n}.jpg", predictions=cats.copy()) for n in range(20)])
+done = finalize.finalize(find_candidates(dataset, "predictions"))
+(server,) = [one for one in psutil.Process().children() if "mongod" in one.name()]
+# the journal is written now, and by itself half a second later
+database = foo.get_db_conn()
+database.client.admin.command({"setParameter": 1, "journalCommitInterval": 500})
+database.with_options(write_concern=WriteConcern(j=True)).other.insert_one({})
+
+def restart(_):
+    server.kill()
+    server.wait()
+    servers.enter_context(private_mongod(folder, port))
+    list_changes(dataset)  # a question is asked again, and so finds the new one
+
+finalize.settle_run = restart
+undo(dataset, done.token)
+assert list_changes(dataset) == []
+print(len(dataset.values("predictions.detections.id", unwind=True)), flush=True)
+os._exit(0)  # and the database with it: FiftyOne would wait for it
+"""
+
+
+@pytest.mark.processes
+def test_a_database_that_is_killed_takes_no_batch_back_that_was_written(tmp_path):
+    command = [sys.executable, "-c", DATABASE, str(tmp_path / "database")]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=240)
+    assert ended.stdout.split("\n")[0] == "20", ended.stderr

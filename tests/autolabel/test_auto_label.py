@@ -45,9 +45,10 @@ from labelvet.core.errors import (
     UnknownUndo,
 )
 from labelvet.dataset.changes import Change, find_change, list_changes, unique_moment
-from labelvet.dataset.documents import collection_named, samples_of
+from labelvet.dataset.documents import samples_of
 from labelvet.dataset.label_fields import label_field
 from labelvet.dataset.run_keys import this_writer
+from labelvet.dataset.storage import collection_named
 from labelvet.dataset.stores import open_store
 from labelvet.dataset.tags import tag_view
 from labelvet.embeddings.loader import using_loader

@@ -17,7 +17,7 @@ from labelvet.autolabel.runs import (
     save_run,
 )
 from labelvet.core.errors import InvalidParameter, UnknownRun
-from labelvet.dataset.documents import collection_named
+from labelvet.dataset.storage import collection_named
 
 RUN = AutoLabelRun("first_pass", "yolow_detections", "yolov8s-world.pt", ("car", "dog"), 0.2)
 

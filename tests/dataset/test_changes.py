@@ -15,9 +15,10 @@ from labelvet.approval.undo import undo_change
 from labelvet.core.errors import InvalidParameter, UnknownUndo
 from labelvet.dataset import documents
 from labelvet.dataset.changes import Change, begin, find_change, list_changes
-from labelvet.dataset.documents import collection_named, samples_of
+from labelvet.dataset.documents import samples_of
 from labelvet.dataset.holds import Hold
 from labelvet.dataset.run_keys import this_writer
+from labelvet.dataset.storage import collection_named
 from labelvet.dataset.tags import tag_view
 from labelvet.panels.undoing import undo, undoable
 from labelvet.review import answers

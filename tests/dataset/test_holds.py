@@ -15,9 +15,9 @@ from labelvet.core.errors import InvalidParameter, TakenOver
 from labelvet.dataset import holds, tags
 from labelvet.dataset.alone import alone
 from labelvet.dataset.changes import list_changes, unique_moment
-from labelvet.dataset.documents import collection_named, samples_of
+from labelvet.dataset.documents import samples_of
 from labelvet.dataset.holds import check_held
-from labelvet.dataset.storage import Storage
+from labelvet.dataset.storage import Storage, collection_named
 from labelvet.dataset.stores import begin_record, record_of
 from labelvet.dataset.tags import tag_view
 from labelvet.panels.undoing import undo

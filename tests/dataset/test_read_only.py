@@ -8,7 +8,8 @@ from labelvet.approval.finalize import finalize, remove_turned_down
 from labelvet.autolabel.runs import check_label_field
 from labelvet.core.errors import InvalidParameter
 from labelvet.dataset.changes import list_changes
-from labelvet.dataset.documents import collection_named, samples_of
+from labelvet.dataset.documents import samples_of
+from labelvet.dataset.storage import collection_named
 from labelvet.dataset.tags import tag_view
 from labelvet.issues import find
 from labelvet.issues.box_checks import check_boxes

@@ -7,7 +7,7 @@ from functools import cache, wraps
 import fiftyone as fo
 import fiftyone.core.odm as foo
 from labelvet.dataset.changes import Change
-from labelvet.dataset.documents import collection_named
+from labelvet.dataset.storage import collection_named
 
 _OPENED = 200
 _NAMES = [
