@@ -12,6 +12,7 @@ from labelvet.approval.candidates import Selection, find_candidates
 from labelvet.approval.finalize import finalize, finish
 from labelvet.dataset.changes import list_changes
 from labelvet.dataset.documents import samples_of
+from labelvet.dataset.tags import tag_view
 from labelvet.panels.undoing import undo
 from running import wait_until
 
@@ -24,11 +25,14 @@ import fiftyone as fo
 from labelvet.approval import label_updates
 from labelvet.approval.approve import approve
 from labelvet.approval.candidates import find_candidates
-from labelvet.approval.finalize import finalize, finish
+from labelvet.approval.finalize import finalize, finish, remove_turned_down
+from labelvet.dataset import tags
 from labelvet.dataset.changes import list_changes
 from labelvet.panels.undoing import undo
+from labelvet.review import answers
+from labelvet.review.verdicts import Answer
 
-label_updates._BATCH = 1
+label_updates._BATCH = tags._BATCH = answers._BATCH = 1
 name, step = sys.argv[1:]
 dataset = fo.load_dataset(name)
 candidates = find_candidates(dataset, "predictions")
@@ -36,6 +40,14 @@ if step == "approve":
     approve(candidates, "truth", "replace")
 elif step == "undo":
     undo(dataset, list_changes(dataset, ("approval",))[0].token)
+elif step == "tag":
+    tags.tag_view(dataset, "predictions", "seen")
+elif step == "answer":
+    labels = [(one.id, label) for one in dataset for label in one["predictions"].detections]
+    given = [Answer(sample, label.id, label.label, "right") for sample, label in labels]
+    answers.give_answers(dataset, "predictions", given, "ada")
+elif step == "delete":
+    remove_turned_down(candidates)
 else:
     {"finalize": finalize, "finish": finish}[step](candidates)
 """
@@ -46,6 +58,11 @@ WRITTEN = {
     "undo": {f"{FIELD}.detections.tags": "for-approval"},
     "finalize": {f"{FIELD}_removed.detections.0": {"$exists": True}},
     "finish": {f"{FIELD}_removed.detections.0": {"$exists": False}},
+}
+OF_LABELS = {
+    "tag": {f"{FIELD}.detections.tags": "seen"},
+    "answer": {f"{FIELD}.detections.review": "right"},
+    "delete": WRITTEN["finalize"],
 }
 
 
@@ -132,6 +149,70 @@ def test_a_process_that_is_killed_while_it_writes_loses_nothing(reviewed, step):
     check_opens(reviewed)
 
 
+# two processes do this at once; what one refuses the other is doing
+TURNS = """
+import random, sys, time
+import fiftyone as fo
+from labelvet.approval import label_updates
+from labelvet.approval.approve import approve
+from labelvet.approval.basket import add_labels
+from labelvet.approval.candidates import Selection, find_candidates
+from labelvet.approval.finalize import finalize
+from labelvet.core.errors import LabelvetError
+from labelvet.dataset.changes import list_changes
+from labelvet.panels.undoing import undo
+
+label_updates._BATCH = 5
+dataset, turns = fo.load_dataset(sys.argv[1]), random.Random(sys.argv[2])
+candidates, until, did = find_candidates(dataset, "predictions"), time.monotonic() + 6, set()
+while time.monotonic() < until:
+    turn = turns.choice(["add", "approve", "approve", "undo", "undo", "finalize"])
+    try:
+        if turn == "add":
+            add_labels(candidates, Selection((turns.random(), None)))
+        elif turn == "approve":
+            approve(candidates, "truth", "replace")
+        elif turn == "finalize":
+            finalize(candidates)
+        elif changes := list_changes(dataset, ("approval", "removal")):
+            undo(dataset, turns.choice(changes).token)
+        did.add(turn)
+    except LabelvetError:
+        pass
+print(*sorted(did))
+"""
+
+
+@pytest.mark.processes
+def test_two_processes_that_approve_undo_and_remove_at_once_lose_nothing(reviewed):
+    before = all_labels(reviewed)
+    command = [sys.executable, "-c", TURNS, reviewed.name]
+    both = [subprocess.Popen([*command, seed], stdout=subprocess.PIPE, text=True) for seed in "12"]
+    did = [one.communicate(timeout=200)[0].split() for one in both]
+    assert all(did) and {"approve", "finalize", "undo"} <= {*did[0], *did[1]}
+    reviewed.reload()
+    check_opens(reviewed)
+    check_approved_if_and_only_if_it_is_there(reviewed)
+    for change in list_changes(reviewed, ("approval", "removal")):
+        undo(reviewed, change.token)
+    for had, has in zip(before, all_labels(reviewed), strict=True):
+        assert {id_: one[:2] for id_, one in had.items()} == {i: one[:2] for i, one in has.items()}
+    assert not {f"{FIELD}_removed", f"{TRUTH}_removed"} & set(reviewed.get_field_schema())
+
+
+@pytest.mark.processes
+@pytest.mark.parametrize("step", OF_LABELS)
+def test_many_tags_answers_and_removals_that_were_killed_are_undone(reviewed, step):
+    tag_view(reviewed, FIELD, "needs-review") if step == "delete" else None
+    before = all_labels(reviewed)
+    kill_while_it_writes(reviewed, step)
+    check_opens(reviewed)
+    undo(reviewed, list_changes(reviewed)[0].token)
+    assert all_labels(reviewed) == before
+    assert reviewed.count(f"{FIELD}.detections.review") == 0
+    check_opens(reviewed)
+
+
 def kill_while_it_writes(dataset, step):
     """Kills a process that does a step as soon as it has written a few images."""
     child = subprocess.Popen([sys.executable, "-c", STEPS, dataset.name, step])
@@ -146,7 +227,7 @@ def kill_while_it_writes(dataset, step):
 
 
 def written(dataset, step):
-    return samples_of(dataset).count_documents(WRITTEN[step])
+    return samples_of(dataset).count_documents((WRITTEN | OF_LABELS)[step])
 
 
 # the database dies as soon as the last batch of an undo was written, before its record is closed
