@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import zlib
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -104,7 +105,7 @@ def write_tensors(
     content = save({name: np.ascontiguousarray(array) for name, array in tensors.items()})
     files.upload_from_stream(str(run), content, metadata={"run": run, **metadata})
     for file in old:
-        files.delete(file)
+        _delete(files, file)
 
 
 def read_tensors(
@@ -130,7 +131,7 @@ def delete_tensors(bucket: str, run: ObjectId) -> None:
     """Deletes what is kept with a run."""
     files = _bucket(bucket)
     for file in files.find({"filename": str(run)}):
-        files.delete(file._id)
+        _delete(files, file._id)
 
 
 def drop_orphaned_tensors(bucket: str) -> None:
@@ -144,8 +145,13 @@ def drop_orphaned_tensors(bucket: str) -> None:
         how = (document.get("config") or {}).get("labelvet") or {}
         alive |= {document["_id"], ObjectId(how.get("record"))}
     for run in kept.keys() - alive:
-        _bucket(bucket).delete(kept[run])
+        _delete(_bucket(bucket), kept[run])
 
 
 def _bucket(name: str) -> gridfs.GridFSBucket:
     return gridfs.GridFSBucket(foo.get_db_conn(), name)
+
+
+def _delete(files: gridfs.GridFSBucket, file: ObjectId) -> None:
+    with suppress(gridfs.NoFile):  # another process deleted it
+        files.delete(file)

@@ -7,11 +7,13 @@ import fiftyone.brain as fob
 import numpy as np
 import pytest
 from alike import add_alike
+from bson import ObjectId
 from labelvet import compute_visualization
 from labelvet.core.errors import UnknownField
 from labelvet.dataset import brain_runs
+from labelvet.dataset import records as stored_records
 from labelvet.dataset.brain_runs import find_run, load_neighbor_graph
-from labelvet.dataset.records import drop_orphaned_records
+from labelvet.dataset.records import drop_orphaned_records, write_tensors
 from labelvet.dataset.stored_embeddings import load_embeddings
 from labelvet.embeddings.neighbors import build_neighbor_graph
 from labelvet.embeddings.store import clear_store
@@ -125,6 +127,24 @@ def test_a_record_survives_renaming_and_leaves_with_its_run(boxes):
     assert load_neighbor_graph(boxes, "other") is None
     compute(boxes, "next")
     assert records() == before + 1
+
+
+def test_of_two_that_drop_orphans_at_once_neither_fails(monkeypatch):
+    drop_orphaned_records()
+    before, bucket, calls = records(), stored_records._bucket, []
+    for _ in range(2):
+        write_tensors("labelvet_runs", ObjectId(), {"a": np.zeros(1)}, {})
+
+    def another_first(name):
+        calls.append(name)
+        if len(calls) == 1:  # the orphans were listed
+            drop_orphaned_records()
+        return bucket(name)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(stored_records, "_bucket", another_first)
+        drop_orphaned_records()
+    assert records() == before and len(calls) == 4
 
 
 def test_runs_made_elsewhere_have_no_record(boxes):
