@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import Field
 
 from ..approval.rounds import CORRECTION, LOOP_KINDS, REMOVAL
 from ..approval.undo import undo_change
@@ -46,12 +48,32 @@ def undo(dataset: Any, token: Any) -> tuple[Change, str]:
     return change, _UNDO[change.kind](change)
 
 
-def undoable(dataset: Any) -> list[Change]:
+def undoable(dataset: Any, most: int = 200) -> tuple[list[Change], bool]:
     """Lists what can be undone, the newest first: all that Finish has not closed, and of the many
-    tags and answers the last ones."""
+    tags and answers the last ones.
+
+    Args:
+        dataset: the dataset
+        most: how many tags and answers
+
+    Returns:
+        the changes, and whether there are more
+    """
+    of_loop = list_changes(dataset, LOOP_KINDS, limit=0)
     rest = tuple(kind for kind in _UNDO if kind not in LOOP_KINDS)
-    changes = list_changes(dataset, LOOP_KINDS, limit=0) + list_changes(dataset, rest)
-    return sorted(changes, key=lambda change: change.at, reverse=True)
+    others = list_changes(dataset, rest, limit=most + 1)
+    changes = sorted(of_loop + others[:most], key=lambda change: change.at, reverse=True)
+    return changes, len(others) > most
+
+
+class ChangesRequest(Request):
+    """What is listed.
+
+    Attributes:
+        most: how many of the many tags and answers, the last ones
+    """
+
+    most: Annotated[int, Field(ge=1, le=1_000_000)] = 200
 
 
 class UndoRequest(Request):
@@ -95,18 +117,25 @@ class UndoableChange(Reply):
 
 
 class Changes(Reply):
-    """What can be undone, the newest first."""
+    """What can be undone, the newest first.
+
+    Attributes:
+        changes: the changes
+        more: whether there are earlier tags or answers
+    """
 
     changes: list[UndoableChange]
+    more: bool
 
 
 class Undoing:
     """The part of a panel that lists what can be undone in the dataset, and undoes it."""
 
     @exposed
-    def changes(self, ctx: Any) -> Changes:
+    def changes(self, ctx: Any, request: ChangesRequest) -> Changes:
         """What can be undone, whoever did it in whichever panel."""
-        return Changes(changes=[UndoableChange.like(each) for each in undoable(ctx.dataset)])
+        changes, more = undoable(ctx.dataset, request.most)
+        return Changes(changes=[UndoableChange.like(each) for each in changes], more=more)
 
     @exposed
     def undo(self, ctx: Any, request: UndoRequest) -> Undone:

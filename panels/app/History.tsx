@@ -21,13 +21,19 @@ export interface UndoableChange {
   at: string;
 }
 
+/** How many tags and answers are listed at first, and how many more each time. */
+const PAGE = 200;
+
+/** Asks for the changes, the newest first: all of the loop, and of the others so many at most. */
+type Ask = (most: number) => Promise<{ changes: UndoableChange[]; more: boolean }>;
+
 /** What was done to the dataset, by whom and when, for as long as it can be undone. */
 export function History({
   list,
   onUndo,
 }: {
-  /** asks for the changes, the newest first; another function asks anew */
-  list: () => Promise<UndoableChange[]>;
+  /** another function asks anew */
+  list: Ask;
   /** undoes one, and resolves once that is done or refused */
   onUndo: (token: string) => Promise<unknown>;
 }) {
@@ -43,19 +49,14 @@ export function History({
   );
 }
 
-function Changes({
-  list,
-  onUndo,
-}: {
-  list: () => Promise<UndoableChange[]>;
-  onUndo: (token: string) => Promise<unknown>;
-}) {
-  const [changes, setChanges] = useState<UndoableChange[] | null>(null);
+function Changes({ list, onUndo }: { list: Ask; onUndo: (token: string) => Promise<unknown> }) {
+  const [answer, setAnswer] = useState<Awaited<ReturnType<Ask>> | null>(null);
+  const [most, setMost] = useState(PAGE);
   const [problem, setProblem] = useState<string | null>(null);
   const [busy, setBusy] = useState(false);
   const read = useCallback(
-    () => list().then(setChanges, (error: Error) => setProblem(error.message)),
-    [list],
+    () => list(most).then(setAnswer, (error: Error) => setProblem(error.message)),
+    [list, most],
   );
   useEffect(() => {
     read();
@@ -67,12 +68,12 @@ function Changes({
     setBusy(false);
   };
   if (problem) return <DialogContentText role="alert">{problem}</DialogContentText>;
-  if (!changes) return <LinearProgress aria-label="Reading what can be undone" />;
-  if (changes.length === 0)
+  if (!answer) return <LinearProgress aria-label="Reading what can be undone" />;
+  if (answer.changes.length === 0)
     return <DialogContentText>There is nothing to undo in this dataset.</DialogContentText>;
   return (
     <List dense>
-      {changes.map(({ token, sentence, by, at }) => (
+      {answer.changes.map(({ token, sentence, by, at }) => (
         <ListItem
           key={token}
           secondaryAction={
@@ -88,6 +89,7 @@ function Changes({
           />
         </ListItem>
       ))}
+      {answer.more && <Button onClick={() => setMost(most + PAGE)}>Show earlier ones</Button>}
     </List>
   );
 }

@@ -107,7 +107,7 @@ def test_what_one_side_changed_is_taken_and_undone(boxes):
     # what was drawn and changed since stays
     other[FIELD].detections[2].label = "horse"
     other.save()
-    (change,) = undoable(boxes)
+    ((change,), _) = undoable(boxes)
     _, sentence = undo(boxes, change.token)
     assert sentence == (
         "7 corrections undone, 1 removed label came back. 1 label changed since stay as they are."

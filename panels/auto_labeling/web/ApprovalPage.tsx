@@ -60,7 +60,7 @@ export function ApprovalPage({
   useEffect(() => {
     onChanged();
   }, [edition]);
-  const list = useCallback(() => wire.changes(), [wire]);
+  const list = useCallback((most: number) => wire.changes(most), [wire]);
   const [into, setInto] = useState(TRUTH);
   const [rule, setRule] = useState<Rule>("keep");
 

@@ -67,9 +67,18 @@ export interface TargetRequest {
   perClass?: boolean;
 }
 
+/** What is listed. */
+export interface ChangesRequest {
+  /** how many of the many tags and answers, the last ones */
+  most?: number;
+}
+
 /** What can be undone, the newest first. */
 export interface Changes {
+  /** the changes */
   changes: UndoableChange[];
+  /** whether there are earlier tags or answers */
+  more: boolean;
 }
 
 /** Labels with a confidence. */
@@ -251,7 +260,7 @@ export interface Methods {
   /** Begins to ask for the answers that prove a set of the labels; they are asked for in the review of *Label embeddings*. */
   begin_target: { request: TargetRequest; answer: Done };
   /** What can be undone, whoever did it in whichever panel. */
-  changes: { request: object; answer: Changes };
+  changes: { request: ChangesRequest; answer: Changes };
   /** Makes the basket the set that is proven to meet the target. */
   fill_basket: { request: SourceRequest; answer: Done };
   /** Removes what was not approved, if that is as many as a person agreed to. */
@@ -275,4 +284,4 @@ export interface Methods {
 }
 
 /** The version of these messages, which a page and the server must share. */
-export const CONTRACT = "03726771d248625e";
+export const CONTRACT = "8a0341250b9a1531";

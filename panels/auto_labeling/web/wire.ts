@@ -4,6 +4,7 @@ import { unpack } from "../../app/binary";
 import type { Source } from "../../app/opening";
 import type { CallPython } from "../../app/panel";
 import type {
+  Changes,
   Review as CountsMessage,
   Done,
   LoopProgress,
@@ -12,7 +13,6 @@ import type {
   Rule,
   SelectionRequest,
   Shown,
-  UndoableChange,
   Undone,
 } from "./messages";
 
@@ -66,8 +66,8 @@ export class Wire {
     return this.call("show_images", {});
   }
 
-  async changes(): Promise<UndoableChange[]> {
-    return (await this.call("changes", {})).changes;
+  changes(most: number): Promise<Changes> {
+    return this.call("changes", { most });
   }
 
   undo(token: string): Promise<Undone> {

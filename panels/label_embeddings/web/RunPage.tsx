@@ -56,7 +56,7 @@ export function RunPage({
   const length = points.length / dims;
   const hasLabels = opened.run.patchesField !== null;
   const run = useMemo(() => wire.of(opened.run), [wire, opened.run]);
-  const list = useCallback(() => wire.changes(), [wire]);
+  const list = useCallback((most: number) => wire.changes(most), [wire]);
   const openReview = useOpened(openReviews, datasetName);
   // one that another panel asks for begins with its sample
   const reviewing = hasLabels && !asksSample && openReview?.run === opened.run.run;

@@ -87,9 +87,18 @@ export interface Done {
   undo: string | null;
 }
 
+/** What is listed. */
+export interface ChangesRequest {
+  /** how many of the many tags and answers, the last ones */
+  most?: number;
+}
+
 /** What can be undone, the newest first. */
 export interface Changes {
+  /** the changes */
   changes: UndoableChange[];
+  /** whether there are earlier tags or answers */
+  more: boolean;
 }
 
 /** What is asked of a run that is open. */
@@ -608,7 +617,7 @@ export interface Methods {
   /** Begins an audit of the run's labels, or goes on with the one that there is. */
   begin_audit: { request: BeginAuditRequest; answer: Done };
   /** What can be undone, whoever did it in whichever panel. */
-  changes: { request: object; answer: Changes };
+  changes: { request: ChangesRequest; answer: Changes };
   /** Which classes are confused, and which may be one. */
   class_pairs: { request: RunRequest; answer: ClassPairs };
   /** The clusters of the map, named by an attribute. */
@@ -654,4 +663,4 @@ export interface Methods {
 }
 
 /** The version of these messages, which a page and the server must share. */
-export const CONTRACT = "4ffcfc2e4e2bc0d2";
+export const CONTRACT = "6d5465b845ae5466";

@@ -7,6 +7,7 @@ import type { Box } from "./boxes";
 import type { Merge } from "./classWords";
 import type {
   Answered,
+  Changes,
   Cluster as ClusterMessage,
   ConfusedClasses as ConfusedMessage,
   Crop,
@@ -22,7 +23,6 @@ import type {
   Searches,
   Similar,
   Target,
-  UndoableChange,
   Verdict,
   Way,
 } from "./messages";
@@ -104,8 +104,8 @@ export class Wire {
     return new RunWire(this.call, run);
   }
 
-  async changes(): Promise<UndoableChange[]> {
-    return (await this.call("changes", {})).changes;
+  changes(most: number): Promise<Changes> {
+    return this.call("changes", { most });
   }
 
   undo(token: string): Promise<Done> {
