@@ -11,13 +11,15 @@ from ..core.errors import InvalidParameter, UnknownUndo
 from ..core.sentences import agree, count
 from ..dataset import removed
 from ..dataset.changes import Change, begin, past_changes, undone_once, unique_moment
-from ..dataset.documents import now
-from ..dataset.expressions import Expression, is_state
+from ..dataset.documents import now, samples_of
+from ..dataset.expressions import Expression, each, is_state, retagged
 from ..dataset.schema import check_fields
+from ..dataset.states import NOT_APPROVED_TAG
 from .candidates import Candidates
 from .label_updates import update_labels
 from .rounds import (
     APPROVAL,
+    APPROVED_AT,
     LOOP_KINDS,
     REMOVAL,
     loop_changes,
@@ -157,6 +159,8 @@ def return_removed(candidates: Candidates, moment: datetime) -> int:
     nothing: Expression = {"$literal": False}
     removed.check_room(dataset, candidates.of, moment, nothing)
     back = removed.of_moment(candidates.of, moment)
+    if not _any_approved(candidates):  # what left them behind was undone meanwhile
+        back = each(back, retagged([NOT_APPROVED_TAG], []))
     update = {
         field: candidates.of.with_labels({"$concatArrays": [candidates.labels(), back]}),
         removed.removed_field(field): removed.all_but_moment(candidates.of, moment),
@@ -169,6 +173,11 @@ def return_removed(candidates: Candidates, moment: datetime) -> int:
     update_labels(candidates, which, update, nothing, "$$l")
     removed.check_room(dataset, candidates.of, moment, nothing)
     return number
+
+
+def _any_approved(candidates: Candidates) -> bool:
+    which = candidates.any_with({APPROVED_AT: {"$type": "date"}})
+    return samples_of(candidates.dataset).find_one(which, {"_id": 1}) is not None
 
 
 def finish(candidates: Candidates) -> str:

@@ -102,6 +102,7 @@ def test_after_finalize_its_labels_are_in_the_basket_and_what_was_removed_stays_
     assert predicted.count(f"{FIELD}_removed.detections") == removal.removed == 24 - done.approved
     undo(predicted, removal.token)
     assert predicted.count(f"{FIELD}.detections") == 24
+    assert labels_with("not-approved") == []  # of an approval that is none any more
 
 
 @pytest.mark.parametrize("patches", [False, True])
