@@ -3,9 +3,13 @@ FiftyOne's own conversions to Label Studio's regions and back."""
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import time
 from dataclasses import replace
 from datetime import datetime, timedelta
+from pathlib import Path
 from threading import Thread
 
 import fiftyone.utils.labelstudio as foul
@@ -265,6 +269,68 @@ def test_what_a_process_that_died_did_not_write_comes_back_the_next_time(boxes, 
     labels = of(boxes, 0)[FIELD].detections
     assert [label.label for label in labels] == ["dog", "dog", "cow"]
     assert tool.bring_back().token is None
+
+
+# SIGKILL before and after each step; what the next time brings back is undone with what was killed
+KILLED = """
+import os, signal, sys
+import fiftyone as fo
+from labelvet.dataset.changes import list_changes
+from labelvet.handover import bringing
+from labelvet.panels.undoing import undo
+from test_bringing import Tool, of, stored
+
+dataset = fo.load_dataset(sys.argv[1])
+fields = len(dataset.get_field_schema())
+
+def killed(step, after):
+    do = getattr(bringing, step)
+
+    def die(*args):
+        do(*args) if after else None
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    setattr(bringing, step, die)
+    bring_back()
+
+def bring_back():
+    # the first image stays as it is: where it was just changed, a field that was just made may as
+    # well have been deleted, and it is to be tried again in a minute
+    tool.bring_back(remove=True, said=[of(dataset, 2).id, of(dataset, 3).id])
+
+for step in sys.argv[2:]:
+    for after in (False, True):
+        before, tool = stored(dataset), Tool(dataset)
+        tool.region(of(dataset, 2), 0)["rectanglelabels"] = ["dog"]
+        tool.draw(of(dataset, 2), "cow", [0.0, 0.0, 0.2, 0.2])
+        tool.delete(of(dataset, 3), 1)
+        if not (process := os.fork()):
+            killed(step, after)
+            os._exit(0)
+        ended = os.waitpid(process, 0)[1]
+        dataset.reload()
+        bring_back()
+        done = [sorted(label["label"] for label in sample) for sample in stored(dataset)]
+        for change in list_changes(dataset):
+            undo(dataset, change.token)
+        dataset.reload()
+        print(ended, done[2:], stored(dataset) == before, len(dataset.get_field_schema()) == fields)
+"""
+
+
+@pytest.mark.processes
+def test_what_a_killed_process_did_not_write_comes_back_and_all_of_it_is_undone(boxes):
+    steps = ("write_entries", "_add", "_remove")
+    here = os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])
+    ended = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", KILLED, boxes.name, *steps],
+        env={**os.environ, "PYTHONPATH": here},
+        capture_output=True,
+        text=True,
+        timeout=240,
+    )
+    line = "9 [['cow', 'dog', 'dog'], ['cat']] True True"
+    assert ended.stdout.splitlines() == 2 * len(steps) * [line], ended.stderr
 
 
 def test_an_undo_that_was_cut_off_is_ended_by_the_next_one(boxes, monkeypatch):
