@@ -25,7 +25,8 @@ import fiftyone as fo
 import fiftyone.core.odm as foo
 import gridfs
 from bson import ObjectId
-from pymongo.collection import Collection
+
+from .storage import collection_named
 
 # whether a writer on another machine is alive cannot be asked: it gets this long
 _PATIENCE = timedelta(days=1)
@@ -139,11 +140,9 @@ def is_gone(writer: str, written: ObjectId | None) -> bool:
     return datetime.now(timezone.utc) - written.generation_time > _PATIENCE
 
 
-def _datasets() -> Collection[Any]:
-    collection: Collection[Any] = foo.get_db_conn().datasets
-    return collection
+def _datasets() -> Any:
+    return collection_named("datasets")
 
 
-def _runs() -> Collection[Any]:
-    collection: Collection[Any] = foo.get_db_conn().runs
-    return collection
+def _runs() -> Any:
+    return collection_named("runs")
