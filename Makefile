@@ -66,7 +66,7 @@ web-checked: panels/node_modules
 PYTEST = $(PY) -m pytest tests --dist loadscope --no-loadscope-reorder
 
 test: lint web-check
-	@$(PYTEST) -n 3 --reruns 1 --only-rerun '^TimeoutError: (Locator|Page)' -rsR --durations 20
+	@$(PYTEST) -n logical --maxprocesses 3 --reruns 1 --only-rerun '^TimeoutError: (Locator|Page)' -rsR --durations 20
 
 test-fast: setup
 	@$(PYTEST) -n logical --maxprocesses 4 -m "not (slow or training or browser or ray or processes)"

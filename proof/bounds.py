@@ -152,7 +152,6 @@ class Draws:
         """
         self._planned = planned
         self._size = len(population)
-        self._left = self._size - np.arange(len(rows), dtype=np.float64)
         self._least = np.where(np.isnan(wrong), 0.0, wrong)
         self._most = np.where(np.isnan(wrong), 1.0, wrong)
         self._first, self._last = int(self._least.sum()), self._size - int((1 - self._most).sum())
