@@ -21,7 +21,7 @@ from .report import Aim, quick, write
 
 _ERROR = 0.05
 _ANSWERS = 140
-_LOOK_EVERY = 10
+_LOOK_EVERY = 5
 _PEEKS = 12
 _SOME = 60  # repetitions of what is compared, not promised to hold
 _TARGETS = (0.9, 0.95, 0.98)
