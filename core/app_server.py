@@ -14,11 +14,11 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import IO
 
 from .ports import check_port, free_port, is_free
 from .processes import running
+from .versions import file_of_fiftyone
 
 _USUAL_PORT = 5151
 _START_SECONDS = 300
@@ -68,18 +68,14 @@ def app_server(port: int | None = None) -> Iterator[AppServer]:
 
     Raises:
         InvalidParameter: if the port cannot be used
+        RuntimeError: if there is no FiftyOne
     """
     if port is not None:
         check_port(port)
     port = port or (_USUAL_PORT if is_free(_USUAL_PORT) else free_port())
-    command = [sys.executable, str(_program()), "--port", str(port), "--address", "127.0.0.1"]
+    program = file_of_fiftyone("server/main.py")
+    if program is None:
+        raise RuntimeError("There is no FiftyOne with an App here: pip install fiftyone.")
+    command = [sys.executable, str(program), "--port", str(port), "--address", "127.0.0.1"]
     with tempfile.TemporaryFile() as printed, running(command, printed) as process:
         yield AppServer(port, process, printed)
-
-
-def _program() -> Path:
-    for folder in map(Path, sys.path):
-        program = folder / "fiftyone" / "server" / "main.py"
-        if program.exists():
-            return program
-    raise RuntimeError("There is no FiftyOne with an App here: pip install fiftyone.")

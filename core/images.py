@@ -48,6 +48,12 @@ def upright_size(path: Path) -> tuple[int, int]:
     return (height, width) if is_turned(orientation) else (width, height)
 
 
+def orientation_of_page(page: Any) -> int:
+    """Returns the orientation of a page of a TIFF that tifffile opened, 1 where there is none."""
+    tag = page.tags.get("Orientation")
+    return 1 if tag is None else int(tag.value)
+
+
 def _size_of_tiff(path: Path) -> tuple[int, int, int]:
     """Returns width and height as they are stored, and the orientation, of a TIFF that Pillow does
     not know."""
@@ -56,8 +62,7 @@ def _size_of_tiff(path: Path) -> tuple[int, int, int]:
     try:
         with TiffFile(path) as file:
             page: Any = file.pages[0]
-            tag = page.tags.get("Orientation")
-            return page.imagewidth, page.imagelength, 1 if tag is None else int(tag.value)
+            return page.imagewidth, page.imagelength, orientation_of_page(page)
     except TiffFileError as error:
         raise OSError(f"cannot identify image file '{path}'") from error
 

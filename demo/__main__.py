@@ -38,13 +38,14 @@ def main() -> None:
         )
         use_private_fiftyone(arguments.folder)
         with ExitStack() as stack:
-            prepared = arguments.folder / "prepared"
+            prepared, fiftyone = arguments.folder / "prepared", version("fiftyone")
+            is_prepared = prepared.exists() and prepared.read_text() == fiftyone
             server = None
             # a database is made, or brought to another version, by one process alone
-            if _reads(prepared) == version("fiftyone") and not arguments.check:
+            if is_prepared and not arguments.check:
                 server = stack.enter_context(app_server(arguments.port))
             dataset = prepare(arguments.folder, arguments.composed)
-            prepared.write_text(version("fiftyone"))
+            prepared.write_text(fiftyone)
             if not arguments.check:
                 server = server or stack.enter_context(app_server(arguments.port))
                 _show(dataset, server, arguments.folder)
@@ -113,10 +114,6 @@ def _show(dataset: Any, server: AppServer, folder: Path) -> None:
         )
         with _worker(folder / "worker.log"):
             wait_for_interrupt()
-
-
-def _reads(file: Path) -> str | None:
-    return file.read_text() if file.exists() else None
 
 
 @contextmanager

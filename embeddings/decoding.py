@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
-from ..core.images import is_turned, orientation_of, pillows_limit_lifted
+from ..core.images import is_turned, orientation_of, orientation_of_page, pillows_limit_lifted
 
 # Whoever changes which pixels are read changes "decoded" in labelvet.embeddings.store.
 MAX_PIXELS = 500_000_000
@@ -196,8 +196,7 @@ def _read_tiff(page: Any) -> tuple[NDArray[Any], NDArray[Any] | None]:
         raise
     if apart:
         values = np.moveaxis(values, 0, 2)
-    tag = page.tags.get("Orientation")
-    values = _upright(values, 1 if tag is None else int(tag.value))
+    values = _upright(values, orientation_of_page(page))
     if page.photometric == 0:
         values = _inverted(values)
     if values.dtype.kind not in "iuf" or values.shape[2:] not in ((), (1,), (3,), (4,)):

@@ -30,6 +30,9 @@ _UNDO: dict[str, Callable[[Change], str]] = {
     CORRECTION: undo_correction,
 }
 
+# of the many tags and answers
+_LISTED = 200
+
 
 def undo(dataset: Any, token: Any) -> tuple[Change, str]:
     """Takes a change of any kind back; :func:`labelvet.dataset.changes.list_changes` lists them.
@@ -48,7 +51,7 @@ def undo(dataset: Any, token: Any) -> tuple[Change, str]:
     return change, _UNDO[change.kind](change)
 
 
-def undoable(dataset: Any, most: int = 200) -> tuple[list[Change], bool]:
+def undoable(dataset: Any, most: int = _LISTED) -> tuple[list[Change], bool]:
     """Lists what can be undone, the newest first: all that Finish has not closed, and of the many
     tags and answers the last ones.
 
@@ -73,7 +76,7 @@ class ChangesRequest(Request):
         most: how many of the many tags and answers, the last ones
     """
 
-    most: Annotated[int, Field(ge=1, le=1_000_000)] = 200
+    most: Annotated[int, Field(ge=1, le=1_000_000)] = _LISTED
 
 
 class UndoRequest(Request):

@@ -214,7 +214,8 @@ class _Bets:
         self._paid = stakes + self._values * wrong
         self._guesses = population.typical
         self._typical = _stakes(population.typical, odds)[_AS_GUESSED]
-        self._chosen: dict[tuple[int, float, int], NDArray[np.int64]] = {}
+        self._before = _before(wrong)
+        self._chosen: dict[tuple[int, float], list[NDArray[np.int64]]] = {}
 
     def wealth(self, total: int, aim: float, plan: int | None) -> float:
         """Returns the most that the gambler ever had, who began with 1.
@@ -236,40 +237,41 @@ class _Bets:
                 # the last place is for no bet
                 bets = np.vstack([grows[_AS_GUESSED], np.zeros(len(draws))])
                 parts = [
-                    np.log(part) + bets[self.choice(plan, aim, times), draws].cumsum()
-                    for times, part in _PLANNED.items()
+                    np.log(part) + bets[chosen, draws].cumsum()
+                    for part, chosen in zip(_PLANNED.values(), self.choices(plan, aim), strict=True)
                 ]
                 has = logsumexp([has, *parts], axis=0)
         return float(np.exp(np.clip(has.max(), 0.0, 700.0)))
 
-    def grows(self, total: int) -> NDArray[np.float64]:
+    def grows(self, total: int, readings: slice = slice(None)) -> NDArray[np.float64]:
         """Returns by how much the logarithm of each bet against a total grows with each draw,
-        (readings, odds, n)."""
-        expected = self._means + self._values * (total - _before(self._wrong)) / self._left
+        (readings, odds, n), of all readings or some."""
+        expected = self._means[readings] + self._values * (total - self._before) / self._left
         # of the last label everything is known, and rounding makes 0 of it
-        return np.asarray(np.log(np.maximum(self._paid, 1e-12) / np.maximum(expected, 1e-12)))
+        return np.asarray(
+            np.log(np.maximum(self._paid[readings], 1e-12) / np.maximum(expected, 1e-12))
+        )
 
-    def choice(self, plan: int, aim: float, times: int) -> NDArray[np.int64]:
+    def choices(self, plan: int, aim: float) -> list[NDArray[np.int64]]:
         """Returns which odds are bet at each draw so as to reach an aim against a total.
 
         Args:
             plan: the total
             aim: what is to be reached
-            times: in how many times the planned number of draws
 
         Returns:
-            (n,) places of the odds, -1 for no bet
+            for each of :data:`_PLANNED`, (n,) places of the odds, -1 for no bet
         """
-        known = self._chosen.get((plan, aim, times))
-        if known is None:
+        if (plan, aim) not in self._chosen:
+            (grows,) = self.grows(plan, slice(_AS_GUESSED, _AS_GUESSED + 1))
+            bets = grows.T.tolist()
             variances = np.maximum.accumulate(self._variances(plan / self._size))
-            known = self._chosen[plan, aim, times] = _reach(
-                np.log(aim) - np.log(_PLANNED[times]),
-                self.grows(plan)[_AS_GUESSED].T.tolist(),
-                np.sqrt(variances[:-1] * variances[1:]).tolist(),
-                max(times * (self._planned or 1), 1),
-            )
-        return known
+            between = np.sqrt(variances[:-1] * variances[1:]).tolist()
+            self._chosen[plan, aim] = [
+                _reach(np.log(aim / part), bets, between, max(times * (self._planned or 1), 1))
+                for times, part in _PLANNED.items()
+            ]
+        return self._chosen[plan, aim]
 
     def _variances(self, share: float) -> NDArray[np.float64]:
         """The variance of what the logarithm of a bet at each odds grows by, (odds,)."""
@@ -304,21 +306,22 @@ def _first_left(bets: _Bets, totals: range, ends: list[int], aim: float) -> int:
     def is_left(total: int, plan: int | None) -> bool:
         return bets.wealth(total, aim, plan) < aim
 
-    cells = [end for end in ends if (end - totals.start) * step >= 0]
-    del cells[sum((end - last) * step < 0 for end in cells) + 1 :]
+    # the last total of each cell, and the one whose plan it follows
+    cells: list[tuple[int, int]] = []
+    for end in ends:
+        if (end - totals.start) * step >= 0:
+            cells.append((min(end * step, last * step) * step, end))
+        if (end - last) * step >= 0:
+            break
     # of what needs no plan more speaks against a total that stands before another
-    begin = bisect(cells, False, key=lambda end: is_left(_nearer(end, last, step), None))
-    start = totals.start if begin == 0 else cells[begin - 1] + step
-    for end in cells[begin:]:
-        if is_left(_nearer(end, last, step), end):
-            cell = range(start, _nearer(end, last, step) + step, step)
-            return cell[bisect(cell, False, key=lambda total: is_left(total, end))]
+    begin = bisect(cells, False, key=lambda cell: is_left(cell[0], None))
+    start = cells[begin - 1][0] + step if begin else totals.start
+    for end, plan in cells[begin:]:
+        if is_left(end, plan):
+            cell = range(start, end + step, step)
+            return cell[bisect(cell, False, key=lambda total: is_left(total, plan))]
         start = end + step
     return last + step
-
-
-def _nearer(end: int, last: int, step: int) -> int:
-    return min(end, last) if step > 0 else max(end, last)
 
 
 def _reach(

@@ -54,7 +54,7 @@ def test_what_is_bet_for_the_planned_number_is_kept_on_average(planned, plan, ai
     for order in permutations(range(6), 5):  # of the last label everything is known
         one = draws(guesses, wrong, np.array(order), planned)
         for bets in (one._for_more, one._for_fewer):
-            chosen = bets.choice(plan, aim, 1)
+            chosen = bets.choices(plan, aim)[0]
             grows = np.append(bets.grows(2)[_AS_GUESSED], np.zeros((1, 5)), axis=0)
             ends.append(np.exp(grows[chosen, np.arange(5)].sum()))
     assert np.mean(ends[::2]) == pytest.approx(1)
