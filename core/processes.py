@@ -7,7 +7,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import IO, Any
 
@@ -26,16 +26,20 @@ _PR_SET_PDEATHSIG = 1
 
 @contextmanager
 def running(
-    command: Sequence[str], output: IO[Any] | int = subprocess.DEVNULL
+    command: Sequence[str],
+    output: IO[Any] | int = subprocess.DEVNULL,
+    environment: Mapping[str, str] | None = None,
 ) -> Iterator[subprocess.Popen[bytes]]:
     """Runs a process, and ends it with the block or with this process, whichever ends first.
 
     Args:
         command: the program and its arguments
         output: where what it prints goes, errors too where it is a file
+        environment: its own, by default that of this process
     """
     process = subprocess.Popen(
         [*_ending_with_parent(), *command],
+        env=environment,
         stdin=subprocess.DEVNULL,
         stdout=output,
         stderr=None if output == subprocess.DEVNULL else subprocess.STDOUT,

@@ -3,6 +3,7 @@ import * as fos from "@fiftyone/state";
 import { useCallback, useRef } from "react";
 import { useRecoilCallback, useRecoilValue } from "recoil";
 import { OTHER_VERSION } from "./binary";
+import { coalesced } from "./coalesced";
 
 /** What the App hands to a panel's component. */
 export interface PanelProps {
@@ -11,8 +12,16 @@ export interface PanelProps {
   layout?: { width?: number; height?: number };
 }
 
+/** What a panel is drawn from. */
+export interface Drawn<Wire> {
+  wire: Wire;
+  datasetName: string | null;
+  /** the page that Python opened the panel at, if it asked for one */
+  page: unknown;
+}
+
 /** What the methods of a panel's Python half are asked and answer, as its `messages.ts` says. */
-type MethodsOf<Methods> = Record<keyof Methods, { request: object; answer: object }>;
+export type MethodsOf<Methods> = Record<keyof Methods, { request: object; answer: object }>;
 
 /** A call to a method of the panel's Python half. */
 export type CallPython<Methods extends MethodsOf<Methods>> = <Name extends keyof Methods & string>(
@@ -38,6 +47,11 @@ interface Result {
   /** what the App is to do now */
   then?: { operator_uri: string; params: object }[];
 }
+
+// A reviewer answers once a second, and the grid takes half a second of the page's only thread.
+const GRID_REST_MS = 3_000;
+const RELOAD_GRID = "reload_samples";
+const reloadGrid = coalesced(() => executeOperator(RELOAD_GRID, {}), GRID_REST_MS);
 
 const OTHER_DATASET = "The App shows another dataset now.";
 
@@ -80,7 +94,8 @@ export function usePython<Methods extends MethodsOf<Methods>>(
             reject(new PythonError("The App's server did not answer. Is it still running?"));
           else {
             for (const { operator_uri, params } of result.then ?? [])
-              executeOperator(operator_uri, params);
+              if (operator_uri === RELOAD_GRID) reloadGrid();
+              else executeOperator(operator_uri, params);
             resolve(result);
           }
         });

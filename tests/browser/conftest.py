@@ -88,10 +88,23 @@ def page(request: pytest.FixtureRequest, _browser):
     shown.close()
 
 
+# each frame of a transition is drawn by the processor, and a click waits until it is over
+_STILL = """
+document.addEventListener("DOMContentLoaded", () => {
+  const style = document.createElement("style");
+  style.textContent =
+    "*, ::before, ::after { transition: none !important; animation: none !important }";
+  document.head.append(style);
+});
+"""
+
+
 def new_page(browser):
-    """A page of 1500 x 950 pixels, with patience and without the App's advertisement."""
+    """A page of 1500 x 950 pixels, with patience, without transitions and without the App's
+    advertisement."""
     page = browser.new_page(viewport={"width": 1500, "height": 950})
     page.set_default_timeout(150_000)
+    page.add_init_script(_STILL)
     page.add_init_script('localStorage["fiftyone-enterprise-tooltip-seen"] = "true"')
     return page
 

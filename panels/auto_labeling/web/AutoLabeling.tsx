@@ -1,20 +1,15 @@
-import * as fos from "@fiftyone/state";
-import React, { useMemo } from "react";
-import { useRecoilValue } from "recoil";
+import React from "react";
 import { openMaps, openSamples, openSources, type Source, useOpened } from "../../app/opening";
-import { type PanelProps, usePython } from "../../app/panel";
+import type { Drawn } from "../../app/panel";
 import panelCss from "../../app/panel.css?inline";
 import { ApprovalPage } from "./ApprovalPage";
 import css from "./autoLabeling.css?inline";
 import { useOverview } from "./hooks/useOverview";
 import { SourceList } from "./parts/SourceList";
-import { CONTRACT, type Methods, Wire } from "./wire";
+import type { Wire } from "./wire";
 
 /** The panel *Auto Labeling*: choose a run or a field, then review and approve its labels. */
-export function AutoLabeling(props: PanelProps) {
-  const python = usePython<Methods>(props, CONTRACT);
-  const wire = useMemo(() => new Wire(python), [python]);
-  const datasetName = useRecoilValue(fos.datasetName);
+export function AutoLabeling({ wire, datasetName }: Drawn<Wire>) {
   const { overview, problem, refresh } = useOverview(wire, datasetName);
   const source = useOpened(openSources, datasetName);
 

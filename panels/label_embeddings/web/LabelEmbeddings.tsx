@@ -1,26 +1,21 @@
-import * as fos from "@fiftyone/state";
 import { LinearProgress } from "@mui/material";
-import React, { useCallback, useEffect, useMemo } from "react";
-import { useRecoilValue } from "recoil";
+import React, { useCallback, useEffect } from "react";
 import { Button } from "../../app/Button";
 import { openMaps, openReviews, openSamples, useOpened } from "../../app/opening";
-import { type PanelProps, usePython } from "../../app/panel";
+import type { Drawn } from "../../app/panel";
 import css from "../../app/panel.css?inline";
 import { useOpenRun } from "./hooks/useOpenRun";
 import { useRuns } from "./hooks/useRuns";
 import { RunList } from "./parts/RunList";
 import { RunPicker } from "./parts/RunPicker";
 import { RunPage } from "./RunPage";
-import { CONTRACT, type Methods, Wire } from "./wire";
+import type { Wire } from "./wire";
 
 /** Where a review that was asked for has begun: what a person leaves stays left. */
 const begun = new Set<string>();
 
 /** The panel *Label embeddings*: choose a run, then judge its labels. */
-export function LabelEmbeddings(props: PanelProps) {
-  const python = usePython<Methods>(props, CONTRACT);
-  const wire = useMemo(() => new Wire(python), [python]);
-  const datasetName = useRecoilValue(fos.datasetName);
+export function LabelEmbeddings({ wire, datasetName, page }: Drawn<Wire>) {
   const { runs, problem: listProblem, refresh } = useRuns(wire, datasetName);
   const chosen = useOpened(openMaps, datasetName);
   const key = chosen ?? null;
@@ -37,7 +32,7 @@ export function LabelEmbeddings(props: PanelProps) {
     [datasetName, refresh],
   );
 
-  const asked = props.data?.page === "review";
+  const asked = page === "review";
   const asksReview = asked && opened?.run.patchesField != null;
   useEffect(() => {
     if (!asksReview || datasetName === null || begun.has(datasetName)) return;

@@ -1,11 +1,9 @@
-import * as fos from "@fiftyone/state";
 import { ToggleButton, ToggleButtonGroup } from "@mui/material";
-import React, { useMemo, useState } from "react";
-import { useRecoilValue } from "recoil";
+import React, { useState } from "react";
 import { Button } from "../../app/Button";
 import { Icon } from "../../app/Icon";
 import { openMaps, openSources } from "../../app/opening";
-import { type PanelProps, usePython } from "../../app/panel";
+import type { Drawn } from "../../app/panel";
 import panelCss from "../../app/panel.css?inline";
 import { Question } from "../../app/Question";
 import { Status } from "../../app/Status";
@@ -16,13 +14,11 @@ import { Row } from "./Row";
 import css from "./runs.css?inline";
 import {
   type Action,
-  CONTRACT,
   type Listing,
-  type Methods,
   OPERATION_STATES,
   type Operation,
   type OperationState,
-  Wire,
+  type Wire,
 } from "./wire";
 
 const PAGE = 25;
@@ -30,10 +26,7 @@ const LONGEST = 200;
 const ALL = "all";
 
 /** The panel *Runs*: what was scheduled on this dataset. */
-export function Runs(props: PanelProps) {
-  const python = usePython<Methods>(props, CONTRACT);
-  const wire = useMemo(() => new Wire(python), [python]);
-  const datasetName = useRecoilValue(fos.datasetName);
+export function Runs({ wire, datasetName }: Drawn<Wire>) {
   const [state, setState] = useState<OperationState | null>(null);
   const [limit, setLimit] = useState(PAGE);
   const [unfolded, setUnfolded] = useState<string | null>(null);
