@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import io
+import subprocess
+import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 from labelvet.core.errors import Cancelled
+from labelvet.embeddings import decoding
 from labelvet.embeddings.decoding import DecodingThreads, UnreadableImage, read_given, read_pixels
 from PIL import Image, ImageOps
 
@@ -37,13 +40,40 @@ def test_jpegs_have_the_pixels_that_pillow_reads(tmp_path, mode, options):
     np.testing.assert_array_equal(read_pixels(path), np.asarray(expected))
 
 
-def test_what_is_no_jpeg_is_not_read_whole_to_see_that(tmp_path, monkeypatch):
-    import torchvision.io
+@pytest.mark.parametrize("options", [{}, {"progressive": True}])
+def test_what_pillow_cannot_decode_is_unreadable(tmp_path, options):
+    """OpenCV gives the part that it has read."""
+    path = tmp_path / "image.jpg"
+    Image.effect_noise((640, 480), 80).save(path, **options)
+    content = path.read_bytes()
+    half = len(content) // 2
+    for broken in (content[:-2], content[:half], content[:half] + b"\xff\xa9" + content[half:]):
+        path.write_bytes(broken)
+        with pytest.raises(UnreadableImage):
+            read_pixels(str(path))
+    path.write_bytes(content + b"what a camera adds")
+    assert read_pixels(str(path)).shape == (480, 640, 3)
 
+
+def test_no_model_is_loaded_to_look_at_a_picture(tmp_path):
+    """The App's server shows crops, and needs neither torch nor torchvision for them."""
+    path = tmp_path / "image.jpg"
+    Image.effect_noise((64, 48), 80).save(path)
+    script = (
+        "import sys; from labelvet.embeddings.decoding import read_pixels; "
+        "read_pixels(sys.argv[1]); print('torch' in sys.modules)"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", script, str(path)], capture_output=True, text=True, check=True
+    )
+    assert ended.stdout.strip() == "False"
+
+
+def test_what_is_no_jpeg_is_not_read_whole_to_see_that(tmp_path, monkeypatch):
     file = tmp_path / "deep.tif"
     pixels = np.arange(12, dtype=np.uint16).reshape(3, 4)
     Image.fromarray(pixels).save(file)
-    monkeypatch.setattr(torchvision.io, "read_file", None)
+    monkeypatch.setattr(decoding, "_jpeg_header", None)
     assert read_pixels(str(file)).shape == (3, 4, 3)
 
 

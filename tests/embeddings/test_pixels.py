@@ -268,12 +268,12 @@ def test_the_header_of_a_jpeg_is_found_behind_what_comes_first(tmp_path):
         path, exif=exif, progressive=True, comment=b"c" * 900, icc_profile=b"i" * 70_000
     )
     data = path.read_bytes()
-    assert decoding._jpeg_header(memoryview(data)) == (70, 50, True)
+    assert decoding._jpeg_header(data)[:2] == ((70, 50, 3), True)
     filled = data[:2] + b"\xff\xff" + data[2:]
-    assert decoding._jpeg_header(memoryview(filled)) == (70, 50, True)
+    assert decoding._jpeg_header(filled)[:2] == ((70, 50, 3), True)
     for cut in range(40):
         with pytest.raises(RuntimeError, match="size"):
-            decoding._jpeg_header(memoryview(data[:cut]))
+            decoding._jpeg_header(data[:cut])
 
 
 def test_a_jpeg_with_strange_bytes_is_upright_and_has_the_limit(tmp_path, monkeypatch):
