@@ -26,39 +26,17 @@ KEY = "judged_patches"
 TAG = "needs-review"
 
 
-@pytest.fixture(scope="session")
-def scenes(tmp_path_factory):
-    """Generated scenes with a simulated detector's ``predictions``."""
-    from labelvet.core.versions import PLUGIN
-    from labelvet.demo.dataset import PREDICTIONS, composed_dataset
-    from labelvet.demo.stamps import StampsUnavailable
-
-    folder = tmp_path_factory.mktemp("scenes")
-    try:
-        dataset = composed_dataset(
-            "scenes-in-the-browser", folder, PLUGIN / ".cache" / "stamps", 60
-        )
-    except StampsUnavailable as reason:
-        pytest.skip(str(reason))
-    dataset.rename_sample_field(PREDICTIONS, FIELD)
-    yield dataset
-    dataset.delete()
-
-
 @pytest.fixture
-def mapped(request):
-    """A dataset, ``coco128`` where a test names no other, with a map of its predictions; what a
-    test adds is taken away after it."""
-    dataset = request.getfixturevalue(getattr(request, "param", "coco128"))
-    dataset.reload()
-    compute_visualization(dataset, FIELD, KEY, seed=51, progress=False, overwrite=True)
-    yield dataset
-    dataset.reload()
-    dataset.untag_labels(TAG, label_fields=FIELD)
-    for name in dataset.list_saved_views():
-        dataset.delete_saved_view(name)
-    if dataset.has_brain_run(KEY):
-        dataset.delete_brain_run(KEY)
+def mapped(coco128):
+    """``coco128`` with a map of its predictions; what a test adds is taken away after it."""
+    compute_visualization(coco128, FIELD, KEY, seed=51, progress=False, overwrite=True)
+    yield coco128
+    coco128.reload()
+    coco128.untag_labels(TAG, label_fields=FIELD)
+    for name in coco128.list_saved_views():
+        coco128.delete_saved_view(name)
+    if coco128.has_brain_run(KEY):
+        coco128.delete_brain_run(KEY)
 
 
 @pytest.fixture
@@ -133,15 +111,13 @@ def open_list(page, address: str) -> None:
     page.locator('[data-cy="new-panel-option-label_embeddings"]').click()
 
 
-@pytest.mark.parametrize("mapped", ["coco128", "scenes"], indirect=True)
-def test_analyze_patch_embeddings(app, page, mapped, screenshot, noise, request):
-    kind = "" if "coco128" in request.node.name else "-scenes"
+def test_analyze_patch_embeddings(app, page, mapped, screenshot, noise):
     points = mapped.count(f"{FIELD}.detections")
     classes = mapped.count_values(f"{FIELD}.detections.label")
     common = max(classes, key=classes.get)
     open_map(page, app(mapped.name), points)
     page.locator(".lv-legend", has_text=common).wait_for()
-    screenshot(f"label-embeddings-by-label{kind}")
+    screenshot("label-embeddings-by-label")
 
     # Color by > confidence, lasso a cluster, see it in the grid
     color_by(page, FIELD, "confidence")
@@ -150,7 +126,7 @@ def test_analyze_patch_embeddings(app, page, mapped, screenshot, noise, request)
     page.locator(".lv-tile img").first.wait_for()
     lassoed = count(page, "selected")
     assert 0 < lassoed < points
-    screenshot(f"label-embeddings-by-confidence-lassoed{kind}")
+    screenshot("label-embeddings-by-confidence-lassoed")
 
     # one key tags what is selected, another takes it back
     page.keyboard.press("t")
@@ -160,7 +136,7 @@ def test_analyze_patch_embeddings(app, page, mapped, screenshot, noise, request)
     flagged_images = len(mapped.match_labels(tags=TAG, fields=FIELD))
     wait_for_grid(page, f"{flagged_images} samples")
     page.locator(".lv-bars", has_text=TAG).wait_for()
-    screenshot(f"label-embeddings-tagged{kind}")
+    screenshot("label-embeddings-tagged")
     page.keyboard.press("z")
     page.locator(".lv-status", has_text="no longer").wait_for()
     assert mapped.count_label_tags(FIELD) == {}
@@ -193,7 +169,7 @@ def test_analyze_patch_embeddings(app, page, mapped, screenshot, noise, request)
     wait_for_count(page, f"{sure:,} in view")
     page.keyboard.press("a")
     wait_for_count(page, f"{sure:,} selected")
-    screenshot(f"label-embeddings-class-and-confidence{kind}")
+    screenshot("label-embeddings-class-and-confidence")
     page.keyboard.press("Escape")
     page.locator('[data-cy="btn-clear-view-bar"]').click()
 
@@ -201,7 +177,7 @@ def test_analyze_patch_embeddings(app, page, mapped, screenshot, noise, request)
     page.get_by_role("button", name="Exclude tagged").click()
     page.get_by_role("menuitem", name="Labels").click()
     page.locator(".lv-status", has_text="are hidden").wait_for()
-    screenshot(f"label-embeddings-excluded{kind}")
+    screenshot("label-embeddings-excluded")
     assert noise == []
 
 

@@ -68,6 +68,7 @@ class RayCluster:
             process = subprocess.Popen(
                 [
                     *(RAY, "start", *options, "--block", "--disable-usage-stats"),
+                    "--include-log-monitor=false",  # which reads files all the time
                     *("--node-ip-address=127.0.0.1", f"--object-store-memory={_STORE_BYTES}"),
                 ],
                 env=self._node_environment,

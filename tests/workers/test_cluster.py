@@ -33,13 +33,14 @@ def cluster_worker(ray_cluster, start_worker):
 def test_the_cluster_embeds_what_this_machine_would(coco128, cluster_worker, tmp_path, monkeypatch):
     import labelvet
 
+    some = coco128.limit(48)
     monkeypatch.setenv("LABELVET_CACHE_DIR", str(tmp_path / "here"))
     labelvet.compute_visualization(
-        coco128, "predictions", "here", method="pca", precision="fp32", overwrite=True
+        some, "predictions", "here", method="pca", precision="fp32", overwrite=True
     )
     worker = cluster_worker(LABELVET_CACHE_DIR=str(tmp_path / "there"))
     assert "a Ray cluster of 3 nodes, 2 CPUs" in worker.printed
-    id_ = schedule(coco128, "there", "gpu-cluster", precision="fp32")
+    id_ = schedule(some, "there", "gpu-cluster", precision="fp32")
     done = wait_for_state(id_, "completed", "failed")
     assert done.state == "completed", done.trace
     coco128.reload()
@@ -61,7 +62,7 @@ def test_a_run_survives_its_ray_worker_and_its_worker_and_stops_when_told(
 ):
     store = {"LABELVET_CACHE_DIR": str(tmp_path / "store")}
     first = cluster_worker("--take-over", **store)
-    some = coco128.limit(64)
+    some = coco128.limit(48)
     patches = some.count("predictions.detections")
     id_ = schedule(some, "taken_over", "gpu-cluster", **SLOW)
     wait_until(lambda: embedding(id_) > 0)
@@ -93,7 +94,7 @@ def test_a_run_survives_its_ray_worker_and_its_worker_and_stops_when_told(
 
 def test_a_node_that_joins_is_used(coco128, ray_cluster, cluster_worker, tmp_path):
     cluster_worker(LABELVET_CACHE_DIR=str(tmp_path / "store"))
-    id_ = schedule(coco128.limit(64), "grown", "gpu-cluster", **SLOW, alpha=0.2)
+    id_ = schedule(coco128.limit(48), "grown", "gpu-cluster", **SLOW, alpha=0.2)
     wait_until(lambda: embedding(id_) > 0)
     busy = ray_cluster.workers
     for worker in busy:  # so that something is left to do when the node is there
