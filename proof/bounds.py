@@ -20,9 +20,10 @@ has to be chosen.
 Where it is known about how many answers there will be, most of the wealth is bet otherwise: before
 each draw, at the v whose growth has the best chance to reach what is aimed at in the draws that are
 left until then (Voracek and Orabona, "STaR-Bets: sequential target-recalculating bets for tighter
-confidence intervals", 2025). The bounds are narrowest then, and hold at all other times, too. Close
-numbers of wrong labels are bet against in the same way, so that what is said against one is said
-against all that are further off.
+confidence intervals", 2025), and by the way to read the guesses that fits best with the answers so
+far: as a whole they may be far too high. The bounds are narrowest then, and hold at all other
+times, too. Close numbers of wrong labels are bet against in the same way, so that what is said
+against one is said against all that are further off.
 """
 
 from __future__ import annotations
@@ -33,16 +34,15 @@ from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit, logit, logsumexp
+from scipy.special import expit, log_expit, logit, logsumexp
 from scipy.stats import norm
 
 # By which factor the odds of a wrong label are other than what is bet against.
 _MORE = np.array([*np.geomspace(1.08, 6, 16), 12.0, 40.0, 200.0])
 _FEWER = np.array([*1 / np.geomspace(1.08, 12, 17), 0.03, 0.005])
 # By which factor the odds of a guess are multiplied, 0 for no guess at all; what each begins with.
-_READINGS = np.array([0.0, 0.3, 1.0, 3.0])
-_BEGINS = np.array([0.2, 0.15, 0.5, 0.15])
-_AS_GUESSED = 2
+_READINGS = np.array([0.0, 0.1, 0.3, 1.0, 3.0])
+_BEGINS = np.array([0.2, 0.05, 0.1, 0.5, 0.15])
 # What part of the wealth is bet for how many times the planned number of answers.
 _PLANNED = {1: 0.85, 3: 0.07}
 # The variance by which a logarithm of wealth should grow in all draws that are left, by how many
@@ -193,7 +193,11 @@ class Draws:
 
 
 class _Bets:
-    """What a gambler puts on n draws: a bet for each reading of the guesses and each odds."""
+    """What a gambler puts on n draws: a bet for each reading of the guesses and each odds.
+
+    Attributes:
+        read: (n,) how the guesses are read where one way is chosen, places of :data:`_READINGS`
+    """
 
     def __init__(
         self,
@@ -212,8 +216,8 @@ class _Bets:
         # the mean of h over those that were left before each draw
         self._means = (totals[:, :, None] - gone[:, :, :n]) / self._left
         self._paid = stakes + self._values * wrong
-        self._guesses = population.typical
-        self._typical = _stakes(population.typical, odds)[_AS_GUESSED]
+        self._guesses, self._typical = population.typical, _stakes(population.typical, odds)
+        self.read = _likeliest(population.guesses[rows], wrong)
         self._before = _before(wrong)
         self._chosen: dict[tuple[int, float], list[NDArray[np.int64]]] = {}
 
@@ -235,7 +239,7 @@ class _Bets:
             if plan is not None:
                 draws = np.arange(len(self._wrong))
                 # the last place is for no bet
-                bets = np.vstack([grows[_AS_GUESSED], np.zeros(len(draws))])
+                bets = np.vstack([grows[self.read, :, draws].T, np.zeros(len(draws))])
                 parts = [
                     np.log(part) + bets[chosen, draws].cumsum()
                     for part, chosen in zip(_PLANNED.values(), self.choices(plan, aim), strict=True)
@@ -243,14 +247,12 @@ class _Bets:
                 has = logsumexp([has, *parts], axis=0)
         return float(np.exp(np.clip(has.max(), 0.0, 700.0)))
 
-    def grows(self, total: int, readings: slice = slice(None)) -> NDArray[np.float64]:
+    def grows(self, total: int) -> NDArray[np.float64]:
         """Returns by how much the logarithm of each bet against a total grows with each draw,
-        (readings, odds, n), of all readings or some."""
-        expected = self._means[readings] + self._values * (total - self._before) / self._left
+        (readings, odds, n)."""
+        expected = self._means + self._values * (total - self._before) / self._left
         # of the last label everything is known, and rounding makes 0 of it
-        return np.asarray(
-            np.log(np.maximum(self._paid[readings], 1e-12) / np.maximum(expected, 1e-12))
-        )
+        return np.asarray(np.log(np.maximum(self._paid, 1e-12) / np.maximum(expected, 1e-12)))
 
     def choices(self, plan: int, aim: float) -> list[NDArray[np.int64]]:
         """Returns which odds are bet at each draw so as to reach an aim against a total.
@@ -263,10 +265,9 @@ class _Bets:
             for each of :data:`_PLANNED`, (n,) places of the odds, -1 for no bet
         """
         if (plan, aim) not in self._chosen:
-            (grows,) = self.grows(plan, slice(_AS_GUESSED, _AS_GUESSED + 1))
-            bets = grows.T.tolist()
-            variances = np.maximum.accumulate(self._variances(plan / self._size))
-            between = np.sqrt(variances[:-1] * variances[1:]).tolist()
+            bets = self.grows(plan)[self.read, :, np.arange(len(self.read))].tolist()
+            variances = np.maximum.accumulate(self._variances(plan / self._size), axis=1)
+            between = np.sqrt(variances[:, :-1] * variances[:, 1:])[self.read].tolist()
             self._chosen[plan, aim] = [
                 _reach(np.log(aim / part), bets, between, max(times * (self._planned or 1), 1))
                 for times, part in _PLANNED.items()
@@ -274,17 +275,17 @@ class _Bets:
         return self._chosen[plan, aim]
 
     def _variances(self, share: float) -> NDArray[np.float64]:
-        """The variance of what the logarithm of a bet at each odds grows by, (odds,)."""
+        """The variance of what the logarithm of each bet grows by, (readings, odds)."""
         share = float(np.clip(share, 1e-4, 1 - 1e-4))
         wrong = _with_mean(self._guesses, share)
         values = self._values[0]
-        expected = self._typical.mean(axis=1, keepdims=True) + values * share
+        expected = self._typical.mean(axis=2, keepdims=True) + values * share
         grows = [
             np.log(np.maximum(self._typical + values * said, 1e-12) / np.maximum(expected, 1e-12))
             for said in (1, 0)
         ]
         first, second = (
-            (wrong * grows[0] ** power + (1 - wrong) * grows[1] ** power).mean(axis=1)
+            (wrong * grows[0] ** power + (1 - wrong) * grows[1] ** power).mean(axis=2)
             for power in (1, 2)
         )
         return np.asarray(np.maximum(second - first**2, 1e-12))
@@ -325,15 +326,15 @@ def _first_left(bets: _Bets, totals: range, ends: list[int], aim: float) -> int:
 
 
 def _reach(
-    missing: float, bets: list[list[float]], between: list[float], end: int
+    missing: float, bets: list[list[float]], between: list[list[float]], end: int
 ) -> NDArray[np.int64]:
     """Bets so as to reach an aim in time, and anew for twice the time where it does not.
 
     Args:
         missing: by how much the logarithm of the wealth should grow
         bets: (n, odds) by how much a bet at each odds grows with each draw
-        between: (odds - 1,) variances per draw that lie between those of a bet at one of the odds
-            and at the next
+        between: (n, odds - 1) variances per draw that lie between those of a bet at one of the
+            odds and at the next
         end: after how many draws
 
     Returns:
@@ -347,9 +348,18 @@ def _reach(
             chosen.append(-1)
             continue
         wanted = _VARIANCES[min(int(missing * _TENTHS), last)]
-        chosen.append(bisect(between, wanted / (end - draw)))
+        chosen.append(bisect(between[draw], wanted / (end - draw)))
         missing -= bet[chosen[-1]]
     return np.array(chosen, dtype=np.int64)
+
+
+def _likeliest(guesses: NDArray[np.float64], wrong: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Which way to read the guesses fits best with the answers before each draw, (n,) places of
+    :data:`_READINGS`."""
+    odds = logit(guesses) + np.log(_READINGS[1:])[:, None]
+    fits = log_expit(np.where(wrong > 0.5, odds, -odds)).cumsum(axis=1)
+    before = np.concatenate([np.zeros((len(odds), 1)), fits], axis=1)[:, :-1]
+    return np.asarray(1 + (before + np.log(_BEGINS[1:])[:, None]).argmax(axis=0), dtype=np.int64)
 
 
 def _stakes(guesses: NDArray[np.float64], odds: NDArray[np.float64]) -> NDArray[np.float64]:

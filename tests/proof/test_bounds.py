@@ -4,7 +4,7 @@ from itertools import permutations
 
 import numpy as np
 import pytest
-from labelvet.proof.bounds import _AS_GUESSED, Draws, Population
+from labelvet.proof.bounds import _READINGS, Draws, Population
 
 
 def draws(guesses: np.ndarray, wrong: np.ndarray, order: np.ndarray, planned=None) -> Draws:
@@ -55,8 +55,9 @@ def test_what_is_bet_for_the_planned_number_is_kept_on_average(planned, plan, ai
         one = draws(guesses, wrong, np.array(order), planned)
         for bets in (one._for_more, one._for_fewer):
             chosen = bets.choices(plan, aim)[0]
-            grows = np.append(bets.grows(2)[_AS_GUESSED], np.zeros((1, 5)), axis=0)
-            ends.append(np.exp(grows[chosen, np.arange(5)].sum()))
+            read = bets.grows(2)[bets.read, :, np.arange(5)]
+            grows = np.append(read, np.zeros((5, 1)), axis=1)
+            ends.append(np.exp(grows[np.arange(5), chosen].sum()))
     assert np.mean(ends[::2]) == pytest.approx(1)
     assert np.mean(ends[1::2]) == pytest.approx(1)
     assert np.ptp(ends) > 0
@@ -149,6 +150,32 @@ def test_good_guesses_narrow_the_bounds_by_a_quarter_and_bad_ones_cost_little():
     good, none, bad = (np.mean(widths[name]) for name in ("good", "none", "bad"))
     assert good < 0.75 * none
     assert bad < 1.25 * none
+
+
+def test_guesses_that_are_far_too_high_are_read_so():
+    rng = np.random.default_rng(8)
+    p = rng.beta(0.03, 2.97, 3000)
+    wrong = rng.random(3000) < p
+    high = p * 10 / (1 + p * 9)  # of ten times the odds
+    orders = [np.random.default_rng(run).permutation(3000)[:140] for run in range(10)]
+    widths = []
+    for guesses in (p, high):
+        found = [draws(guesses, wrong, order, 140).bounds(0.05) for order in orders]
+        widths.append(np.mean([one.high - one.low for one in found]))
+    assert widths[1] < 1.1 * widths[0]
+    bets = draws(high, wrong, orders[0], 140)._for_fewer
+    assert _READINGS[bets.read[0]] == 1 and _READINGS[bets.read[-1]] == 0.1
+
+
+def test_how_guesses_are_read_depends_on_earlier_answers_alone():
+    rng = np.random.default_rng(3)
+    guesses, rows = rng.random(60), np.arange(60)
+    said = (rng.random(60) < 0.1).astype(float)
+    for place in (0, 20, 59):
+        other = said.copy()
+        other[place:] = 1 - other[place:]
+        one, two = (Draws(Population(guesses), rows, w, 60)._for_more.read for w in (said, other))
+        assert one[: place + 1].tolist() == two[: place + 1].tolist()
 
 
 def test_bounds_are_narrowest_after_the_planned_number():
