@@ -61,12 +61,12 @@ web-checked: panels/node_modules
 	@cmp .cache/dist/index.umd.js dist/index.umd.js || \
 		{ echo "dist/index.umd.js is not what panels/ builds: run 'make web' and commit it" >&2; exit 1; }
 
-# several tests at a time, see tests/conftest.py: of all tests two, as three on two cores took as long; what
-# waited in vain for a page of the browser is tried once more, and told ("rerun")
+# several tests at a time, see tests/conftest.py: of all tests three, as on two cores two left a fourth of them idle;
+# what waited in vain for a page of the browser is tried once more, and told ("rerun")
 PYTEST = $(PY) -m pytest tests --dist loadscope --no-loadscope-reorder
 
 test: lint web-check
-	@$(PYTEST) -n logical --maxprocesses 3 --reruns 1 --only-rerun '^TimeoutError: (Locator|Page)' -rsR --durations 20
+	@$(PYTEST) -n 3 --reruns 1 --only-rerun '^TimeoutError: (Locator|Page)' -rsR --durations 20
 
 test-fast: setup
 	@$(PYTEST) -n logical --maxprocesses 4 -m "not (slow or training or browser or ray or processes)"
