@@ -125,12 +125,15 @@ def _read_jpeg(path: str) -> NDArray[np.uint8]:
     if not _is_whole_jpeg(content, frame):  # of which OpenCV may give what it has read
         raise RuntimeError("it does not come to its end")
     flags = cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION
-    pixels = cv2.imdecode(np.frombuffer(content, np.uint8), flags)
+    try:
+        pixels = cv2.imdecode(np.frombuffer(content, np.uint8), flags)
+    except cv2.error as error:
+        raise RuntimeError(str(error)) from error
     if pixels is None:
         raise RuntimeError("OpenCV cannot read it")
     # looking for an orientation takes time, and images from the web have none
     if has_exif:
-        with Image.open(io.BytesIO(content)) as image:
+        with pillows_limit_lifted(), Image.open(io.BytesIO(content)) as image:
             pixels = _upright(pixels, orientation_of(image))
     return np.ascontiguousarray(pixels)
 

@@ -260,6 +260,13 @@ def test_one_limit_for_every_format(saved, monkeypatch, name):
         saved(image, name)
 
 
+def test_the_orientation_of_a_large_photo_is_read(saved, monkeypatch):
+    exif = Image.Exif()
+    exif[ORIENTATION] = 6
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+    assert saved(Image.fromarray(corners()), "a.jpg", exif=exif).shape == (48, 32, 3)
+
+
 def test_the_header_of_a_jpeg_is_found_behind_what_comes_first(tmp_path):
     exif = Image.Exif()
     exif[0x010E] = "x" * 5000
