@@ -353,10 +353,16 @@ def _reach(
     return np.array(chosen, dtype=np.int64)
 
 
+def _log_odds(guesses: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The logarithms of the odds of some guesses in each reading, (readings, n)."""
+    with np.errstate(divide="ignore"):
+        return np.asarray(logit(guesses) + np.log(_READINGS)[:, None])
+
+
 def _likeliest(guesses: NDArray[np.float64], wrong: NDArray[np.float64]) -> NDArray[np.int64]:
     """Which way to read the guesses fits best with the answers before each draw, (n,) places of
     :data:`_READINGS`."""
-    odds = logit(guesses) + np.log(_READINGS[1:])[:, None]
+    odds = _log_odds(guesses)[1:]
     fits = log_expit(np.where(wrong > 0.5, odds, -odds)).cumsum(axis=1)
     before = np.concatenate([np.zeros((len(odds), 1)), fits], axis=1)[:, :-1]
     return np.asarray(1 + (before + np.log(_BEGINS[1:])[:, None]).argmax(axis=0), dtype=np.int64)
@@ -364,8 +370,7 @@ def _likeliest(guesses: NDArray[np.float64], wrong: NDArray[np.float64]) -> NDAr
 
 def _stakes(guesses: NDArray[np.float64], odds: NDArray[np.float64]) -> NDArray[np.float64]:
     """The h of each reading and odds for some guesses, (readings, odds, n)."""
-    with np.errstate(divide="ignore"):
-        read = expit(logit(guesses) + np.log(_READINGS)[:, None])[:, None, :]
+    read = expit(_log_odds(guesses))[:, None, :]
     v = (odds - 1)[None, :, None]
     root = np.sqrt(np.maximum((1 - v) ** 2 + 4 * (1 - read) * v, 0.0))
     return np.asarray(((1 - v) + root) / 2)
