@@ -74,15 +74,19 @@ def use_private_fiftyone(folder: Path) -> None:
     }
 
 
-def use_temporary_fiftyone(prefix: str) -> Path:
+def use_temporary_fiftyone(prefix: str, within: str | None = None) -> Path:
     """Does so in a temporary folder, where labelvet keeps its embeddings too, and returns it.
 
     The folder goes with the process, after FiftyOne's exit handlers, which write to the database.
 
+    Args:
+        prefix: what its name begins with
+        within: where it is made, by default where the system has its temporary files
+
     Raises:
         RuntimeError: see :func:`use_private_fiftyone`
     """
-    folder = Path(tempfile.mkdtemp(prefix=prefix))
+    folder = Path(tempfile.mkdtemp(prefix=prefix, dir=within))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     use_private_fiftyone(folder / "fiftyone")
     os.environ["LABELVET_CACHE_DIR"] = str(folder / "cache")
