@@ -61,12 +61,13 @@ web-checked: panels/node_modules
 	@cmp .cache/dist/index.umd.js dist/index.umd.js || \
 		{ echo "dist/index.umd.js is not what panels/ builds: run 'make web' and commit it" >&2; exit 1; }
 
-# several tests at a time, see tests/conftest.py: of all tests three, as on two cores two left a fourth of them idle;
+# several tests at a time, see tests/conftest.py: of all tests four, as many wait for a page, a worker or a
+# cluster, and three left a fifth of two cores idle;
 # what waited in vain for a page of the browser is tried once more, and told ("rerun")
 PYTEST = $(PY) -m pytest tests --dist loadscope --no-loadscope-reorder
 
 test: lint web-check
-	@$(PYTEST) -n 3 --reruns 1 --only-rerun '^TimeoutError: (Locator|Page)' -rsR --durations 20
+	@$(PYTEST) -n 4 --reruns 1 --only-rerun '^TimeoutError: (Locator|Page)' -rsR --durations 20
 
 test-fast: setup
 	@$(PYTEST) -n logical --maxprocesses 4 -m "not (slow or training or browser or ray or processes)"

@@ -77,7 +77,7 @@ def _train(folder: Path, cut_outs: dict[str, list[NDArray[np.uint8]]]) -> Path:
         data=folder / "data.yaml", project=folder, name="run", device="cpu", imgsz=_SIDE,
         epochs=_EPOCHS, batch=_BATCH, nbs=_BATCH, optimizer="AdamW", lr0=0.003, warmup_epochs=1.0,
         cos_lr=True, mosaic=0.0, scale=0.2, erasing=0.0, seed=_SEED, deterministic=True, workers=0,
-        cache="ram", amp=False, val=False, plots=False, verbose=False,
+        cache="ram", amp=False, val=False, save=False, plots=False, verbose=False,
     )  # fmt: skip
     return folder / "run" / "weights" / "last.pt"
 

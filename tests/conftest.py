@@ -20,7 +20,7 @@ from filelock import FileLock
 
 ROOT = Path(__file__).resolve().parents[1]
 CACHE = ROOT / ".cache"
-_MEMORY = 8 * 2**30  # bytes, of which three processes of tests take a few
+_MEMORY = 8 * 2**30  # bytes, of which the processes of the tests take a few
 COCO128 = Path(os.environ.get("LABELVET_COCO128", ROOT.parent / "shared" / "data" / "coco128"))
 
 
