@@ -125,10 +125,7 @@ def _read_jpeg(path: str) -> NDArray[np.uint8]:
     if not _is_whole_jpeg(content, frame):  # of which OpenCV may give what it has read
         raise RuntimeError("it does not come to its end")
     flags = cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION
-    try:
-        pixels = cv2.imdecode(np.frombuffer(content, np.uint8), flags)
-    except cv2.error as error:
-        raise RuntimeError(str(error)) from error
+    pixels = _decode_by_opencv(np.frombuffer(content, np.uint8), flags)
     if pixels is None:
         raise RuntimeError("OpenCV cannot read it")
     # looking for an orientation takes time, and images from the web have none
@@ -236,16 +233,23 @@ def _read_by_opencv(path: str, reason: str) -> tuple[NDArray[Any], NDArray[Any] 
     """
     import cv2
 
-    try:
-        read = cv2.imdecode(np.fromfile(path, dtype=np.uint8), cv2.IMREAD_UNCHANGED)
-    except cv2.error:
-        read = None
+    read = _decode_by_opencv(np.fromfile(path, dtype=np.uint8), cv2.IMREAD_UNCHANGED)
     if read is None or (read.ndim == 3 and read.shape[2] not in (3, 4)):
         raise UnreadableImage(reason)
     _check_size(read.shape[1], read.shape[0])
     if read.ndim == 2:
         return read, None
     return read[..., 2::-1], read[..., 3:] if read.shape[2] == 4 else None
+
+
+def _decode_by_opencv(content: NDArray[np.uint8], flags: int) -> NDArray[Any] | None:
+    """Decodes a file; returns None where OpenCV cannot, or refuses its size."""
+    import cv2
+
+    try:
+        return cv2.imdecode(content, flags)
+    except cv2.error:
+        return None
 
 
 def _is_unsigned(tags: dict[int, Any]) -> bool:
