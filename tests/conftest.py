@@ -20,8 +20,8 @@ from filelock import FileLock
 
 ROOT = Path(__file__).resolve().parents[1]
 CACHE = ROOT / ".cache"
-_MEMORY = 8 * 2**30  # bytes, of which the processes of the tests take a few
 COCO128 = Path(os.environ.get("LABELVET_COCO128", ROOT.parent / "shared" / "data" / "coco128"))
+_MEMORY = 8 * 2**30  # bytes, of which the processes of the tests take a few
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -43,9 +43,9 @@ def pytest_configure(config: pytest.Config) -> None:
 def _folder_in_memory() -> str | None:
     """Where the database does not wait for a disk, with which the tests take a seventh longer; None
     where there is no room."""
-    memory = Path("/dev/shm")
-    has_room = memory.is_dir() and shutil.disk_usage(memory).free > _MEMORY
-    return str(memory) if has_room and os.access(memory, os.W_OK) else None
+    memory = "/dev/shm"
+    is_writable = os.access(memory, os.W_OK)
+    return memory if is_writable and shutil.disk_usage(memory).free > _MEMORY else None
 
 
 # what a test needs that takes minutes, by the fixture that gives it

@@ -48,7 +48,8 @@ def test_what_pillow_cannot_decode_is_unreadable(tmp_path, options):
     Image.fromarray(noise).save(path, **options)
     content = path.read_bytes()
     half = len(content) // 2
-    for broken in (content[:-99], content[:half], content[:half] + b"\xff\xa9" + content[half:]):
+    marked = content[:half] + b"\xff\xa9" + content[half:]
+    for broken in (content[:-2], content[:-99], content[:half], marked):
         path.write_bytes(broken)
         with pytest.raises(UnreadableImage):
             read_pixels(str(path))
